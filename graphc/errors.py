@@ -1,0 +1,218 @@
+"""Every error that graphc reports to its user.
+
+An error says what was found, what was expected, where, and what to do. `GraphcError.render`
+lays that out with the source line and a caret; the command line prints exactly that text.
+
+    error[shape-mismatch]: matmul: the inner dimensions differ, 64 and 32
+      --> mlp.gc:12:9
+       |
+    12 |     h = x @ w
+       |         ^^^^^
+       = hint: transpose w, or change its first dimension to 64
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+__all__ = [
+    "DTypeError",
+    "DeviceError",
+    "DimensionError",
+    "ErrorGroup",
+    "GraphcError",
+    "InternalError",
+    "ModuleFormatError",
+    "NameLookupError",
+    "ShapeError",
+    "SourceError",
+    "Span",
+    "ToolchainError",
+    "UsageError",
+    "VerificationError",
+    "register_source",
+]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A stretch of source text. Lines and columns count from 1; the end column is exclusive.
+
+    >>> str(Span("mlp.gc", 3, 5, 3, 9))
+    'mlp.gc:3:5'
+    """
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+def register_source(file: str, text: str) -> None:
+    """Make the text of a source that is not on disk available to rendered errors."""
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+
+
+class GraphcError(Exception):
+    """Base of all graphc errors.
+
+    Args:
+        message: what was found and what was expected, in one sentence.
+        code: the error's stable name, listed in the error index; defaults to the class's.
+        span: where in the user's source.
+        hint: what to do about it.
+        notes: further facts, one line each.
+    """
+
+    default_code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        span: Span | None = None,
+        hint: str | None = None,
+        notes: Iterable[str] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+        self.span = span
+        self.hint = hint
+        self.notes = tuple(notes)
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def at(self, span: Span | None) -> Self:
+        """Set the span where none is known yet: the innermost place wins."""
+        if self.span is None:
+            self.span = span
+        return self
+
+    def note(self, text: str) -> Self:
+        """Add a line of context and return the error."""
+        self.notes = (*self.notes, text)
+        return self
+
+    def render(self) -> str:
+        """The error as text for a person: message, place with caret, notes and hint."""
+        lines = [f"error[{self.code}]: {self.message}"]
+        margin = " "
+        if self.span is not None:
+            excerpt, margin = _excerpt(self.span)
+            lines += excerpt
+        lines += [f"{margin} = note: {text}" for text in self.notes]
+        if self.hint:
+            lines.append(f"{margin} = hint: {self.hint}")
+        return "\n".join(lines)
+
+
+def _excerpt(span: Span) -> tuple[list[str], str]:
+    number = str(span.line)
+    margin = " " * (len(number) + 1)
+    place = [f"{margin[:-1]}--> {span}"]
+    text = linecache.getline(span.file, span.line).rstrip("\r\n")
+    if not text:
+        return place, margin
+    end = span.end_column if span.end_line == span.line else len(text) + 1
+    width = max(1, min(end, len(text) + 1) - span.column)
+    # Tabs keep their width in the caret line, so that the caret stands below its text.
+    indent = "".join("\t" if c == "\t" else " " for c in text[: span.column - 1])
+    return [
+        *place,
+        f"{margin}|",
+        f"{number} | {text}",
+        f"{margin}| {indent}{'^' * width}",
+    ], margin
+
+
+class SourceError(GraphcError):
+    """The text of a model is not a program of the language."""
+
+    default_code = "syntax"
+
+
+class NameLookupError(GraphcError):
+    """A name that is not defined, or not a member of what it is looked up in."""
+
+    default_code = "unknown-name"
+
+
+class ShapeError(GraphcError):
+    """Shapes that do not fit together."""
+
+    default_code = "shape-mismatch"
+
+
+class DTypeError(GraphcError):
+    """Dtypes that do not fit together, or that an operation does not take."""
+
+    default_code = "dtype-mismatch"
+
+
+class DimensionError(GraphcError):
+    """A symbolic dimension out of its range, unbound, or used inconsistently."""
+
+    default_code = "dimension"
+
+
+class UsageError(GraphcError):
+    """A call with wrong arguments, or a command line that cannot be carried out."""
+
+    default_code = "usage"
+    exit_code = 2
+
+
+class ModuleFormatError(GraphcError):
+    """A `.gcm` file that is truncated, edited, or of an unknown format."""
+
+    default_code = "module-format"
+
+
+class DeviceError(GraphcError):
+    """A device that was asked for and is missing, or that refused its work."""
+
+    default_code = "device"
+
+
+class ToolchainError(GraphcError):
+    """A compiler or an optional package that is missing or failed."""
+
+    default_code = "toolchain"
+
+
+class VerificationError(GraphcError):
+    """A graph or kernel that breaks an invariant; the message names the check and the pass."""
+
+    default_code = "verification"
+
+
+class InternalError(GraphcError):
+    """A defect of graphc itself."""
+
+    default_code = "internal"
+
+
+class ErrorGroup(GraphcError):
+    """Several errors of one run, in source order."""
+
+    default_code = "errors"
+
+    def __init__(self, errors: Sequence[GraphcError]) -> None:
+        super().__init__(f"{len(errors)} errors")
+        self.errors = tuple(errors)
+        self.span = errors[0].span if errors else None
+
+    def render(self) -> str:
+        """All errors, each as it would be rendered alone, separated by an empty line."""
+        return "\n\n".join(error.render() for error in self.errors)
