@@ -1,0 +1,176 @@
+"""Scalar expressions of the kernel IR: what one element of a tensor is computed from.
+
+Expressions are interned, so common subexpressions are one object and are computed once.
+Indices are dims: polynomials over loop variables and named dims, which normalise as they are
+built, so that index arithmetic simplifies itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
+from graphc.ir.dtype import DType
+from graphc.ir.interning import Interned
+
+if TYPE_CHECKING:
+    from graphc.ir.op import Op
+
+__all__ = [
+    "Apply",
+    "Buffer",
+    "Constant",
+    "Expr",
+    "Guard",
+    "Index",
+    "IndexValue",
+    "Inside",
+    "Load",
+    "Read",
+    "Scalar",
+    "Space",
+    "walk",
+]
+
+Index = tuple[DimLike, ...]
+
+
+class Space(Enum):
+    """Where a buffer lives."""
+
+    GLOBAL = "global"  # memory of the device, shared by all blocks
+    SHARED = "shared"  # memory of one block; on the host, scratch of one grid step
+    LANE = "lane"  # private to each lane (thread of a block, element of a vector)
+    REGISTER = "register"  # one small array for the grid step (host) or thread, fully unrolled
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Buffer(metaclass=Interned):
+    """A named array of scalars: a kernel's parameter (GLOBAL) or its own storage.
+
+    Attributes:
+        size: number of elements; for LANE, those of one lane.
+        alignment: bytes.
+    """
+
+    name: str
+    dtype: DType
+    size: DimLike
+    space: Space = Space.GLOBAL
+    alignment: int = 64
+
+
+class Expr:
+    """Base of scalar expressions; each has a dtype."""
+
+    __slots__ = ()
+    dtype: DType
+
+    @property
+    def operands(self) -> tuple[Expr, ...]:
+        """The expressions that this one is computed from."""
+        return ()
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Constant(Expr, metaclass=Interned):
+    """A literal number."""
+
+    value: bool | int | float | complex
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Scalar(Expr, metaclass=Interned):
+    """A named scalar that a `Let` statement defines."""
+
+    name: str
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class IndexValue(Expr, metaclass=Interned):
+    """An index or dim as a number in the data."""
+
+    index: DimLike
+    dtype: DType
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Inside(Expr, metaclass=Interned):
+    """Whether `low <= index < high`."""
+
+    index: DimLike
+    low: DimLike
+    high: DimLike
+    dtype: DType = field(init=False, default=dtypes.bool_)
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Load(Expr, metaclass=Interned):
+    """The element of a buffer at a flat index. A LANE buffer is read at its own lane."""
+
+    buffer: Buffer
+    index: DimLike
+    dtype: DType = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dtype", self.buffer.dtype)
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Apply(Expr, metaclass=Interned):
+    """An elementwise op on scalars; its declaration says how a target spells it."""
+
+    op: Op
+    arguments: tuple[Expr, ...]
+    dtype: DType
+
+    @property
+    def operands(self) -> tuple[Expr, ...]:  # noqa: D102
+        return self.arguments
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Guard(Expr, metaclass=Interned):
+    """`value` where `condition` holds, else `otherwise`; the one not taken is not computed."""
+
+    condition: Expr
+    value: Expr
+    otherwise: Expr
+    dtype: DType = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dtype", self.value.dtype)
+
+    @property
+    def operands(self) -> tuple[Expr, ...]:  # noqa: D102
+        return (self.condition, self.value, self.otherwise)
+
+
+Read = Callable[[int, Index], Expr]
+"""Reads operand number i at an index: what a lowering rule is given."""
+
+
+def walk(*roots: Expr) -> Iterator[Expr]:
+    """Every expression below `roots`, each once, operands first."""
+    done: set[Expr] = set()
+    for root in roots:
+        stack: list[tuple[Expr, Iterator[Expr]]] = [(root, iter(root.operands))]
+        if root in done:
+            continue
+        done.add(root)
+        while stack:
+            expr, pending = stack[-1]
+            for child in pending:
+                if child not in done:
+                    done.add(child)
+                    stack.append((child, iter(child.operands)))
+                    break
+            else:
+                stack.pop()
+                yield expr

@@ -1,0 +1,279 @@
+"""The op contract: one declaration holds every fact of an operation.
+
+Autodiff, printers, emitters, the evaluator, the language and the tests read declarations from
+the registry and name no op themselves. A new op is one declaration in one file of `ir/ops/`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import GraphcError, InternalError, NameLookupError, UsageError
+from graphc.ir.dtype import DType
+from graphc.ir.expr import Expr, Index, Read
+from graphc.ir.node import Node, build
+from graphc.ir.types import TensorType, Type
+
+__all__ = [
+    "Call",
+    "Contraction",
+    "Decomposition",
+    "Element",
+    "Elementwise",
+    "Lowering",
+    "Op",
+    "Parameter",
+    "Reduction",
+    "Refused",
+    "Sample",
+    "Source",
+    "Structural",
+    "View",
+    "find",
+    "functions",
+    "registry",
+    "surface",
+]
+
+REQUIRED: Any = object()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An attribute of an op: its name, and its default unless it must be given."""
+
+    name: str
+    default: Any = REQUIRED
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a reference implementation is told: attributes and types with every dim a number."""
+
+    attributes: Mapping[str, Any]
+    type: Type
+    operands: tuple[Type, ...]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.attributes[name]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the result."""
+        assert isinstance(self.type, TensorType)
+        return tuple(int(dim) for dim in self.type.shape)  # type: ignore[call-overload]
+
+
+# -- lowerings: how an op becomes part of a kernel -------------------------------------------
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """out[i] = f(in0[i], in1[i], ...): a scalar expression of C.
+
+    Attributes:
+        c: the spelling, with {0}, {1} for operands, {t} for the suffix of the compute dtype
+            (`gc_exp_{t}({0})` calls the device function for that dtype). One text for all
+            kinds of dtype, or one by kind of the first operand's dtype ("float", "signed",
+            "unsigned", "bool", "complex"), with "*" for the rest.
+        cheap: whether computing it again costs less than keeping it in memory.
+    """
+
+    c: str | Mapping[str, str]
+    cheap: bool = True
+
+    def spelling(self, dtype: DType) -> str:
+        """The C spelling for operands of `dtype`."""
+        if isinstance(self.c, str):
+            return self.c
+        return self.c.get(dtype.kind) or self.c["*"]
+
+
+@dataclass(frozen=True)
+class View:
+    """out[i] = in[f(i)] or a constant: moves data and computes nothing, so it is never stored.
+
+    `element(node, index, read)` gives the expression of the result at `index`.
+    """
+
+    element: Callable[[Node, Index, Read], Expr]
+
+
+@dataclass(frozen=True)
+class Element:
+    """out[i] = any expression that reads the operands at indices computed from i."""
+
+    element: Callable[[Node, Index, Read], Expr]
+    cheap: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """out[i] = f(i) of the index alone: constants, ranges, random bits."""
+
+    element: Callable[[Node, Index, Read], Expr]
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A fold over the axes in attribute `axes`, which are removed from the shape.
+
+    Attributes:
+        combine: name of the elementwise op of two operands that combines values.
+        identity: the value that combining changes nothing with, for the operand's dtype.
+    """
+
+    combine: str
+    identity: Callable[[DType], bool | int | float]
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """A matrix product with batch axes: the schedules for matmul claim it."""
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """The same value written with simpler ops. A schedule may claim the op before that."""
+
+    expand: Callable[[Node], Node]
+
+
+@dataclass(frozen=True)
+class Structural:
+    """Not computed: inputs, projections, markers. Codegen handles them by their role."""
+
+
+Lowering = (
+    Elementwise | View | Element | Source | Reduction | Contraction | Decomposition | Structural
+)
+
+
+# -- samples: what the tests of an op are made from ------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Operands to try an op on: types for random data, and attributes.
+
+    Attributes:
+        operands: types whose dims are numbers.
+        domain: open interval that real operands are drawn from.
+        smooth: whether a derivative exists all over the domain.
+    """
+
+    operands: tuple[TensorType, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    domain: tuple[float, float] = (-2.0, 2.0)
+    smooth: bool = True
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Operands that the type rule must refuse, and with which error."""
+
+    operands: tuple[TensorType, ...]
+    attributes: Mapping[str, Any]
+    error: type[GraphcError]
+
+
+InferRule = Callable[["Op", tuple[Node, ...], Mapping[str, Any]], Type]
+GradientRule = Callable[[Node, Node], Sequence[Node | None]]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Op:
+    """One operation. Calling it builds a node: operands by position, attributes by name.
+
+    Attributes:
+        name: in the language, in Python and in printed graphs.
+        arity: number of operands, or None for any number.
+        infer: the type of the result; refuses operands that do not fit.
+        reference: the result in NumPy, given the `Call` and the operands' arrays.
+        lowering: how it becomes part of a kernel.
+        gradient: from the node and the cotangent of its result, the cotangent of each operand
+            (None where it has none), built from other ops so that any order of derivative
+            follows. None: for a `Decomposition` the gradient of what it expands to, for any
+            other op no gradient.
+        parameters: its attributes, in the order in which they are printed.
+        samples, refused: what the op's tests are made from.
+        doc: what it computes, for the reference documentation.
+    """
+
+    name: str
+    arity: int | None
+    infer: InferRule
+    reference: Callable[..., np.ndarray[Any, Any] | tuple[np.ndarray[Any, Any], ...]]
+    lowering: Lowering
+    gradient: GradientRule | None = None
+    parameters: tuple[Parameter, ...] = ()
+    samples: Callable[[], Iterable[Sample]] = tuple
+    refused: Callable[[], Iterable[Refused]] = tuple
+    doc: str = ""
+
+    def __post_init__(self) -> None:
+        if self.name in registry:
+            raise InternalError(f"the op {self.name!r} is declared twice")
+        registry[self.name] = self
+
+    def __call__(self, *operands: Node, **attributes: Any) -> Node:
+        """The node of this op; strict: no broadcasting, no promotion (see `surface`)."""
+        if self.arity is not None and len(operands) != self.arity:
+            raise UsageError(
+                f"{self.name} takes {self.arity} operands, {len(operands)} were given",
+                code="argument-count",
+            )
+        pairs = []
+        for parameter in self.parameters:
+            value = attributes.pop(parameter.name, parameter.default)
+            if value is REQUIRED:
+                raise UsageError(
+                    f"{self.name} needs the argument {parameter.name!r}", code="argument-missing"
+                )
+            pairs.append((parameter.name, value))
+        if attributes:
+            raise UsageError(
+                f"{self.name} has no argument {sorted(attributes)[0]!r}", code="argument-unknown"
+            )
+        return build(self, tuple(operands), tuple(pairs))
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+
+registry: dict[str, Op] = {}
+"""Every declared op by name, in order of declaration."""
+
+functions: dict[str, Callable[..., Node]] = {}
+"""What the language and Python call, by name: the forgiving surface of each op (operands are
+broadcast and promoted, axes may be negative, Python numbers are taken) and compositions."""
+
+
+def surface(*names: str) -> Callable[[Callable[..., Node]], Callable[..., Node]]:
+    """Decorator: offer a function to the language and to Python under these names."""
+
+    def register(function: Callable[..., Node]) -> Callable[..., Node]:
+        for name in names:
+            if name in functions:
+                raise InternalError(f"the function {name!r} is declared twice")
+            functions[name] = function
+        return function
+
+    return register
+
+
+def find(name: str) -> Op:
+    """The op called `name`, or an error that suggests the nearest name."""
+    try:
+        return registry[name]
+    except KeyError:
+        near = difflib.get_close_matches(name, registry, 1)
+        raise NameLookupError(
+            f"there is no op called {name!r}",
+            hint=f"did you mean {near[0]!r}?" if near else None,
+        ) from None

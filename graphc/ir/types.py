@@ -1,0 +1,70 @@
+"""The types of values: a dtype and a shape whose dims may be symbolic, or a tuple of such."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphc.ir import dims
+from graphc.ir.dims import DimLike
+from graphc.ir.dtype import DType
+from graphc.ir.interning import Interned
+
+__all__ = ["TensorType", "TupleType", "Type", "substitute_type"]
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class TensorType(metaclass=Interned):
+    """The type of a tensor; equal types are one object.
+
+    >>> from graphc.ir import dtype
+    >>> print(TensorType(dtype.f32, (dims.variable("B", 1, 4096), 64)))
+    f32[B, 64]
+    """
+
+    dtype: DType
+    shape: tuple[DimLike, ...]
+
+    @property
+    def rank(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> DimLike:
+        """Number of elements."""
+        return dims.product(self.shape)
+
+    @property
+    def nbytes(self) -> DimLike:
+        """Bytes of the tensor, stored contiguously."""
+        return self.size * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        return f"{self.dtype.name}[{', '.join(map(str, self.shape))}]"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class TupleType(metaclass=Interned):
+    """The type of an operation with several results."""
+
+    elements: tuple[TensorType, ...]
+
+    def __str__(self) -> str:
+        inner = ", ".join(map(str, self.elements))
+        return f"({inner},)" if len(self.elements) == 1 else f"({inner})"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+Type = TensorType | TupleType
+
+
+def substitute_type(type_: TensorType, environment: Mapping[str, DimLike]) -> TensorType:
+    """The type with the named dims replaced."""
+    shape = tuple(dims.substitute(dim, environment) for dim in type_.shape)
+    return TensorType(type_.dtype, shape)
