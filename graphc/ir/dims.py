@@ -15,6 +15,8 @@ is `B//8`, and `B` itself is `8*atom`. Divisibility is then ordinary arithmetic 
 (1, 512)
 """
 
+from __future__ import annotations
+
 import ast
 import math
 import operator
@@ -28,9 +30,7 @@ from weakref import WeakValueDictionary
 
 from graphc.errors import DimensionError
 
-DimLike: TypeAlias = "int | Dim"
 Interval: TypeAlias = tuple[int, int]
-Shape: TypeAlias = tuple[DimLike, ...]
 
 MAX_SIZE = 256
 """Atoms and terms in one expression, nested ones counted; beyond it the expression is refused."""
@@ -102,7 +102,7 @@ class Opaque:
         return pick(lo for lo, _ in ranges), pick(hi for _, hi in ranges)
 
 
-Atom: TypeAlias = "Variable | Opaque"
+Atom: TypeAlias = Variable | Opaque
 Monomial: TypeAlias = tuple[Atom, ...]
 """A product of atoms in their order, repeated for powers; `()` is the constant one."""
 Terms: TypeAlias = dict[Monomial, int]
@@ -119,7 +119,7 @@ class Dim:
     # NumPy scalars leave arithmetic with a Dim to the Dim.
     __array_ufunc__ = None
 
-    def __new__(cls) -> "Dim":
+    def __new__(cls) -> Dim:
         """Refuse: expressions come from `variable` and arithmetic."""
         raise TypeError("a Dim is made by graphc.ir.dims.variable() and by arithmetic")
 
@@ -179,11 +179,14 @@ class Dim:
     def __neg__(self) -> DimLike:
         return _multiply(self, -1)
 
-    def __pos__(self) -> "Dim":
+    def __pos__(self) -> Dim:
         return self
 
 
-_interned: "WeakValueDictionary[tuple[tuple[Monomial, int], ...], Dim]" = WeakValueDictionary()
+DimLike: TypeAlias = int | Dim
+Shape: TypeAlias = tuple[DimLike, ...]
+
+_interned: WeakValueDictionary[tuple[tuple[Monomial, int], ...], Dim] = WeakValueDictionary()
 _interning = threading.Lock()
 
 
