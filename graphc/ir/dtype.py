@@ -71,6 +71,7 @@ class DType:
         """The NumPy dtype. `bf16` and the 8-bit floats load `ml_dtypes` at their first use."""
         if self.kind == "storage" or self is bf16:
             # Most programs use neither, and start without the package.
+            scalar: type[np.generic]
             scalar = getattr(importlib.import_module("ml_dtypes"), self.array_api_name)
             return np.dtype(scalar)
         return np.dtype(self.array_api_name)
@@ -80,7 +81,7 @@ class DType:
         """Smallest finite value; of a component, for complex dtypes."""
         if self.kind in ("bool", "unsigned"):
             return 0
-        return -self.maximum_value if self.precision else -(2 ** (self.bits - 1))
+        return -self.maximum_value if self.precision else -(1 << (self.bits - 1))
 
     @property
     def maximum_value(self) -> int | float:
@@ -88,7 +89,7 @@ class DType:
         if self.kind == "bool":
             return 1
         if self.is_integer:
-            return 2 ** (self.bits - (self.kind == "signed")) - 1
+            return (1 << (self.bits - (self.kind == "signed"))) - 1
         # The all-ones significand of f8e4m3 is its NaN, so the largest number is one step lower.
         last = 2 if self is f8e4m3 else 1
         return math.ldexp(2**self.precision - last, self.max_exponent + 1 - self.precision)
@@ -210,8 +211,15 @@ def from_numpy(dtype: np.dtype[Any] | type[np.generic]) -> DType:
     u8
 
     Raises:
-        DTypeError: the array holds no numbers, numbers of an unknown width, or foreign bytes order.
+        DTypeError: the array holds no numbers, or numbers of an unknown width or byte order.
     """
+    if not isinstance(dtype, np.dtype) and not (
+        isinstance(dtype, type) and issubclass(dtype, np.generic)
+    ):
+        # NumPy would read None as float64.
+        raise DTypeError(
+            f"{dtype!r} is no NumPy dtype", code="dtype-numpy", hint="pass the dtype of an array"
+        )
     numpy_dtype = np.dtype(dtype)
     found = _BY_ARRAY_API_NAME.get(numpy_dtype.name)
     if found is not None and numpy_dtype.isnative:
@@ -311,7 +319,7 @@ def promote_scalar(dtype: DType, scalar: PythonScalar) -> DType:
     """
     if dtype.kind == "storage":
         raise DTypeError(
-            f"{dtype.name} is for storage and does not compute with {scalar!r}",
+            f"{dtype.name} is for storage and does not compute with {_scalar_text(scalar)}",
             code="dtype-scalar",
             hint="cast the array to a wider float: cast(x, f32)",
         )
@@ -325,17 +333,25 @@ def promote_scalar(dtype: DType, scalar: PythonScalar) -> DType:
     is_misplaced_bool = isinstance(scalar, bool) and dtype.kind != "bool"
     if is_misplaced_bool or not isinstance(scalar, accepted[dtype.kind]):
         raise DTypeError(
-            f"{scalar!r} ({type(scalar).__name__}) does not combine with an array of {dtype.name}",
+            f"{_scalar_text(scalar)} ({type(scalar).__name__}) does not combine with an array of "
+            f"{dtype.name}",
             code="dtype-scalar",
             hint=_scalar_hint(dtype, scalar),
         )
     if not holds(dtype, scalar):
         raise DTypeError(
-            f"{scalar!r} is outside {dtype.name}, {dtype.minimum_value}..{dtype.maximum_value}",
+            f"{_scalar_text(scalar)} is outside {dtype.name}, "
+            f"{dtype.minimum_value}..{dtype.maximum_value}",
             code="dtype-scalar-range",
             hint="use a smaller number, or cast the array to a wider dtype",
         )
     return dtype
+
+
+def _scalar_text(scalar: PythonScalar) -> str:
+    # Python refuses to print integers of many thousand digits.
+    is_huge = isinstance(scalar, int) and scalar.bit_length() > 4096
+    return f"an integer of {scalar.bit_length()} bits" if is_huge else repr(scalar)
 
 
 def _scalar_hint(dtype: DType, scalar: PythonScalar) -> str:
@@ -361,11 +377,10 @@ def holds(dtype: DType, scalar: PythonScalar) -> bool:
         return dtype.minimum_value <= scalar <= dtype.maximum_value
     if isinstance(scalar, float) and not math.isfinite(scalar):
         return True
-    # Rounding to nearest overflows from half a step above the largest number on: exact integers.
-    step = 2 ** (dtype.max_exponent + 1 - dtype.precision)
-    return 2 * abs(scalar) < 2 * int(dtype.maximum_value) + step if isinstance(
-        scalar, int
-    ) else abs(scalar) < int(dtype.maximum_value) + step // 2
+    # Rounding to nearest overflows from half a step above the largest number on. Python compares
+    # integers with floats exactly.
+    step = 1 << (dtype.max_exponent + 1 - dtype.precision)
+    return abs(scalar) < int(dtype.maximum_value) + step // 2
 
 
 def sum_dtype(dtype: DType) -> DType:

@@ -24,9 +24,9 @@ def bounds(d: DimLike) -> Interval:
     """A range that holds every value of `d`; exact for affine expressions.
 
     >>> from graphc.ir.dims import variable
-    >>> A, B = variable("A", 1, 4), variable("B", 1, 4)
+    >>> A, B = variable("A", 1, 4), variable("B", 1, 64)
     >>> bounds(A * B - A), bounds((B + 7) // 8 * 8 - B)
-    ((0, 12), (0, 7))
+    ((0, 252), (0, 7))
     """
     if not isinstance(d, Dim):
         return d, d
