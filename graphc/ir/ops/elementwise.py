@@ -1,7 +1,10 @@
-"""Elementwise ops: arithmetic, comparison, logic, functions of one variable, casts, selection.
+"""How an elementwise op is declared: one call gives the op and its forgiving surface.
 
 Strict forms take operands of one shape and dtype. The surfaces broadcast, promote, and take
-Python numbers. f16 and bf16 are computed in f32 and rounded after every op.
+Python numbers. f16 and bf16 are computed in f32 and rounded after every op. Integers wrap.
+
+Where plain C has no exact spelling, an op is spelled as a device function `gc_<name>_<dtype>`:
+the functions of every dialect compute what the op's reference computes, special values included.
 """
 
 from __future__ import annotations
@@ -11,51 +14,92 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
-from graphc.ir.op import (
-    Call,
-    Elementwise,
-    GradientRule,
-    InferRule,
-    Op,
-    Refused,
-    Sample,
-    functions,
-)
+from graphc.ir.op import Call, Elementwise, GradientRule, InferRule, Op, Refused, Sample, surface
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
-from graphc.ir.ops.creation import constant_like, zeros_like
 from graphc.ir.types import TensorType
 
+__all__ = [
+    "ALL_KINDS",
+    "BITS",
+    "BOOLEAN",
+    "FLOAT",
+    "INEXACT",
+    "INTEGER",
+    "NUMERIC",
+    "REAL",
+    "SHAPES",
+    "device_function",
+    "elementwise",
+    "operate",
+    "require_same",
+    "to_bool",
+    "to_real",
+]
+
 FLOAT = frozenset({"float"})
-REAL = frozenset({"float", "signed", "unsigned"})
-NUMERIC = REAL | {"complex"}
+INEXACT = FLOAT | {"complex"}
 INTEGER = frozenset({"signed", "unsigned"})
+REAL = FLOAT | INTEGER
+NUMERIC = REAL | {"complex"}
 BOOLEAN = frozenset({"bool"})
-ANY = NUMERIC | BOOLEAN
+BITS = INTEGER | BOOLEAN
+ALL_KINDS = NUMERIC | BOOLEAN
+
+SHAPES = ((3, 5), (), (0, 3), (2, 1, 7))
+"""Shapes that elementwise ops are tried on."""
+
+ResultRule = Callable[[DType], DType]
 
 
-def _infer(kinds: frozenset[str], result: DType | None) -> InferRule:
+def to_bool(dtype: DType) -> DType:
+    """Result dtype of a predicate."""
+    return dtypes.bool_
+
+
+def to_real(dtype: DType) -> DType:
+    """Result dtype of an op that takes complex numbers to real ones."""
+    return dtype.real
+
+
+def device_function(name: str, arity: int) -> str:
+    """The C spelling of a call of the device function for `name`.
+
+    >>> device_function("hypot", 2)
+    'gc_hypot_{t}({0}, {1})'
+    """
+    arguments = ", ".join(f"{{{i}}}" for i in range(arity))
+    return f"gc_{name}_{{t}}({arguments})"
+
+
+def require_same(op: Op, operands: tuple[Node, ...]) -> TensorType:
+    """The one type of all operands.
+
+    Raises:
+        ShapeError, DTypeError: they differ.
+    """
+    types = [operand.tensor for operand in operands]
+    for other in types[1:]:
+        if other.shape != types[0].shape:
+            raise ShapeError(f"{op.name}: shapes differ: {' and '.join(map(str, types))}")
+        if other.dtype is not types[0].dtype:
+            raise DTypeError(f"{op.name}: dtypes differ: {' and '.join(map(str, types))}")
+    return types[0]
+
+
+def _infer(kinds: frozenset[str], result: ResultRule | None) -> InferRule:
     def infer(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
-        first = operands[0].tensor
-        for operand in operands:
-            if operand.shape != first.shape:
-                raise ShapeError(
-                    f"{op.name}: shapes differ: {' and '.join(str(o.type) for o in operands)}"
-                )
-            if operand.dtype is not first.dtype:
-                raise DTypeError(
-                    f"{op.name}: dtypes differ: {' and '.join(str(o.type) for o in operands)}"
-                )
-        if first.dtype.kind not in kinds:
+        type_ = require_same(op, operands)
+        if type_.dtype.kind not in kinds:
             raise DTypeError(
-                f"{op.name} takes {', '.join(sorted(kinds))} operands, not {first.dtype.name}",
+                f"{op.name} takes {' or '.join(sorted(kinds))} operands, not {type_.dtype.name}",
                 code="dtype-unsupported",
                 hint="cast the operand first: cast(x, f32)" if "float" in kinds else None,
             )
-        return TensorType(result or first.dtype, first.shape)
+        return TensorType(result(type_.dtype) if result else type_.dtype, type_.shape)
 
     return infer
 
@@ -66,7 +110,7 @@ def _samples(
     def samples() -> Iterable[Sample]:
         for dtype in dtypes.computable():
             if dtype.kind in kinds:
-                for shape in ((), (0, 3), (3, 5), (2, 1, 7)):
+                for shape in SHAPES:
                     operands = (TensorType(dtype, shape),) * arity
                     yield Sample(operands, domain=domain, smooth=smooth)
 
@@ -75,73 +119,82 @@ def _samples(
 
 def _refused(kinds: frozenset[str], arity: int) -> Callable[[], Iterable[Refused]]:
     def refused() -> Iterable[Refused]:
-        for dtype in (dtypes.bool_, dtypes.i32, dtypes.f32, dtypes.c64):
+        for dtype in (*dtypes.computable(), dtypes.f8e4m3):
             if dtype.kind not in kinds:
                 yield Refused((TensorType(dtype, (2,)),) * arity, {}, DTypeError)
-        if arity == 2 and "float" in kinds:
-            f32, f64 = TensorType(dtypes.f32, (2,)), TensorType(dtypes.f64, (2,))
-            yield Refused((f32, TensorType(dtypes.f32, (3,))), {}, ShapeError)
-            yield Refused((f32, f64), {}, DTypeError)
+        accepted = [dtype for dtype in dtypes.computable() if dtype.kind in kinds]
+        a = TensorType(accepted[0], (2,))
+        if arity == 2:
+            yield Refused((a, TensorType(accepted[0], (3,))), {}, ShapeError)
+            yield Refused((a, TensorType(dtypes.f8e5m2, (2,))), {}, DTypeError)
+        yield Refused((a,) * (arity + 1), {}, UsageError)
 
     return refused
+
+
+def _evaluate(reference: Callable[..., Any]) -> Callable[..., np.ndarray[Any, Any]]:
+    def evaluate(call: Call, *operands: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        first = call.operands[0]
+        assert isinstance(first, TensorType) and isinstance(call.type, TensorType)
+        compute = first.dtype.accumulator
+        if compute is not first.dtype:
+            operands = tuple(operand.astype(compute.numpy) for operand in operands)
+        with np.errstate(all="ignore"):
+            return np.asarray(reference(*operands)).astype(call.type.dtype.numpy, copy=False)
+
+    return evaluate
+
+
+def operate(op: Op) -> Callable[..., Node]:
+    """The forgiving form of an elementwise op: operands are promoted and broadcast."""
+
+    def call(*operands: Operand) -> Node:
+        return op(*broadcast(*promoted(*operands)))
+
+    call.__name__ = call.__qualname__ = op.name
+    call.__doc__ = op.doc
+    return call
 
 
 def elementwise(
     name: str,
     arity: int,
-    c: str | Mapping[str, str],
     reference: Callable[..., Any],
     doc: str,
     *,
+    c: str | Mapping[str, str] | None = None,
     gradient: GradientRule | None = None,
     kinds: frozenset[str] = FLOAT,
-    result: DType | None = None,
+    result: ResultRule | None = None,
     cheap: bool = True,
     domain: tuple[float, float] = (-2.0, 2.0),
     smooth: bool = True,
+    aliases: tuple[str, ...] = (),
 ) -> Op:
-    """Declare an elementwise op and its broadcasting surface of the same name."""
+    """Declare an elementwise op, and its surface under the same name and its aliases.
 
-    def evaluate(call: Call, *operands: np.ndarray[Any, Any]) -> Any:
-        with np.errstate(all="ignore"):
-            return reference(*operands)
-
+    Args:
+        reference: the NumPy function; it is given f32 for f16 and bf16.
+        c: the C spelling; by default a call of the device function. Complex operands always
+            take the device function, for C++ has no operators on them.
+        kinds: kinds of dtypes that it takes.
+        result: the result's dtype from the operands', where it differs.
+    """
+    function = device_function(name, arity)
+    if isinstance(c, str) and "complex" in kinds:
+        c = {"*": c}
+    if isinstance(c, Mapping):
+        c = {"*": function, **c, **({"complex": function} if "complex" in kinds else {})}
     op = Op(
         name,
         arity,
         infer=_infer(kinds, result),
-        reference=evaluate,
-        lowering=Elementwise(c, cheap),
+        reference=_evaluate(reference),
+        lowering=Elementwise(c or function, cheap),
         gradient=gradient,
         samples=_samples(kinds, arity, domain, smooth),
         refused=_refused(kinds, arity),
         doc=doc,
     )
-
-    def call(*operands: Operand) -> Node:
-        return op(*broadcast(*promoted(*operands)))
-
-    call.__name__, call.__doc__ = name, doc
-    functions[name] = call
+    surface(name, *aliases)(operate(op))
     return op
-
-
-# -- arithmetic ---------------------------------------------------------------------------------
-
-negative = elementwise(
-    "negative", 1, "-{0}", np.negative, "-x.",
-    kinds=NUMERIC, gradient=lambda node, g: (negative(g),),
-)  # fmt: skip
-add = elementwise(
-    "add", 2, "{0} + {1}", np.add, "x + y.",
-    kinds=NUMERIC, gradient=lambda node, g: (g, g),
-)  # fmt: skip
-subtract = elementwise(
-    "subtract", 2, "{0} - {1}", np.subtract, "x - y.",
-    kinds=NUMERIC, gradient=lambda node, g: (g, negative(g)),
-)  # fmt: skip
-multiply = elementwise(
-    "multiply", 2, "{0} * {1}", np.multiply, "x * y.",
-    kinds=NUMERIC,
-    gradient=lambda node, g: (multiply(g, node.inputs[1]), multiply(g, node.inputs[0])),
-)  # fmt: skip

@@ -1,0 +1,327 @@
+"""Arithmetic, element by element: the four operations, integer division, rounding, extremes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphc.ir.node import Node
+from graphc.ir.op import Op, find, surface
+from graphc.ir.ops.broadcasting import Operand
+from graphc.ir.ops.conversion import cast
+from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
+from graphc.ir.ops.elementwise import (
+    INEXACT,
+    NUMERIC,
+    REAL,
+    elementwise,
+    operate,
+    to_real,
+)
+from graphc.ir.ops.logic import equal, greater, less, where
+
+__all__ = [
+    "absolute",
+    "add",
+    "conjugate",
+    "copysign",
+    "divide",
+    "floor",
+    "floor_divide",
+    "maximum",
+    "minimum",
+    "multiply",
+    "negative",
+    "power",
+    "relu",
+    "remainder",
+    "scaled",
+    "sign",
+    "subtract",
+]
+
+Array = np.ndarray[Any, Any]
+
+# -- the four operations ----------------------------------------------------------------------------
+
+negative = elementwise(
+    "negative",
+    1,
+    np.negative,
+    "-x.",
+    c="-{0}",
+    kinds=NUMERIC,
+    gradient=lambda node, g: (negative(g),),
+    aliases=("neg",),
+)
+add = elementwise(
+    "add",
+    2,
+    np.add,
+    "x + y.",
+    c="{0} + {1}",
+    kinds=NUMERIC,
+    gradient=lambda node, g: (g, g),
+)
+subtract = elementwise(
+    "subtract",
+    2,
+    np.subtract,
+    "x - y.",
+    c="{0} - {1}",
+    kinds=NUMERIC,
+    gradient=lambda node, g: (g, negative(g)),
+    aliases=("sub",),
+)
+multiply = elementwise(
+    "multiply",
+    2,
+    np.multiply,
+    "x * y.",
+    c="{0} * {1}",
+    kinds=NUMERIC,
+    gradient=lambda node, g: (multiply(g, node.inputs[1]), multiply(g, node.inputs[0])),
+    aliases=("mul",),
+)
+
+
+def _divide_gradient(node: Node, g: Node) -> tuple[Node, Node]:
+    over = divide(g, node.inputs[1])
+    return over, negative(multiply(over, node))
+
+
+divide = elementwise(
+    "divide",
+    2,
+    np.divide,
+    "x / y, correctly rounded.",
+    c="{0} / {1}",
+    kinds=INEXACT,
+    gradient=_divide_gradient,
+    domain=(0.25, 2.0),
+    aliases=("div", "true_divide"),
+)
+
+
+def scaled(x: Node, factor: float) -> Node:
+    """`x` times a number."""
+    return multiply(x, constant_like(factor, x))
+
+
+@surface("square")
+def square(x: Node) -> Node:
+    """x * x."""
+    return multiply(x, x)
+
+
+@surface("reciprocal")
+def reciprocal(x: Node) -> Node:
+    """1 / x."""
+    return divide(ones_like(x), x)
+
+
+# -- integer division -------------------------------------------------------------------------------
+
+
+def _floor_divide(x: Array, y: Array) -> Array:
+    return np.asarray(np.floor_divide(x, y))
+
+
+floor_divide = elementwise(
+    "floor_divide",
+    2,
+    _floor_divide,
+    "x / y rounded down, as Python's //. An integer divided by 0 gives 0.",
+    kinds=REAL,
+    domain=(0.25, 9.0),
+    smooth=False,
+)
+
+
+def _remainder_gradient(node: Node, g: Node) -> tuple[Node, Node]:
+    x, y = node.inputs
+    return g, negative(multiply(g, floor_divide(x, y)))
+
+
+remainder = elementwise(
+    "remainder",
+    2,
+    np.remainder,
+    "x - floor_divide(x, y)*y, with the sign of y, as Python's %. By an integer 0 it gives 0.",
+    kinds=REAL,
+    gradient=_remainder_gradient,
+    domain=(0.25, 9.0),
+    smooth=False,
+    aliases=("mod",),
+)
+
+# -- power ------------------------------------------------------------------------------------------
+
+
+def _power(x: Array, y: Array) -> Array:
+    if x.dtype.kind not in "iu":
+        return np.asarray(np.power(x, y))
+    # NumPy refuses negative exponents; the exact result rounded toward zero is 1, -1 or 0.
+    reciprocal = np.where(x == 1, x, np.zeros((), x.dtype))
+    if x.dtype.kind == "i":
+        reciprocal = np.where(x == -1, np.where(y & 1, x, -x), reciprocal)
+    is_negative = y < 0
+    return np.where(is_negative, reciprocal, np.power(x, np.where(is_negative, 0, y)))
+
+
+def _power_gradient(node: Node, g: Node) -> tuple[Node, Node]:
+    x, y = node.inputs
+    zero, one = zeros_like(x), ones_like(x)
+    # x**(y-1) is infinite at x = 0 for y = 0, where the derivative is 0.
+    slope = where(equal(y, zero), zero, multiply(y, power(x, subtract(y, one))))
+    # log(x) is -inf at x = 0, where 0**y does not change with y > 0.
+    safe = where(equal(x, zero), one, x)
+    return multiply(g, slope), multiply(g, multiply(node, find("log")(safe)))
+
+
+power = elementwise(
+    "power",
+    2,
+    _power,
+    "x to the power y. Integers to a negative power are rounded toward zero (0 gives 0).",
+    kinds=REAL,
+    gradient=_power_gradient,
+    cheap=False,
+    domain=(0.25, 2.0),
+    aliases=("pow",),
+)
+
+# -- extremes ---------------------------------------------------------------------------------------
+
+
+def _extreme_gradient(wins: Op) -> Any:
+    def gradient(node: Node, g: Node) -> tuple[Node, Node]:
+        x, y = node.inputs
+        half = where(equal(x, y), scaled(g, 0.5), zeros_like(g))
+        return where(wins(x, y), g, half), where(wins(y, x), g, half)
+
+    return gradient
+
+
+maximum = elementwise(
+    "maximum",
+    2,
+    np.maximum,
+    "The larger of x and y; NaN if one is. Equal operands share the gradient.",
+    kinds=REAL,
+    gradient=_extreme_gradient(greater),
+)
+minimum = elementwise(
+    "minimum",
+    2,
+    np.minimum,
+    "The smaller of x and y; NaN if one is. Equal operands share the gradient.",
+    kinds=REAL,
+    gradient=_extreme_gradient(less),
+)
+
+
+@surface("clip", "clamp")
+def clip(x: Node, min: Operand | None = None, max: Operand | None = None) -> Node:
+    """`x` limited to the range from `min` to `max`, each optional."""
+    if min is not None:
+        x = operate(maximum)(x, min)
+    return x if max is None else operate(minimum)(x, max)
+
+
+def _relu(x: Array) -> Array:
+    return np.asarray(np.maximum(x, np.zeros((), x.dtype)))
+
+
+relu = elementwise(
+    "relu",
+    1,
+    _relu,
+    "max(x, 0), NaN for NaN. The derivative at 0 is 0.",
+    kinds=REAL,
+    gradient=lambda node, g: (where(greater(node, zeros_like(node)), g, zeros_like(g)),),
+)
+
+# -- sign -------------------------------------------------------------------------------------------
+
+sign = elementwise(
+    "sign",
+    1,
+    np.sign,
+    "-1, 0 or 1; NaN for NaN.",
+    kinds=REAL,
+    smooth=False,
+)
+
+
+def _copysign_gradient(node: Node, g: Node) -> tuple[Node, None]:
+    x, y = node.inputs
+    one = ones_like(g)
+    return multiply(g, multiply(copysign(one, x), copysign(one, y))), None
+
+
+copysign = elementwise(
+    "copysign",
+    2,
+    np.copysign,
+    "The magnitude of x with the sign of y.",
+    gradient=_copysign_gradient,
+    smooth=False,
+)
+
+
+def _absolute_gradient(node: Node, g: Node) -> tuple[Node]:
+    x = node.inputs[0]
+    if x.dtype.kind != "complex":
+        return (multiply(g, sign(x)),)
+    # d|z| is the real part of conj(z)/|z| dz, and 0 at 0.
+    zero, one = zeros_like(node), ones_like(node)
+    at_zero = equal(node, zero)
+    factor = where(at_zero, zero, divide(g, where(at_zero, one, node)))
+    return (multiply(cast(factor, dtype=x.dtype), find("conj")(x)),)
+
+
+absolute = elementwise(
+    "abs",
+    1,
+    np.abs,
+    "|x|; for complex numbers sqrt(re² + im²) without overflow on the way.",
+    c={"unsigned": "{0}"},
+    kinds=NUMERIC,
+    result=to_real,
+    gradient=_absolute_gradient,
+    domain=(0.25, 2.0),
+    aliases=("absolute",),
+)
+
+# -- rounding ---------------------------------------------------------------------------------------
+
+floor = elementwise(
+    "floor",
+    1,
+    np.floor,
+    "The largest whole number <= x.",
+    smooth=False,
+)
+ceil = elementwise(
+    "ceil",
+    1,
+    np.ceil,
+    "The smallest whole number >= x.",
+    smooth=False,
+)
+round_to_even = elementwise(
+    "round",
+    1,
+    np.rint,
+    "The nearest whole number, ties to even.",
+    smooth=False,
+)
+trunc = elementwise(
+    "trunc",
+    1,
+    np.trunc,
+    "x without its fraction.",
+    smooth=False,
+)

@@ -1,0 +1,107 @@
+"""Complex numbers: parts, conjugate, construction.
+
+Cotangents pair without conjugation: the derivative of a real function f along v is the real part
+of sum(cotangent * v). Every gradient below and in the other files is linear in that sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import DTypeError, ShapeError
+from graphc.ir import dtype as dtypes
+from graphc.ir.node import Node
+from graphc.ir.op import Call, Elementwise, Op, Refused, Sample, surface
+from graphc.ir.ops.arithmetic import negative
+from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
+from graphc.ir.ops.creation import zeros_like
+from graphc.ir.ops.elementwise import SHAPES, elementwise, require_same, to_real
+from graphc.ir.types import TensorType
+
+__all__ = ["complex_of", "conjugate", "imaginary", "real"]
+
+_COMPLEX = frozenset({"complex"})
+
+conjugate = elementwise(
+    "conj",
+    1,
+    np.conj,
+    "The complex conjugate.",
+    kinds=_COMPLEX,
+    gradient=lambda node, g: (conjugate(g),),
+)
+real = elementwise(
+    "real",
+    1,
+    np.real,
+    "The real part.",
+    kinds=_COMPLEX,
+    result=to_real,
+    gradient=lambda node, g: (complex_of(g, zeros_like(g)),),
+)
+imaginary = elementwise(
+    "imag",
+    1,
+    np.imag,
+    "The imaginary part.",
+    kinds=_COMPLEX,
+    result=to_real,
+    gradient=lambda node, g: (complex_of(zeros_like(g), negative(g)),),
+)
+
+
+def _infer_complex(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
+    type_ = require_same(op, operands)
+    if type_.dtype not in (dtypes.f32, dtypes.f64):
+        raise DTypeError(
+            f"complex takes f32 or f64 parts, not {type_.dtype.name}", code="dtype-unsupported"
+        )
+    return TensorType(dtypes.promote(type_.dtype, dtypes.c64), type_.shape)
+
+
+def _complex_reference(
+    call: Call, re: np.ndarray[Any, Any], im: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    assert isinstance(call.type, TensorType)
+    result = np.empty(re.shape, call.type.dtype.numpy)
+    result.real, result.imag = re, im
+    return result
+
+
+def _complex_gradient(node: Node, g: Node) -> tuple[Node, Node]:
+    return real(g), negative(imaginary(g))
+
+
+def _complex_samples() -> Iterable[Sample]:
+    for dtype in (dtypes.f32, dtypes.f64):
+        for shape in SHAPES:
+            yield Sample((TensorType(dtype, shape),) * 2)
+
+
+def _complex_refused() -> Iterable[Refused]:
+    f32, f16 = TensorType(dtypes.f32, (2,)), TensorType(dtypes.f16, (2,))
+    yield Refused((f16, f16), {}, DTypeError)
+    yield Refused((f32, TensorType(dtypes.f64, (2,))), {}, DTypeError)
+    yield Refused((f32, TensorType(dtypes.f32, (3,))), {}, ShapeError)
+
+
+complex_of = Op(
+    "complex",
+    2,
+    infer=_infer_complex,
+    reference=_complex_reference,
+    lowering=Elementwise("gc_complex_{t}({0}, {1})"),
+    gradient=_complex_gradient,
+    samples=_complex_samples,
+    refused=_complex_refused,
+    doc="x + iy, each part as it is: no arithmetic is done.",
+)
+
+
+@surface("complex")
+def complex_surface(re: Operand, im: Operand) -> Node:
+    """`re + i*im`; the parts are broadcast and promoted."""
+    return complex_of(*broadcast(*promoted(re, im)))

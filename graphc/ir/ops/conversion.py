@@ -1,0 +1,132 @@
+"""Conversion between dtypes: what `cast` means, and the op.
+
+A cast is a boundary of the numerics contract: it rounds where it stands, and no pass removes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import DTypeError
+from graphc.ir import dtype as dtypes
+from graphc.ir.dtype import DType
+from graphc.ir.expr import Convert
+from graphc.ir.node import Node
+from graphc.ir.op import Element, Op, Parameter, Refused, Sample, find, surface
+from graphc.ir.types import TensorType
+
+__all__ = ["cast", "converted"]
+
+Array = np.ndarray[Any, Any]
+
+
+def converted(x: Array, target: DType) -> Array:
+    """`x` converted as `cast` says."""
+    source = dtypes.from_numpy(x.dtype)
+    if source is target:
+        return x
+    with np.errstate(all="ignore"):
+        if target.kind == "bool":
+            return np.not_equal(x, np.zeros((), x.dtype))
+        if target.is_integer and source.kind in ("float", "storage"):
+            return _truncated(x, target)
+        if (target.bits < 32 and target.precision) and source.kind != "storage":
+            return _rounded_once(x, target)
+        return x.astype(target.numpy)
+
+
+def _truncated(x: Array, target: DType) -> Array:
+    """Floats to integers: toward zero, to the nearest end of the range, NaN to zero."""
+    wide = np.trunc(x.astype(np.float64))
+    low, high = int(target.minimum_value), int(target.maximum_value)
+    # 2**63 - 1 and 2**64 - 1 are no floats: the comparison is with the power of two above.
+    over, under = wide >= float(high), wide <= float(low)
+    inside = np.where(over | under | np.isnan(wide), 0.0, wide).astype(target.numpy)
+    result = np.where(over, np.array(high, target.numpy), inside)
+    return np.where(under, np.array(low, target.numpy), result)
+
+
+def _rounded_once(x: Array, target: DType) -> Array:
+    """To a narrow float without rounding twice.
+
+    The conversions of NumPy and ml_dtypes may pass through f32. Rounding to odd there keeps the
+    final rounding correct (S. Boldo and G. Melquiond, "Emulation of FMA and correctly rounded
+    sums: proved algorithms using rounding to odd", 2008).
+    """
+    if x.dtype.kind in "iu" and x.dtype.itemsize > 2:
+        # An integer that does not fit the 53 bits of f64 is rounded to odd on the way as well.
+        wide = _to_odd(x, np.float64)
+    else:
+        wide = x.astype(np.float64)
+    return _to_odd(wide, np.float32).astype(target.numpy)
+
+
+def _to_odd(x: Array, float_type: type[np.floating[Any]]) -> Array:
+    """`x` as a narrower float: exact, or the neighbour whose last bit is set."""
+    near = x.astype(float_type)
+    bits = near.view(np.uint64 if float_type is np.float64 else np.uint32)
+    is_even = (bits & 1) == 0
+    if x.dtype.kind in "iu":
+        # Compared as integers; the neighbour 2**63 or 2**64 itself is above every one of them.
+        limit = 2.0 ** (x.dtype.itemsize * 8 - (x.dtype.kind == "i"))
+        clipped = near >= limit
+        back = np.where(clipped, 0, near).astype(x.dtype)
+        above, below = clipped | (back > x), ~clipped & (back < x)
+    else:
+        above, below = near.astype(x.dtype) > x, near.astype(x.dtype) < x
+    inexact = (above | below) & is_even & np.isfinite(near)
+    neighbour = np.nextafter(near, np.where(above, -np.inf, np.inf).astype(float_type))
+    return np.where(inexact, neighbour, near)
+
+
+def _infer(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
+    operand, target = operands[0].tensor, attributes["dtype"]
+    if operand.dtype.kind == "complex" and target.kind not in ("complex", "bool"):
+        raise DTypeError(
+            f"cast: {operand} to {target.name} would drop the imaginary part",
+            hint="say which part: cast(real(x), ...)",
+        )
+    return TensorType(target, operand.shape)
+
+
+def _gradient(node: Node, g: Node) -> tuple[Node | None]:
+    source, target = node.inputs[0].dtype, node.dtype
+    if not source.precision or not target.precision:
+        return (None,)
+    if source.kind != "complex" and target.kind == "complex":
+        g = find("real")(g)
+    return (g if g.dtype is source else cast(g, dtype=source),)
+
+
+def _samples() -> Iterable[Sample]:
+    for source in dtypes.ALL:
+        for target in dtypes.ALL:
+            if source.kind != "complex" or target.kind in ("complex", "bool"):
+                smooth = bool(source.precision and target.precision)
+                operand = TensorType(source, (2, 5))
+                yield Sample((operand,), {"dtype": target}, (-300.0, 300.0), smooth)
+
+
+cast = Op(
+    "cast",
+    1,
+    infer=_infer,
+    reference=lambda call, x: converted(x, call["dtype"]),
+    lowering=Element(lambda node, index, read: Convert(read(0, index), node.dtype), cheap=True),
+    gradient=_gradient,
+    parameters=(Parameter("dtype"),),
+    samples=_samples,
+    refused=lambda: (Refused((TensorType(dtypes.c64, (2,)),), {"dtype": dtypes.f32}, DTypeError),),
+    doc="x in another dtype. To floats: to the nearest, ties to even. From floats to integers: "
+    "toward zero, beyond the range its nearest end, NaN gives 0. Between integers: modulo 2**n. "
+    "To bool: whether it is not zero. Never removed by a pass.",
+)
+
+
+@surface("cast", "astype")
+def cast_to(x: Node, dtype: DType) -> Node:
+    """`x` in another dtype; `x` itself where it has that dtype already."""
+    return x if x.dtype is dtype else cast(x, dtype=dtype)

@@ -1,0 +1,42 @@
+"""The argument names that PyTorch users type, accepted beside those of the array API."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from graphc.errors import UsageError
+
+__all__ = ["also_named"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def also_named(**names: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Decorator: accept each keyword argument under a second name, `second="first"`.
+
+    >>> @also_named(dim="axis")
+    ... def f(x, axis=None):
+    ...     return axis
+    >>> f(0, dim=1)
+    1
+    """
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        @functools.wraps(function)
+        def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            for second, first in names.items():
+                if second in kwargs:
+                    if first in kwargs:
+                        raise UsageError(
+                            f"{function.__name__}: {second} and {first} are the same argument",
+                            hint=f"give {first} alone",
+                        )
+                    kwargs[first] = kwargs.pop(second)
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate

@@ -1,0 +1,192 @@
+"""Positions of extremes, and moments: composed from reductions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import DTypeError, ShapeError
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.node import Node
+from graphc.ir.op import Call, Decomposition, Op, Parameter, Refused, Sample, surface
+from graphc.ir.ops.arithmetic import divide, maximum, multiply, subtract
+from graphc.ir.ops.broadcasting import normal_axes, normal_axis
+from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.creation import constant_like, dim_value, iota
+from graphc.ir.ops.elementwise import INEXACT, REAL
+from graphc.ir.ops.logic import equal, isnan, logical_or, where
+from graphc.ir.ops.reduction import (
+    Axis,
+    kept,
+    max_over,
+    min_over,
+    reduced_shape,
+    restored,
+    sum_over,
+)
+from graphc.ir.ops.shape import broadcast_to, require_axes, reshape
+from graphc.ir.ops.spelling import also_named
+from graphc.ir.ops.transcendental import sqrt
+from graphc.ir.types import TensorType
+
+__all__ = ["argmax_over", "argmin_over", "mean", "standard_deviation", "variance"]
+
+Array = np.ndarray[Any, Any]
+
+
+# -- argmax, argmin -----------------------------------------------------------------------------------
+
+
+def _infer_position(
+    op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]
+) -> TensorType:
+    operand, axis = operands[0].tensor, attributes["axis"]
+    require_axes(op, (axis,), operands[0])
+    if operand.dtype.kind not in REAL:
+        raise DTypeError(
+            f"{op.name} takes real numbers, not {operand.dtype.name}", code="dtype-unsupported"
+        )
+    if operand.shape[axis] == 0:
+        raise ShapeError(f"{op.name}: axis {axis} of {operand} is empty", code="empty-axis")
+    return TensorType(dtypes.i64, reduced_shape(operand.shape, (axis,)))
+
+
+def _expand_position(extreme: Op) -> Callable[[Node], Node]:
+    def expand(node: Node) -> Node:
+        x, axis = node.inputs[0], node["axis"]
+        hit = equal(x, restored(extreme(x, axes=(axis,)), x.shape, (axis,)))
+        if x.dtype.kind == "float":
+            # The extreme of numbers with a NaN is NaN, which equals nothing: NaNs are the hits.
+            hit = logical_or(hit, isnan(x))
+        places = iota(shape=x.shape, axis=axis, dtype=dtypes.i64)
+        beyond = broadcast_to(dim_value(dim=x.shape[axis], dtype=dtypes.i64), shape=x.shape)
+        return min_over(where(hit, places, beyond), axes=(axis,))
+
+    return expand
+
+
+def _position_samples() -> Iterable[Sample]:
+    for dtype in dtypes.computable():
+        if dtype.kind in REAL:
+            yield Sample((TensorType(dtype, (4, 9)),), {"axis": 1}, smooth=False)
+    for shape, axis in (((4, 3, 2), 0), ((1,), 0), ((0, 3), 1)):
+        yield Sample((TensorType(dtypes.f32, shape),), {"axis": axis}, smooth=False)
+
+
+def _position_refused() -> Iterable[Refused]:
+    yield Refused((TensorType(dtypes.f32, (2, 3)),), {"axis": 2}, ShapeError)
+    yield Refused((TensorType(dtypes.f32, (2, 0)),), {"axis": 1}, ShapeError)
+    yield Refused((TensorType(dtypes.c64, (2,)),), {"axis": 0}, DTypeError)
+    yield Refused((TensorType(dtypes.bool_, (2,)),), {"axis": 0}, DTypeError)
+
+
+def _position(name: str, find_place: Callable[..., Array], extreme: Op, what: str) -> Op:
+    def reference(call: Call, x: Array) -> Array:
+        return np.asarray(find_place(x, axis=call["axis"])).astype(np.int64, copy=False)
+
+    op = Op(
+        name,
+        1,
+        infer=_infer_position,
+        reference=reference,
+        lowering=Decomposition(_expand_position(extreme)),
+        gradient=lambda node, g: (None,),
+        parameters=(Parameter("axis"),),
+        samples=_position_samples,
+        refused=_position_refused,
+        doc=f"The index of the first of the {what} elements along an axis; of the first NaN if "
+        "there is one.",
+    )
+
+    @also_named(dim="axis", keepdim="keepdims")
+    def call(x: Node, axis: int | None = None, keepdims: bool = False) -> Node:
+        if axis is None:
+            flat = op(reshape(x, shape=(x.tensor.size,)), axis=0)
+            return kept(flat, x.shape, range(len(x.shape))) if keepdims else flat
+        place = normal_axis(axis, len(x.shape), name)
+        result = op(x, axis=place)
+        return kept(result, x.shape, (place,)) if keepdims else result
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = op.doc + " Without an axis: the index in row-major order."
+    surface(name)(call)
+    return op
+
+
+argmax_over = _position("argmax", np.argmax, max_over, "largest")
+argmin_over = _position("argmin", np.argmin, min_over, "smallest")
+
+
+# -- moments ----------------------------------------------------------------------------------------
+
+
+def _require_inexact(name: str, x: Node) -> None:
+    if x.dtype.kind not in INEXACT:
+        raise DTypeError(
+            f"{name} takes floats, not {x.dtype.name}",
+            code="dtype-unsupported",
+            hint="cast the operand first: cast(x, f32)",
+        )
+
+
+def mean_over(x: Node, axes: tuple[int, ...]) -> Node:
+    """The mean over `axes`, which are removed; in the dtype of `x`."""
+    total = sum_over(x, axes=axes)
+    return divide(total, _count(x, axes, total))
+
+
+def _count(x: Node, axes: tuple[int, ...], like: Node) -> Node:
+    count = dims.product(x.shape[axis] for axis in axes)
+    if isinstance(count, int):
+        return constant_like(count, like)
+    return broadcast_to(
+        cast_to(dim_value(dim=count, dtype=like.dtype.real), like.dtype), shape=like.shape
+    )
+
+
+@surface("mean")
+@also_named(dim="axis", keepdim="keepdims")
+def mean(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
+    """The arithmetic mean over axes (all by default). f16 and bf16 are computed in f32."""
+    _require_inexact("mean", x)
+    axes = normal_axes(axis, len(x.shape), "mean")
+    wide = cast_to(x, x.dtype.accumulator)
+    result = cast_to(mean_over(wide, axes), x.dtype)
+    return kept(result, x.shape, axes) if keepdims else result
+
+
+@surface("var")
+@also_named(dim="axis", keepdim="keepdims")
+def variance(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Node:
+    """The mean squared distance from the mean, over axes (all by default), in two passes.
+
+    The sum is divided by the number of elements less `correction` (0 as in the array API; 1
+    gives the unbiased estimate that PyTorch takes by default), or by 0 where that is negative.
+    """
+    if x.dtype.kind != "float":
+        raise DTypeError(
+            f"var takes real floats, not {x.dtype.name}",
+            code="dtype-unsupported",
+            hint="cast the operand first: cast(x, f32)",
+        )
+    axes = normal_axes(axis, len(x.shape), "var")
+    wide = cast_to(x, x.dtype.accumulator)
+    deviation = subtract(wide, restored(mean_over(wide, axes), x.shape, axes))
+    total = sum_over(multiply(deviation, deviation), axes=axes)
+    count = _count(x, axes, total)
+    if correction:
+        count = maximum(subtract(count, constant_like(correction, count)), constant_like(0, count))
+    result = cast_to(divide(total, count), x.dtype)
+    return kept(result, x.shape, axes) if keepdims else result
+
+
+@surface("std")
+@also_named(dim="axis", keepdim="keepdims")
+def standard_deviation(
+    x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False
+) -> Node:
+    """The square root of `var`."""
+    return sqrt(variance(x, axis, correction, keepdims))

@@ -1,0 +1,69 @@
+"""Structural ops: inputs of graphs, results of operations that have several, gradient stops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+
+from graphc.errors import InternalError, UsageError
+from graphc.ir.dims import DimLike
+from graphc.ir.dtype import DType
+from graphc.ir.node import Node
+from graphc.ir.op import Call, Op, Parameter, Structural
+from graphc.ir.types import TensorType, TupleType
+
+__all__ = ["graph_input", "input_", "project"]
+
+
+def _infer_input(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
+    return TensorType(attributes["dtype"], tuple(attributes["shape"]))
+
+
+def _unbound(call: Call) -> NoReturn:
+    raise InternalError(f"the input {call['name']!r} is not among the graph's inputs and state")
+
+
+input_ = Op(
+    "input",
+    0,
+    infer=_infer_input,
+    reference=_unbound,
+    lowering=Structural(),
+    parameters=(Parameter("name"), Parameter("dtype"), Parameter("shape")),
+    doc="A tensor given from outside: an argument of a graph, or a part of its state.",
+)
+
+
+def graph_input(name: str, dtype: DType, shape: tuple[DimLike, ...]) -> Node:
+    """The `input` node of this name and type."""
+    return input_(name=name, dtype=dtype, shape=tuple(shape))
+
+
+def _infer_project(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
+    type_ = operands[0].type
+    if not isinstance(type_, TupleType):
+        raise UsageError(f"project takes one of several results, and there is one: {type_}")
+    index = attributes["index"]
+    if not 0 <= index < len(type_.elements):
+        raise UsageError(
+            f"project: there is no result {index}",
+            hint=f"the results are numbered 0 to {len(type_.elements) - 1}: {type_}",
+        )
+    return type_.elements[index]
+
+
+def _project(call: Call, operand: tuple[np.ndarray[Any, Any], ...]) -> np.ndarray[Any, Any]:
+    return operand[call["index"]]
+
+
+project = Op(
+    "project",
+    1,
+    infer=_infer_project,
+    reference=_project,
+    lowering=Structural(),
+    parameters=(Parameter("index"),),
+    doc="Result number `index` of an operation that has several.",
+)
