@@ -28,6 +28,7 @@ __all__ = [
     "ModuleFormatError",
     "NameLookupError",
     "ShapeError",
+    "SimulatorError",
     "SourceError",
     "Span",
     "ToolchainError",
@@ -195,6 +196,16 @@ class VerificationError(GraphcError):
     """A graph or kernel that breaks an invariant; the message names the check and the pass."""
 
     default_code = "verification"
+
+
+class SimulatorError(GraphcError):
+    """A simulated kernel that broke a rule of CUDA; `findings` holds them as data, notes as text."""
+
+    default_code = "simulator"
+
+    def __init__(self, message: str, *, findings: Sequence[object] = ()) -> None:
+        super().__init__(message, notes=[str(finding) for finding in findings])
+        self.findings = tuple(findings)
 
 
 class InternalError(GraphcError):
