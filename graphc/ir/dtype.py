@@ -350,8 +350,9 @@ def promote_scalar(dtype: DType, scalar: PythonScalar) -> DType:
 
 def _scalar_text(scalar: PythonScalar) -> str:
     # Python refuses to print integers of many thousand digits.
-    is_huge = isinstance(scalar, int) and scalar.bit_length() > 4096
-    return f"an integer of {scalar.bit_length()} bits" if is_huge else repr(scalar)
+    if isinstance(scalar, int) and scalar.bit_length() > 4096:
+        return f"an integer of {scalar.bit_length()} bits"
+    return repr(scalar)
 
 
 def _scalar_hint(dtype: DType, scalar: PythonScalar) -> str:

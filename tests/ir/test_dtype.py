@@ -304,8 +304,8 @@ def test_a_float_is_held_unless_rounding_overflows(dtype: DType, scalar: float) 
 @pytest.mark.parametrize("dtype", WITH_NUMBERS, ids=lambda d: d.name)
 def test_overflow_starts_half_a_step_above_the_largest_float(dtype: DType) -> None:
     largest = int(dtype.maximum_value)
-    bits = np.array(dtype.maximum_value, dtype.real.numpy).view(f"u{dtype.real.itemsize}")
-    step = largest - int((bits - 1).view(dtype.real.numpy))
+    bits = np.array([dtype.maximum_value], dtype.real.numpy).view(f"u{dtype.real.itemsize}")
+    step = largest - int(float((bits - 1).view(dtype.real.numpy)[0]))
     for sign in (1, -1):
         assert dtypes.promote_scalar(dtype, sign * (largest + step // 2 - 1)) is dtype
         with pytest.raises(DTypeError, match="outside"):

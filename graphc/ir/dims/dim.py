@@ -243,7 +243,7 @@ def _new(form: Form) -> Dim:
     occurrences = [atom for monomial, _ in form for atom in monomial]
     size = len(form) + sum(_atom_size(atom) for atom in occurrences)
     depth = max((argument.depth for argument in inner), default=0) + bool(nested)
-    _check_size(size, depth, [c for _, c in form] + [a for a in nested if isinstance(a, int)])
+    check_size(size, depth, [c for _, c in form] + [a for a in nested if isinstance(a, int)])
     new = object.__new__(Dim)
     facts = {
         "terms": form,
@@ -265,8 +265,9 @@ def _atom_size(atom: Atom) -> int:
     return 1 + sum(a.size if isinstance(a, Dim) else 1 for a in atom.arguments)
 
 
-def _check_size(size: int, depth: int, numbers: Iterable[int]) -> None:
-    bits = max(number.bit_length() for number in numbers)
+def check_size(size: int, depth: int, numbers: Iterable[int]) -> None:
+    """Refuse an expression beyond the limits, on which proofs and recursion rely."""
+    bits = max((number.bit_length() for number in numbers), default=0)
     if size > MAX_SIZE or depth > MAX_DEPTH or bits > MAX_BITS:
         raise DimensionError(
             f"a dimension is an expression of {size} parts, nested {depth} deep, with numbers of "

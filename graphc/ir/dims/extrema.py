@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from graphc.errors import DimensionError
 from graphc.ir.dims.atoms import Opaque, opaque_atom, sort_key
-from graphc.ir.dims.dim import DimLike, from_atom, rules
+from graphc.ir.dims.dim import Dim, DimLike, check_size, from_atom, rules
 from graphc.ir.dims.proofs import always_less_equal
 
 _Kind: TypeAlias = Literal["max", "min"]
@@ -38,8 +38,11 @@ def _extremum(kind: _Kind, dims: Sequence[DimLike]) -> DimLike:
         raise DimensionError(
             f"{kind} of no dimensions", code="dim-empty", hint="give one dimension at least"
         )
+    candidates = sorted({x for d in dims for x in _operands(kind, d)}, key=sort_key)
+    # Every pair is compared below: the limit of size comes first.
+    check_size(sum(d.size if isinstance(d, Dim) else 1 for d in candidates), 0, ())
     kept: list[DimLike] = []
-    for candidate in sorted({x for d in dims for x in _operands(kind, d)}, key=sort_key):
+    for candidate in candidates:
         if not any(_never_wins(kind, candidate, other) for other in kept):
             kept = [other for other in kept if not _never_wins(kind, other, candidate)]
             kept.append(candidate)

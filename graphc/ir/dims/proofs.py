@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 
 from graphc.ir.dims import polynomial
-from graphc.ir.dims.atoms import Atom, Monomial, Opaque, TermsView, Variable
-from graphc.ir.dims.dim import Dim, DimLike, Interval, from_terms, terms_of
+from graphc.ir.dims.atoms import Atom, Monomial, Opaque, TermsView, Variable, opaque_atom
+from graphc.ir.dims.dim import Dim, DimLike, Interval, from_atom, from_terms, terms_of
 
-ELIMINATIONS = 3
-"""How many opaque atoms one line of proof replaces by their inequalities."""
-MAX_RELATED_ATOMS = 6
-"""With more opaque atoms than these side by side, they are taken as independent."""
+MAX_ELIMINATIONS = 3
+"""How many opaque atoms one line of proof replaces by their definitions."""
+MAX_STEPS = 40
+"""How many replacements one search tries in all; proofs that people need take one or two."""
 
 
 def bounds(d: DimLike) -> Interval:
@@ -31,7 +31,7 @@ def bounds(d: DimLike) -> Interval:
     if not isinstance(d, Dim):
         return d, d
     if d.bounds_found is None:
-        found = _lower(d, ELIMINATIONS), -_lower(-d, ELIMINATIONS)
+        found = _lower(d), -_lower(-d)
         object.__setattr__(d, "bounds_found", found)
         return found
     return d.bounds_found
@@ -39,7 +39,7 @@ def bounds(d: DimLike) -> Interval:
 
 def always_less_equal(a: DimLike, b: DimLike) -> bool:
     """Whether `a <= b` is proved for all values of the variables; False means unknown or no."""
-    return bounds(b - a)[0] >= 0
+    return _lower(b - a) >= 0
 
 
 def always_equal(a: DimLike, b: DimLike) -> bool:
@@ -75,19 +75,6 @@ def _atom_interval(atom: Atom) -> Interval:
         return 0, min(largest - 1, hi) if lo >= 0 else largest - 1
     pick = max if atom.kind == "max" else min
     return pick(lo for lo, _ in ranges), pick(hi for _, hi in ranges)
-
-
-def _lower(p: DimLike, eliminations: int) -> int:
-    if not isinstance(p, Dim):
-        return p
-    best = _box_lower(terms_of(p))
-    atoms = [a for a in _atoms(terms_of(p)) if isinstance(a, Opaque)]
-    if eliminations and len(atoms) <= MAX_RELATED_ATOMS:
-        for atom in atoms:
-            found = _lower_by_definition(p, atom, eliminations - 1)
-            if found is not None:
-                best = max(best, found)
-    return best
 
 
 def _atoms(terms: TermsView) -> list[Atom]:
@@ -129,24 +116,59 @@ def _monomial_interval(monomial: Monomial) -> Interval:
     return lo, hi
 
 
-def _lower_by_definition(p: Dim, atom: Opaque, eliminations: int) -> int | None:
-    """A lower bound of `p = cofactor*atom + rest` from what defines the atom."""
-    terms = terms_of(p)
-    if any(monomial.count(atom) > 1 for monomial in terms):
-        return None
-    cofactor = from_terms(polynomial.derivative(terms, atom))
-    rest = from_terms(polynomial.with_value(terms, atom, 0))
-    if atom.kind == "%":
-        n, d = atom.arguments
-        return _lower(cofactor * (n - d * (n // d)) + rest, eliminations)
-    lo, hi = _box(terms_of(cofactor))
-    if lo < 0 < hi:
-        return None
-    if atom.kind == "//":
-        n, d = atom.arguments
-        end = n - d + 1 if lo >= 0 else n
-        scaled = _lower(cofactor * end + d * rest, eliminations)
-        # d*p >= scaled with d > 0; which divisor gives the smallest quotient depends on the sign.
-        return min(-(-scaled // x) for x in bounds(d))
-    found = [_lower(cofactor * a + rest, eliminations) for a in atom.arguments]
-    return max(found) if (atom.kind == "max") == (lo >= 0) else min(found)
+def _lower(p: DimLike) -> int:
+    """The greatest lower bound that a limited search finds."""
+    return _Search().lower(p, MAX_ELIMINATIONS)
+
+
+class _Search:
+    """One search for a lower bound. Its effort is counted, so that it is the same every time."""
+
+    def __init__(self) -> None:
+        self.steps_left = MAX_STEPS
+
+    def lower(self, p: DimLike, eliminations: int) -> int:
+        """The best of the bounds over independent atoms, and with one of the atoms replaced."""
+        if not isinstance(p, Dim):
+            return p
+        terms = terms_of(p)
+        best = _box_lower(terms)
+        if not eliminations:
+            return best
+        for atom in _atoms(terms):
+            if isinstance(atom, Opaque) and self.steps_left:
+                self.steps_left -= 1
+                found = self._lower_by_definition(terms, atom, eliminations - 1)
+                if found is not None:
+                    best = max(best, found)
+        return best
+
+    def _lower_by_definition(self, terms: TermsView, atom: Opaque, eliminations: int) -> int | None:
+        """A lower bound of `cofactor*atom + rest` from what defines the atom."""
+        if any(monomial.count(atom) > 1 for monomial in terms):
+            return None
+        cofactor = from_terms(polynomial.derivative(terms, atom))
+        rest = from_terms(polynomial.with_value(terms, atom, 0))
+        if atom.kind == "%":
+            n, d = atom.arguments
+            return self.lower(cofactor * (n - d * _floor_atom(n, d)) + rest, eliminations)
+        lo, hi = _box(terms_of(cofactor))
+        if lo < 0 < hi:
+            return None
+        if atom.kind == "//":
+            n, d = atom.arguments
+            end = n - d + 1 if lo >= 0 else n
+            scaled = self.lower(cofactor * end + d * rest, eliminations)
+            # d*p >= scaled with d > 0; the divisor with the smallest quotient depends on the sign.
+            return min(-(-scaled // x) for x in bounds(d))
+        found = [self.lower(cofactor * a + rest, eliminations) for a in atom.arguments]
+        return max(found) if (atom.kind == "max") == (lo >= 0) else min(found)
+
+
+def _floor_atom(n: DimLike, d: DimLike) -> DimLike:
+    """`n // d` for the arguments of a modulo, which are reduced; without proofs of its own."""
+    inner = opaque_atom(n, "//")
+    if inner is None:
+        return from_atom(Opaque("//", (n, d)))
+    x, a = inner.arguments
+    return from_atom(Opaque("//", (x, a * d)))
