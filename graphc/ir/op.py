@@ -66,7 +66,13 @@ class Call:
     def shape(self) -> tuple[int, ...]:
         """The shape of the result."""
         assert isinstance(self.type, TensorType)
-        return tuple(int(dim) for dim in self.type.shape)  # type: ignore[call-overload]
+        return tuple(dim for dim in self.type.shape if isinstance(dim, int))
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype of the result."""
+        assert isinstance(self.type, TensorType)
+        return self.type.dtype
 
 
 # -- lowerings: how an op becomes part of a kernel -------------------------------------------

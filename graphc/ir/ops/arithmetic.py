@@ -24,7 +24,6 @@ from graphc.ir.ops.logic import equal, greater, less, where
 __all__ = [
     "absolute",
     "add",
-    "conjugate",
     "copysign",
     "divide",
     "floor",
@@ -43,9 +42,9 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 
-# -- the four operations ----------------------------------------------------------------------------
+# -- the four operations --------------------------------------------------------------------------
 
-negative = elementwise(
+negative: Op = elementwise(
     "negative",
     1,
     np.negative,
@@ -74,7 +73,7 @@ subtract = elementwise(
     gradient=lambda node, g: (g, negative(g)),
     aliases=("sub",),
 )
-multiply = elementwise(
+multiply: Op = elementwise(
     "multiply",
     2,
     np.multiply,
@@ -121,7 +120,7 @@ def reciprocal(x: Node) -> Node:
     return divide(ones_like(x), x)
 
 
-# -- integer division -------------------------------------------------------------------------------
+# -- integer division -----------------------------------------------------------------------------
 
 
 def _floor_divide(x: Array, y: Array) -> Array:
@@ -156,7 +155,7 @@ remainder = elementwise(
     aliases=("mod",),
 )
 
-# -- power ------------------------------------------------------------------------------------------
+# -- power ----------------------------------------------------------------------------------------
 
 
 def _power(x: Array, y: Array) -> Array:
@@ -192,7 +191,7 @@ power = elementwise(
     aliases=("pow",),
 )
 
-# -- extremes ---------------------------------------------------------------------------------------
+# -- extremes -------------------------------------------------------------------------------------
 
 
 def _extreme_gradient(wins: Op) -> Any:
@@ -243,7 +242,7 @@ relu = elementwise(
     gradient=lambda node, g: (where(greater(node, zeros_like(node)), g, zeros_like(g)),),
 )
 
-# -- sign -------------------------------------------------------------------------------------------
+# -- sign -----------------------------------------------------------------------------------------
 
 sign = elementwise(
     "sign",
@@ -295,7 +294,7 @@ absolute = elementwise(
     aliases=("absolute",),
 )
 
-# -- rounding ---------------------------------------------------------------------------------------
+# -- rounding -------------------------------------------------------------------------------------
 
 floor = elementwise(
     "floor",

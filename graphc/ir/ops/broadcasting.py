@@ -1,4 +1,4 @@
-"""What the forgiving surfaces do to their operands: promote dtypes, broadcast shapes, count axes."""
+"""What the forgiving surfaces do to operands: promote dtypes, broadcast shapes, count axes."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ __all__ = ["complex_of", "conjugate", "imaginary", "real"]
 
 _COMPLEX = frozenset({"complex"})
 
-conjugate = elementwise(
+conjugate: Op = elementwise(
     "conj",
     1,
     np.conj,
@@ -33,7 +33,7 @@ conjugate = elementwise(
     kinds=_COMPLEX,
     gradient=lambda node, g: (conjugate(g),),
 )
-real = elementwise(
+real: Op = elementwise(
     "real",
     1,
     np.real,
@@ -65,8 +65,7 @@ def _infer_complex(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, 
 def _complex_reference(
     call: Call, re: np.ndarray[Any, Any], im: np.ndarray[Any, Any]
 ) -> np.ndarray[Any, Any]:
-    assert isinstance(call.type, TensorType)
-    result = np.empty(re.shape, call.type.dtype.numpy)
+    result = np.empty(re.shape, call.dtype.numpy)
     result.real, result.imag = re, im
     return result
 
@@ -88,7 +87,7 @@ def _complex_refused() -> Iterable[Refused]:
     yield Refused((f32, TensorType(dtypes.f32, (3,))), {}, ShapeError)
 
 
-complex_of = Op(
+complex_of: Op = Op(
     "complex",
     2,
     infer=_infer_complex,

@@ -68,7 +68,7 @@ def _to_odd(x: Array, float_type: type[np.floating[Any]]) -> Array:
     """`x` as a narrower float: exact, or the neighbour whose last bit is set."""
     near = x.astype(float_type)
     bits = near.view(np.uint64 if float_type is np.float64 else np.uint32)
-    is_even = (bits & 1) == 0
+    is_even = bits % 2 == 0
     if x.dtype.kind in "iu":
         # Compared as integers; the neighbour 2**63 or 2**64 itself is above every one of them.
         limit = 2.0 ** (x.dtype.itemsize * 8 - (x.dtype.kind == "i"))

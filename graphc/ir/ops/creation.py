@@ -1,4 +1,4 @@
-"""Ops without operands: constants, dims as numbers, counters, tables of data; and filled tensors."""
+"""Ops without operands: constants, dims as numbers, counters, tables; and filled tensors."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ constant = Op(
     "constant",
     0,
     infer=_infer_constant,
-    reference=lambda call: np.asarray(call["value"]).astype(call.type.dtype.numpy),
+    reference=lambda call: np.asarray(call["value"]).astype(call.dtype.numpy),
     lowering=Source(lambda node, index, read: expr.Constant(node["value"], node.dtype)),
     parameters=(Parameter("value"), Parameter("dtype")),
     samples=_constant_samples,
@@ -135,7 +135,7 @@ dim_value = Op(
     "dim_value",
     0,
     infer=_infer_dim_value,
-    reference=lambda call: _converted(call["dim"], call.type.dtype),
+    reference=lambda call: _converted(call["dim"], call.dtype),
     lowering=Source(lambda node, index, read: expr.IndexValue(node["dim"], node.dtype)),
     parameters=(Parameter("dim"), Parameter("dtype")),
     samples=lambda: (Sample((), {"dim": 7, "dtype": dtype}) for dtype in _number_dtypes()),
@@ -157,7 +157,7 @@ def _infer_iota(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any
 
 def _iota_reference(call: Call) -> np.ndarray[Any, Any]:
     shape, axis = call.shape, call["axis"]
-    counter = _converted(np.arange(shape[axis]), call.type.dtype)
+    counter = _converted(np.arange(shape[axis]), call.dtype)
     return np.broadcast_to(
         np.expand_dims(counter, [a for a in range(len(shape)) if a != axis]), shape
     )

@@ -44,7 +44,7 @@ __all__ = [
     "where",
 ]
 
-# -- comparison: False where an operand is NaN, but for not_equal -----------------------------------
+# -- comparison: False where an operand is NaN, but for not_equal ---------------------------------
 
 equal = elementwise(
     "equal",
@@ -114,12 +114,12 @@ isfinite = elementwise(
     "isfinite",
     1,
     np.isfinite,
-    "Whether x is neither infinite nor NaN.",
+    "Whether x is not infinite and not NaN.",
     kinds=FLOAT,
     result=to_bool,
 )
 
-# -- logic ------------------------------------------------------------------------------------------
+# -- logic ----------------------------------------------------------------------------------------
 
 logical_and = elementwise(
     "logical_and", 2, np.logical_and, "x and y.", c="{0} & {1}", kinds=BOOLEAN
@@ -130,7 +130,7 @@ logical_xor = elementwise(
 )
 logical_not = elementwise("logical_not", 1, np.logical_not, "not x.", c="!{0}", kinds=BOOLEAN)
 
-# -- bits -------------------------------------------------------------------------------------------
+# -- bits -----------------------------------------------------------------------------------------
 
 bitwise_and = elementwise(
     "bitwise_and", 2, np.bitwise_and, "Bits set in x and in y.", c="{0} & {1}", kinds=BITS
@@ -168,7 +168,7 @@ right_shift = elementwise(
     aliases=("right_shift",),
 )
 
-# -- selection --------------------------------------------------------------------------------------
+# -- selection ------------------------------------------------------------------------------------
 
 
 def _infer_where(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:

@@ -61,7 +61,7 @@ def restored(x: Node, shape: Sequence[DimLike], axes: Sequence[int]) -> Node:
     return broadcast_to(kept(x, shape, axes), shape=tuple(shape))
 
 
-# -- declaration ------------------------------------------------------------------------------------
+# -- declaration ----------------------------------------------------------------------------------
 
 
 def _infer(kinds: frozenset[str]) -> Callable[..., TensorType]:
@@ -159,7 +159,7 @@ def highest(dtype: DType) -> int | float:
     return float("inf") if dtype.kind == "float" else int(dtype.maximum_value)
 
 
-# -- gradients --------------------------------------------------------------------------------------
+# -- gradients ------------------------------------------------------------------------------------
 
 
 def _sum_gradient(node: Node, g: Node) -> tuple[Node]:
@@ -252,7 +252,7 @@ all_over = _reduction(
     kinds=BOOLEAN,
 )
 
-# -- surfaces ---------------------------------------------------------------------------------------
+# -- surfaces -------------------------------------------------------------------------------------
 
 
 def reduce(op: Op, x: Node, axis: Axis, keepdims: bool) -> Node:

@@ -71,7 +71,7 @@ def require_axes(op: Op, axes: Sequence[int], operand: Node) -> None:
         )
 
 
-# -- reshape ------------------------------------------------------------------------------------
+# -- reshape --------------------------------------------------------------------------------------
 
 
 def _infer_reshape(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
@@ -89,7 +89,7 @@ def _reshape_element(node: Node, index: Index, read: Read) -> Expr:
     return read(0, regroup(index, node.shape, node.inputs[0].shape))
 
 
-reshape = Op(
+reshape: Op = Op(
     "reshape",
     1,
     infer=_infer_reshape,
@@ -131,7 +131,7 @@ def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(range(len(axes)), key=lambda position: axes[position]))
 
 
-permute_dims = Op(
+permute_dims: Op = Op(
     "permute_dims",
     1,
     infer=_infer_permute,
@@ -341,7 +341,8 @@ def _concat_element(node: Node, index: Index, read: Read) -> Expr:
 
 
 def _concat_gradient(node: Node, g: Node) -> tuple[Node, ...]:
-    axis, parts, offset = node["axis"], [], 0
+    axis, parts = node["axis"], []
+    offset: DimLike = 0
     for operand in node.inputs:
         start = tuple(offset if i == axis else 0 for i in range(len(g.shape)))
         end: DimLike = offset + operand.shape[axis]
@@ -396,7 +397,7 @@ def _flip_element(node: Node, index: Index, read: Read) -> Expr:
     )
 
 
-flip = Op(
+flip: Op = Op(
     "flip",
     1,
     infer=_infer_flip,

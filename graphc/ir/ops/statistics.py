@@ -37,7 +37,7 @@ __all__ = ["argmax_over", "argmin_over", "mean", "standard_deviation", "variance
 Array = np.ndarray[Any, Any]
 
 
-# -- argmax, argmin -----------------------------------------------------------------------------------
+# -- argmax, argmin -------------------------------------------------------------------------------
 
 
 def _infer_position(
@@ -120,7 +120,7 @@ argmax_over = _position("argmax", np.argmax, max_over, "largest")
 argmin_over = _position("argmin", np.argmin, min_over, "smallest")
 
 
-# -- moments ----------------------------------------------------------------------------------------
+# -- moments --------------------------------------------------------------------------------------
 
 
 def _require_inexact(name: str, x: Node) -> None:

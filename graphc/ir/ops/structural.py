@@ -51,11 +51,13 @@ def _infer_project(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, 
             f"project: there is no result {index}",
             hint=f"the results are numbered 0 to {len(type_.elements) - 1}: {type_}",
         )
-    return type_.elements[index]
+    element: TensorType = type_.elements[index]
+    return element
 
 
 def _project(call: Call, operand: tuple[np.ndarray[Any, Any], ...]) -> np.ndarray[Any, Any]:
-    return operand[call["index"]]
+    index: int = call["index"]
+    return operand[index]
 
 
 project = Op(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.node import Node
-from graphc.ir.op import GradientRule
+from graphc.ir.op import GradientRule, Op
 from graphc.ir.ops.arithmetic import add, divide, multiply, negative, scaled, subtract
 from graphc.ir.ops.creation import ones_like, zeros_like
 from graphc.ir.ops.elementwise import elementwise
@@ -50,7 +50,7 @@ def _one_minus_square(x: Node) -> Node:
     return multiply(subtract(ones_like(x), x), add(ones_like(x), x))
 
 
-# -- exponentials and logarithms --------------------------------------------------------------------
+# -- exponentials and logarithms ------------------------------------------------------------------
 
 exp = elementwise(
     "exp", 1, np.exp, "e to the power x.", gradient=_slope(lambda x, y: y), cheap=False
@@ -108,7 +108,7 @@ log10 = elementwise(
     domain=(0.25, 4.0),
 )
 
-# -- roots ------------------------------------------------------------------------------------------
+# -- roots ----------------------------------------------------------------------------------------
 
 sqrt = elementwise(
     "sqrt",
@@ -133,10 +133,12 @@ rsqrt = elementwise(
     domain=(0.25, 4.0),
 )
 
-# -- angles -----------------------------------------------------------------------------------------
+# -- angles ---------------------------------------------------------------------------------------
 
-sin = elementwise("sin", 1, np.sin, "The sine.", gradient=_slope(lambda x, y: cos(x)), cheap=False)
-cos = elementwise(
+sin: Op = elementwise(
+    "sin", 1, np.sin, "The sine.", gradient=_slope(lambda x, y: cos(x)), cheap=False
+)
+cos: Op = elementwise(
     "cos", 1, np.cos, "The cosine.", gradient=_slope(lambda x, y: negative(sin(x))), cheap=False
 )
 tan = elementwise(
@@ -213,9 +215,9 @@ hypot = elementwise(
     cheap=False,
 )
 
-# -- hyperbolic functions ---------------------------------------------------------------------------
+# -- hyperbolic functions -------------------------------------------------------------------------
 
-sinh = elementwise(
+sinh: Op = elementwise(
     "sinh",
     1,
     np.sinh,
@@ -223,7 +225,7 @@ sinh = elementwise(
     gradient=_slope(lambda x, y: cosh(x)),
     cheap=False,
 )
-cosh = elementwise(
+cosh: Op = elementwise(
     "cosh",
     1,
     np.cosh,
@@ -269,7 +271,7 @@ atanh = elementwise(
     aliases=("arctanh",),
 )
 
-# -- error function and logistic function -----------------------------------------------------------
+# -- error function and logistic function ---------------------------------------------------------
 
 _erf_of_float = np.frompyfunc(math.erf, 1, 1)
 
