@@ -212,12 +212,11 @@ def _variable_name(symbol: str) -> str:
     >>> _variable_name("_ZZ1kE4part_0")
     'part'
     """
-    match = None
-    for match in re.finditer(r"E(\d+)", symbol):
-        pass
-    if match is None:
+    lengths = list(re.finditer(r"E(\d+)", symbol))
+    if not lengths:
         return symbol
-    return symbol[match.end() : match.end() + int(match[1])]
+    start = lengths[-1].end()
+    return symbol[start : start + int(lengths[-1][1])]
 
 
 @dataclass(frozen=True)

@@ -304,6 +304,10 @@ void check_write(void* address, std::size_t bytes) {
   check_access(address, bytes, 1, Kind::write, __builtin_return_address(0));
 }
 
+void check_matrix_row(const void* row) {
+  check_access(row, 16, 16, Kind::read, __builtin_return_address(0));
+}
+
 namespace checker {
 
 void begin_launch(Launch& launch) {

@@ -71,9 +71,12 @@ void yield();
 #ifdef SIMULATOR_CHECK
 void check_read(const void* address, std::size_t bytes);
 void check_write(void* address, std::size_t bytes);
+// A row of ldmatrix: 16 bytes of shared memory, aligned.
+void check_matrix_row(const void* row);
 #else
 inline void check_read(const void*, std::size_t) {}
 inline void check_write(void*, std::size_t) {}
+inline void check_matrix_row(const void*) {}
 #endif
 
 // cp.async: the copy lands at the wait that covers its group, not before. Bytes beyond
