@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from graphc.ir.interning import Interned
+
 if TYPE_CHECKING:
     from graphc.ir.dims.dim import DimLike
 
@@ -13,8 +15,8 @@ OpaqueKind: TypeAlias = Literal["//", "%", "max", "min"]
 SortKey: TypeAlias = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Variable(metaclass=Interned):
     """A named dimension: every value is a multiple of `multiple` in `lo..hi`, both included.
 
     As an atom it counts in units of `multiple`, so that divisibility is arithmetic of
@@ -25,11 +27,15 @@ class Variable:
     lo: int
     hi: int
     multiple: int = 1
+    key: SortKey = field(init=False, repr=False)
 
-    @property
-    def key(self) -> SortKey:
-        """Place in the total order of atoms: by name, then by range."""
-        return (0, self.name, self.lo, self.hi, self.multiple)
+    def __post_init__(self) -> None:
+        # The total order of atoms: variables by name, then by range, before opaque atoms.
+        key = (0, self.name, self.lo, self.hi, self.multiple)
+        object.__setattr__(self, "key", key)
+
+    def __reduce__(self) -> tuple[type[Variable], tuple[Any, ...]]:
+        return Variable, (self.name, self.lo, self.hi, self.multiple)
 
     def range_text(self) -> str:
         """The range for a person: `1..4096`, and the multiple where there is one."""
@@ -41,17 +47,20 @@ class Variable:
         return self.lo <= value <= self.hi and value % self.multiple == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Opaque:
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Opaque(metaclass=Interned):
     """A floor division, modulo, maximum or minimum that polynomial arithmetic cannot open."""
 
     kind: OpaqueKind
     arguments: tuple[DimLike, ...]
-    key: SortKey = field(init=False, repr=False, compare=False)
+    key: SortKey = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         keys = tuple(sort_key(argument) for argument in self.arguments)
         object.__setattr__(self, "key", (1, self.kind, keys))
+
+    def __reduce__(self) -> tuple[type[Opaque], tuple[Any, ...]]:
+        return Opaque, (self.kind, self.arguments)
 
 
 Atom: TypeAlias = Variable | Opaque

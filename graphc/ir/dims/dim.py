@@ -217,7 +217,8 @@ def from_terms(terms: TermsView) -> DimLike:
         return 0
     if len(items) == 1 and not items[0][0]:
         return items[0][1]
-    items.sort(key=lambda item: monomial_key(item[0]))
+    if len(items) > 1:
+        items.sort(key=lambda item: monomial_key(item[0]))
     return _from_form(tuple(items))
 
 
@@ -303,7 +304,7 @@ def _operate(function: Callable[..., DimLike], a: object, b: object) -> DimLike:
 
 
 def _as_dim(value: object) -> DimLike | None:
-    if isinstance(value, Dim):
+    if type(value) is int or isinstance(value, Dim):
         return value
     try:
         return int(operator.index(value))  # type: ignore[arg-type]

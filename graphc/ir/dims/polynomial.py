@@ -34,6 +34,8 @@ def join(a: Monomial, b: Monomial) -> Monomial:
     """The product of two monomials."""
     if not a or not b:
         return a or b
+    if a[-1].key <= b[0].key:
+        return a + b
     return tuple(sorted(a + b, key=lambda atom: atom.key))
 
 
