@@ -7,11 +7,13 @@ built, so that index arithmetic simplifies itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
@@ -24,6 +26,7 @@ __all__ = [
     "Apply",
     "Buffer",
     "Constant",
+    "Convert",
     "Expr",
     "Guard",
     "Index",
@@ -33,6 +36,7 @@ __all__ = [
     "Read",
     "Scalar",
     "Space",
+    "substitute",
     "walk",
 ]
 
@@ -53,7 +57,8 @@ class Buffer(metaclass=Interned):
     """A named array of scalars: a kernel's parameter (GLOBAL) or its own storage.
 
     Attributes:
-        size: number of elements; for LANE, those of one lane.
+        size: number of elements; for LANE, those of one lane; 0 for a parameter, whose size
+            its launch knows.
         alignment: bytes.
     """
 
@@ -136,6 +141,18 @@ class Apply(Expr, metaclass=Interned):
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Convert(Expr, metaclass=Interned):
+    """The value as a number of another dtype: rounded, truncated or saturated as `cast` does."""
+
+    value: Expr
+    dtype: DType
+
+    @property
+    def operands(self) -> tuple[Expr, ...]:  # noqa: D102
+        return (self.value,)
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class Guard(Expr, metaclass=Interned):
     """`value` where `condition` holds, else `otherwise`; the one not taken is not computed."""
 
@@ -174,3 +191,35 @@ def walk(*roots: Expr) -> Iterator[Expr]:
             else:
                 stack.pop()
                 yield expr
+
+
+def substitute(
+    expr: Expr,
+    environment: Mapping[str, DimLike],
+    replacements: Mapping[Expr, Expr] = MappingProxyType({}),
+) -> Expr:
+    """The expression with variables of its indices replaced, and then whole subexpressions."""
+    new: dict[Expr, Expr] = {}
+
+    def index(dim: DimLike) -> DimLike:
+        return dims.substitute(dim, environment, proved=False)
+
+    for old in walk(expr):
+        made: Expr
+        match old:
+            case Load(buffer, at):
+                made = Load(buffer, index(at))
+            case IndexValue(at, dtype):
+                made = IndexValue(index(at), dtype)
+            case Inside(at, low, high):
+                made = Inside(index(at), index(low), index(high))
+            case Apply(op, arguments, dtype):
+                made = Apply(op, tuple(new[a] for a in arguments), dtype)
+            case Convert(value, dtype):
+                made = Convert(new[value], dtype)
+            case Guard(condition, value, otherwise):
+                made = Guard(new[condition], new[value], new[otherwise])
+            case _:
+                made = old
+        new[old] = replacements.get(made, made)
+    return new[expr]

@@ -59,8 +59,12 @@ def _atom_value(atom: Atom, values: Mapping[str, int]) -> int:
             return min(arguments)
 
 
-def substitute(d: DimLike, values: Mapping[str, DimLike]) -> DimLike:
+def substitute(d: DimLike, values: Mapping[str, DimLike], *, proved: bool = True) -> DimLike:
     """`d` with variables replaced, all at once; variables without a value stay.
+
+    Args:
+        proved: demand a proof that each replacement stays in the range of its variable. Loop
+            variables are replaced without: what bounds them is the loop, not their form.
 
     Raises:
         DimensionError: a replacement is not proved to stay in the range of its variable, or
@@ -69,7 +73,7 @@ def substitute(d: DimLike, values: Mapping[str, DimLike]) -> DimLike:
     if not isinstance(d, Dim) or values.keys().isdisjoint(d.names):
         return d
     for name, declared in d.names.items():
-        if name in values:
+        if proved and name in values:
             _check_replacement(declared, values[name])
     return _rebuild(d, values)
 

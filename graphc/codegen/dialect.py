@@ -1,0 +1,111 @@
+"""What a target can do and how it spells the kernel IR.
+
+Schedules ask a dialect for capabilities and never for its name; the emitter asks it for the
+few things that targets of the C family spell differently.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from graphc.errors import DTypeError
+from graphc.ir import dtype as dtypes
+from graphc.ir.dtype import DType
+from graphc.ir.expr import Buffer
+from graphc.ir.kernel import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Dialect"]
+
+
+@dataclass(frozen=True)
+class Dialect(ABC):
+    """A target of the C family.
+
+    Attributes:
+        name: the target, for reports and file names.
+        lanes: lanes of a grid step in pointwise and reduction kernels.
+        elements: elements that a grid step of such a kernel should have at least, so that
+            starting it costs little.
+        nests_loops: whether index variables come from nested loops (a CPU, whose vectors run
+            along the innermost axis) or from dividing a flat index (a GPU, whose threads each
+            take an element).
+        scratch_bytes: SHARED memory of a grid step at most.
+        functions: the device functions for `Call` that it has.
+    """
+
+    name: str
+    lanes: int
+    elements: int
+    nests_loops: bool
+    scratch_bytes: int
+    functions: frozenset[str] = field(default_factory=frozenset)
+
+    # -- names of types ----------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def index_type(self) -> str:
+        """The integer type of indices, 64 bits wide."""
+
+    @property
+    @abstractmethod
+    def integer_types(self) -> Mapping[DType, str]:
+        """C types of the integer dtypes."""
+
+    def storage_type(self, dtype: DType) -> str:
+        """The C type of an element in memory."""
+        if dtype in (dtypes.f16, dtypes.bf16):
+            return self.integer_types[dtypes.u16]
+        return self.compute_type(dtype)
+
+    def compute_type(self, dtype: DType) -> str:
+        """The C type of a value in a register; f16 and bf16 are held, rounded, in float."""
+        if dtype in (dtypes.f32, dtypes.f16, dtypes.bf16):
+            return "float"
+        if dtype is dtypes.f64:
+            return "double"
+        if dtype is dtypes.bool_:
+            return "bool"
+        if dtype in self.integer_types:
+            return self.integer_types[dtype]
+        raise DTypeError(
+            f"kernels for {self.name} do not compute in {dtype.name} yet",
+            code="dtype-unsupported",
+            hint='the reference device does: load(..., device="reference")',
+        )
+
+    # -- structure ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def open_kernel(self, kernel: Kernel, step: str, grid: str) -> list[str]:
+        """The lines from the kernel's signature to the loop over its grid steps."""
+
+    @abstractmethod
+    def declare(self, buffer: Buffer, size: str, lanes: int) -> str:
+        """The declaration of storage that is not GLOBAL."""
+
+    @abstractmethod
+    def lane_loop(self, variable: str, extent: str, lanes: int) -> list[str]:
+        """The head of a loop over lanes, up to its opening brace."""
+
+    @abstractmethod
+    def lane_element(self, buffer: Buffer, index: str, variable: str) -> str:
+        """The element of a LANE buffer that belongs to the current lane."""
+
+    @abstractmethod
+    def barrier(self) -> list[str]:
+        """The lines of a barrier; none where lanes run in lockstep."""
+
+    @property
+    def fold_is_looped(self) -> bool:
+        """Whether a `Fold` keeps its lanes in arrays (host) or in one value a thread (CUDA)."""
+        return self.nests_loops
+
+    def fold_lanes(self, name: str, dtype: DType, combined: str, lanes: int) -> list[str]:
+        """The lines that combine `name` over the threads of a block."""
+        raise NotImplementedError

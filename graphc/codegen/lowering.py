@@ -1,0 +1,98 @@
+"""From nodes to scalar expressions: the value of a node at an index.
+
+What another kernel has stored is loaded; everything else is computed on the spot by the op's
+own lowering, so a group's interior never exists in memory. Equal expressions are one object,
+hence sharing needs no bookkeeping here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from graphc.errors import InternalError
+from graphc.ir.dims import DimLike
+from graphc.ir.expr import Apply, Buffer, Expr, Index, Load
+from graphc.ir.node import Node
+from graphc.ir.op import Element, Elementwise, Source, View
+from graphc.passes.fuse import Group, is_transparent
+
+__all__ = ["Lowering", "flat_index"]
+
+
+def flat_index(shape: tuple[DimLike, ...], index: Index) -> DimLike:
+    """The position of an element in a contiguous row-major tensor."""
+    flat: DimLike = 0
+    for extent, i in zip(shape, index, strict=True):
+        flat = flat * extent + i
+    return flat
+
+
+class Lowering:
+    """Values of a group's nodes as expressions.
+
+    Nodes that are read from memory become parameters of the kernel, named `a0`, `a1`, ... in
+    the order in which they are first read. The names say nothing of the model, so that groups
+    that compute alike give one kernel.
+
+    Args:
+        group: the nodes to compute.
+        computed: gives the value of a node that the schedule computes itself (the result of a
+            reduction, an accumulator of a matrix product), or None.
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        computed: Callable[[Node, Index], Expr | None] = lambda node, index: None,
+    ) -> None:
+        self.inputs: dict[Node, Buffer] = {}
+        self._members = frozenset(group.members)
+        self._computed = computed
+        self._values: dict[tuple[Node, Index], Expr] = {}
+
+    def load(self, node: Node, index: Index) -> Expr:
+        """The stored value of `node` at `index`."""
+        buffer = self.inputs.get(node)
+        if buffer is None:
+            buffer = Buffer(f"a{len(self.inputs)}", node.dtype, 0)
+            self.inputs[node] = buffer
+        return Load(buffer, flat_index(node.shape, index))
+
+    def value(self, node: Node, index: Index) -> Expr:
+        """The value of `node` at `index`."""
+        # Chains of elementwise ops can be longer than Python's stack: they are walked with a
+        # stack of their own. Views recurse, and are few after simplification.
+        stack = [node]
+        while stack:
+            top = stack[-1]
+            missing = self._missing_operands(top, index)
+            if missing:
+                stack.extend(missing)
+                continue
+            stack.pop()
+            if (top, index) not in self._values:
+                self._values[top, index] = self._expand(top, index)
+        return self._values[node, index]
+
+    def _missing_operands(self, node: Node, index: Index) -> list[Node]:
+        known = (node, index) in self._values
+        if known or self._is_stored(node) or not isinstance(node.op.lowering, Elementwise):
+            return []
+        return [operand for operand in node.inputs if (operand, index) not in self._values]
+
+    def _is_stored(self, node: Node) -> bool:
+        return node not in self._members and not is_transparent(node)
+
+    def _expand(self, node: Node, index: Index) -> Expr:
+        computed = self._computed(node, index)
+        if computed is not None:
+            return computed
+        if self._is_stored(node):
+            return self.load(node, index)
+        match node.op.lowering:
+            case Elementwise():
+                operands = tuple(self._values[operand, index] for operand in node.inputs)
+                return Apply(node.op, operands, node.dtype)
+            case View(element) | Source(element) | Element(element):
+                return element(node, index, lambda i, at: self.value(node.inputs[i], at))
+        raise InternalError(f"{node!r} is neither stored nor computed by this kernel")

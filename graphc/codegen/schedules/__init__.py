@@ -1,0 +1,24 @@
+"""Schedules: how a group becomes a kernel. One file for each shape of computation.
+
+A schedule asks the dialect for capabilities and never for its name.
+"""
+
+from __future__ import annotations
+
+from graphc.codegen.dialect import Dialect
+from graphc.codegen.schedules import pointwise, reduction
+from graphc.codegen.schedules.schedule import Variant
+from graphc.errors import InternalError
+from graphc.passes.fuse import Group
+
+__all__ = ["schedule_group"]
+
+_SCHEDULES = (pointwise, reduction)
+
+
+def schedule_group(group: Group, dialect: Dialect) -> list[Variant]:
+    """The kernels for a group: one, or one for each range of a dim."""
+    for module in _SCHEDULES:
+        if module.claims(group):
+            return [Variant(module.schedule(group, dialect))]
+    raise InternalError(f"no schedule claims a group of kind {group.kind.value}")

@@ -1,0 +1,131 @@
+"""Pointwise groups: every output element from elements of the inputs.
+
+    for step in grid:                      # a stretch of the iteration space
+        for lane in the stretch:
+            out[...] = f(a[...], b[...])
+
+Axes that memory cannot tell apart are merged first. When one loop is left, the kernel depends
+on the number of elements alone, so that tensors of any shape share it and one launch can run
+over many of them (all parameters of an optimizer, say).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from graphc.codegen.dialect import Dialect
+from graphc.codegen.lowering import Lowering, flat_index
+from graphc.codegen.loops import LoopNest, unflatten
+from graphc.codegen.schedules.schedule import (
+    Scheduled,
+    kernel_name,
+    make_kernel,
+    output_buffers,
+    step_variable,
+)
+from graphc.ir import dims
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.expr import Buffer, substitute
+from graphc.ir.kernel import Block, Loop, LoopKind, Store
+from graphc.passes.fuse import Group, GroupKind, domain_of
+
+__all__ = ["PointwiseConfig", "schedule"]
+
+# Stands for the number of elements in kernels that depend on nothing else.
+_ELEMENTS = dims.variable("_n", 0, 2**62)
+
+
+@dataclass(frozen=True)
+class PointwiseConfig:
+    """Sizes of the pointwise schedule.
+
+    Attributes:
+        elements: elements of one grid step.
+    """
+
+    elements: int
+
+
+def claims(group: Group) -> bool:
+    """Whether this schedule can compute the group."""
+    return group.kind is GroupKind.POINTWISE
+
+
+def default_config(dialect: Dialect) -> PointwiseConfig:
+    """Sizes that need no tuning."""
+    return PointwiseConfig(dialect.elements)
+
+
+def schedule(group: Group, dialect: Dialect, config: PointwiseConfig | None = None) -> Scheduled:
+    """The kernel of a pointwise group."""
+    config = config or default_config(dialect)
+    lowering = Lowering(group)
+    domain = domain_of(group.shape)
+    values = [lowering.value(node, domain) for node in group.outputs]
+    position = flat_index(group.shape, domain)
+    nest = LoopNest.over(domain, group.shape, (), values, [position] * len(values)).collapsed()
+    scalars: dict[Dim, DimLike] = {}
+    if len(nest.axes) == 1 and nest.mentions_only_axes():
+        scalars[_ELEMENTS] = nest.axes[0].extent
+        nest = replace(nest, axes=(replace(nest.axes[0], extent=_ELEMENTS),))
+    outputs = output_buffers(group)
+    if len(nest.axes) <= 1 or not dialect.nests_loops:
+        grid, step, body = _flat(nest, list(outputs), config.elements)
+    else:
+        grid, step, body = _nested(nest, list(outputs), config.elements)
+    inputs = {buffer: node for node, buffer in lowering.inputs.items()}
+    kernel = make_kernel(
+        kernel_name(group), [*inputs, *outputs], outputs, grid, step, dialect.lanes, body
+    )
+    return Scheduled(kernel, inputs, outputs, {dim: dim for dim in kernel.scalars} | scalars)
+
+
+def _stores(nest: LoopNest, outputs: list[Buffer], index: Mapping[str, DimLike]) -> Block:
+    return tuple(
+        Store(buffer, dims.substitute(position, index, proved=False), substitute(value, index))
+        for buffer, value, position in zip(outputs, nest.values, nest.positions, strict=True)
+    )
+
+
+def _flat(nest: LoopNest, outputs: list[Buffer], elements: int) -> tuple[DimLike, Dim, Block]:
+    """One loop over all elements; several axes are found by division."""
+    extents = [axis.extent for axis in nest.axes]
+    count = dims.product(extents)
+    grid = dims.ceil_div(count, elements)
+    step = step_variable(grid)
+    lane = dims.variable("_lane", 0, elements - 1)
+    flat = step * elements + lane
+    index = nest.environment(unflatten(flat, extents))
+    here = dims.minimum(elements, count - step * elements)
+    return grid, step, (Loop(lane, here, LoopKind.LANE, _stores(nest, outputs, index)),)
+
+
+def _nested(nest: LoopNest, outputs: list[Buffer], elements: int) -> tuple[DimLike, Dim, Block]:
+    """Lanes along the innermost axis, rows of the other axes around them.
+
+    A step takes several short rows, or a part of a long one.
+    """
+    *outer, inner = nest.axes
+    outer_extents = [axis.extent for axis in outer]
+    rows = dims.product(outer_extents)
+    length = dims.bounds(inner.extent)[1]
+    if length > 4 * elements:
+        parts = dims.ceil_div(inner.extent, elements)
+        grid = rows * parts
+        step = step_variable(grid)
+        lane = dims.variable("_lane", 0, elements - 1)
+        start = step % parts * elements
+        index = nest.environment((*unflatten(step // parts, outer_extents), start + lane))
+        here = dims.minimum(elements, inner.extent - start)
+        return grid, step, (Loop(lane, here, LoopKind.LANE, _stores(nest, outputs, index)),)
+    rows_per_step = max(1, elements // max(length, 1))
+    grid = dims.ceil_div(rows, rows_per_step)
+    step = step_variable(grid)
+    row = dims.variable("_row", 0, rows_per_step - 1)
+    lane = dims.variable("_lane", 0, max(length - 1, 0))
+    first = step * rows_per_step
+    index = nest.environment((*unflatten(first + row, outer_extents), lane))
+    lanes = Loop(lane, inner.extent, LoopKind.LANE, _stores(nest, outputs, index))
+    here = dims.minimum(rows_per_step, rows - first)
+    return grid, step, (Loop(row, here, LoopKind.SERIAL, (lanes,)),)

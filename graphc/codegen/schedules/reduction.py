@@ -1,0 +1,315 @@
+"""Reduction groups: rows that are folded, once or in several stages, with what surrounds them.
+
+Softmax, a normalisation or a loss is one group: its reductions run one after the other over
+the same row, each using the results of those before, and the row's outputs follow:
+
+    for step in grid:                          # some rows
+        for row in the rows:
+            fold over the row -> maximum
+            fold over the row -> sum of exp(x - maximum)
+            for lane in the row: out = exp(x - maximum) / sum
+
+Where the innermost axis is kept, the lanes run along it instead, and each lane folds a column:
+
+    for step in grid:                          # a stretch of columns
+        for r in the reduced axes:
+            for lane in the stretch: sum[lane] += x[r, lane]
+        for lane in the stretch: out[lane] = sum[lane]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from graphc.codegen.dialect import Dialect
+from graphc.codegen.lowering import Lowering, flat_index
+from graphc.codegen.loops import Axis, LoopNest, unflatten
+from graphc.codegen.schedules.schedule import (
+    Scheduled,
+    kernel_name,
+    make_kernel,
+    output_buffers,
+    step_variable,
+)
+from graphc.ir import dims
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dtype import DType
+from graphc.ir.expr import Apply, Buffer, Constant, Convert, Expr, Index, Load, Scalar, Space, walk
+from graphc.ir.expr import substitute as substitute_expr
+from graphc.ir.kernel import Block, Declare, Fold, FoldTerm, Let, Loop, LoopKind, Statement, Store
+from graphc.ir.node import Node
+from graphc.ir.op import Elementwise, Reduction, find
+from graphc.passes.fuse import Group, GroupKind, domain_of, kept
+
+__all__ = ["ReductionConfig", "claims", "default_config", "schedule"]
+
+
+@dataclass(frozen=True)
+class ReductionConfig:
+    """Sizes of the reduction schedule.
+
+    Attributes:
+        elements: elements of one grid step at least: short rows are taken several at a time.
+        columns: columns of one grid step, where each lane folds a column.
+        scratch: elements of a row that are kept in fast memory once computed, at most.
+    """
+
+    elements: int
+    columns: int
+    scratch: int
+
+
+def claims(group: Group) -> bool:
+    """Whether this schedule can compute the group."""
+    return group.kind is GroupKind.REDUCTION
+
+
+def default_config(dialect: Dialect) -> ReductionConfig:
+    """Sizes that need no tuning."""
+    return ReductionConfig(dialect.elements, dialect.lanes, dialect.scratch_bytes // 16)
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """One reduction of the group: its name, how it combines, and what it folds."""
+
+    node: Node
+    scalar: Scalar
+    value: Expr
+
+    @property
+    def rule(self) -> Reduction:
+        rule = self.node.op.lowering
+        assert isinstance(rule, Reduction)
+        return rule
+
+    @property
+    def accumulator(self) -> DType:
+        return self.node.dtype.accumulator
+
+
+def schedule(group: Group, dialect: Dialect, config: ReductionConfig | None = None) -> Scheduled:
+    """The kernel of a reduction group."""
+    config = config or default_config(dialect)
+    domain = domain_of(group.shape)
+    outer = kept(domain, group.axes)
+    outer_shape = kept(group.shape, group.axes)
+    results: dict[Node, Scalar] = {}
+
+    def computed(node: Node, index: Index) -> Expr | None:
+        return results.get(node) if index == outer else None
+
+    lowering = Lowering(group, computed)
+    folds: list[_Fold] = []
+    for node in group.members:
+        if isinstance(node.op.lowering, Reduction):
+            value = lowering.value(node.inputs[0], domain)
+            scalar = Scalar(f"{node.op.name}{len(folds)}", node.dtype)
+            folds.append(_Fold(node, scalar, value))
+            results[node] = scalar
+    inside = [n for n in group.outputs if n.shape == group.shape and n not in results]
+    stored = [*inside, *(n for n in group.outputs if n not in inside)]
+    values = [lowering.value(node, domain if node in inside else outer) for node in stored]
+    positions = [
+        flat_index(group.shape, domain) if node in inside else flat_index(outer_shape, outer)
+        for node in stored
+    ]
+    nest = LoopNest.over(
+        domain, group.shape, group.axes, [f.value for f in folds] + values, positions
+    ).collapsed()
+    folds = [
+        _Fold(fold.node, fold.scalar, value)
+        for fold, value in zip(folds, nest.values[: len(folds)], strict=True)
+    ]
+    buffers = {node: buffer for buffer, node in output_buffers(group).items()}
+    stores = [
+        Store(buffers[node], position, value)
+        for node, position, value in zip(
+            stored, nest.positions, nest.values[len(folds) :], strict=True
+        )
+    ]
+    work = _Work(nest, folds, stores[: len(inside)], stores[len(inside) :])
+    if nest.axes and not nest.axes[-1].reduced:
+        grid, step, body = _columns(work, dialect, config)
+    else:
+        grid, step, body = _rows(work, config)
+    inputs = {buffer: node for node, buffer in lowering.inputs.items()}
+    outputs = output_buffers(group)
+    kernel = make_kernel(
+        kernel_name(group), [*inputs, *outputs], outputs, grid, step, dialect.lanes, body
+    )
+    return Scheduled(kernel, inputs, outputs, {dim: dim for dim in kernel.scalars})
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A group as loops: what is folded, and the stores inside and outside the reduced axes."""
+
+    nest: LoopNest
+    folds: Sequence[_Fold]
+    inner_stores: Sequence[Store]
+    outer_stores: Sequence[Store]
+
+    def stages(self) -> list[list[_Fold]]:
+        """The folds in order, those together that do not need each other's results."""
+        stages: list[list[_Fold]] = []
+        stage_of: dict[Scalar, int] = {}
+        for fold in self.folds:
+            needed = [stage_of[s] for s in _scalars(fold.value) if s in stage_of]
+            stage = max(needed, default=-1) + 1
+            stage_of[fold.scalar] = stage
+            stages.extend([] for _ in range(stage + 1 - len(stages)))
+            stages[stage].append(fold)
+        return stages
+
+
+def _scalars(expr: Expr) -> list[Scalar]:
+    return [e for e in walk(expr) if isinstance(e, Scalar)]
+
+
+def _identity(fold: _Fold) -> bool | int | float:
+    return fold.rule.identity(fold.accumulator)
+
+
+def _widened(fold: _Fold) -> Expr:
+    if fold.value.dtype is fold.accumulator:
+        return fold.value
+    return Convert(fold.value, fold.accumulator)
+
+
+def _at(
+    store: Store, index: Mapping[str, DimLike], results: Mapping[Expr, Expr] | None = None
+) -> Store:
+    value = substitute_expr(store.value, index, results or {})
+    return Store(store.buffer, dims.substitute(store.index, index, proved=False), value)
+
+
+def _rows(work: _Work, config: ReductionConfig) -> tuple[DimLike, Dim, Block]:
+    """Lanes along the reduced axes: a step takes one long row or several short ones."""
+    outer = [axis for axis in work.nest.axes if not axis.reduced]
+    inner = [axis for axis in work.nest.axes if axis.reduced]
+    rows = dims.product([axis.extent for axis in outer])
+    length = max(1, dims.bounds(dims.product([axis.extent for axis in inner]))[1])
+    rows_per_step = max(1, config.elements // length)
+    grid = dims.ceil_div(rows, rows_per_step)
+    step = step_variable(grid)
+    row = dims.variable("_row", 0, rows_per_step - 1) if rows_per_step > 1 else 0
+    here = dims.minimum(rows_per_step, rows - step * rows_per_step)
+    index = _environment(
+        outer, unflatten(step * rows_per_step + row, [axis.extent for axis in outer])
+    )
+    body: list[Statement] = []
+    loops = tuple((axis.variable, axis.extent) for axis in inner)
+    kept: dict[Expr, Expr] = {}
+    for stage in work.stages():
+        for fold in stage:
+            value = substitute_expr(fold.value, index, kept)
+            if len(inner) == 1 and length <= config.scratch and _is_costly(value):
+                scratch = Buffer(f"{fold.scalar.name}_row", value.dtype, length, Space.SHARED)
+                variable = inner[0].variable
+                store = Store(scratch, variable, value)
+                body += [Declare(scratch), *_loop_nest(inner, (store,))]
+                kept[value] = Load(scratch, variable)
+        body += _fold_stage(stage, loops, index, kept)
+    body += _loop_nest(inner, tuple(_at(store, index, kept) for store in work.inner_stores))
+    if work.outer_stores:
+        once = dims.variable("_once", 0, 1)
+        stores = tuple(_at(store, index, kept) for store in work.outer_stores)
+        body.append(Loop(once, 1, LoopKind.LANE, stores))
+    if isinstance(row, Dim):
+        return grid, step, (Loop(row, here, LoopKind.SERIAL, tuple(body)),)
+    return grid, step, tuple(body)
+
+
+def _is_costly(value: Expr) -> bool:
+    """Whether computing the value again costs more than reading it from fast memory."""
+    rules = (e.op.lowering for e in walk(value) if isinstance(e, Apply))
+    return any(isinstance(rule, Elementwise) and not rule.cheap for rule in rules)
+
+
+def _environment(axes: Sequence[Axis], index: Sequence[DimLike]) -> dict[str, DimLike]:
+    return {
+        name: value
+        for axis, value in zip(axes, index, strict=True)
+        for name in dims.variables(axis.variable)
+    }
+
+
+def _fold_stage(
+    stage: list[_Fold],
+    loops: tuple[tuple[Dim, DimLike], ...],
+    index: Mapping[str, DimLike],
+    kept: Mapping[Expr, Expr],
+) -> list[Statement]:
+    terms, lets = [], []
+    for fold in stage:
+        wide = fold.accumulator is not fold.node.dtype
+        result = Scalar(f"{fold.scalar.name}_wide", fold.accumulator) if wide else fold.scalar
+        value = substitute_expr(_widened(fold), index, kept)
+        terms.append(FoldTerm(result, find(fold.rule.combine), _identity(fold), value))
+        if wide:
+            lets.append(Let(fold.scalar, Convert(result, fold.node.dtype)))
+    return [Fold(loops, tuple(terms)), *lets]
+
+
+def _loop_nest(axes: Sequence[Axis], body: Block) -> Block:
+    """Loops over all axes around the body, the innermost over the lanes."""
+    if not body:
+        return ()
+    if not axes:
+        return (Loop(dims.variable("_once", 0, 1), 1, LoopKind.LANE, body),)
+    kind = LoopKind.LANE
+    for axis in reversed(axes):
+        body = (Loop(axis.variable, axis.extent, kind, body),)
+        kind = LoopKind.SERIAL
+    return body
+
+
+def _columns(
+    work: _Work, dialect: Dialect, config: ReductionConfig
+) -> tuple[DimLike, Dim, Block]:
+    """Lanes along the innermost, kept axis: each lane folds its columns."""
+    *others, last = work.nest.axes
+    outer = [axis for axis in others if not axis.reduced]
+    reduced = [axis for axis in others if axis.reduced]
+    columns = config.columns
+    parts = dims.ceil_div(last.extent, columns)
+    grid = dims.product([axis.extent for axis in outer]) * parts
+    step = step_variable(grid)
+    first = step % parts * columns
+    here = dims.minimum(columns, last.extent - first)
+    lane = dims.variable("_lane", 0, columns - 1)
+    assert isinstance(lane, Dim)
+    index = _environment(
+        [*outer, last],
+        [*unflatten(step // parts, [axis.extent for axis in outer]), first + lane],
+    )
+    body: list[Statement] = []
+    results: dict[Expr, Expr] = {}
+    for fold in work.folds:
+        accumulator = Buffer(fold.scalar.name, fold.accumulator, 1, Space.LANE)
+        total = Load(accumulator, 0)
+        start = Store(accumulator, 0, Constant(_identity(fold), fold.accumulator))
+        value = substitute_expr(_widened(fold), index, results)
+        combined = Apply(find(fold.rule.combine), (total, value), fold.accumulator)
+        body.append(Declare(accumulator))
+        body.append(Loop(lane, here, LoopKind.LANE, (start,)))
+        body += _column_loops(reduced, lane, here, (Store(accumulator, 0, combined),))
+        narrow = fold.accumulator is not fold.node.dtype
+        results[fold.scalar] = Convert(total, fold.node.dtype) if narrow else total
+    inner = tuple(_at(store, index, results) for store in work.inner_stores)
+    body += _column_loops(reduced, lane, here, inner)
+    stores = tuple(_at(store, index, results) for store in work.outer_stores)
+    if stores:
+        body.append(Loop(lane, here, LoopKind.LANE, stores))
+    return grid, step, tuple(body)
+
+
+def _column_loops(reduced: Sequence[Axis], lane: Dim, here: DimLike, body: Block) -> Block:
+    if not body:
+        return ()
+    block: Block = (Loop(lane, here, LoopKind.LANE, body),)
+    for axis in reversed(reduced):
+        block = (Loop(axis.variable, axis.extent, LoopKind.SERIAL, block),)
+    return block

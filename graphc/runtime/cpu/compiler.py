@@ -1,0 +1,122 @@
+"""From C to a shared object through the system's compiler, cached by content."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from graphc import config
+from graphc.errors import InternalError, ToolchainError
+from graphc.runtime.cache import content_key, stored_file
+
+__all__ = ["Compiler", "compile_object", "find_compiler"]
+
+# No contraction and no reassociation: the numbers are those that the text says. Signed overflow
+# wraps, as in NumPy. Kernels may read a buffer that they write (updates in place).
+FLAGS = (
+    "-std=gnu11",
+    "-O3",
+    "-march=native",
+    "-fPIC",
+    "-shared",
+    "-pthread",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=off",
+    "-fwrapv",
+    "-fno-strict-aliasing",
+    "-fno-semantic-interposition",
+    "-w",
+)
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A host C compiler.
+
+    Attributes:
+        command: how to start it.
+        identity: changes whenever the compiler or the processor does.
+    """
+
+    command: tuple[str, ...]
+    identity: str
+
+
+@functools.cache
+def find_compiler() -> Compiler:
+    """The C compiler of this machine.
+
+    Raises:
+        ToolchainError: there is none.
+    """
+    wanted = config.settings().compiler
+    for name in [wanted] if wanted else ["cc", "gcc", "clang"]:
+        path = shutil.which(name)
+        if path is not None:
+            real = os.path.realpath(path)
+            status = os.stat(real)
+            identity = f"{real} {status.st_size} {status.st_mtime_ns} {_processor()}"
+            return Compiler((path,), identity)
+    if wanted:
+        raise ToolchainError(
+            f"the compiler that GRAPHC_CC names, {wanted!r}, was not found",
+            code="compiler-missing",
+        )
+    raise ToolchainError(
+        "no C compiler was found (cc, gcc or clang on the PATH)",
+        code="compiler-missing",
+        hint='install one (Debian and Ubuntu: apt install gcc), or load with device="reference"',
+    )
+
+
+def _processor() -> str:
+    """What -march=native depends on."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            lines = {line.split(":")[0].strip(): line for line in _first_processor(file.read())}
+        return content_key(*(lines.get(k, "") for k in ("model name", "flags", "Features")))
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+
+
+def _first_processor(text: str) -> list[str]:
+    return text.split("\n\n", 1)[0].splitlines()
+
+
+def _entry_name(source: str, compiler: Compiler) -> str:
+    return f"cpu/{content_key(source, compiler.identity, *FLAGS)}.so"
+
+
+def compile_object(source: str) -> Path:
+    """The shared object of a C text, from the cache or newly compiled.
+
+    Raises:
+        ToolchainError: there is no compiler.
+        InternalError: the compiler refuses the text; the notes hold its messages.
+    """
+    compiler = find_compiler()
+
+    def produce(path: Path) -> None:
+        unit = path.with_suffix(".c")
+        unit.write_text(source, encoding="utf-8")
+        result = subprocess.run(
+            [*compiler.command, *FLAGS, "-o", str(path), str(unit), "-lm"],
+            cwd=path.parent,
+            env={**os.environ, "LC_ALL": "C"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode != 0:
+            raise InternalError(
+                "the host compiler refuses the generated code",
+                notes=result.stderr.strip().splitlines()[:20],
+            )
+
+    return stored_file(_entry_name(source, compiler), produce)

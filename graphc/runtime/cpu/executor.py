@@ -1,0 +1,147 @@
+"""Run a program on the CPU: one native call for each call of an export."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import DeviceError
+from graphc.ir import dims
+from graphc.runtime.arguments import bind_arguments
+from graphc.runtime.cpu.compiler import compile_object
+from graphc.runtime.cpu.pool import runner
+from graphc.runtime.program import ALIGNMENT, Entry, Program
+
+__all__ = ["CpuExecutor"]
+
+Array = np.ndarray[Any, Any]
+
+_FRAMES_KEPT = 64
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A call's memory table for one set of shapes, prepared once and used again."""
+
+    slots: Any
+    dims: Any
+    results: list[tuple[int, tuple[int, ...], np.dtype[Any]]]
+    arena_bytes: int
+
+
+class CpuExecutor:
+    """The exports of a program, with their state, on the CPU.
+
+    Args:
+        program: made for the target "cpu".
+        source: its C text.
+        state: the first values of all state, by name; the executor owns its copies.
+        symbols: the C function of each export.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        source: str,
+        state: Mapping[str, Array],
+        symbols: Mapping[str, str],
+    ) -> None:
+        self.program = program
+        self._library = ctypes.CDLL(str(compile_object(source)))
+        self._functions = {}
+        for name, symbol in symbols.items():
+            function = self._library[symbol]
+            function.restype = None
+            function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
+            self._functions[name] = function
+        self._runner = runner()
+        self._runner_address = ctypes.addressof(self._runner)
+        self.state = {name: _aligned_copy(value) for name, value in state.items()}
+        self._arena = _aligned_bytes(0)
+        self._frames: dict[tuple[Any, ...], _Frame] = {}
+        self._lock = threading.Lock()
+        self.allocations = 0
+        """How often the arena was allocated: it grows to the largest call and then stays."""
+
+    def call(self, name: str, arguments: Sequence[Any]) -> list[Array]:
+        """Run an export; returns its results as new arrays and leaves new state in place."""
+        entry = self.program.entries[name]
+        with self._lock:
+            arrays, frame = self._prepared(entry, arguments)
+            slots = frame.slots
+            for slot, array in zip(entry.inputs, arrays, strict=True):
+                slots[slot] = array.__array_interface__["data"][0]
+            results = []
+            for slot, shape, dtype in frame.results:
+                result = np.empty(shape, dtype)
+                slots[slot] = result.__array_interface__["data"][0]
+                results.append(result)
+            self._functions[name](self._runner_address, slots, frame.dims)
+        return results
+
+    def _prepared(self, entry: Entry, arguments: Sequence[Any]) -> tuple[list[Array], _Frame]:
+        """The arguments as arrays, and the frame for their shapes."""
+        key = (entry.name, *(getattr(a, "shape", None) for a in arguments))
+        frame = self._frames.get(key)
+        if frame is not None and all(
+            type(a) is np.ndarray
+            and a.dtype == entry.slots[slot].type.dtype.numpy
+            and a.flags.carray
+            for slot, a in zip(entry.inputs, arguments, strict=True)
+        ):
+            return list(arguments), frame
+        arrays, environment = bind_arguments(entry, arguments)
+        frame = self._frame(entry, environment)
+        if None not in key[1:]:
+            if len(self._frames) >= _FRAMES_KEPT:
+                self._frames.pop(next(iter(self._frames)))
+            self._frames[key] = frame
+        return arrays, frame
+
+    def _frame(self, entry: Entry, environment: Mapping[str, int]) -> _Frame:
+        layout = entry.layout(environment)
+        if layout.arena_bytes > self._arena.nbytes:
+            self._grow(layout.arena_bytes)
+        slots = (ctypes.c_void_p * max(len(entry.slots), 1))()
+        base = self._arena.ctypes.data
+        for number, offset in layout.offsets.items():
+            slots[number] = base + offset
+        for number in entry.state:
+            slots[number] = self.state[entry.slots[number].name].ctypes.data
+        values = (ctypes.c_int64 * max(len(entry.dims), 1))(
+            *(environment[name] for name in entry.dims)
+        )
+        results = []
+        for number in entry.results:
+            type_ = entry.slots[number].type
+            shape = tuple(dims.evaluate(dim, environment) for dim in type_.shape)
+            results.append((number, shape, type_.dtype.numpy))
+        return _Frame(slots, values, results, layout.arena_bytes)
+
+    def _grow(self, nbytes: int) -> None:
+        try:
+            self._arena = _aligned_bytes(nbytes)
+        except MemoryError as error:
+            raise DeviceError(
+                f"there is no memory for an arena of {nbytes} bytes", code="out-of-memory"
+            ) from error
+        self._frames.clear()
+        self.allocations += 1
+
+
+def _aligned_bytes(nbytes: int) -> Array:
+    raw = np.empty(nbytes + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + nbytes]
+
+
+def _aligned_copy(value: Array) -> Array:
+    memory = _aligned_bytes(value.nbytes)
+    array = memory.view(value.dtype).reshape(value.shape) if value.nbytes else value.copy()
+    array[...] = value
+    return array

@@ -1,0 +1,262 @@
+/* The pool behind pool.h: workers that spin for a short while and then sleep on a condition.
+ *
+ * One loop is one generation. The caller writes the job, publishes it by raising `generation`, takes
+ * chunks itself, and then waits until every worker has left the generation. A worker leaves by
+ * lowering `working`, so no job is overwritten while somebody may still read it. */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Spinning longer than a wake-up costs (about 50 us) only burns power. */
+enum { SPIN_NANOSECONDS = 50000, SPINS_PER_CLOCK_READ = 64, CACHE_LINE = 64 };
+
+typedef struct {
+    int64_t n_grid;
+    int64_t chunk;
+    gc_body body;
+    void *ctx;
+} job;
+
+struct gc_pool {
+    /* Each on a line of its own, as different threads write them. */
+    _Alignas(CACHE_LINE) _Atomic int64_t next;        /* the first grid point not yet handed out */
+    _Alignas(CACHE_LINE) _Atomic int working;         /* workers that have not left the generation */
+    _Alignas(CACHE_LINE) _Atomic uint64_t generation; /* raised to publish a job */
+    _Alignas(CACHE_LINE) job current;
+    _Atomic int sleepers;                             /* workers in pthread_cond_wait, or about to be */
+    _Atomic bool stopping;
+    _Atomic int threads;                              /* wanted, the caller included */
+    int workers;                                      /* started */
+    pid_t owner;                                      /* the process in which the workers run */
+    pthread_mutex_t callers;                          /* held for a whole parallel loop */
+    pthread_mutex_t sleep_lock;
+    pthread_cond_t wake;
+    pthread_t handles[GC_POOL_MAX_THREADS];
+    struct gc_pool *older;                            /* all pools, for the fork handlers */
+};
+
+static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
+static gc_pool *pools;
+static pthread_once_t fork_handlers_once = PTHREAD_ONCE_INIT;
+static _Thread_local bool inside_loop;
+
+static inline void pause_briefly(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static int64_t now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void take_chunks(gc_pool *pool) {
+    const job work = pool->current;
+    inside_loop = true;
+    for (;;) {
+        int64_t begin = atomic_fetch_add_explicit(&pool->next, work.chunk, memory_order_relaxed);
+        if (begin >= work.n_grid) break;
+        int64_t left = work.n_grid - begin;
+        work.body(work.ctx, begin, begin + (left < work.chunk ? left : work.chunk));
+    }
+    inside_loop = false;
+}
+
+/* Spins until the generation moves on from `seen`; false when the patience is used up. */
+static bool spin_for_generation(gc_pool *pool, uint64_t seen) {
+    int64_t deadline = now() + SPIN_NANOSECONDS;
+    do {
+        for (int i = 0; i < SPINS_PER_CLOCK_READ; i++) {
+            if (atomic_load_explicit(&pool->generation, memory_order_acquire) != seen) return true;
+            pause_briefly();
+        }
+    } while (now() < deadline);
+    return false;
+}
+
+static void sleep_for_generation(gc_pool *pool, uint64_t seen) {
+    pthread_mutex_lock(&pool->sleep_lock);
+    /* Sequentially consistent with the pair in publish(): either the caller sees this sleeper, or
+     * this thread sees the new generation. */
+    atomic_fetch_add(&pool->sleepers, 1);
+    while (atomic_load(&pool->generation) == seen) {
+        pthread_cond_wait(&pool->wake, &pool->sleep_lock);
+    }
+    atomic_fetch_sub(&pool->sleepers, 1);
+    pthread_mutex_unlock(&pool->sleep_lock);
+}
+
+static void publish(gc_pool *pool) {
+    atomic_store_explicit(&pool->working, pool->workers, memory_order_relaxed);
+    atomic_fetch_add(&pool->generation, 1);
+    if (atomic_load(&pool->sleepers) > 0) {
+        pthread_mutex_lock(&pool->sleep_lock);
+        pthread_cond_broadcast(&pool->wake);
+        pthread_mutex_unlock(&pool->sleep_lock);
+    }
+}
+
+static void *worker(void *argument) {
+    gc_pool *pool = argument;
+    /* Workers start between two loops, while the caller holds `callers`; it counts them as working,
+     * so the generation cannot move before they have read it. */
+    uint64_t seen = atomic_load(&pool->generation);
+    atomic_fetch_sub(&pool->working, 1);
+    for (;;) {
+        if (!spin_for_generation(pool, seen)) sleep_for_generation(pool, seen);
+        seen++;
+        if (atomic_load(&pool->stopping)) return NULL;
+        take_chunks(pool);
+        atomic_fetch_sub_explicit(&pool->working, 1, memory_order_release);
+    }
+}
+
+/* The caller's wait spins too, and yields once a chunk of a worker takes long: on a machine with
+ * fewer free cores than threads the worker may need this very core. */
+static void wait_for_workers(gc_pool *pool) {
+    int64_t deadline = 0;
+    for (int spins = 0; atomic_load_explicit(&pool->working, memory_order_acquire) > 0; spins++) {
+        pause_briefly();
+        if (spins % SPINS_PER_CLOCK_READ != SPINS_PER_CLOCK_READ - 1) continue;
+        if (deadline == 0) deadline = now() + SPIN_NANOSECONDS;
+        if (now() > deadline) sched_yield();
+    }
+}
+
+static void stop_workers(gc_pool *pool) {
+    if (pool->workers == 0) return;
+    atomic_store(&pool->stopping, true);
+    publish(pool);
+    for (int i = 0; i < pool->workers; i++) pthread_join(pool->handles[i], NULL);
+    atomic_store(&pool->stopping, false);
+    pool->workers = 0;
+}
+
+/* Fewer workers than wanted, when the system refuses a thread, is slower and still right. */
+static void start_workers(gc_pool *pool, int wanted) {
+    atomic_store(&pool->working, wanted);
+    int started = 0;
+    while (started < wanted &&
+           pthread_create(&pool->handles[started], NULL, worker, pool) == 0) {
+        started++;
+    }
+    atomic_fetch_sub(&pool->working, wanted - started);
+    pool->workers = started;
+    wait_for_workers(pool);
+}
+
+/* A fork copies the locks in the state they are in, and none of the workers. Holding every lock
+ * across the fork means that the child gets them unlocked and no loop half done. */
+static void before_fork(void) {
+    pthread_mutex_lock(&pools_lock);
+    for (gc_pool *pool = pools; pool; pool = pool->older) {
+        if (!inside_loop) pthread_mutex_lock(&pool->callers);
+        pthread_mutex_lock(&pool->sleep_lock);
+    }
+}
+
+static void after_fork_parent(void) {
+    for (gc_pool *pool = pools; pool; pool = pool->older) {
+        pthread_mutex_unlock(&pool->sleep_lock);
+        if (!inside_loop) pthread_mutex_unlock(&pool->callers);
+    }
+    pthread_mutex_unlock(&pools_lock);
+}
+
+static void after_fork_child(void) {
+    for (gc_pool *pool = pools; pool; pool = pool->older) {
+        pool->workers = 0;
+        atomic_store(&pool->sleepers, 0);
+        atomic_store(&pool->working, 0);
+        pthread_mutex_init(&pool->callers, NULL);
+        pthread_mutex_init(&pool->sleep_lock, NULL);
+        pthread_cond_init(&pool->wake, NULL);
+    }
+    pthread_mutex_init(&pools_lock, NULL);
+}
+
+static void install_fork_handlers(void) {
+    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+static int clamp_threads(int threads) {
+    if (threads < 1) return 1;
+    return threads < GC_POOL_MAX_THREADS ? threads : GC_POOL_MAX_THREADS;
+}
+
+gc_pool *gc_pool_create(int threads) {
+    gc_pool *pool = aligned_alloc(CACHE_LINE, sizeof *pool);
+    if (!pool) return NULL;
+    atomic_init(&pool->next, 0);
+    atomic_init(&pool->working, 0);
+    atomic_init(&pool->generation, 0);
+    atomic_init(&pool->sleepers, 0);
+    atomic_init(&pool->stopping, false);
+    atomic_init(&pool->threads, clamp_threads(threads));
+    pool->workers = 0;
+    pthread_mutex_init(&pool->callers, NULL);
+    pthread_mutex_init(&pool->sleep_lock, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    pthread_once(&fork_handlers_once, install_fork_handlers);
+    pthread_mutex_lock(&pools_lock);
+    pool->older = pools;
+    pools = pool;
+    pthread_mutex_unlock(&pools_lock);
+    return pool;
+}
+
+void gc_pool_destroy(gc_pool *pool) {
+    if (!pool) return;
+    pthread_mutex_lock(&pools_lock);
+    gc_pool **link = &pools;
+    while (*link != pool) link = &(*link)->older;
+    *link = pool->older;
+    pthread_mutex_unlock(&pools_lock);
+    pthread_mutex_lock(&pool->callers);
+    stop_workers(pool);
+    pthread_mutex_unlock(&pool->callers);
+    pthread_mutex_destroy(&pool->callers);
+    pthread_mutex_destroy(&pool->sleep_lock);
+    pthread_cond_destroy(&pool->wake);
+    free(pool);
+}
+
+void gc_pool_set_threads(gc_pool *pool, int threads) {
+    atomic_store(&pool->threads, clamp_threads(threads));
+}
+
+int gc_pool_threads(const gc_pool *pool) {
+    return atomic_load(&pool->threads);
+}
+
+void gc_parallel_for(gc_pool *pool, int64_t n_grid, int64_t chunk, gc_body body, void *ctx) {
+    if (n_grid <= 0) return;
+    int threads = atomic_load_explicit(&pool->threads, memory_order_relaxed);
+    if (threads == 1 || n_grid == 1 || inside_loop) {
+        body(ctx, 0, n_grid);
+        return;
+    }
+    if (chunk <= 0) chunk = (n_grid + 4 * threads - 1) / (4 * threads);
+    pthread_mutex_lock(&pool->callers);
+    if (pool->workers != threads - 1) {
+        stop_workers(pool);
+        start_workers(pool, threads - 1);
+    }
+    pool->current = (job){n_grid, chunk, body, ctx};
+    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    publish(pool);
+    take_chunks(pool);
+    wait_for_workers(pool);
+    pthread_mutex_unlock(&pool->callers);
+}

@@ -1,0 +1,278 @@
+"""The program of an export: data, and nothing else.
+
+Memory slots, the steps that run over them, and the sizes of both as expressions in the named
+dims. A program is what the compiler leaves to the runtimes and what a module file stores.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from graphc.errors import ModuleFormatError
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dtype import DType
+from graphc.ir.types import TensorType
+
+__all__ = ["ALIGNMENT", "Alternative", "Binding", "Entry", "Layout", "Program", "Slot", "Step"]
+
+ALIGNMENT = 256
+"""Bytes that every slot of the arena is aligned to: a multiple of cache lines and of what bulk
+copies on a GPU ask for."""
+
+Role = Literal["input", "state", "result", "temporary", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A piece of memory that holds one tensor, contiguous and row-major.
+
+    Attributes:
+        name: the input, state or result it belongs to; what it holds, for a temporary.
+        role: who owns it: the caller (input, result), the module (state, constant), or the
+            arena (temporary).
+        type: dtype and shape, in the dims of the entry.
+        above: temporaries that it lies above in the arena. Its offset is the largest of their
+            ends, so that one plan holds for every value of the dims.
+    """
+
+    name: str
+    role: Role
+    type: TensorType
+    above: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One run of a kernel over the slots that its parameters stand for."""
+
+    slots: tuple[int, ...]
+    scalars: tuple[DimLike, ...]
+    grid: DimLike
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A kernel and what it runs over, if `low <= dim <= high` (always, for dim 0).
+
+    `written` says for each parameter of the kernel whether it is stored to.
+    """
+
+    kernel: str
+    bindings: tuple[Binding, ...]
+    written: tuple[bool, ...]
+    dim: DimLike = 0
+    low: int = 0
+    high: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One launch: the first alternative whose condition holds runs. `text` says what it does."""
+
+    alternatives: tuple[Alternative, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything lies for given dims: offsets of temporaries, and the arena's size."""
+
+    offsets: Mapping[int, int]
+    arena_bytes: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One export.
+
+    Attributes:
+        dims: the named dims with their ranges; a call binds them.
+        slots: all memory that the steps mention.
+        inputs, state, results: their slots, in calling order.
+        steps: in the order in which they run.
+    """
+
+    name: str
+    dims: Mapping[str, Dim]
+    slots: tuple[Slot, ...]
+    inputs: tuple[int, ...]
+    state: tuple[int, ...]
+    results: tuple[int, ...]
+    steps: tuple[Step, ...]
+
+    def layout(self, environment: Mapping[str, int]) -> Layout:
+        """Offsets of the temporaries for given dims, each aligned."""
+        offsets: dict[int, int] = {}
+        ends: dict[int, int] = {}
+        pending = [i for i, slot in enumerate(self.slots) if slot.role == "temporary"]
+        while pending:
+            later = []
+            for i in pending:
+                above = self.slots[i].above
+                if all(j in ends for j in above):
+                    offsets[i] = max((ends[j] for j in above), default=0)
+                    nbytes = dims.evaluate(self.slots[i].type.nbytes, environment)
+                    ends[i] = offsets[i] + -(-nbytes // ALIGNMENT) * ALIGNMENT
+                else:
+                    later.append(i)
+            if len(later) == len(pending):
+                raise ModuleFormatError(f"the memory plan of {self.name!r} is circular")
+            pending = later
+        return Layout(offsets, max(ends.values(), default=0))
+
+    def bytes_of(self, role: Role, environment: Mapping[str, int]) -> int:
+        """Bytes of all slots of a role other than "temporary"."""
+        sizes = (s.type.nbytes for s in self.slots if s.role == role)
+        return sum(dims.evaluate(size, environment) for size in sizes)
+
+    def largest_dims(self) -> dict[str, int]:
+        """The named dims at the top of their ranges."""
+        return {name: dims.bounds(dim)[1] for name, dim in self.dims.items()}
+
+
+@dataclass(frozen=True)
+class Program:
+    """All exports of a unit for one target.
+
+    Attributes:
+        target: the dialect's name.
+        entries: exports by name.
+        lanes: lanes of each kernel, by its name.
+    """
+
+    target: str
+    entries: Mapping[str, Entry]
+    lanes: Mapping[str, int] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The program as plain data; dims are text of the language."""
+        return {
+            "target": self.target,
+            "lanes": dict(self.lanes),
+            "entries": {name: _entry_to_json(entry) for name, entry in self.entries.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Program:
+        """The program that `to_json` wrote; anything else is refused."""
+        try:
+            entries = {name: _entry_from_json(name, e) for name, e in data["entries"].items()}
+            lanes = {str(k): int(v) for k, v in data["lanes"].items()}
+            return cls(str(data["target"]), entries, lanes)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise ModuleFormatError(
+                f"the program is not of the expected form: {error!r}",
+                hint="build the module again",
+            ) from error
+
+
+def _entry_to_json(entry: Entry) -> dict[str, Any]:
+    def variable(dim: Dim) -> list[int]:
+        low, high = dims.bounds(dim)
+        return [low, high, math.gcd(*(c for _, c in dim.terms))]
+
+    return {
+        "dims": {name: variable(dim) for name, dim in entry.dims.items()},
+        "slots": [
+            {
+                "name": slot.name,
+                "role": slot.role,
+                "dtype": slot.type.dtype.name,
+                "shape": [str(dim) for dim in slot.type.shape],
+                "above": list(slot.above),
+            }
+            for slot in entry.slots
+        ],
+        "inputs": list(entry.inputs),
+        "state": list(entry.state),
+        "results": list(entry.results),
+        "steps": [
+            {
+                "text": step.text,
+                "alternatives": [
+                    {
+                        "kernel": a.kernel,
+                        "written": list(a.written),
+                        "when": [str(a.dim), a.low, a.high],
+                        "bindings": [
+                            {
+                                "slots": list(b.slots),
+                                "scalars": [str(s) for s in b.scalars],
+                                "grid": str(b.grid),
+                            }
+                            for b in a.bindings
+                        ],
+                    }
+                    for a in step.alternatives
+                ],
+            }
+            for step in entry.steps
+        ],
+    }
+
+
+def _entry_from_json(name: str, data: Mapping[str, Any]) -> Entry:
+    named: dict[str, Dim] = {}
+    for dim_name, (low, high, multiple) in data["dims"].items():
+        variable = dims.variable(dim_name, low, high, multiple)
+        if isinstance(variable, Dim):
+            named[dim_name] = variable
+
+    def dim(text: str) -> DimLike:
+        return dims.from_text(text, named)
+
+    slots = tuple(
+        Slot(s["name"], _role(s["role"]), _type(s, dim), _slots(s["above"], len(data["slots"])))
+        for s in data["slots"]
+    )
+    steps = tuple(
+        Step(
+            tuple(
+                Alternative(
+                    str(a["kernel"]),
+                    tuple(
+                        Binding(
+                            _slots(b["slots"], len(slots)),
+                            tuple(dim(s) for s in b["scalars"]),
+                            dim(b["grid"]),
+                        )
+                        for b in a["bindings"]
+                    ),
+                    tuple(bool(w) for w in a["written"]),
+                    dim(a["when"][0]),
+                    int(a["when"][1]),
+                    int(a["when"][2]),
+                )
+                for a in s["alternatives"]
+            ),
+            str(s["text"]),
+        )
+        for s in data["steps"]
+    )
+    lists = (_slots(data[key], len(slots)) for key in ("inputs", "state", "results"))
+    inputs, state, results = lists
+    return Entry(name, named, slots, inputs, state, results, steps)
+
+
+def _type(slot: Mapping[str, Any], dim: Any) -> TensorType:
+    dtype: DType = dtypes.from_name(slot["dtype"])
+    return TensorType(dtype, tuple(dim(text) for text in slot["shape"]))
+
+
+def _role(text: str) -> Role:
+    roles: tuple[Role, ...] = ("input", "state", "result", "temporary", "constant")
+    for role in roles:
+        if role == text:
+            return role
+    raise ValueError(f"unknown role {text!r}")
+
+
+def _slots(numbers: list[int], count: int) -> tuple[int, ...]:
+    if any(not isinstance(n, int) or not 0 <= n < count for n in numbers):
+        raise ValueError("a slot number is out of range")
+    return tuple(numbers)
