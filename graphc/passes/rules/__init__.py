@@ -1,0 +1,1 @@
+"""The rules of simplification, by family. Every rule holds bit for bit."""
