@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -84,9 +84,11 @@ class Elementwise:
 
     Attributes:
         c: the spelling, with {0}, {1} for operands, {t} for the suffix of the compute dtype
-            (`gc_exp_{t}({0})` calls the device function for that dtype). One text for all
-            kinds of dtype, or one by kind of the first operand's dtype ("float", "signed",
-            "unsigned", "bool", "complex"), with "*" for the rest.
+            of the first operand (`gc_exp_{t}({0})` calls the device function for that dtype).
+            One text for all kinds of dtype, or one by kind of the first operand's dtype
+            ("float", "signed", "unsigned", "bool", "complex"), with "*" for the rest. Each
+            operand occurs once, and the value is one of the result's dtype: an integer
+            narrower than C's `int` is wrapped after every op, f16 and bf16 are rounded.
         cheap: whether computing it again costs less than keeping it in memory.
     """
 
@@ -255,15 +257,18 @@ class Op:
 registry: dict[str, Op] = {}
 """Every declared op by name, in order of declaration."""
 
-functions: dict[str, Callable[..., Node]] = {}
+functions: dict[str, Callable[..., Any]] = {}
 """What the language and Python call, by name: the forgiving surface of each op (operands are
 broadcast and promoted, axes may be negative, Python numbers are taken) and compositions."""
 
 
-def surface(*names: str) -> Callable[[Callable[..., Node]], Callable[..., Node]]:
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def surface(*names: str) -> Callable[[_F], _F]:
     """Decorator: offer a function to the language and to Python under these names."""
 
-    def register(function: Callable[..., Node]) -> Callable[..., Node]:
+    def register(function: _F) -> _F:
         for name in names:
             if name in functions:
                 raise InternalError(f"the function {name!r} is declared twice")

@@ -133,7 +133,7 @@ def _reduction(
         with np.errstate(all="ignore"):
             start = np.asarray(identity(dtype)).astype(accumulator)
             folded = fold(x.astype(accumulator, copy=False), axis=call["axes"], initial=start)
-        return np.asarray(folded).astype(x.dtype, copy=False)
+            return np.asarray(folded).astype(x.dtype, copy=False)
 
     return Op(
         name,

@@ -1,0 +1,157 @@
+"""Matrix products, and what is written with them: vectors, batches, linear layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import DTypeError, ShapeError
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
+from graphc.ir.node import Node
+from graphc.ir.op import Call, Contraction, Op, Refused, Sample, surface
+from graphc.ir.ops.arithmetic import add
+from graphc.ir.ops.broadcasting import broadcast, broadcast_shapes, promoted
+from graphc.ir.ops.elementwise import NUMERIC
+from graphc.ir.ops.shape import broadcast_to, permute_dims, reshape
+from graphc.ir.types import TensorType
+
+__all__ = ["linear", "matmul", "matrix_product", "matrix_transpose"]
+
+Array = np.ndarray[Any, Any]
+
+
+def _infer(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
+    a, b = operands[0].tensor, operands[1].tensor
+    if a.rank < 2 or b.rank < 2:
+        raise ShapeError(f"matmul: {a} and {b}; the strict form takes matrices or stacks of them")
+    if a.dtype is not b.dtype:
+        raise DTypeError(f"matmul: dtypes differ: {a} and {b}")
+    if a.dtype.kind not in NUMERIC:
+        raise DTypeError(
+            f"matmul takes numbers, not {a.dtype.name}",
+            code="dtype-unsupported",
+            hint="cast the operands first",
+        )
+    if not dims.always_equal(a.shape[-1], b.shape[-2]):
+        raise ShapeError(
+            f"matmul: the inner dimensions differ, {a.shape[-1]} and {b.shape[-2]}: {a} and {b}",
+            hint="the last dim of the first operand meets the second to last of the second",
+        )
+    if a.shape[:-2] != b.shape[:-2]:
+        raise ShapeError(f"matmul: the batch dimensions differ: {a} and {b}")
+    return TensorType(a.dtype, (*a.shape[:-1], b.shape[-1]))
+
+
+def _reference(call: Call, a: Array, b: Array) -> Array:
+    accumulator = dtypes.from_numpy(a.dtype).accumulator.numpy
+    with np.errstate(all="ignore"):
+        product = np.matmul(a.astype(accumulator, copy=False), b.astype(accumulator, copy=False))
+    return np.asarray(product).astype(a.dtype, copy=False)
+
+
+def matrix_transpose(x: Node) -> Node:
+    """`x` with its last two axes exchanged."""
+    rank = len(x.shape)
+    return permute_dims(x, axes=(*range(rank - 2), rank - 1, rank - 2))
+
+
+def _gradient(node: Node, g: Node) -> tuple[Node, Node]:
+    a, b = node.inputs
+    return matmul(g, matrix_transpose(b)), matmul(matrix_transpose(a), g)
+
+
+def _samples() -> Iterable[Sample]:
+    pairs = (
+        ((3, 5), (5, 4)),
+        ((1, 1), (1, 1)),
+        ((2, 3, 5), (2, 5, 4)),
+        ((3, 0), (0, 4)),
+        ((0, 3), (3, 2)),
+        ((2, 1, 17, 33), (2, 1, 33, 9)),
+    )
+    for dtype in dtypes.computable():
+        if dtype.kind in NUMERIC:
+            for a, b in pairs:
+                yield Sample((TensorType(dtype, a), TensorType(dtype, b)))
+
+
+def _refused() -> Iterable[Refused]:
+    f32 = dtypes.f32
+    matrix = TensorType(f32, (2, 3))
+    yield Refused((matrix, matrix), {}, ShapeError)
+    yield Refused((matrix, TensorType(f32, (3,))), {}, ShapeError)
+    yield Refused((matrix, TensorType(dtypes.f64, (3, 2))), {}, DTypeError)
+    yield Refused((TensorType(f32, (4, 2, 3)), TensorType(f32, (3, 2))), {}, ShapeError)
+    yield Refused((TensorType(dtypes.bool_, (2, 2)),) * 2, {}, DTypeError)
+    yield Refused((TensorType(dtypes.f8e4m3, (2, 2)),) * 2, {}, DTypeError)
+
+
+matmul: Op = Op(
+    "matmul",
+    2,
+    infer=_infer,
+    reference=_reference,
+    lowering=Contraction(),
+    gradient=_gradient,
+    samples=_samples,
+    refused=_refused,
+    doc="The product of matrices (..., M, K) and (..., K, N) of one batch shape. f16 and bf16 "
+    "accumulate in f32 and round once, at the end.",
+)
+
+
+@surface("matmul", "mm", "bmm")
+def matrix_product(a: Node, b: Node) -> Node:
+    """The matrix product by NumPy's rules: vectors are rows or columns, batches broadcast.
+
+    Raises:
+        ShapeError: an operand without axes, or shapes that do not fit.
+    """
+    a, b = promoted(a, b)
+    if not a.shape or not b.shape:
+        raise ShapeError(
+            f"matmul: {a.type} and {b.type}; an operand has no axes",
+            hint="multiply by a number with *",
+        )
+    if len(b.shape) == 2 < len(a.shape):
+        return _stacked_rows(a, b)
+    row, column = len(a.shape) == 1, len(b.shape) == 1
+    left = reshape(a, shape=(1, *a.shape)) if row else a
+    right = reshape(b, shape=(*b.shape, 1)) if column else b
+    batch = broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    product = matmul(_in_batch(left, batch), _in_batch(right, batch))
+    kept = (*batch, *(() if row else a.shape[-2:-1]), *(() if column else b.shape[-1:]))
+    return reshape(product, shape=kept) if row or column else product
+
+
+def _stacked_rows(a: Node, b: Node) -> Node:
+    """A stack of matrices times one matrix: the rows of all of them make one tall matrix."""
+    rows = reshape(a, shape=(dims.product(a.shape[:-1]), a.shape[-1]))
+    return reshape(matmul(rows, b), shape=(*a.shape[:-1], b.shape[-1]))
+
+
+def _in_batch(x: Node, batch: tuple[DimLike, ...]) -> Node:
+    if x.shape[:-2] == batch:
+        return x
+    return broadcast_to(x, shape=(*batch, *x.shape[-2:]))
+
+
+@surface("matrix_transpose")
+def _matrix_transpose(x: Node) -> Node:
+    """The last two axes exchanged."""
+    if len(x.shape) < 2:
+        raise ShapeError(f"matrix_transpose: {x.type} has no two axes")
+    return matrix_transpose(x)
+
+
+@surface("linear")
+def linear(x: Node, weight: Node, bias: Node | None = None) -> Node:
+    """`x @ weight.T + bias`, with `weight` [out, in] as PyTorch keeps it and `x` [..., in]."""
+    if len(weight.shape) != 2:
+        raise ShapeError(f"linear: the weight is {weight.type}, expected [out, in]")
+    product = matrix_product(x, matrix_transpose(weight))
+    return product if bias is None else add(*broadcast(*promoted(product, bias)))

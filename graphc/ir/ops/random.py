@@ -1,0 +1,243 @@
+"""Random numbers: a counter-based generator, so that every element is computed on its own.
+
+Element i of stream s under a seed is one value of Philox-4x32-10, whatever the device and the
+number of threads: J. K. Salmon, M. A. Moraes, R. O. Dror and D. E. Shaw, "Parallel random
+numbers: as easy as 1, 2, 3" (2011). The seed is the key; the counter is (i, s), 64 bits each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.ir import dtype as dtypes
+from graphc.ir import expr
+from graphc.ir.dims import DimLike
+from graphc.ir.dtype import DType
+from graphc.ir.expr import Apply, Expr, Index, IndexValue, Read
+from graphc.ir.node import Node
+from graphc.ir.op import Call, Elementwise, Op, Parameter, Refused, Sample, Source, surface
+from graphc.ir.ops.arithmetic import add, divide, multiply, scaled
+from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
+from graphc.ir.ops.conversion import cast, cast_to
+from graphc.ir.ops.creation import constant_like, zeros_like
+from graphc.ir.ops.elementwise import SHAPES, require_same
+from graphc.ir.ops.flat_index import ravel
+from graphc.ir.ops.logic import less, right_shift, where
+from graphc.ir.ops.transcendental import cos, log, sqrt
+from graphc.ir.types import TensorType
+
+__all__ = ["bernoulli", "dropout", "normal", "philox", "random_bits", "uniform"]
+
+Array = np.ndarray[Any, Any]
+
+_LOW_WORD = np.uint64(0xFFFFFFFF)
+_SHIFT = np.uint64(32)
+_MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_ROUNDS = 10
+
+
+def philox_words(seed: Array, stream: Array, counter: Array) -> tuple[Array, Array, Array, Array]:
+    """The four words of Philox-4x32-10, each in the low half of a 64-bit number."""
+    words = [counter & _LOW_WORD, counter >> _SHIFT, stream & _LOW_WORD, stream >> _SHIFT]
+    key = [seed & _LOW_WORD, seed >> _SHIFT]
+    for round_ in range(_ROUNDS):
+        if round_:
+            key = [(k + np.uint64(w)) & _LOW_WORD for k, w in zip(key, _WEYL, strict=True)]
+        first, second = (m * w for m, w in zip(_MULTIPLIERS, words[::2], strict=True))
+        words = [
+            (second >> _SHIFT) ^ words[1] ^ key[0],
+            second & _LOW_WORD,
+            (first >> _SHIFT) ^ words[3] ^ key[1],
+            first & _LOW_WORD,
+        ]
+    return words[0], words[1], words[2], words[3]
+
+
+# -- the generator --------------------------------------------------------------------------------
+
+
+def _infer_philox(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
+    type_ = require_same(op, operands)
+    if type_.dtype is not dtypes.u64:
+        raise DTypeError(f"philox takes u64 operands, not {type_.dtype.name}")
+    return TensorType(dtypes.u32, type_.shape)
+
+
+def _philox_reference(call: Call, seed: Array, stream: Array, counter: Array) -> Array:
+    with np.errstate(over="ignore"):
+        return np.asarray(philox_words(seed, stream, counter)[0]).astype(np.uint32)
+
+
+philox = Op(
+    "philox",
+    3,
+    infer=_infer_philox,
+    reference=_philox_reference,
+    lowering=Elementwise("gc_philox({0}, {1}, {2})", cheap=False),
+    samples=lambda: (
+        Sample((TensorType(dtypes.u64, shape),) * 3, domain=(0.0, 1e19)) for shape in SHAPES
+    ),
+    refused=lambda: (
+        Refused((TensorType(dtypes.u32, (2,)),) * 3, {}, DTypeError),
+        Refused(
+            (*(TensorType(dtypes.u64, (2,)),) * 2, TensorType(dtypes.u64, (3,))), {}, ShapeError
+        ),
+    ),
+    doc="The first word of Philox-4x32-10 under the key x and the counter (z, y).",
+)
+
+
+def _infer_bits(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
+    seed, stream = operands[0].tensor, attributes["stream"]
+    if seed.dtype is not dtypes.u64 or seed.shape:
+        raise DTypeError(
+            f"random_bits: the seed is {seed}, expected u64[]", hint="cast it: cast(seed, u64)"
+        )
+    if not 0 <= stream < 2**64:
+        raise UsageError(f"random_bits: the stream is {stream}, expected 0 to 2**64 - 1")
+    return TensorType(dtypes.u32, tuple(attributes["shape"]))
+
+
+def _bits_reference(call: Call, seed: Array) -> Array:
+    counter = np.arange(math.prod(call.shape), dtype=np.uint64).reshape(call.shape)
+    return _philox_reference(call, seed, np.asarray(call["stream"], np.uint64), counter)
+
+
+def _bits_element(node: Node, index: Index, read: Read) -> Expr:
+    stream = expr.Constant(node["stream"], dtypes.u64)
+    counter = IndexValue(ravel(index, node.shape), dtypes.u64)
+    return Apply(philox, (read(0, ()), stream, counter), dtypes.u32)
+
+
+random_bits = Op(
+    "random_bits",
+    1,
+    infer=_infer_bits,
+    reference=_bits_reference,
+    lowering=Source(_bits_element),
+    parameters=(Parameter("stream"), Parameter("shape")),
+    samples=lambda: (
+        Sample((TensorType(dtypes.u64, ()),), {"stream": stream, "shape": shape}, (0.0, 1e19))
+        for stream, shape in ((0, (3, 5)), (2**64 - 1, ()), (7, (0, 3)), (1, (2, 1, 7)))
+    ),
+    refused=lambda: (
+        Refused((TensorType(dtypes.u32, ()),), {"stream": 0, "shape": (2,)}, DTypeError),
+        Refused((TensorType(dtypes.u64, (1,)),), {"stream": 0, "shape": (2,)}, DTypeError),
+        Refused((TensorType(dtypes.u64, ()),), {"stream": -1, "shape": (2,)}, UsageError),
+    ),
+    doc="Random 32-bit numbers: element i (row-major) is the first word of Philox-4x32-10 under "
+    "the key `seed` and the counter (i, stream).",
+)
+
+
+# -- distributions --------------------------------------------------------------------------------
+
+# A distribution may draw two numbers for each element: stream s of a caller owns the generator's
+# streams 2s and 2s + 1.
+
+
+def _unit(seed: Node, stream: int, shape: tuple[DimLike, ...], dtype: DType) -> Node:
+    """Multiples of 2**-p in [0, 1), for the p bits of the significand of `dtype`."""
+    bits = random_bits(seed, stream=2 * stream, shape=shape)
+    if dtype is dtypes.f64:
+        low = random_bits(seed, stream=2 * stream + 1, shape=shape)
+        high = scaled(cast(_upper(bits, 26), dtype=dtype), 2.0**-26)
+        return add(high, scaled(cast(_upper(low, 27), dtype=dtype), 2.0**-53))
+    return scaled(cast(_upper(bits, dtype.precision), dtype=dtype), 2.0**-dtype.precision)
+
+
+def _upper(bits: Node, count: int) -> Node:
+    return right_shift(bits, constant_like(32 - count, bits))
+
+
+def _require_float(name: str, dtype: DType) -> None:
+    if dtype.kind != "float":
+        raise DTypeError(f"{name} gives floats, not {dtype.name}", code="dtype-unsupported")
+
+
+@surface("uniform")
+def uniform(
+    shape: Iterable[DimLike],
+    low: float = 0.0,
+    high: float = 1.0,
+    dtype: DType = dtypes.f32,
+    *,
+    seed: Node,
+    stream: int,
+) -> Node:
+    """Numbers evenly spread over [low, high): all multiples of 2**-24 of the range for f32."""
+    _require_float("uniform", dtype)
+    unit = _unit(seed, stream, tuple(shape), dtype)
+    if high - low != 1:
+        unit = scaled(unit, high - low)
+    return unit if low == 0 else add(unit, constant_like(low, unit))
+
+
+@surface("normal")
+def normal(
+    shape: Iterable[DimLike],
+    mean: float = 0.0,
+    std: float = 1.0,
+    dtype: DType = dtypes.f32,
+    *,
+    seed: Node,
+    stream: int,
+) -> Node:
+    """Normally distributed numbers (G. E. P. Box and M. E. Muller, 1958).
+
+    Computed in f32, or in f64 for f64. The radius is drawn from 32 bits, so that |x| reaches 6.7
+    standard deviations.
+    """
+    _require_float("normal", dtype)
+    wide = dtype if dtype is dtypes.f64 else dtypes.f32
+    sizes = tuple(shape)
+    radius_bits = cast(random_bits(seed, stream=2 * stream, shape=sizes), dtype=wide)
+    # The half keeps the logarithm finite at 0, and is rounded away from 2**24 on.
+    uniform_radius = scaled(add(radius_bits, constant_like(0.5, radius_bits)), 2.0**-32)
+    radius = sqrt(scaled(log(uniform_radius), -2.0))
+    angle_bits = random_bits(seed, stream=2 * stream + 1, shape=sizes)
+    turns = scaled(cast(_upper(angle_bits, 24), dtype=wide), 2.0**-24)
+    value = multiply(radius, cos(scaled(turns, 2 * math.pi)))
+    if std != 1:
+        value = scaled(value, std)
+    if mean != 0:
+        value = add(value, constant_like(mean, value))
+    return cast_to(value, dtype)
+
+
+@surface("rand")
+def rand(*shape: DimLike, dtype: DType = dtypes.f32, seed: Node, stream: int) -> Node:
+    """Numbers evenly spread over [0, 1)."""
+    return uniform(shape, dtype=dtype, seed=seed, stream=stream)
+
+
+@surface("randn")
+def randn(*shape: DimLike, dtype: DType = dtypes.f32, seed: Node, stream: int) -> Node:
+    """Normally distributed numbers, of mean 0 and standard deviation 1."""
+    return normal(shape, dtype=dtype, seed=seed, stream=stream)
+
+
+@surface("bernoulli")
+def bernoulli(shape: Iterable[DimLike], probability: Operand, *, seed: Node, stream: int) -> Node:
+    """True with the given probability: a number, or a tensor that broadcasts to `shape`."""
+    unit = _unit(seed, stream, tuple(shape), dtypes.f32)
+    return less(*broadcast(*promoted(unit, probability)))
+
+
+@surface("dropout")
+def dropout(x: Node, probability: float = 0.5, *, seed: Node, stream: int) -> Node:
+    """`x` with elements set to 0 with `probability`, the others scaled so that the mean stays."""
+    if not 0 <= probability <= 1:
+        raise UsageError(f"dropout: the probability is {probability}, expected 0 to 1")
+    if probability == 0:
+        return x
+    if probability == 1:
+        return zeros_like(x)
+    keep = bernoulli(x.shape, 1 - probability, seed=seed, stream=stream)
+    return where(keep, divide(x, constant_like(1 - probability, x)), zeros_like(x))

@@ -1,0 +1,290 @@
+"""The forgiving spellings of the views: those of the array API and those of PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from graphc.errors import ShapeError, UsageError
+from graphc.ir import dims
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dtype import PythonScalar
+from graphc.ir.node import Node
+from graphc.ir.op import surface
+from graphc.ir.ops import shape as views
+from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axes, normal_axis, promoted
+from graphc.ir.ops.indexing import Item, index
+from graphc.ir.ops.spelling import also_named
+
+__all__ = [
+    "concat",
+    "expand_dims",
+    "flatten",
+    "moveaxis",
+    "permute_dims",
+    "reshape",
+    "squeeze",
+    "stack",
+    "transpose",
+]
+
+
+def _flattened(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """`f(x, 2, 3)` and `f(x, (2, 3))` mean the same."""
+    if len(arguments) == 1 and isinstance(arguments[0], list | tuple):
+        return tuple(arguments[0])
+    return arguments
+
+
+# -- shape and order of axes ----------------------------------------------------------------------
+
+
+@surface("reshape", "view")
+def reshape(x: Node, *shape: Any) -> Node:
+    """`x` under another shape; one dim may be -1, and is what the others leave.
+
+    Raises:
+        ShapeError: the sizes differ, or the dim for -1 is not determined.
+    """
+    target = list(_flattened(shape))
+    unknown = [axis for axis, size in enumerate(target) if isinstance(size, int) and size < 0]
+    if any(target[axis] != -1 for axis in unknown) or len(unknown) > 1:
+        raise ShapeError(
+            f"reshape: {views.shape_text(target)} is no shape", hint="one dim at most may be -1"
+        )
+    if unknown:
+        rest = dims.product(size for size in target if not _is_unknown(size))
+        if dims.bounds(rest)[0] < 1 or not dims.divides(x.tensor.size, rest):
+            raise ShapeError(
+                f"reshape: {x.type} to {views.shape_text(target)}: {x.tensor.size} elements do "
+                f"not split by {rest}",
+                hint="write out the dim that is -1",
+            )
+        target[unknown[0]] = x.tensor.size // rest
+    wanted = tuple(target)
+    return x if wanted == x.shape else views.reshape(x, shape=wanted)
+
+
+def _is_unknown(size: DimLike) -> bool:
+    return isinstance(size, int) and size == -1
+
+
+@surface("permute_dims", "permute")
+def permute_dims(x: Node, *axes: Any) -> Node:
+    """Axis i of the result is axis axes[i] of `x`."""
+    rank = len(x.shape)
+    order = tuple(normal_axis(axis, rank, "permute_dims") for axis in _flattened(axes))
+    return x if order == tuple(range(rank)) else views.permute_dims(x, axes=order)
+
+
+@surface("transpose", "swapaxes")
+@also_named(dim0="axis1", dim1="axis2")
+def transpose(x: Node, axis1: int | None = None, axis2: int | None = None) -> Node:
+    """Two axes exchanged; without axes, all of them in reverse order."""
+    rank = len(x.shape)
+    if axis1 is None or axis2 is None:
+        if axis1 is not axis2:
+            raise UsageError("transpose takes two axes, or none", code="argument-count")
+        return permute_dims(x, *reversed(range(rank)))
+    a, b = (normal_axis(axis, rank, "transpose") for axis in (axis1, axis2))
+    order = list(range(rank))
+    order[a], order[b] = b, a
+    return permute_dims(x, *order)
+
+
+@surface("moveaxis", "movedim")
+def moveaxis(x: Node, source: int | Sequence[int], destination: int | Sequence[int]) -> Node:
+    """The axes `source` at the places `destination`; the others keep their order."""
+    rank = len(x.shape)
+    pair = [(given,) if isinstance(given, int) else tuple(given) for given in (source, destination)]
+    moved, places = ([normal_axis(axis, rank, "moveaxis") for axis in axes] for axes in pair)
+    if len(moved) != len(places) or len(set(moved)) < len(moved) or len(set(places)) < len(places):
+        raise ShapeError(f"moveaxis: axes {pair[0]} to {pair[1]} of {x.type}", code="axis")
+    order = [axis for axis in range(rank) if axis not in moved]
+    for place, axis in sorted(zip(places, moved, strict=True)):
+        order.insert(place, axis)
+    return permute_dims(x, *order)
+
+
+@surface("expand_dims", "unsqueeze")
+@also_named(dim="axis")
+def expand_dims(x: Node, axis: int | Sequence[int]) -> Node:
+    """New axes of size 1 at the places `axis` of the result."""
+    count = 1 if isinstance(axis, int) else len(axis)
+    places = normal_axes(axis, len(x.shape) + count, "expand_dims")
+    old = iter(x.shape)
+    rank = len(x.shape) + count
+    return reshape(x, *(1 if place in places else next(old) for place in range(rank)))
+
+
+@surface("squeeze")
+@also_named(dim="axis")
+def squeeze(x: Node, axis: int | Sequence[int] | None = None) -> Node:
+    """`x` without axes of size 1: those given (which must be 1), or all."""
+    if axis is None:
+        axes = tuple(place for place, size in enumerate(x.shape) if size == 1)
+    else:
+        axes = normal_axes(axis, len(x.shape), "squeeze")
+    for place in axes:
+        if x.shape[place] != 1:
+            raise ShapeError(f"squeeze: axis {place} of {x.type} is {x.shape[place]}, not 1")
+    return reshape(x, *(size for place, size in enumerate(x.shape) if place not in axes))
+
+
+@surface("flatten")
+@also_named(start_dim="start_axis", end_dim="end_axis")
+def flatten(x: Node, start_axis: int = 0, end_axis: int = -1) -> Node:
+    """The axes from `start_axis` to `end_axis`, both included, as one."""
+    if not x.shape:
+        return reshape(x, 1)
+    rank = len(x.shape)
+    first, last = (normal_axis(axis, rank, "flatten") for axis in (start_axis, end_axis))
+    if first > last:
+        raise ShapeError(f"flatten: axis {first} comes after axis {last}", code="axis")
+    merged = dims.product(x.shape[first : last + 1])
+    return reshape(x, *x.shape[:first], merged, *x.shape[last + 1 :])
+
+
+@surface("unflatten")
+@also_named(dim="axis")
+def unflatten(x: Node, axis: int, sizes: Sequence[DimLike]) -> Node:
+    """One axis as several of `sizes`, of which one may be -1."""
+    place = normal_axis(axis, len(x.shape), "unflatten")
+    known = dims.product(size for size in sizes if not _is_unknown(size))
+    if not dims.divides(x.shape[place], known):
+        raise ShapeError(f"unflatten: {x.shape[place]} does not split by {known}")
+    split = (x.shape[place] // known if _is_unknown(size) else size for size in sizes)
+    return reshape(x, *x.shape[:place], *split, *x.shape[place + 1 :])
+
+
+@surface("broadcast_to", "expand")
+def broadcast_to(x: Node, *shape: Any) -> Node:
+    """`x` repeated to `shape`; -1 keeps the dim of `x`."""
+    wanted = _flattened(shape)
+    new = len(wanted) - len(x.shape)
+    target = tuple(
+        x.shape[place - new] if _is_unknown(size) and place >= new else size
+        for place, size in enumerate(wanted)
+    )
+    return x if target == x.shape else views.broadcast_to(x, shape=target)
+
+
+# -- joining, repeating, padding ------------------------------------------------------------------
+
+
+@surface("concat", "cat", "concatenate")
+@also_named(dim="axis")
+def concat(tensors: Sequence[Node], axis: int | None = 0) -> Node:
+    """The tensors one after another along an axis, promoted to one dtype; None flattens first."""
+    if not tensors:
+        raise UsageError("concat takes one tensor at least", code="argument-count")
+    nodes = promoted(*tensors)
+    if axis is None:
+        return views.concat(*(flatten(node) for node in nodes), axis=0)
+    return views.concat(*nodes, axis=normal_axis(axis, len(nodes[0].shape), "concat"))
+
+
+@surface("stack")
+@also_named(dim="axis")
+def stack(tensors: Sequence[Node], axis: int = 0) -> Node:
+    """The tensors, of one shape, along a new axis."""
+    return concat([expand_dims(tensor, axis) for tensor in tensors], axis)
+
+
+@surface("split")
+@also_named(dim="axis")
+def split(x: Node, size: int | Sequence[int], axis: int = 0) -> tuple[Node, ...]:
+    """Pieces of `size` along an axis (the last may be shorter), or pieces of the given sizes."""
+    place = normal_axis(axis, len(x.shape), "split")
+    total = x.shape[place]
+    if isinstance(size, int):
+        if size < 1 or not isinstance(total, int):
+            raise ShapeError(f"split: axis {place} of {x.type} in pieces of {size}")
+        size = [min(size, total - start) for start in range(0, total, size)]
+    if not dims.always_equal(sum(size), total):
+        raise ShapeError(f"split: sizes {list(size)} of axis {place} of {x.type}")
+    pieces, start = [], 0
+    for one in size:
+        before: tuple[Item, ...] = (slice(None),) * place
+        pieces.append(index(x, (*before, slice(start, start + one))))
+        start += one
+    return tuple(pieces)
+
+
+@surface("flip")
+@also_named(dims="axis", dim="axis")
+def flip(x: Node, axis: int | Sequence[int] | None = None) -> Node:
+    """The elements in reverse order along axes (all by default)."""
+    return views.flip(x, axes=normal_axes(axis, len(x.shape), "flip"))
+
+
+@surface("roll")
+@also_named(dims="axis", dim="axis")
+def roll(x: Node, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Node:
+    """The elements moved `shift` places along axes, what leaves at the end enters at the start."""
+    if axis is None:
+        return reshape(roll(flatten(x), shift, 0), *x.shape)
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
+    if len(axes) != len(shifts):
+        raise UsageError(f"roll: {len(shifts)} shifts for {len(axes)} axes")
+    for by, place in zip(shifts, axes, strict=True):
+        at = normal_axis(place, len(x.shape), "roll")
+        if x.shape[at] != 0:
+            cut = -by % x.shape[at]
+            before: tuple[Item, ...] = (slice(None),) * at
+            tail, head = index(x, (*before, slice(cut, None))), index(x, (*before, slice(0, cut)))
+            x = views.concat(tail, head, axis=at)
+    return x
+
+
+@surface("tile")
+def tile(x: Node, *repetitions: Any) -> Node:
+    """`x` repeated as a whole: repetitions[i] times along axis i, aligned from the right."""
+    counts = _flattened(repetitions)
+    counts = (1,) * (len(x.shape) - len(counts)) + counts
+    sizes = (1,) * (len(counts) - len(x.shape)) + x.shape
+    paired = [size for pair in zip(counts, sizes, strict=True) for size in pair]
+    spread = [size for own in sizes for size in (1, own)]
+    whole = [count * size for count, size in zip(counts, sizes, strict=True)]
+    return reshape(broadcast_to(reshape(x, *spread), *paired), *whole)
+
+
+@surface("repeat", "repeat_interleave")
+@also_named(dim="axis")
+def repeat(x: Node, repeats: int, axis: int | None = None) -> Node:
+    """Each element `repeats` times in a row along an axis (of `x` flattened by default)."""
+    if axis is None:
+        return repeat(flatten(x), repeats, 0)
+    place = normal_axis(axis, len(x.shape), "repeat")
+    wide = expand_dims(x, place + 1)
+    target = (*wide.shape[: place + 1], repeats, *wide.shape[place + 2 :])
+    merged = (*x.shape[:place], x.shape[place] * repeats, *x.shape[place + 1 :])
+    return reshape(broadcast_to(wide, *target), *merged)
+
+
+@surface("pad")
+def pad(x: Node, widths: Sequence[Any], value: PythonScalar = 0) -> Node:
+    """`value` around `x`: `widths` has a pair (before, after) for each axis, or one for all."""
+    pairs = [widths] * len(x.shape) if _is_pair(widths) else list(widths)
+    if len(pairs) != len(x.shape) or not all(map(_is_pair, pairs)):
+        raise UsageError(
+            f"pad: widths {list(widths)} for {x.type}",
+            hint="give a pair (before, after) for each axis",
+        )
+    before, after = (tuple(pair[side] for pair in pairs) for side in (0, 1))
+    if x.dtype.kind == "bool":
+        value = bool(value)
+    return views.pad(x, before=before, after=after, value=value)
+
+
+def _is_pair(value: Any) -> bool:
+    is_sequence = isinstance(value, list | tuple) and len(value) == 2
+    return is_sequence and all(isinstance(width, int | Dim) for width in value)
+
+
+@surface("broadcast_arrays", "broadcast_tensors")
+def broadcast_arrays(*tensors: Node) -> tuple[Node, ...]:
+    """The tensors repeated to the shape that all of them broadcast to."""
+    shape = broadcast_shapes(*(tensor.shape for tensor in tensors))
+    return tuple(broadcast_to(tensor, *shape) for tensor in tensors)

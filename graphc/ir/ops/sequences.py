@@ -1,0 +1,138 @@
+"""Tensors made from counters: ranges, identity and triangular matrices, one-hot rows."""
+
+from __future__ import annotations
+
+from graphc.errors import ShapeError, UsageError
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dtype import DType
+from graphc.ir.node import Node
+from graphc.ir.op import surface
+from graphc.ir.ops.arithmetic import add, multiply
+from graphc.ir.ops.broadcasting import normal_axis
+from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.creation import constant_like, dim_value, iota, zeros_like
+from graphc.ir.ops.logic import equal, greater_equal, where
+from graphc.ir.ops.shape import broadcast_to, reshape
+from graphc.ir.ops.spelling import also_named
+
+__all__ = ["arange", "eye", "linspace", "one_hot", "tril", "triu"]
+
+Bound = DimLike | float
+
+
+@surface("arange")
+def arange(
+    start: Bound, stop: Bound | None = None, step: int | float = 1, dtype: DType | None = None
+) -> Node:
+    """start, start + step, ... before stop; from 0 where only one bound is given.
+
+    The dtype is `i64`, or `f32` where a bound or the step is a float. Whole bounds may be dims.
+
+    >>> arange(2, 8, 3).type
+    i64[2]
+    """
+    first, last = (0, start) if stop is None else (start, stop)
+    if step == 0:
+        raise UsageError("arange: the step is 0", hint="a step is positive or negative")
+    is_whole = not any(isinstance(value, float) for value in (first, last, step))
+    dtype = dtype or (dtypes.i64 if is_whole else dtypes.f32)
+    counter = iota(shape=(_length(first, last, step),), axis=0, dtype=dtype)
+    if step != 1:
+        counter = multiply(counter, constant_like(step, counter))
+    if first == 0:
+        return counter
+    return add(counter, _filled(first, counter))
+
+
+def _length(first: Bound, last: Bound, step: int | float) -> DimLike:
+    if isinstance(first, float) or isinstance(last, float) or isinstance(step, float):
+        if isinstance(first, Dim) or isinstance(last, Dim):
+            raise UsageError(
+                f"arange: {first}, {last} and {step} mix dims and floats",
+                hint="count in whole numbers and scale the result",
+            )
+        return max(0, -int(-(last - first) // step))
+    if step < 0:
+        first, last, step = last, first, -step
+    return dims.ceil_div(dims.maximum(0, last - first), step)
+
+
+def _filled(value: Bound, like: Node) -> Node:
+    if isinstance(value, Dim):
+        return broadcast_to(dim_value(dim=value, dtype=like.dtype), shape=like.shape)
+    return constant_like(value, like)
+
+
+@surface("linspace")
+def linspace(start: float, stop: float, num: int, dtype: DType = dtypes.f32) -> Node:
+    """`num` numbers at equal distances from `start` to `stop`, both included."""
+    if num < 0:
+        raise ShapeError(f"linspace: {num} numbers")
+    counter = iota(shape=(num,), axis=0, dtype=dtype)
+    if num < 2:
+        return add(zeros_like(counter), constant_like(float(start), counter))
+    # The last number is `stop` itself, whatever the rounding of the distance.
+    spread = multiply(counter, constant_like((stop - start) / (num - 1), counter))
+    even = add(spread, constant_like(float(start), counter))
+    is_last = equal(counter, constant_like(num - 1, counter))
+    return where(is_last, constant_like(float(stop), counter), even)
+
+
+@surface("eye")
+def eye(
+    rows: DimLike, columns: DimLike | None = None, k: int = 0, dtype: DType = dtypes.f32
+) -> Node:
+    """Ones on the diagonal that lies `k` above the main one, zeros elsewhere."""
+    shape = (rows, rows if columns is None else columns)
+    return cast_to(equal(*_row_and_column(shape, k)), dtype)
+
+
+def _row_and_column(shape: tuple[DimLike, ...], k: int) -> tuple[Node, Node]:
+    """Row + k and column of every element, of the last two axes."""
+    rank = len(shape)
+    row = iota(shape=shape, axis=rank - 2, dtype=dtypes.i64)
+    column = iota(shape=shape, axis=rank - 1, dtype=dtypes.i64)
+    return (add(row, constant_like(k, row)) if k else row), column
+
+
+def _triangle(name: str, x: Node, k: int) -> tuple[Node, Node]:
+    if len(x.shape) < 2:
+        raise ShapeError(f"{name}: {x.type} is no matrix")
+    return _row_and_column(x.shape, k)
+
+
+@surface("tril")
+@also_named(diagonal="k")
+def tril(x: Node, k: int = 0) -> Node:
+    """`x` with zeros above the diagonal that lies `k` above the main one."""
+    row, column = _triangle("tril", x, k)
+    return where(greater_equal(row, column), x, zeros_like(x))
+
+
+@surface("triu")
+@also_named(diagonal="k")
+def triu(x: Node, k: int = 0) -> Node:
+    """`x` with zeros below the diagonal that lies `k` above the main one."""
+    row, column = _triangle("triu", x, k)
+    return where(greater_equal(column, row), x, zeros_like(x))
+
+
+@surface("one_hot")
+@also_named(num_classes="classes")
+def one_hot(labels: Node, classes: DimLike, dtype: DType = dtypes.f32, axis: int = -1) -> Node:
+    """1 where the place along a new axis of size `classes` is the label, else 0.
+
+    A label out of range gives zeros.
+    """
+    if not labels.dtype.is_integer:
+        raise UsageError(f"one_hot: the labels are {labels.type}, expected integers")
+    rank = len(labels.shape) + 1
+    place = normal_axis(axis, rank, "one_hot")
+    old = labels.shape
+    shape = (*old[:place], classes, *old[place:])
+    # In 64 bits: the places may be more than a narrow label dtype can count.
+    wide = reshape(cast_to(labels, dtypes.i64), shape=(*old[:place], 1, *old[place:]))
+    places = iota(shape=shape, axis=place, dtype=dtypes.i64)
+    return cast_to(equal(broadcast_to(wide, shape=shape), places), dtype)
