@@ -112,9 +112,10 @@ def test_many_compile_at_once_in_the_order_of_the_requests() -> None:
     assert [(k.name, k.arch) for k in kernels] == [(r.name, r.arch) for r in requests]
     for i, kernel in enumerate(kernels):
         assert f"k{i // len(ARCHITECTURES)}".encode() in kernel.code
-    assert kernels[0].code == compile_cubin(
-        requests[0].source, requests[0].arch, name="other", fast=True
-    ).code
+    assert (
+        kernels[0].code
+        == compile_cubin(requests[0].source, requests[0].arch, name="other", fast=True).code
+    )
     assert compile_all([]) == []
 
 

@@ -30,7 +30,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 def device_source(families: Iterable[str]) -> str:
     """The text of the named families and of those they use, each once, in a fixed order.
 
-    The text ends with the lines' own `#line`; the caller's next line starts a `#line` of its own.
+    Each family's lines count as those of its file, so what follows needs a `#line` of its own.
 
     >>> device_source(["warp"]).splitlines()[0]
     '#line 1 "graphc/codegen/device/warp.cuh"'

@@ -68,6 +68,7 @@ class KernelText:
 
 
 _COMMENT_OR_STRING = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
+_DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n\\]|\\.)*", re.DOTALL | re.MULTILINE)
 _KERNEL = re.compile(
     r"__global__\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?void\s+"
     r"(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)"
@@ -79,12 +80,12 @@ _DYNAMIC_SHARED = re.compile(
 
 
 def read_kernel_text(source: str) -> KernelText:
-    """Find the kernels of a text and prepare it for the host compiler.
+    """Find the kernels of a text, not those that macros make, and prepare it for the compiler.
 
     >>> read_kernel_text('extern "C" __global__ void k(float* x, int n) {}').parameters
     {'k': ('x', 'n')}
     """
-    plain = _COMMENT_OR_STRING.sub(_blank, source)
+    plain = _DIRECTIVE.sub(_blank, _COMMENT_OR_STRING.sub(_blank, source))
     parameters = {
         match[1]: tuple(_last_name(part) for part in match[2].split(",") if part.strip())
         for match in _KERNEL.finditer(plain)

@@ -233,6 +233,14 @@ Access access_of(const Thread& thread, const void* where, bool atomic) {
           warp.clock[thread.rank % warp_size]};
 }
 
+// An atomic update by the thread whose plain write is remembered tells less than that write: other
+// threads' atomic updates race with the one and not with the other.
+bool supersedes(const Access& now, const Access& earlier) {
+  return !(now.atomic && earlier.block == now.block && !earlier.atomic &&
+           earlier.thread == now.thread && earlier.interval == now.interval &&
+           earlier.clock == now.clock);
+}
+
 // The cells of the access, refined if it covers parts of cells.
 Cell* cells_of(Thread& thread, Region& region, std::uintptr_t address, std::size_t bytes,
                const void* where, Kind kind, std::size_t& count) {
@@ -260,7 +268,7 @@ void check_cells(Thread& thread, Region& region, std::uintptr_t address, std::si
     }
     if (kind == Kind::read) {
       remember_read(cell, now, region.shared);
-    } else {
+    } else if (supersedes(now, cell.write)) {
       cell.write = now;
       cell.write.pending = start_of_copy;
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import posixpath
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -189,5 +190,5 @@ def _source_line(addr2line: str, module: Path, code: int) -> tuple[str, int]:
     for frame in result.stdout.splitlines():
         file, _, line = frame.partition(" ")[0].rpartition(":")
         if line.isdigit() and not file.endswith(_OWN_SUFFIXES):
-            return file.removeprefix("./"), int(line)
+            return posixpath.normpath(file), int(line)
     return "", 0
