@@ -6,6 +6,7 @@ import ctypes
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ import numpy as np
 from graphc.errors import DeviceError
 from graphc.ir import dims
 from graphc.runtime.arguments import bind_arguments
-from graphc.runtime.cpu.compiler import compile_object
 from graphc.runtime.cpu.pool import runner
 from graphc.runtime.program import ALIGNMENT, Entry, Program
 
@@ -39,7 +39,7 @@ class CpuExecutor:
 
     Args:
         program: made for the target "cpu".
-        source: its C text.
+        library: its shared object.
         state: the first values of all state, by name; the executor owns its copies.
         symbols: the C function of each export.
     """
@@ -47,12 +47,12 @@ class CpuExecutor:
     def __init__(
         self,
         program: Program,
-        source: str,
+        library: Path,
         state: Mapping[str, Array],
         symbols: Mapping[str, str],
     ) -> None:
         self.program = program
-        self._library = ctypes.CDLL(str(compile_object(source)))
+        self._library = ctypes.CDLL(str(library))
         self._functions = {}
         for name, symbol in symbols.items():
             function = self._library[symbol]
@@ -83,6 +83,12 @@ class CpuExecutor:
                 results.append(result)
             self._functions[name](self._runner_address, slots, frame.dims)
         return results
+
+    def set_state(self, values: Mapping[str, Array]) -> None:
+        """Replace values of state in place."""
+        with self._lock:
+            for name, value in values.items():
+                self.state[name][...] = value
 
     def _prepared(self, entry: Entry, arguments: Sequence[Any]) -> tuple[list[Array], _Frame]:
         """The arguments as arrays, and the frame for their shapes."""

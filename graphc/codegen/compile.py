@@ -1,0 +1,62 @@
+"""From a unit to the program and text of one target: passes, plan, emission."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from graphc.codegen.dialect import Dialect
+from graphc.codegen.plan import Library, plan_entry
+from graphc.ir.graph import Graph, Unit
+from graphc.ir.kernel import Kernel
+from graphc.passes import pipeline
+from graphc.runtime.program import Entry, Program
+
+__all__ = ["Target", "TargetCode", "compile_unit"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A dialect, and what turns kernels and entries into its text."""
+
+    dialect: Dialect
+    emit: Callable[[Mapping[str, Kernel], list[Entry]], str]
+
+
+@dataclass(frozen=True)
+class TargetCode:
+    """What a unit becomes for one target.
+
+    Attributes:
+        program: the steps and memory of each export.
+        source: the text of all kernels.
+        kernels: the same in the kernel IR, by name.
+        graphs: each export's graph after all passes.
+    """
+
+    program: Program
+    source: str
+    kernels: Mapping[str, Kernel]
+    graphs: Mapping[str, Graph] = MappingProxyType({})
+
+
+def compile_unit(
+    unit: Unit, target: Target, *, observe: Callable[[pipeline.Step], None] | None = None
+) -> TargetCode:
+    """Compile every export of a unit. Exports share kernels that compute alike.
+
+    Args:
+        observe: told about each pass of each export.
+    """
+    library = Library()
+    entries: dict[str, Entry] = {}
+    graphs: dict[str, Graph] = {}
+    passes = pipeline.standard_passes()
+    for name, graph in unit.exports.items():
+        graphs[name] = pipeline.run(graph, passes, unit.sources, observe=observe)
+        entries[name] = plan_entry(graphs[name], target.dialect, library, unit.sources)
+    lanes = {name: kernel.lanes for name, kernel in library.kernels.items()}
+    program = Program(target.dialect.name, entries, lanes)
+    source = target.emit(library.kernels, list(entries.values()))
+    return TargetCode(program, source, library.kernels, graphs)

@@ -1,0 +1,159 @@
+"""A module that can be called: its exports as methods, its state beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from graphc.errors import DTypeError, NameLookupError, ShapeError, UsageError
+from graphc.ir import dtype as dtypes
+from graphc.runtime.arguments import ordered_arguments
+from graphc.runtime.module_file import ModuleFile
+from graphc.runtime.program import Program
+
+__all__ = ["Executor", "Export", "LoadedModule"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Executor(Protocol):
+    """What a device offers to a module.
+
+    Attributes:
+        program: its entries are the contracts of the exports.
+        state: current values by name. On a GPU, reading an item copies it to the host.
+        allocations: how often memory was allocated for calls.
+    """
+
+    program: Program
+    allocations: int
+
+    @property
+    def state(self) -> Mapping[str, Array]:
+        """Current values of all state."""
+
+    def call(self, name: str, arguments: Sequence[Any]) -> list[Array]:
+        """Run an export."""
+
+    def set_state(self, values: Mapping[str, Array]) -> None:
+        """Replace values of state in place."""
+
+
+class Export:
+    """One exported function of a loaded module; call it with arrays."""
+
+    def __init__(self, executor: Executor, name: str, doc: str) -> None:
+        self._executor = executor
+        self._entry = executor.program.entries[name]
+        self._name = name
+        self.__name__ = name
+        self.__doc__ = doc or None
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Run it: one array, or a tuple of arrays where it has several results."""
+        ordered = ordered_arguments(self._entry, arguments, named)
+        results = self._executor.call(self._name, ordered)
+        return results[0] if len(results) == 1 else tuple(results)
+
+    @property
+    def signature(self) -> str:
+        """Inputs and results with their types."""
+        entry = self._entry
+        inputs = ", ".join(f"{entry.slots[i].name}: {entry.slots[i].type}" for i in entry.inputs)
+        results = ", ".join(str(entry.slots[i].type) for i in entry.results)
+        results = results if len(entry.results) == 1 else f"({results})"
+        return f"{self._name}({inputs}) -> {results}"
+
+    def __repr__(self) -> str:
+        return f"<export {self.signature}>"
+
+
+class LoadedModule:
+    """A module on a device. Exports are attributes: `module.predict(x)`.
+
+    Several threads may call it; calls that share state take turns.
+    """
+
+    def __init__(self, executor: Executor, file: ModuleFile, device: str) -> None:
+        self._executor = executor
+        self._file = file
+        self.device = device
+        docs = {name: str(e.get("doc", "")) for name, e in file.manifest["exports"].items()}
+        self.exports: dict[str, Export] = {
+            name: Export(executor, name, docs.get(name, "")) for name in executor.program.entries
+        }
+
+    def __getattr__(self, name: str) -> Export:
+        exports = self.__dict__.get("exports", {})
+        if name in exports:
+            export: Export = exports[name]
+            return export
+        raise AttributeError(
+            f"the module has no export {name!r}; it has {', '.join(exports) or 'none'}"
+        )
+
+    def __repr__(self) -> str:
+        lines = [f"<module on {self.device}>"]
+        return "\n  ".join([*lines, *(e.signature for e in self.exports.values())])
+
+    @property
+    def allocations(self) -> int:
+        """How often memory was allocated for calls: it stays after the largest call."""
+        return self._executor.allocations
+
+    def memory(self, name: str, **dim_values: int) -> dict[str, int]:
+        """Bytes that a call of an export needs, known before it runs.
+
+        Args:
+            name: the export.
+            dim_values: values of its dims; those not given are at the top of their range.
+        """
+        entry = self._executor.program.entries[name]
+        unknown = set(dim_values) - set(entry.dims)
+        if unknown:
+            raise NameLookupError(f"{name} has no dim {sorted(unknown)[0]!r}")
+        environment = {**entry.largest_dims(), **dim_values}
+        parts = {role: entry.bytes_of(role, environment) for role in ("input", "result", "state")}
+        arena = entry.layout(environment).arena_bytes
+        return {**parts, "arena": arena, "peak": sum(parts.values()) + arena}
+
+    def state_dict(self) -> dict[str, Array]:
+        """A copy of all state by name."""
+        return {name: np.array(value) for name, value in self._executor.state.items()}
+
+    def load_state_dict(self, values: Mapping[str, Array]) -> None:
+        """Replace state by name; names, dtypes and shapes must be those of the module.
+
+        Raises:
+            NameLookupError: a name is missing or unknown. Nothing has changed then.
+            ShapeError, DTypeError: a value does not fit. Nothing has changed then.
+        """
+        state = self._executor.state
+        missing = sorted(set(state) - set(values))
+        unknown = sorted(set(values) - set(state))
+        if missing or unknown:
+            raise NameLookupError(
+                f"the state does not fit: missing {missing or 'none'}, unknown {unknown or 'none'}",
+                code="missing-weight" if missing else "unknown-weight",
+            )
+        for name, value in values.items():
+            if value.shape != state[name].shape:
+                raise ShapeError(f"{name} is {value.shape}, expected {state[name].shape}")
+            if value.dtype != state[name].dtype:
+                found = dtypes.from_numpy(value.dtype).name
+                raise DTypeError(
+                    f"{name} is {found}, expected {dtypes.from_numpy(state[name].dtype).name}"
+                )
+        self._executor.set_state(values)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the module with its present state; returns the path."""
+        target = Path(path)
+        if target.suffix != ".gcm":
+            raise UsageError(f"{target}: a module file ends in .gcm")
+        replace(self._file, weights=self.state_dict()).write(target)
+        return target
