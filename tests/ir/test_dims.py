@@ -23,12 +23,19 @@ from graphc.errors import DimensionError
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike, dim, variable
 
-RANGES = {"A": (1, 5, 1), "B": (2, 6, 1), "N": (-3, 3, 1), "V": (4, 12, 4)}
+RANGES = {
+    "A": (1, 5, 1),
+    "B": (2, 6, 1),
+    "M": (-4, -1, 1),
+    "N": (-3, 3, 1),
+    "V": (4, 12, 4),
+    "W": (6, 12, 6),
+}
 VARIABLES = {name: variable(name, *facts) for name, facts in RANGES.items()}
 VALUES = {
     name: [v for v in range(lo, hi + 1) if v % m == 0] for name, (lo, hi, m) in RANGES.items()
 }
-A, B, N, V = VARIABLES.values()
+A, B, M, N, V, W = VARIABLES.values()
 
 # An expression tree as a person wrote it: an integer, a name, or an operator with operands.
 Tree: TypeAlias = Any
@@ -47,7 +54,9 @@ LEAVES = st.sampled_from([*RANGES, *RANGES]) | NUMBERS
 def _divisors(trees: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
     positive = st.integers(1, 9) | st.sampled_from(["A", "B", "V", ("*", "A", "B"), ("+", "A", 3)])
     bounded = st.tuples(st.just("max"), st.integers(1, 3), trees)
-    negative = st.tuples(st.just("-"), st.just(0), positive | bounded)
+    negative = st.tuples(st.just("-"), st.just(0), positive | bounded) | st.sampled_from(
+        ["M", ("*", "M", "B")]
+    )
     return positive | bounded | negative
 
 
@@ -56,6 +65,7 @@ def _branches(trees: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
         st.tuples(st.sampled_from("+-*"), trees, trees)
         | st.tuples(st.sampled_from(["//", "%"]), trees, _divisors(trees))
         | st.tuples(st.sampled_from(["max", "min"]), trees, trees)
+        | trees.map(lambda tree: ("*", tree, tree))
     )
 
 
@@ -197,17 +207,42 @@ def _same(a: DimLike, b: DimLike) -> bool:
 
 
 @thorough
-@given(st.dictionaries(st.sampled_from([*RANGES]), NUMBERS), NUMBERS)
+@given(st.dictionaries(st.sampled_from([*RANGES]), NUMBERS, max_size=3), NUMBERS)
 def test_bounds_of_affine_expressions_are_exact(slopes: dict[str, int], constant: int) -> None:
     affine = sum((VARIABLES[name] * slope for name, slope in slopes.items()), start=constant)
     found = [dims.evaluate(affine, values) for values in assignments(set(slopes))]
     assert dims.bounds(affine) == (min(found), max(found))
 
 
+OPAQUE = st.sampled_from(
+    [("//", "A", 3), ("%", "B", 4), ("max", "A", "B"), ("min", "A", "B"), ("//", "N", 2)]
+)
+FACTORS = st.sampled_from([1, -2, 3, "A", "M", "N"])
+
+
+@thorough
+@given(
+    st.lists(st.tuples(FACTORS, OPAQUE, OPAQUE | st.just(1)), min_size=1, max_size=3),
+    st.tuples(FACTORS, st.sampled_from([0, "A", "B", "N"])),
+)
+def test_bounds_of_opaque_atoms_under_factors_are_sound(
+    parts: list[tuple[Tree, Tree, Tree]], linear: tuple[Tree, Tree]
+) -> None:
+    tree: Tree = ("*", *linear)
+    for factor, left, right in parts:
+        tree = ("+", tree, ("*", factor, ("*", left, right)))
+    lo, hi = dims.bounds(build(tree))
+    found = [raw_value(tree, values) for values in assignments(names_in(tree))]
+    assert lo <= min(found)
+    assert max(found) <= hi
+
+
 WIDE = {
     "B": variable("B", 1, 4096),
     "A": variable("A", 1, 100),
     "V": variable("V", 8, 4096, 8),
+    "W": variable("W", 6, 600, 6),
+    "M": variable("M", -9, -1),
     "N": variable("N", -50, 50),
 }
 NORMAL_FORMS = {
@@ -238,6 +273,10 @@ NORMAL_FORMS = {
     "V//16": "V//16",
     "(V + 15)//16": "(V + 8)//16",
     "V//2": "V//2",
+    "(V + W)//24": "(V + W)//24",
+    "(V//8 + W//6 + 1)//5": "(V*3 + W*4 + 24)//120",
+    "(A*M)//(M*B)": "A//B",
+    "(A*M)%(M*B)": "M*(A%B)",
     "V*V//64": "V//8*(V//8)",
     "(V + 4)%8": "4",
     "B + B*B + 1 - B": "B*B + 1",

@@ -133,18 +133,16 @@ def _constant_quotient(r: DimLike, d: DimLike) -> int | None:
 
 
 def _without_common_factor(r: DimLike, d: DimLike) -> tuple[DimLike, DimLike, DimLike]:
-    """`f, r', d'` with `d == f*d'` and `0 <= r - f*r' < f`: the floor of the quotient stays.
+    """`f, r', d'` with `d == f*d'` and `r // d == r' // d'`.
 
-    With a number as divisor the constant term of `r` is rounded down: `(4*B + 3)//8 == B//2`.
+    `r` is `f*r'`, but with a number as divisor the constant term of `r'` is rounded down:
+    `(4*B + 3)//8 == B//2`. A factor is never zero, since `d` is not; its sign does not matter.
     """
     top, bottom = terms_of(r), terms_of(d)
     rounded = isinstance(d, int)
     kept = [c for monomial, c in top.items() if monomial or not rounded]
     content = math.gcd(*kept, *bottom.values())
     shared = polynomial.common_factor([*top, *bottom])
-    if bounds(from_terms({shared: 1}))[0] <= 0:
-        # A factor of unknown sign: dividing by it could turn the divisor negative.
-        shared = ()
     if content == 1 and not shared:
         return 1, r, d
     factor = from_terms({shared: content})
