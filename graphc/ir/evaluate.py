@@ -145,7 +145,7 @@ def evaluate_node(
     declared = _concrete_type(node.type, environment)
     type_ = _wide_type(declared) if precise else declared
     types = tuple(_concrete_type(operand.type, environment) for operand in node.inputs)
-    call = Call(attributes, type_, tuple(map(_wide_type, types)) if precise else types)
+    call = Call(attributes, type_, types)
     # Overflow, NaN and division by zero are values, not warnings.
     with np.errstate(all="ignore"):
         value: Value = node.op.reference(call, *operands)

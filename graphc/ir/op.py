@@ -53,7 +53,14 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Call:
-    """What a reference implementation is told: attributes and types with every dim a number."""
+    """What a reference implementation is told: attributes and types with every dim a number.
+
+    Attributes:
+        attributes: those of the node.
+        type: what the reference must return.
+        operands: the operands' types in the graph. In a precise evaluation the arrays are of
+            wider dtypes than these, and so is `type`.
+    """
 
     attributes: Mapping[str, Any]
     type: Type

@@ -16,6 +16,7 @@ from graphc.ir.ops.elementwise import (
     NUMERIC,
     REAL,
     elementwise,
+    flat,
     operate,
     to_real,
 )
@@ -132,6 +133,7 @@ floor_divide = elementwise(
     2,
     _floor_divide,
     "x / y rounded down, as Python's //. An integer divided by 0 gives 0.",
+    gradient=flat,
     kinds=REAL,
     domain=(0.25, 9.0),
     smooth=False,
@@ -249,6 +251,7 @@ sign = elementwise(
     1,
     np.sign,
     "-1, 0 or 1; NaN for NaN.",
+    gradient=flat,
     kinds=REAL,
     smooth=False,
 )
@@ -301,6 +304,7 @@ floor = elementwise(
     1,
     np.floor,
     "The largest whole number <= x.",
+    gradient=flat,
     smooth=False,
 )
 ceil = elementwise(
@@ -308,6 +312,7 @@ ceil = elementwise(
     1,
     np.ceil,
     "The smallest whole number >= x.",
+    gradient=flat,
     smooth=False,
 )
 round_to_even = elementwise(
@@ -315,6 +320,7 @@ round_to_even = elementwise(
     1,
     np.rint,
     "The nearest whole number, ties to even.",
+    gradient=flat,
     smooth=False,
 )
 trunc = elementwise(
@@ -322,5 +328,6 @@ trunc = elementwise(
     1,
     np.trunc,
     "x without its fraction.",
+    gradient=flat,
     smooth=False,
 )

@@ -34,6 +34,7 @@ __all__ = [
     "SHAPES",
     "device_function",
     "elementwise",
+    "flat",
     "operate",
     "require_same",
     "to_bool",
@@ -134,15 +135,17 @@ def _refused(kinds: frozenset[str], arity: int) -> Callable[[], Iterable[Refused
 
 def _evaluate(reference: Callable[..., Any]) -> Callable[..., np.ndarray[Any, Any]]:
     def evaluate(call: Call, *operands: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        first = call.operands[0]
-        assert isinstance(first, TensorType)
-        compute = first.dtype.accumulator
-        if compute is not first.dtype:
-            operands = tuple(operand.astype(compute.numpy) for operand in operands)
+        compute = dtypes.from_numpy(operands[0].dtype).accumulator.numpy
+        operands = tuple(operand.astype(compute, copy=False) for operand in operands)
         with np.errstate(all="ignore"):
             return np.asarray(reference(*operands)).astype(call.dtype.numpy, copy=False)
 
     return evaluate
+
+
+def flat(node: Node, g: Node) -> tuple[None, ...]:
+    """The gradient of a step function: zero wherever it exists."""
+    return (None,) * len(node.inputs)
 
 
 def operate(op: Op) -> Callable[..., Node]:

@@ -8,13 +8,14 @@ from typing import Any, NoReturn
 import numpy as np
 
 from graphc.errors import InternalError, UsageError
+from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
-from graphc.ir.op import Call, Op, Parameter, Structural
+from graphc.ir.op import Call, Op, Parameter, Sample, Structural, View, surface
 from graphc.ir.types import TensorType, TupleType
 
-__all__ = ["graph_input", "input_", "project"]
+__all__ = ["graph_input", "input_", "project", "stop_gradient"]
 
 
 def _infer_input(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
@@ -69,3 +70,16 @@ project = Op(
     parameters=(Parameter("index"),),
     doc="Result number `index` of an operation that has several.",
 )
+
+
+stop_gradient = Op(
+    "stop_gradient",
+    1,
+    infer=lambda op, operands, attributes: operands[0].tensor,
+    reference=lambda call, x: x,
+    lowering=View(lambda node, index, read: read(0, index)),
+    gradient=lambda node, g: (None,),
+    samples=lambda: (Sample((TensorType(dtype, (2, 3)),), smooth=False) for dtype in dtypes.ALL),
+    doc="x, held constant by differentiation.",
+)
+surface("stop_gradient", "detach")(stop_gradient)
