@@ -14,7 +14,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import Op
 from graphc.ir.source_map import SourceMap
 from graphc.passes.rewrite import rewrite
-from graphc.passes.rules import arithmetic, casts, reductions, views
+from graphc.passes.rules import arithmetic, casts, contractions, reductions, views
 from graphc.passes.rules.rule import Rule
 
 __all__ = ["RULES", "apply_rules", "simplify"]
@@ -24,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     *casts.RULES,
     *views.RULES,
     *reductions.RULES,
+    *contractions.RULES,
 )
 """Every rule, in the order in which they are tried on a node."""
 

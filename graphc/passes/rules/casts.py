@@ -28,7 +28,8 @@ def holds_all(wide: DType, narrow: DType) -> bool:
         # Of equal width none holds the other; the wider ones have more of both, f16 in bf16 not.
         return wide.precision >= narrow.precision and wide.max_exponent >= narrow.max_exponent
     if wide.precision:
-        return max(abs(narrow.minimum_value), narrow.maximum_value) <= 2**wide.precision
+        largest = max(abs(narrow.minimum_value), narrow.maximum_value)
+        return bool(largest <= 2**wide.precision)
     if narrow.precision or wide.kind == "bool":
         return False
     return wide.minimum_value <= narrow.minimum_value and wide.maximum_value >= narrow.maximum_value

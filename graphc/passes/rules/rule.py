@@ -35,12 +35,16 @@ class Rule:
         apply: from a node of such an op to an equal node, or None where it does not apply.
         examples: nodes on which the rule applies, over inputs whose dims are small numbers. The
             tests fire the rule on each, and compare both sides on random and special values.
+        reorders: whether it adds the terms of a sum in another order, which is the one thing
+            that a rule may change: the order in which a sum is carried out is no part of its
+            meaning. Floats then agree to rounding.
     """
 
     name: str
     ops: tuple[Op, ...]
     apply: Callable[[Node], Node | None]
     examples: Callable[[], Iterable[Node]]
+    reorders: bool = False
 
 
 # -- constants ------------------------------------------------------------------------------------
