@@ -8,13 +8,14 @@ can leave the group and come back: groups are convex, and so the order of kernel
 the users are in two groups over one domain with no path between them, the groups merge.
 
 Views, sources and scalars computed elementwise belong to no group: each user computes its own.
+So do several groups for a node that costs them no more to compute than to load.
 
 The result decides structure, never values: any fusion gives the same bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import cast
@@ -88,7 +89,9 @@ def is_transparent(node: Node) -> bool:
 def domain_of(shape: Sequence[DimLike], prefix: str = "_i") -> Index:
     """Index variables for `shape`; an axis of extent 1 has the index 0."""
     return tuple(
-        0 if extent == 1 else dims.variable(f"{prefix}{axis}", 0, max(dims.bounds(extent)[1] - 1, 0))
+        0
+        if extent == 1
+        else dims.variable(f"{prefix}{axis}", 0, max(dims.bounds(extent)[1] - 1, 0))
         for axis, extent in enumerate(shape)
     )
 
@@ -120,7 +123,7 @@ class _Fuser:
         self.position = {node: i for i, node in enumerate(self.order)}
         self.roots = {node for node in graph.roots if not isinstance(node.op.lowering, Structural)}
         self.updates = {value for _, value in graph.updates}
-        self.group_of: dict[Node, _Draft] = {}
+        self.groups_of: dict[Node, list[_Draft]] = {}
         self.users: dict[Node, list[Node]] = {node: [] for node in self.order}
         for node in self.order:
             for operand in dict.fromkeys(node.inputs):
@@ -137,12 +140,53 @@ class _Fuser:
 
     def place(self, node: Node) -> None:
         """Put the node into the group of its users, or into one of its own."""
-        users = self.reached(node)
-        groups = list(dict.fromkeys(self.group_of[user] for user in users))
+        users = [] if is_transparent(node) else self.reached(node)
+        groups = list(dict.fromkeys(group for user in users for group in self.groups_of[user]))
         if len(groups) > 1:
             groups = self.merge_all(groups)
-        if len(groups) != 1 or not self.join(node, groups[0], users):
-            self.group_of[node] = _start(node)
+        if len(groups) == 1 and self.join(node, groups[0], users):
+            self.groups_of[node] = groups
+        elif len(groups) > 1 and self.is_cheaper_to_repeat(node, groups, users):
+            for group in groups:
+                self.join(node, group, users)
+            self.groups_of[node] = groups
+        else:
+            joined = next((g for g in groups if self.join_first(node, g, groups, users)), None)
+            self.groups_of[node] = [joined or _start(node)]
+
+    def join_first(
+        self, node: Node, group: _Draft, groups: list[_Draft], users: list[Node]
+    ) -> bool:
+        """Join one of several groups that read the node; it stores the node for the others.
+
+        Pointwise groups alone: a reduction would compute again what it stores, and the node may
+        still become the epilogue of what it is computed from.
+        """
+        if len(groups) < 2 or group.kind is not GroupKind.POINTWISE:
+            return False
+        if any(self.has_path(other, group) for other in groups if other is not group):
+            return False
+        return self.join(node, group, users)
+
+    def is_cheaper_to_repeat(self, node: Node, groups: list[_Draft], users: list[Node]) -> bool:
+        """Whether several groups should each compute the node.
+
+        They do if each computes it at its own domain and reads at most one tensor for it, as
+        it would to load the result: what is saved is storing it, and a kernel.
+        """
+        if node in self.roots or not isinstance(node.op.lowering, Elementwise | Element):
+            return False
+        operands = [o for o in _operands_read(node) if o.tensor.size != 1]
+        if len(operands) > 1 or any(
+            isinstance(o.op.lowering, Reduction | Contraction) for o in operands
+        ):
+            return False
+        return all(
+            len(group.at) < _MEMBERS_AT_MOST
+            and (reads := self.reads(node, group, users)) is not None
+            and self.accepts_pointwise(node, group, reads)
+            for group in groups
+        )
 
     def reached(self, node: Node) -> list[Node]:
         """The grouped nodes that read `node`, directly or through transparent nodes."""
@@ -154,7 +198,7 @@ class _Fuser:
             if user in seen:
                 continue
             seen.add(user)
-            if user in self.group_of:
+            if user in self.groups_of:
                 found[user] = None
             if is_transparent(user):
                 # A transparent result is stored by its own group and still read through.
@@ -166,12 +210,9 @@ class _Fuser:
     def join(self, node: Node, group: _Draft, users: list[Node]) -> bool:
         if len(group.at) >= _MEMBERS_AT_MOST:
             return False
-        reads = _reads(node, group, users)
+        reads = self.reads(node, group, users)
         if reads is None:
             return False
-        if node in self.roots:
-            own = group.domain if len(node.shape) == len(group.domain) else group.outer
-            reads = reads | {own}
         match node.op.lowering:
             case Elementwise() | Element() | View() | Source():
                 accepted = self.accepts_pointwise(node, group, reads)
@@ -183,14 +224,21 @@ class _Fuser:
                 accepted = False
         if accepted:
             group.at[node] = reads if not _is_reduction(node) else {group.outer}
-            self.group_of[node] = group
         return accepted
 
+    def reads(self, node: Node, group: _Draft, users: list[Node]) -> set[Index] | None:
+        """The indices at which the group needs the node; None if it is not read by index."""
+        reads = _reads(node, group, [user for user in users if user in group.at])
+        if reads is not None and node in self.roots:
+            own = group.domain if len(node.shape) == len(group.domain) else group.outer
+            return reads | {own}
+        return reads
+
     def accepts_pointwise(self, node: Node, group: _Draft, reads: set[Index]) -> bool:
-        if group.kind is GroupKind.CONTRACTION:
-            return False
         if reads == {group.domain} and node.shape == group.shape:
             return True
+        if group.kind is GroupKind.CONTRACTION:
+            return False
         if group.kind is GroupKind.REDUCTION and reads == {group.outer}:
             return True
         if node in self.roots or len(reads) > 1:
@@ -236,13 +284,13 @@ class _Fuser:
         over all of them, however each gradient is computed.
         """
         return all(
-            at == {group.domain} and member not in self.updates
-            for member, at in group.at.items()
+            at == {group.domain} and member not in self.updates for member, at in group.at.items()
         )
 
     def is_output(self, node: Node, group: _Draft) -> bool:
         return node in self.roots or any(
-            self.group_of[user] is not group for user in self.reached(node)
+            any(other is not group and node not in other.at for other in self.groups_of[user])
+            for user in self.reached(node)
         )
 
     # -- merging groups -------------------------------------------------------------------
@@ -272,25 +320,42 @@ class _Fuser:
         if not fits or self.has_path_between(a, b):
             return None
         for node, at in b.at.items():
-            a.at[node] = at
-            self.group_of[node] = a
+            a.at[node] = a.at.get(node, set()) | at
+            groups = [group for group in self.groups_of[node] if group not in (a, b)]
+            self.groups_of[node] = [*groups, a]
         return a
 
     def has_path_between(self, a: _Draft, b: _Draft) -> bool:
         """Whether a path from one group to the other passes through a third."""
+        return self.has_path(a, b, indirect=True) or self.has_path(b, a, indirect=True)
+
+    def has_path(self, source: _Draft, target: _Draft, *, indirect: bool = False) -> bool:
+        """Whether `target` depends on `source`; `indirect`: through another group."""
+        first = min(self.position[node] for node in source.at)
+        if first > max(self.position[node] for node in target.at):
+            return False
         graph: nx.DiGraph[int] = nx.DiGraph()
-        for user, group in list(self.group_of.items()):
-            for operand in _grouped_operands(user, self.group_of):
-                source = self.group_of[operand]
-                if source is not group and {id(source), id(group)} != {id(a), id(b)}:
-                    graph.add_edge(id(source), id(group))
-        graph.add_nodes_from((id(a), id(b)))
-        return nx.has_path(graph, id(a), id(b)) or nx.has_path(graph, id(b), id(a))
+        graph.add_nodes_from((id(source), id(target)))
+        for before, after in self.dependencies():
+            if not (indirect and before is source and after is target):
+                graph.add_edge(id(before), id(after))
+        return bool(nx.has_path(graph, id(source), id(target)))
+
+    def dependencies(self) -> Iterator[tuple[_Draft, _Draft]]:
+        """Pairs of groups of which the second loads what the first stores."""
+        for user, groups in self.groups_of.items():
+            for operand in _operands_read(user):
+                sources = self.groups_of.get(operand, [])
+                for group in groups:
+                    if group not in sources and sources:
+                        yield sources[0], group
 
     # -- the result -----------------------------------------------------------------------
 
     def finish(self) -> list[Group]:
-        drafts = list(dict.fromkeys(self.group_of[n] for n in self.order if n in self.group_of))
+        drafts = list(
+            dict.fromkeys(draft for n in self.order for draft in self.groups_of.get(n, []))
+        )
         groups = {}
         for draft in drafts:
             members = tuple(sorted(draft.at, key=self.position.__getitem__))
@@ -298,12 +363,9 @@ class _Fuser:
             groups[draft] = Group(draft.kind, draft.shape, draft.axes, members, outputs)
         dependencies: nx.DiGraph[_Draft] = nx.DiGraph()
         dependencies.add_nodes_from(drafts)
-        for user, group in self.group_of.items():
-            for operand in _grouped_operands(user, self.group_of):
-                if self.group_of[operand] is not group:
-                    dependencies.add_edge(self.group_of[operand], group)
-        first = {draft: self.position[groups[draft].members[-1]] for draft in drafts}
-        order = nx.lexicographical_topological_sort(dependencies, key=first.__getitem__)
+        dependencies.add_edges_from(self.dependencies())
+        last = {draft: self.position[groups[draft].members[-1]] for draft in drafts}
+        order = nx.lexicographical_topological_sort(dependencies, key=last.__getitem__)
         return [groups[draft] for draft in order]
 
 
@@ -342,8 +404,8 @@ def _is_reduction(node: Node) -> bool:
     return isinstance(node.op.lowering, Reduction)
 
 
-def _grouped_operands(node: Node, group_of: dict[Node, _Draft]) -> list[Node]:
-    """The grouped nodes that `node` reads, through transparent ones."""
+def _operands_read(node: Node) -> list[Node]:
+    """The nodes that computing `node` reads, through transparent ones."""
     found: dict[Node, None] = {}
     pending = list(node.inputs)
     seen: set[Node] = set()
@@ -352,10 +414,10 @@ def _grouped_operands(node: Node, group_of: dict[Node, _Draft]) -> list[Node]:
         if operand in seen:
             continue
         seen.add(operand)
-        if operand in group_of and not is_transparent(operand):
-            found[operand] = None
-        elif is_transparent(operand):
+        if is_transparent(operand):
             pending.extend(operand.inputs)
+        else:
+            found[operand] = None
     return list(found)
 
 

@@ -143,6 +143,23 @@ def _einsum(text: str, sizes: dict[str, int], dtype: DType) -> Node:
     return sum_over(multiply(*spread), axes=axes)
 
 
+def _transposed_matmul(node: Node) -> Node | None:
+    """The transpose of a product is the product of the transposes, in reverse order."""
+    (product,) = node.inputs
+    rank = len(product.shape)
+    swap = (*range(rank - 2), rank - 1, rank - 2)
+    if product.op is not matmul or node["axes"] != swap:
+        return None
+    a, b = product.inputs
+    return matmul(permute_dims(b, axes=swap), permute_dims(a, axes=swap))
+
+
+def _transposed_examples() -> Iterator[Node]:
+    for dtype in (dtypes.f32, dtypes.bf16, dtypes.i32):
+        a, b = graph_input("a", dtype, (2, 3, 4)), graph_input("b", dtype, (2, 4, 5))
+        yield permute_dims(matmul(a, b), axes=(0, 2, 1))
+
+
 _SIZES = {"b": 2, "h": 3, "i": 4, "j": 5, "k": 6, "l": 2, "o": 1, "z": 0}
 _PRODUCTS = (
     *("ik,kj->ij", "ki,jk->ji", "bik,bkj->bij", "bhik,bhjk->bhij", "ikl,klj->ij", "ibk,kj->bij"),
@@ -175,6 +192,13 @@ RULES: tuple[Rule, ...] = (
         (sum_over,),
         _matmul_from_sum,
         _sum_examples,
+        reorders=True,
+    ),
+    Rule(
+        "transposed product",
+        (permute_dims,),
+        _transposed_matmul,
+        _transposed_examples,
         reorders=True,
     ),
     Rule("rounded product of widened matrices", (cast,), _narrow_matmul, _narrow_examples),
