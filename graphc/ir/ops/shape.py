@@ -185,8 +185,12 @@ def _broadcast_gradient(node: Node, g: Node) -> tuple[Node]:
         for axis, size in enumerate(node.shape)
         if axis < new or (operand.shape[axis - new] == 1 and size != 1)
     )
-    total = find("sum")(g, axes=stretched) if stretched else g
-    return (total if total.shape == operand.shape else reshape(total, shape=operand.shape),)
+    if stretched:
+        # The dtypes for storage are summed in their accumulator.
+        wide = g if g.dtype.kind != "storage" else find("cast")(g, dtype=g.dtype.accumulator)
+        total = find("sum")(wide, axes=stretched)
+        g = total if total.dtype is g.dtype else find("cast")(total, dtype=g.dtype)
+    return (g if g.shape == operand.shape else reshape(g, shape=operand.shape),)
 
 
 broadcast_to = Op(
@@ -233,7 +237,9 @@ def _infer_slice(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, An
 
 def _slice_reference(call: Call, x: Array) -> Array:
     bounds = zip(call["start"], call["stop"], call["step"], strict=True)
-    return x[tuple(slice(*bound) for bound in bounds)]
+    # The dots keep a tensor without axes an array.
+    items: tuple[Any, ...] = (*(slice(*bound) for bound in bounds), ...)
+    return x[items]
 
 
 def _slice_element(node: Node, index: Index, read: Read) -> Expr:
@@ -472,7 +478,11 @@ pad = Op(
             ((2, 0), {"before": (0, 2), "after": (1, 0)}),
             ((), {"before": (), "after": ()}),
         ),
-        Sample((TensorType(_F32, (3,)),), {"before": (2,), "after": (1,), "value": float("-inf")}),
+        Sample(
+            (TensorType(_F32, (3,)),),
+            {"before": (2,), "after": (1,), "value": float("-inf")},
+            smooth=False,
+        ),
     ),
     refused=lambda: (
         *_refusing(

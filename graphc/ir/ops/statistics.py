@@ -49,8 +49,12 @@ def _infer_position(
         raise DTypeError(
             f"{op.name} takes real numbers, not {operand.dtype.name}", code="dtype-unsupported"
         )
-    if operand.shape[axis] == 0:
-        raise ShapeError(f"{op.name}: axis {axis} of {operand} is empty", code="empty-axis")
+    if not dims.always_less_equal(1, operand.shape[axis]):
+        raise ShapeError(
+            f"{op.name}: axis {axis} of {operand} may be empty",
+            code="empty-axis",
+            hint="give the dim a range that begins at 1",
+        )
     return TensorType(dtypes.i64, reduced_shape(operand.shape, (axis,)))
 
 
