@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from graphc.errors import DTypeError
+from graphc.ir.spec import TensorSpec
 
 Kind: TypeAlias = Literal["bool", "signed", "unsigned", "float", "complex", "storage"]
 PythonScalar: TypeAlias = bool | int | float | complex
@@ -52,6 +53,10 @@ class DType:
 
     def __repr__(self) -> str:
         return self.name
+
+    def __getitem__(self, sizes: object) -> TensorSpec:
+        """The type of a tensor as Python annotations write it: `f32["B", 64]`, `f32[()]`."""
+        return TensorSpec.of(self, sizes)
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return from_name, (self.name,)

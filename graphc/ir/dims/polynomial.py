@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
 from graphc.ir.dims.atoms import Atom, Monomial, Terms, TermsView, monomial_key
+
+ONE: TermsView = MappingProxyType({(): 1})
+"""The constant polynomial one."""
+
+
+def nonzero(terms: TermsView) -> Terms:
+    """The polynomial without the terms that have become zero."""
+    return {monomial: coefficient for monomial, coefficient in terms.items() if coefficient}
 
 
 def add(a: TermsView, b: TermsView) -> Terms:

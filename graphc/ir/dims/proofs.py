@@ -11,13 +11,23 @@ from __future__ import annotations
 import math
 
 from graphc.ir.dims import polynomial
-from graphc.ir.dims.atoms import Atom, Monomial, Opaque, TermsView, Variable, opaque_atom
-from graphc.ir.dims.dim import Dim, DimLike, Interval, from_atom, from_terms, terms_of
+from graphc.ir.dims.atoms import (
+    Atom,
+    Monomial,
+    Opaque,
+    Terms,
+    TermsView,
+    Variable,
+    opaque_atom,
+)
+from graphc.ir.dims.dim import Dim, DimLike, Interval, terms_of
 
 MAX_ELIMINATIONS = 3
 """How many opaque atoms one line of proof replaces by their definitions."""
 MAX_STEPS = 40
 """How many replacements one search tries in all; proofs that people need take one or two."""
+MAX_PRODUCTS = 1024
+"""A replacement that multiplies more terms than these is not tried."""
 
 
 def bounds(d: DimLike) -> Interval:
@@ -31,7 +41,7 @@ def bounds(d: DimLike) -> Interval:
     if not isinstance(d, Dim):
         return d, d
     if d.bounds_found is None:
-        found = _lower(d), -_lower(-d)
+        found = _lower(terms_of(d)), _upper(terms_of(d))
         object.__setattr__(d, "bounds_found", found)
         return found
     return d.bounds_found
@@ -39,23 +49,26 @@ def bounds(d: DimLike) -> Interval:
 
 def always_less_equal(a: DimLike, b: DimLike) -> bool:
     """Whether `a <= b` is proved for all values of the variables; False means unknown or no."""
-    return _lower(b - a) >= 0
+    return _lower(_difference(b, a)) >= 0
 
 
 def always_equal(a: DimLike, b: DimLike) -> bool:
     """Whether `a == b` is proved for all values of the variables; False means unknown or no."""
-    return a == b or bounds(a - b) == (0, 0)
+    difference = _difference(a, b)
+    return not difference or (_lower(difference) == 0 and _upper(difference) == 0)
 
 
 def never_equal(a: DimLike, b: DimLike) -> bool:
     """Whether `a != b` is proved for all values of the variables; False means unknown or no."""
-    difference = a - b
-    lo, hi = bounds(difference)
-    if lo > 0 or hi < 0:
+    difference = _difference(a, b)
+    slopes = math.gcd(*(coefficient for monomial, coefficient in difference.items() if monomial))
+    if slopes and difference.get((), 0) % slopes:
         return True
-    terms = terms_of(difference)
-    constant = terms.pop((), 0)
-    return bool(terms) and constant % math.gcd(*terms.values()) != 0
+    return _lower(difference) > 0 or _upper(difference) < 0
+
+
+def _difference(a: DimLike, b: DimLike) -> Terms:
+    return polynomial.nonzero(polynomial.add(terms_of(a), polynomial.scale(terms_of(b), -1)))
 
 
 def quotient_interval(n: Interval, d: Interval) -> Interval:
@@ -116,9 +129,13 @@ def _monomial_interval(monomial: Monomial) -> Interval:
     return lo, hi
 
 
-def _lower(p: DimLike) -> int:
+def _lower(terms: TermsView) -> int:
     """The greatest lower bound that a limited search finds."""
-    return _Search().lower(p, MAX_ELIMINATIONS)
+    return _Search().lower(terms, MAX_ELIMINATIONS)
+
+
+def _upper(terms: TermsView) -> int:
+    return -_lower(polynomial.scale(terms, -1))
 
 
 class _Search:
@@ -127,11 +144,8 @@ class _Search:
     def __init__(self) -> None:
         self.steps_left = MAX_STEPS
 
-    def lower(self, p: DimLike, eliminations: int) -> int:
+    def lower(self, terms: TermsView, eliminations: int) -> int:
         """The best of the bounds over independent atoms, and with one of the atoms replaced."""
-        if not isinstance(p, Dim):
-            return p
-        terms = terms_of(p)
         best = _box_lower(terms)
         if not eliminations:
             return best
@@ -147,28 +161,39 @@ class _Search:
         """A lower bound of `cofactor*atom + rest` from what defines the atom."""
         if any(monomial.count(atom) > 1 for monomial in terms):
             return None
-        cofactor = from_terms(polynomial.derivative(terms, atom))
-        rest = from_terms(polynomial.with_value(terms, atom, 0))
+        cofactor = polynomial.derivative(terms, atom)
+        rest = polynomial.nonzero(polynomial.with_value(terms, atom, 0))
+        arguments = [terms_of(argument) for argument in atom.arguments]
+        if max(map(len, arguments)) * max(len(cofactor), len(rest)) > MAX_PRODUCTS:
+            return None
+
+        def replaced(value: TermsView, scale: TermsView = polynomial.ONE) -> int:
+            """A lower bound of `cofactor*value + scale*rest`."""
+            product, scaled = polynomial.multiply(cofactor, value), polynomial.multiply(scale, rest)
+            return self.lower(polynomial.nonzero(polynomial.add(product, scaled)), eliminations)
+
         if atom.kind == "%":
-            n, d = atom.arguments
-            return self.lower(cofactor * (n - d * _floor_atom(n, d)) + rest, eliminations)
-        lo, hi = _box(terms_of(cofactor))
+            return replaced(_opened_modulo(atom))
+        lo, hi = _box(cofactor)
         if lo < 0 < hi:
             return None
         if atom.kind == "//":
-            n, d = atom.arguments
-            end = n - d + 1 if lo >= 0 else n
-            scaled = self.lower(cofactor * end + d * rest, eliminations)
-            # d*p >= scaled with d > 0; the divisor with the smallest quotient depends on the sign.
-            return min(-(-scaled // x) for x in bounds(d))
-        found = [self.lower(cofactor * a + rest, eliminations) for a in atom.arguments]
+            n, d = arguments
+            # n - d + 1 <= d*(n//d) <= n, with d > 0: bound d times the whole, then divide.
+            smallest = polynomial.add(polynomial.add(n, polynomial.scale(d, -1)), polynomial.ONE)
+            scaled = replaced(smallest if lo >= 0 else n, d)
+            return min(-(-scaled // x) for x in bounds(atom.arguments[1]))
+        found = [replaced(argument) for argument in arguments]
         return max(found) if (atom.kind == "max") == (lo >= 0) else min(found)
 
 
-def _floor_atom(n: DimLike, d: DimLike) -> DimLike:
-    """`n // d` for the arguments of a modulo, which are reduced; without proofs of its own."""
+def _opened_modulo(atom: Opaque) -> Terms:
+    """`n - d*(n//d)` for `n % d`, whose arguments are reduced already."""
+    n, d = atom.arguments
+    quotient = Opaque("//", (n, d))
     inner = opaque_atom(n, "//")
-    if inner is None:
-        return from_atom(Opaque("//", (n, d)))
-    x, a = inner.arguments
-    return from_atom(Opaque("//", (x, a * d)))
+    if inner is not None and isinstance(inner.arguments[1], int) and isinstance(d, int):
+        # One form of nested quotients, as in the normal form: B//4//2 is B//8.
+        quotient = Opaque("//", (inner.arguments[0], inner.arguments[1] * d))
+    whole: Terms = {(quotient,): -1}
+    return polynomial.add(terms_of(n), polynomial.multiply(terms_of(d), whole))
