@@ -64,6 +64,7 @@ struct Launch {
   Report report;
   std::atomic<std::uint64_t> next_block{0};
   std::atomic<bool> aborted{false};
+  std::atomic<bool> out_of_memory{false};
 
   std::uint64_t blocks() const { return std::uint64_t{grid.x} * grid.y * grid.z; }
   unsigned threads() const { return block.x * block.y * block.z; }

@@ -20,8 +20,8 @@ __all__ = ["KernelText", "build_module", "read_kernel_text"]
 TEXT_NAME = "kernel.cu"
 
 _SOURCES = Path(__file__).parent
-_FAST_RUNTIME = ("scheduler.cpp",)
-_CHECKING_RUNTIME = ("scheduler.cpp", "checker.cpp", "instrumentation.cpp")
+_FAST_RUNTIME = ("scheduler.cpp", "async_copy.cpp")
+_CHECKING_RUNTIME = (*_FAST_RUNTIME, "checker.cpp", "instrumentation.cpp")
 
 # No contraction and no reassociation: the numbers are those that the text says. Generated code
 # reads memory through vector types, so aliasing follows CUDA's practice, not C++'s rules.

@@ -6,13 +6,12 @@
 // that plain variables suffice; a lock keeps launches of one module apart.
 #include "checker.hpp"
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #include <mutex>
 #include <vector>
+
+#include "ordering.hpp"
+#include "shadow.hpp"
 
 // The shared variables of the module: a table that build.py appends to the assembly text.
 extern "C" __attribute__((visibility("hidden"))) const simulator::SharedVariable
@@ -24,73 +23,16 @@ extern "C" __attribute__((visibility("hidden"))) const char _end[];
 namespace simulator {
 namespace {
 
-// One access as a shadow cell remembers it; all zero means none.
-struct Access {
-  std::uint32_t code;      // return address, relative to the module
-  std::uint32_t block;     // linear index + 1
-  std::uint32_t interval;  // barriers passed in the block
-  std::uint32_t thread : 10;
-  std::uint32_t atomic : 1;
-  std::uint32_t pending : 1;  // a cp.async that has not landed
-  std::uint32_t clock : 20;   // the lane's clock in the interval
-};
-constexpr std::uint32_t last_clock = (1u << 20) - 1;
-
-struct Cell {
-  Access write, reads[2];
-};
-
-struct Region {
-  std::uintptr_t begin, end;
-  std::uint32_t index;
-  bool shared;
-  unsigned shift;  // log2 of the bytes per cell
-  Cell* cells;
-  std::size_t cells_bytes;
-};
-
-// Happens-before among the lanes of one warp since the last barrier of the block: known[l][m] is the
-// latest clock of lane m that is ordered before what lane l does now.
-struct WarpClocks {
-  std::uint32_t clock[warp_size];
-  std::uint32_t known[warp_size][warp_size];
-};
-
 struct Checker {
   std::mutex launches;
   bool active = false;
   Launch* launch = nullptr;
-  std::uint32_t block = 0;
-  std::uint32_t interval = 0;
   std::vector<Region> regions;  // by address
   Region* recent = nullptr;
-  WarpClocks warps[max_threads / warp_size];
+  Ordering ordering;
 };
 
 Checker state;
-
-// Cells cover at most this many bytes; smaller accesses refine their region.
-constexpr unsigned coarsest_shift = 2;
-
-void allocate_cells(Region& region, unsigned shift) {
-  region.shift = shift;
-  region.cells_bytes = (((region.end - region.begin) >> shift) + 1) * sizeof(Cell);
-  void* memory = mmap(nullptr, region.cells_bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  region.cells = memory == MAP_FAILED ? nullptr : static_cast<Cell*>(memory);
-}
-
-// Splits the cells so that each covers 1 << shift bytes.
-void refine(Region& region, unsigned shift) {
-  Region coarse = region;
-  allocate_cells(region, shift);
-  if (region.cells) {
-    std::size_t count = (region.end - region.begin) >> shift;
-    for (std::size_t i = 0; i < count; ++i)
-      region.cells[i] = coarse.cells[i >> (coarse.shift - shift)];
-  }
-  munmap(coarse.cells, coarse.cells_bytes);
-}
 
 void add_region(std::uint64_t address, std::uint64_t bytes, bool shared, std::uint32_t index) {
   if (bytes == 0) return;
@@ -155,29 +97,21 @@ const Region* nearest_region(std::uintptr_t address) {
   abort_launch(thread);
 }
 
-bool ordered(const Access& earlier, const Access& now) {
-  if (earlier.block != now.block) return false;
-  if (earlier.thread == now.thread || earlier.interval != now.interval) return true;
-  if (earlier.thread / warp_size != now.thread / warp_size) return false;
-  const WarpClocks& warp = state.warps[now.thread / warp_size];
-  return earlier.clock <= warp.known[now.thread % warp_size][earlier.thread % warp_size];
-}
-
 // What an earlier access of a shared variable by another block left behind means nothing.
 bool counts(const Access& earlier, const Access& now, bool shared) {
   return earlier.block != 0 && !(shared && earlier.block != now.block);
 }
 
 bool races(const Access& earlier, const Access& now, bool shared) {
-  return counts(earlier, now, shared) && !(earlier.atomic && now.atomic) && !ordered(earlier, now);
+  return counts(earlier, now, shared) && !(earlier.atomic && now.atomic) && !state.ordering.ordered(earlier, now);
 }
 
 void remember_read(Cell& cell, const Access& now, bool shared) {
   Access& first = cell.reads[0];
   Access& second = cell.reads[1];
-  if (!counts(first, now, shared) || ordered(first, now)) {
+  if (!counts(first, now, shared) || state.ordering.ordered(first, now)) {
     first = now;
-  } else if (!counts(second, now, shared) || ordered(second, now) ||
+  } else if (!counts(second, now, shared) || state.ordering.ordered(second, now) ||
              second.thread / warp_size == first.thread / warp_size) {
     // Readers of two different warps, where there are such, catch any later writer.
     second = now;
@@ -222,17 +156,6 @@ void report_conflict(const Conflict& conflict, const Thread& thread, std::uintpt
   report(*state.launch, finding);
 }
 
-Access access_of(const Thread& thread, const void* where, bool atomic) {
-  const WarpClocks& warp = state.warps[thread.rank / warp_size];
-  return {static_cast<std::uint32_t>(code_offset(where)),
-          state.block,
-          state.interval,
-          thread.rank,
-          atomic,
-          false,
-          warp.clock[thread.rank % warp_size]};
-}
-
 // An atomic update by the thread whose plain write is remembered tells less than that write: other
 // threads' atomic updates race with the one and not with the other.
 bool supersedes(const Access& now, const Access& earlier) {
@@ -248,7 +171,10 @@ Cell* cells_of(Thread& thread, Region& region, std::uintptr_t address, std::size
   std::uintptr_t offset = address - region.begin;
   if (std::uintptr_t odd = (offset | bytes) & ((1u << region.shift) - 1))
     refine(region, static_cast<unsigned>(__builtin_ctzl(odd)));
-  if (!region.cells) std::abort();
+  if (!region.cells) {
+    state.launch->out_of_memory = true;
+    abort_launch(thread);
+  }
   count = bytes >> region.shift;
   return region.cells + (offset >> region.shift);
 }
@@ -257,7 +183,9 @@ void check_cells(Thread& thread, Region& region, std::uintptr_t address, std::si
                  const void* where, Kind kind, bool start_of_copy) {
   std::size_t count;
   Cell* cells = cells_of(thread, region, address, bytes, where, kind, count);
-  Access now = access_of(thread, where, kind == Kind::atomic);
+  auto code = static_cast<std::uint32_t>(code_offset(where));
+  if (kind == Kind::atomic) state.ordering.atomic(address, thread.rank);
+  Access now = state.ordering.now(code, thread.rank, kind == Kind::atomic);
   bool reported = false;
   for (std::size_t i = 0; i < count; ++i) {
     Cell& cell = cells[i];
@@ -304,6 +232,10 @@ void check_access(const void* pointer, std::size_t bytes, std::size_t alignment,
   state.active = true;
 }
 
+void check_fence() {
+  if (state.active) state.ordering.fence(self().rank);
+}
+
 void check_read(const void* address, std::size_t bytes) {
   check_access(address, bytes, 1, Kind::read, __builtin_return_address(0));
 }
@@ -323,6 +255,7 @@ void begin_launch(Launch& launch) {
   state.launch = &launch;
   state.regions.clear();
   state.recent = nullptr;
+  state.ordering.begin_launch();
   for (std::uint32_t i = 0; i < launch.buffer_count; ++i)
     add_region(launch.buffers[i].address, launch.buffers[i].bytes, false, i);
   std::uint32_t index = launch.buffer_count;
@@ -331,8 +264,7 @@ void begin_launch(Launch& launch) {
 }
 
 void end_launch(Launch&) {
-  for (Region& region : state.regions)
-    if (region.cells) munmap(region.cells, region.cells_bytes);
+  for (Region& region : state.regions) free_cells(region);
   state.launch = nullptr;
   state.launches.unlock();
 }
@@ -345,7 +277,7 @@ void begin_block(Block& block, unsigned char* dynamic_shared) {
                index);
     sort_regions();
   }
-  state.block = static_cast<std::uint32_t>(block.linear_index + 1);
+  state.ordering.begin_block(static_cast<std::uint32_t>(block.linear_index + 1));
   barrier_passed(block);
 }
 
@@ -354,29 +286,12 @@ void suspend() { state.active = false; }
 void resume() { state.active = true; }
 
 void barrier_passed(Block& block) {
-  state.interval = block.interval;
   unsigned warps = (block.launch->threads() + warp_size - 1) / warp_size;
-  for (unsigned i = 0; i < warps; ++i) {
-    WarpClocks& warp = state.warps[i];
-    std::fill_n(warp.clock, warp_size, 1u);
-    std::memset(warp.known, 0, sizeof warp.known);
-  }
+  state.ordering.barrier_passed(block.interval, warps);
 }
 
-void warp_synchronised(unsigned index, unsigned lanes) {
-  WarpClocks& warp = state.warps[index];
-  std::uint32_t joined[warp_size] = {};
-  for (unsigned lane = 0; lane < warp_size; ++lane) {
-    if (!(lanes >> lane & 1u)) continue;
-    for (unsigned i = 0; i < warp_size; ++i) joined[i] = std::max(joined[i], warp.known[lane][i]);
-    joined[lane] = std::max(joined[lane], warp.clock[lane]);
-  }
-  for (unsigned lane = 0; lane < warp_size; ++lane) {
-    if (!(lanes >> lane & 1u)) continue;
-    std::memcpy(warp.known[lane], joined, sizeof joined);
-    // A saturated clock can hide a race after a million __syncwarp, and never invents one.
-    warp.clock[lane] = std::min(warp.clock[lane] + 1, last_clock);
-  }
+void warp_synchronised(unsigned warp, unsigned lanes) {
+  state.ordering.warp_synchronised(warp, lanes);
 }
 
 void copy_started(Thread& thread, const Copy& copy) {
@@ -401,7 +316,9 @@ void copy_landed(Thread& thread, const Copy& copy) {
   Region* region = find_region(address);
   std::size_t count;
   Cell* cells = cells_of(thread, *region, address, copy.bytes, copy.where, Kind::write, count);
-  for (std::size_t i = 0; i < count; ++i) cells[i].write = access_of(thread, copy.where, false);
+  auto code = static_cast<std::uint32_t>(code_offset(copy.where));
+  Access landed = state.ordering.now(code, thread.rank, false);
+  for (std::size_t i = 0; i < count; ++i) cells[i].write = landed;
 }
 
 }  // namespace checker

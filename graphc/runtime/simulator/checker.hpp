@@ -17,4 +17,7 @@ enum class Kind { read, write, atomic };
 void check_access(const void* address, std::size_t bytes, std::size_t alignment, Kind kind,
                   const void* where);
 
+// A __threadfence by the calling thread.
+void check_fence();
+
 }  // namespace simulator

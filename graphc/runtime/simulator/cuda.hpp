@@ -54,7 +54,7 @@ constexpr int warpSize = 32;
   (static_cast<int>(simulator::barrier(__COUNTER__, (predicate) == 0) == 0))
 
 inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-inline void __threadfence_block() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+inline void __threadfence_block() { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
 inline void __threadfence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 inline void __nanosleep(unsigned) { simulator::yield(); }
 

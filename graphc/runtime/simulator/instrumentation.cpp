@@ -80,7 +80,7 @@ ATOMIC_ACCESS(16, std::uint16_t)
 ATOMIC_ACCESS(32, std::uint32_t)
 ATOMIC_ACCESS(64, std::uint64_t)
 
-HIDDEN void __tsan_atomic_thread_fence(int) {}
+HIDDEN void __tsan_atomic_thread_fence(int) { simulator::check_fence(); }
 HIDDEN void __tsan_atomic_signal_fence(int) {}
 
 void* __real_memcpy(void* to, const void* from, std::size_t bytes);

@@ -6,13 +6,16 @@ import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
 
 from graphc import config
 from graphc.errors import SimulatorError, UsageError
+from graphc.runtime.simulator.arguments import (
+    Argument,
+    Dimensions,
+    Kernel,
+    KernelRecord,
+    as_ctypes,
+)
 from graphc.runtime.simulator.buffers import BufferRecord, CheckedBuffers
 from graphc.runtime.simulator.build import KernelText, build_module, read_kernel_text
 from graphc.runtime.simulator.findings import (
@@ -22,12 +25,7 @@ from graphc.runtime.simulator.findings import (
     describe_findings,
 )
 
-__all__ = ["Argument", "Dimensions", "Scalar", "SimulatedKernels"]
-
-Array: TypeAlias = npt.NDArray[Any]
-Scalar: TypeAlias = "ctypes._SimpleCData[Any] | ctypes.Structure"
-Argument: TypeAlias = "Array | Scalar"
-Dimensions: TypeAlias = tuple[int, int, int]
+__all__ = ["SimulatedKernels"]
 
 # Limits of compute capabilities 8.0 to 10.0 (CUDA C++ Programming Guide, "Technical
 # Specifications per Compute Capability").
@@ -59,7 +57,9 @@ class SimulatedKernels:
         self._library = ctypes.CDLL(str(module))
         self._library.simulator_launch.restype = ctypes.c_int
         self._kernels = {
-            name: _Kernel(name, parameters, _kernel_record(self._library, name))
+            name: Kernel(
+                name, parameters, KernelRecord.in_dll(self._library, f"simulator_kernel_{name}")
+            )
             for name, parameters in text.parameters.items()
         }
 
@@ -132,12 +132,12 @@ class SimulatedKernels:
 
     def _run(
         self,
-        kernel: _Kernel,
+        kernel: Kernel,
         configuration: _Configuration,
         arguments: Sequence[Argument],
         buffers: CheckedBuffers | None,
     ) -> list[FindingRecord]:
-        values = [_as_ctypes(argument, buffers) for argument in arguments]
+        values = [as_ctypes(argument, buffers) for argument in arguments]
         pointers = (ctypes.c_void_p * max(1, len(values)))(*map(ctypes.addressof, values))
         table = buffers.table if buffers is not None else (BufferRecord * 0)()
         records = (FindingRecord * MAX_FINDINGS)()
@@ -154,7 +154,7 @@ class SimulatedKernels:
             records,
         )
         if count < 0:
-            raise SimulatorError(f"{kernel.name}: no memory for the stacks of simulated threads")
+            raise SimulatorError(f"{kernel.name}: no memory is left for the simulated threads")
         return list(records[:count])
 
 
@@ -165,93 +165,6 @@ class _Configuration:
     shared_bytes: int
     seed: int
     threads: int
-
-
-class _ParameterRecord(ctypes.Structure):
-    """`Parameter` of interface.hpp."""
-
-    _fields_ = (("kind", ctypes.c_uint), ("bytes", ctypes.c_uint), ("writable", ctypes.c_uint))
-
-
-class _KernelRecord(ctypes.Structure):
-    """`Kernel` of interface.hpp."""
-
-    _fields_ = (
-        ("invoke", ctypes.c_void_p),
-        ("parameters", ctypes.POINTER(_ParameterRecord)),
-        ("parameter_count", ctypes.c_uint),
-    )
-
-
-# `enum class ParameterKind` of interface.hpp.
-_INTEGER, _FLOATING, _POINTER, _OTHER = range(4)
-_KIND_NAMES = ("an integer", "a floating-point number", "a pointer", "a struct")
-
-
-@dataclass(frozen=True)
-class _Kernel:
-    """A kernel with its parameters as the compiler saw them."""
-
-    name: str
-    parameters: tuple[str, ...]
-    record: _KernelRecord
-
-    def check_arguments(self, arguments: Sequence[Argument]) -> None:
-        """Refuse arguments that are not of the kernel's parameter types."""
-        if len(arguments) != self.record.parameter_count:
-            raise UsageError(
-                f"kernel {self.name} takes {self.record.parameter_count} arguments, "
-                f"not {len(arguments)}"
-            )
-        for name, parameter, argument in self._pairs(arguments):
-            problem = _mismatch(parameter, argument)
-            if problem:
-                raise UsageError(f"kernel {self.name}, parameter {name}: {problem}")
-
-    def named_arrays(self, arguments: Sequence[Argument]) -> list[tuple[str, Array]]:
-        """The arrays among the arguments, with the names of their parameters."""
-        return [(n, a) for n, _, a in self._pairs(arguments) if isinstance(a, np.ndarray)]
-
-    def _pairs(self, arguments: Sequence[Argument]) -> list[tuple[str, _ParameterRecord, Argument]]:
-        records = self.record.parameters[: self.record.parameter_count]
-        return list(zip(self.parameters, records, arguments, strict=True))
-
-
-def _mismatch(parameter: _ParameterRecord, argument: Argument) -> str | None:
-    """What is wrong with an argument, or None."""
-    if isinstance(argument, np.ndarray):
-        if parameter.kind != _POINTER:
-            return f"expected {_KIND_NAMES[parameter.kind]}, got an array"
-        if not argument.flags.c_contiguous:
-            return "the array is not C-contiguous"
-        if parameter.writable and not argument.flags.writeable:
-            return "the array is read-only, and the kernel may write to it"
-        return None
-    kind = _kind_of(argument)
-    if kind is None:
-        return f"expected an array or a ctypes scalar, got {type(argument).__name__}"
-    if kind != parameter.kind or ctypes.sizeof(argument) != parameter.bytes:
-        expected = f"{_KIND_NAMES[parameter.kind]} of {parameter.bytes} bytes"
-        return f"expected {expected}, got {type(argument).__name__}"
-    return None
-
-
-def _kind_of(argument: Any) -> int | None:
-    if isinstance(argument, (ctypes.c_float, ctypes.c_double)):
-        return _FLOATING
-    if isinstance(argument, (ctypes.Structure, ctypes.Array)):
-        return _OTHER
-    is_number = isinstance(argument, ctypes._SimpleCData) and isinstance(
-        argument.value, (int, bool)
-    )
-    return _INTEGER if is_number else None
-
-
-def _as_ctypes(argument: Argument, buffers: CheckedBuffers | None) -> Any:
-    if not isinstance(argument, np.ndarray):
-        return argument
-    address = argument.ctypes.data if buffers is None else buffers.address_of(argument)
-    return ctypes.c_void_p(address)
 
 
 def _check_dimensions(name: str, grid: Dimensions, block: Dimensions, shared_bytes: int) -> None:
@@ -291,10 +204,6 @@ class _RegionNames:
         size = shared_bytes(ctypes.c_uint(region - count)) or self.shared_bytes
         distance = (offset + 2**63) % 2**64 - 2**63
         return shared_name(ctypes.c_uint(region - count)).decode(), distance, size
-
-
-def _kernel_record(library: ctypes.CDLL, name: str) -> _KernelRecord:
-    return _KernelRecord.in_dll(library, f"simulator_kernel_{name}")
 
 
 def _default_threads() -> int:

@@ -3,7 +3,6 @@
 #include <sys/mman.h>
 
 #include <cstdlib>
-#include <cstring>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -282,16 +281,16 @@ StackPool& stack_pool() {
 
 // Takes blocks in ascending order until none is left: a block that waits for an earlier one's
 // result always finds it started.
-bool run_blocks(Launch& launch) {
+void run_blocks(Launch& launch) {
   Block block{};
   block.launch = &launch;
   block.stacks = stack_pool().acquire();
-  if (!block.stacks) return false;
   std::vector<CopyQueue> copies(launch.threads());
   block.copies = copies.data();
   constexpr std::size_t alignment = 1024, red_zone = 64 * 1024;
   std::size_t bytes = (launch.shared_bytes + alignment - 1) / alignment * alignment;
   auto* dynamic_shared = static_cast<unsigned char*>(std::aligned_alloc(alignment, bytes + red_zone));
+  if (!block.stacks || !dynamic_shared) launch.aborted = launch.out_of_memory = true;
   std::uint64_t index;
   while (!launch.aborted && (index = launch.next_block++) < launch.blocks()) {
     prepare_block(block, index, dynamic_shared);
@@ -308,8 +307,7 @@ bool run_blocks(Launch& launch) {
     std::free(queue.groups);
   }
   std::free(dynamic_shared);
-  stack_pool().release(block.stacks);
-  return true;
+  if (block.stacks) stack_pool().release(block.stacks);
 }
 
 }  // namespace
@@ -389,63 +387,9 @@ void report_inactive_lane(unsigned reader, unsigned lane) {
   abort_launch(self());
 }
 
-namespace {
-
-template <class T>
-void append(T*& items, unsigned& count, unsigned& capacity, const T& item) {
-  if (count == capacity) {
-    capacity = capacity ? 2 * capacity : 16;
-    items = static_cast<T*>(std::realloc(static_cast<void*>(items), capacity * sizeof(T)));
-  }
-  items[count++] = item;
-}
-
-}  // namespace
-
-void async_copy(void* shared, const void* global, unsigned bytes, unsigned valid_bytes) {
-  checker::suspend();
-  Thread& thread = self();
-  Copy copy = {shared, global, bytes, valid_bytes, __builtin_return_address(0)};
-  checker::copy_started(thread, copy);
-  CopyQueue& queue = thread.block->copies[thread.rank];
-  append(queue.copies, queue.count, queue.capacity, copy);
-  checker::resume();
-}
-
-void async_commit() {
-  checker::suspend();
-  Thread& thread = self();
-  CopyQueue& queue = thread.block->copies[thread.rank];
-  append(queue.groups, queue.group_count, queue.group_capacity, queue.count - queue.committed);
-  queue.committed = queue.count;
-  checker::resume();
-}
-
-void async_wait(unsigned pending_groups) {
-  checker::suspend();
-  Thread& thread = self();
-  CopyQueue& queue = thread.block->copies[thread.rank];
-  unsigned groups = queue.group_count > pending_groups ? queue.group_count - pending_groups : 0;
-  unsigned landed = 0;
-  for (unsigned group = 0; group < groups; ++group) landed += queue.groups[group];
-  for (unsigned i = 0; i < landed; ++i) {
-    const Copy& copy = queue.copies[i];
-    std::memcpy(copy.shared, copy.global, copy.valid_bytes);
-    std::memset(static_cast<char*>(copy.shared) + copy.valid_bytes, 0,
-                copy.bytes - copy.valid_bytes);
-    checker::copy_landed(thread, copy);
-  }
-  queue.count -= landed;
-  queue.committed -= landed;
-  queue.group_count -= groups;
-  std::memmove(static_cast<void*>(queue.copies), queue.copies + landed, queue.count * sizeof(Copy));
-  std::memmove(queue.groups, queue.groups + groups, queue.group_count * sizeof(unsigned));
-  checker::resume();
-}
-
 }  // namespace simulator
 
-// Runs a launch and returns the number of findings, or -1 where memory for the stacks is missing.
+// Runs a launch and returns the number of findings, or -1 where memory is missing.
 // `findings` has room for max_findings.
 extern "C" __attribute__((visibility("default"))) int simulator_launch(
     const simulator::Kernel* kernel, void* const* arguments, const unsigned* grid,
@@ -463,14 +407,11 @@ extern "C" __attribute__((visibility("default"))) int simulator_launch(
   launch.buffer_count = buffer_count;
   launch.report.findings = findings;
   checker::begin_launch(launch);
-  std::atomic<bool> complete{true};
   std::vector<std::thread> workers;
   for (unsigned i = 1; i < os_threads && i < launch.blocks(); ++i)
-    workers.emplace_back([&] {
-      if (!run_blocks(launch)) complete = false;
-    });
-  if (!run_blocks(launch)) complete = false;
+    workers.emplace_back([&] { run_blocks(launch); });
+  run_blocks(launch);
   for (std::thread& worker : workers) worker.join();
   checker::end_launch(launch);
-  return complete ? static_cast<int>(launch.report.count) : -1;
+  return launch.out_of_memory ? -1 : static_cast<int>(launch.report.count);
 }

@@ -1,0 +1,63 @@
+"""Compile a model to one .gcm file.
+
+SOURCE is a .gc file. The report at the end says what was made: exports, variants, kernels,
+memory, size and time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from graphc.cli.text import quantity, table
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `graphc build`."""
+    parser.add_argument("source", metavar="SOURCE", help="a .gc file")
+    parser.add_argument("-o", "--output", type=Path, help="the module file (default: SOURCE.gcm)")
+    parser.add_argument(
+        "-t",
+        "--target",
+        default="cpu",
+        help="comma-separated: cpu, cuda (sm_80, sm_90a and sm_100), or architectures by name",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the initial weights (default 0)")
+    parser.add_argument("--max-memory", metavar="BYTES", help="refuse a build that needs more")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no report")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Build, write, report."""
+    from tqdm import tqdm
+
+    from graphc.api import build, module_path, source_unit
+    from graphc.cli.text import parse_bytes
+
+    output = module_path(options.output or Path(options.source).with_suffix(".gcm"))
+    limit = parse_bytes(options.max_memory) if options.max_memory else None
+    unit = source_unit(options.source)
+    with tqdm(
+        bar_format="{desc} [{elapsed}]", file=sys.stderr, disable=options.quiet or None, leave=False
+    ) as bar:
+        built = build(
+            unit,
+            targets=options.target.split(","),
+            seed=options.seed,
+            max_memory=limit,
+            progress=bar.set_description_str,
+        )
+    size = built.file.write(output)
+    if options.quiet:
+        return 0
+    rows = [["export", "target", "steps", "kernels", "variants", "arena", "peak"]]
+    for one in built.reports:
+        counts = [str(one.steps), str(one.kernels), str(one.variants)]
+        memory = [quantity(one.arena_bytes), quantity(one.peak_bytes)]
+        rows.append([one.name, one.target, *counts, *memory])
+    print(table(rows))
+    print(f"{output}: {quantity(size)}, built in {built.seconds:.2f} s")
+    return 0

@@ -1,0 +1,28 @@
+"""Check a .gc file: syntax, names, dtypes and shapes.
+
+Nothing is compiled. All errors that can be told apart are reported in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `graphc check`."""
+    parser.add_argument("sources", metavar="SOURCE", nargs="+", help=".gc files")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check each file; print its exports."""
+    from graphc.api import source_unit
+
+    for source in options.sources:
+        unit = source_unit(source)
+        for name, graph in unit.exports.items():
+            inputs = ", ".join(f"{node['name']}: {node.type}" for node in graph.inputs)
+            results = ", ".join(str(node.type) for node in graph.results)
+            print(f"{source}: {name}({inputs}) -> {results}")
+    return 0

@@ -1,0 +1,85 @@
+"""Say what this machine has and lacks: compilers, CUDA, packages, cache."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import platform
+
+from graphc.errors import GraphcError
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`graphc doctor` takes none."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a line for each thing, with what to do where it is missing."""
+    from graphc import __version__, config
+
+    settings = config.settings()
+    print(f"graphc {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    print(f"threads: {settings.threads}")
+    for name, probe in (
+        ("cache directory", _cache),
+        ("C compiler (device cpu)", _compiler),
+        ("C++ compiler (device sim)", _cxx),
+        ("NVRTC (targets sm_...)", _nvrtc),
+        ("CUDA driver (device cuda)", _driver),
+    ):
+        try:
+            print(f"[ok]      {name}: {probe()}")
+        except GraphcError as error:
+            print(f"[missing] {name}: {error.message}")
+            if error.hint:
+                print(f"          {error.hint}")
+    for package in ("numpy", "lark", "networkx", "ml_dtypes", "safetensors", "tqdm"):
+        print(f"[ok]      {package} {importlib.metadata.version(package)}")
+    return 0
+
+
+def _cache() -> str:
+    from graphc.runtime.cache import cache_directory
+
+    return str(cache_directory())
+
+
+def _compiler() -> str:
+    from graphc.runtime.cpu.compiler import find_compiler
+
+    return " ".join(find_compiler().command)
+
+
+def _cxx() -> str:
+    import shutil
+
+    from graphc.errors import ToolchainError
+
+    path = shutil.which("g++")
+    if path is None:
+        raise ToolchainError("g++ was not found", hint="Debian and Ubuntu: apt install g++")
+    return path
+
+
+def _nvrtc() -> str:
+    from graphc.codegen import nvrtc
+
+    return ".".join(map(str, nvrtc.version()))
+
+
+def _driver() -> str:
+    import ctypes
+
+    from graphc.errors import DeviceError
+
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        raise DeviceError(
+            "no CUDA driver was found (libcuda.so.1)",
+            hint="install NVIDIA's driver, 580 or later; the other devices need none",
+        ) from None
+    return "libcuda.so.1"

@@ -1,0 +1,83 @@
+"""Call an export of a module with arrays from .npy files.
+
+    graphc run mlp.gcm predict x=images.npy --output logits.npy
+
+Arguments are NAME=FILE.npy, or NAME=NUMBER for a scalar. Without --output the results are
+printed. With --save the module, with its new state, is written to a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import UsageError
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `graphc run`."""
+    parser.add_argument("module", metavar="MODULE", type=Path, help="a .gcm file")
+    parser.add_argument("export", metavar="EXPORT", help="the export to call")
+    parser.add_argument("arguments", metavar="NAME=VALUE", nargs="*", help="its arguments")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, sim or reference")
+    parser.add_argument("-o", "--output", type=Path, help=".npy, or .npz for several results")
+    parser.add_argument("--save", type=Path, help="write the module with its new state")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Load, call, print or write."""
+    from graphc.api import load
+
+    named = dict(_argument(text) for text in options.arguments)
+    module = load(options.module, options.device)
+    if options.export not in module.exports:
+        raise UsageError(
+            f"{options.module} has no export {options.export!r}",
+            code="unknown-export",
+            hint=f"it has {', '.join(module.exports)}",
+        )
+    result = module.exports[options.export](**named)
+    results = result if isinstance(result, tuple) else (result,)
+    if options.output is None:
+        for value in results:
+            print(np.array2string(value, threshold=100))
+    else:
+        _write(options.output, results)
+    if options.save is not None:
+        module.save(options.save)
+    return 0
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name or not value:
+        raise UsageError(f"{text!r} is no argument", hint="write NAME=FILE.npy or NAME=NUMBER")
+    if not value.endswith(".npy"):
+        try:
+            return name, float(value) if set(value) & set(".einf") else int(value)
+        except ValueError:
+            raise UsageError(f"{text!r}: {value!r} is neither a number nor a .npy file") from None
+    try:
+        return name, np.load(value, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"{value} cannot be read: {error}") from None
+
+
+def _write(path: Path, results: tuple[Any, ...]) -> None:
+    import io
+
+    from graphc.runtime.module_file import write_atomically
+
+    buffer = io.BytesIO()
+    if path.suffix == ".npz":
+        np.savez(buffer, *results)
+    elif path.suffix == ".npy" and len(results) == 1:
+        np.save(buffer, results[0])
+    else:
+        raise UsageError(f"{path}: one result goes into a .npy file, several into a .npz file")
+    write_atomically(path, buffer.getvalue())

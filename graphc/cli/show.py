@@ -1,0 +1,99 @@
+"""Show what graphc made of a model, from a .gc or .gcm file.
+
+--stage graph      each export as a program of the language (default)
+--stage passes     what each pass made of it
+--stage kernels    the kernels' text for the target
+--stage program    steps and memory for the target
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from graphc.errors import UsageError
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `graphc show`."""
+    parser.add_argument("source", metavar="FILE", type=Path, help="a .gc or .gcm file")
+    parser.add_argument("--export", help="only this one")
+    parser.add_argument(
+        "--stage", default="graph", choices=["graph", "passes", "kernels", "program"]
+    )
+    parser.add_argument("--target", default="cpu", choices=["cpu", "cuda"])
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the stage that was asked for."""
+    from dataclasses import replace
+
+    from graphc.api import source_unit, unit_of
+    from graphc.runtime.module_file import read_module
+
+    if options.source.suffix == ".gcm":
+        unit = unit_of(read_module(options.source))
+    else:
+        unit = source_unit(options.source)
+    if options.export is not None:
+        if options.export not in unit.exports:
+            raise UsageError(
+                f"{options.source} has no export {options.export!r}",
+                code="unknown-export",
+                hint=f"it has {', '.join(unit.exports)}",
+            )
+        unit = replace(unit, exports={options.export: unit.exports[options.export]})
+    print(_STAGES[options.stage](unit, options.target).rstrip("\n"))
+    return 0
+
+
+def _graph(unit: Any, target: str) -> str:
+    from graphc.frontend.graph_text import graph_text
+
+    return "\n\n".join(graph_text(graph) for graph in unit.exports.values())
+
+
+def _passes(unit: Any, target: str) -> str:
+    from graphc.compiler import compile_for
+
+    parts: list[str] = []
+    compile_for(
+        unit,
+        target,
+        observe=lambda step: parts.append(
+            f"# {step.given.name}: {step.step.name}, {step.seconds * 1e3:.1f} ms\n"
+            f"# {step.step.description}\n{step.text()}"
+        ),
+    )
+    return "\n\n".join(parts)
+
+
+def _kernels(unit: Any, target: str) -> str:
+    from graphc.compiler import compile_for
+
+    return compile_for(unit, target).source
+
+
+def _program(unit: Any, target: str) -> str:
+    from graphc.compiler import compile_for
+
+    lines: list[str] = []
+    for name, entry in compile_for(unit, target).program.entries.items():
+        lines.append(f"{name}:")
+        for number, slot in enumerate(entry.slots):
+            above = f" above {list(slot.above)}" if slot.above else ""
+            lines.append(f"  {number:4} {slot.role:9} {slot.type} {slot.name}{above}")
+        for step in entry.steps:
+            lines.append(f"  # {step.text}" if step.text else "  #")
+            for one in step.alternatives:
+                when = f" if {one.low} <= {one.dim} <= {one.high}" if one.dim != 0 else ""
+                for binding in one.bindings:
+                    slots = ", ".join(map(str, binding.slots))
+                    lines.append(f"    {one.kernel}[{binding.grid}]({slots}){when}")
+    return "\n".join(lines)
+
+
+_STAGES = {"graph": _graph, "passes": _passes, "kernels": _kernels, "program": _program}

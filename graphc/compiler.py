@@ -1,0 +1,220 @@
+"""From a unit to a module: compile it for its targets, and say what came out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphc.codegen import nvrtc
+from graphc.codegen.compile import Target, TargetCode, compile_unit
+from graphc.codegen.cuda import CUDA
+from graphc.codegen.cuda import emit_unit as emit_cuda
+from graphc.codegen.host import HOST
+from graphc.codegen.host import emit_unit as emit_host
+from graphc.errors import UsageError
+from graphc.frontend.graph_text import graph_text
+from graphc.ir import dims
+from graphc.ir.evaluate import evaluate
+from graphc.ir.graph import Graph, Unit
+from graphc.passes import pipeline
+from graphc.runtime.module_file import ModuleFile
+from graphc.runtime.program import Entry, Program
+
+__all__ = ["ARCHITECTURES", "Built", "ExportReport", "build_module", "compile_for", "initial_state"]
+
+ARCHITECTURES = ("sm_80", "sm_90a", "sm_100")
+"""The GPU architectures that `graphc build --target cuda` makes cubins for."""
+
+_TARGETS = {
+    "cpu": Target(HOST, emit_host),
+    "cuda": Target(CUDA, emit_cuda),
+}
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What one export needs on one target.
+
+    Attributes:
+        steps: launches of a call.
+        kernels: distinct kernels, all alternatives counted.
+        variants: ranges of dims that have kernels of their own.
+        arena_bytes, state_bytes, input_bytes, result_bytes: at the largest dims.
+    """
+
+    name: str
+    target: str
+    signature: str
+    steps: int
+    kernels: int
+    variants: int
+    arena_bytes: int
+    state_bytes: int
+    input_bytes: int
+    result_bytes: int
+
+    @property
+    def peak_bytes(self) -> int:
+        """All memory of a call, at the largest dims."""
+        return self.arena_bytes + self.state_bytes + self.input_bytes + self.result_bytes
+
+
+@dataclass(frozen=True)
+class Built:
+    """A module and the report of its build.
+
+    Attributes:
+        file: what `write` puts into the `.gcm` file.
+        reports: one for each export and target.
+        seconds: what the build took.
+    """
+
+    file: ModuleFile
+    reports: tuple[ExportReport, ...]
+    seconds: float
+
+
+def build_module(
+    unit: Unit,
+    *,
+    targets: Sequence[str] = ("cpu",),
+    seed: int = 0,
+    max_memory: int | None = None,
+    progress: Callable[[str], None] = lambda what: None,
+) -> Built:
+    """Compile a unit.
+
+    Args:
+        targets: "cpu", "cuda" (all of `ARCHITECTURES`), or architectures by name.
+        seed: of the first values of the state.
+        max_memory: refuse the build if a call needs more bytes than this.
+        progress: told what is being done.
+
+    Raises:
+        UsageError: an unknown target, or more memory than `max_memory` needed.
+    """
+    begin = time.perf_counter()
+    architectures = _architectures(targets)
+    progress("initial state")
+    weights = initial_state(unit, seed)
+    programs: dict[str, Any] = {}
+    kernels: dict[str, str] = {}
+    binaries: dict[str, bytes] = {}
+    reports: list[ExportReport] = []
+    for name in dict.fromkeys("cpu" if t == "cpu" else "cuda" for t in targets):
+        progress(f"kernels for {name}")
+        code = compile_unit(unit, _TARGETS[name])
+        programs[name] = code.program.to_json()
+        reports += [_report(entry, code.program) for entry in code.program.entries.values()]
+        if name == "cuda":
+            kernels[name] = code.source
+            progress(f"cubins for {', '.join(architectures)}")
+            binaries = _cubins(code.source, architectures)
+    if max_memory is not None:
+        _check_memory(reports, max_memory)
+    manifest = {
+        "exports": {name: _export(unit, name, graph) for name, graph in unit.exports.items()},
+        "doc": unit.docs.get("", ""),
+        "options": {"seed": seed, "targets": sorted(targets)},
+        "memory": {f"{r.name} on {r.target}": r.peak_bytes for r in reports},
+    }
+    file = ModuleFile(
+        manifest,
+        {name: graph_text(graph) for name, graph in unit.exports.items()},
+        weights,
+        programs,
+        kernels,
+        binaries,
+        _sources(unit),
+    )
+    return Built(file, tuple(reports), time.perf_counter() - begin)
+
+
+def compile_for(
+    unit: Unit, target: str, *, observe: Callable[[pipeline.Step], None] | None = None
+) -> TargetCode:
+    """The unit's program and text for "cpu" or "cuda"."""
+    return compile_unit(unit, _TARGETS[target], observe=observe)
+
+
+def initial_state(unit: Unit, seed: int) -> dict[str, np.ndarray[Any, Any]]:
+    """The first value of all state, for a seed."""
+    values, _ = evaluate(unit.initial, [np.array(seed, np.uint64)])
+    return {name: np.array(value) for name, value in zip(unit.state, values, strict=True)}
+
+
+def _architectures(targets: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for target in targets:
+        if target == "cuda":
+            found += ARCHITECTURES
+        elif target.startswith("sm_"):
+            found.append(target)
+        elif target != "cpu":
+            raise UsageError(
+                f"there is no target {target!r}",
+                code="unknown-target",
+                hint='targets are "cpu", "cuda", and architectures such as "sm_90a"',
+            )
+    return list(dict.fromkeys(found))
+
+
+def _cubins(source: str, architectures: Sequence[str]) -> dict[str, bytes]:
+    requests = [nvrtc.Request(source, arch, "module") for arch in architectures]
+    compiled = nvrtc.compile_all(requests)
+    return {f"cubins/{one.arch}.cubin": one.code for one in compiled}
+
+
+def _report(entry: Entry, program: Program) -> ExportReport:
+    environment = entry.largest_dims()
+    inputs = ", ".join(f"{entry.slots[i].name}: {entry.slots[i].type}" for i in entry.inputs)
+    results = ", ".join(str(entry.slots[i].type) for i in entry.results)
+    return ExportReport(
+        entry.name,
+        program.target,
+        f"{entry.name}({inputs}) -> {results}",
+        len(entry.steps),
+        len({a.kernel for step in entry.steps for a in step.alternatives}),
+        len({(str(a.dim), a.low, a.high) for s in entry.steps for a in s.alternatives if a.dim})
+        or 1,
+        entry.layout(environment).arena_bytes,
+        entry.bytes_of("state", environment),
+        entry.bytes_of("input", environment),
+        entry.bytes_of("result", environment),
+    )
+
+
+def _check_memory(reports: Sequence[ExportReport], limit: int) -> None:
+    for report in reports:
+        if report.peak_bytes > limit:
+            raise UsageError(
+                f"{report.name} needs {report.peak_bytes} bytes on {report.target}, "
+                f"--max-memory allows {limit}",
+                code="memory-limit",
+                hint="narrow the range of its dims",
+            )
+
+
+def _export(unit: Unit, name: str, graph: Graph) -> Mapping[str, Any]:
+    return {
+        "doc": unit.docs.get(name, ""),
+        "inputs": [[node["name"], str(node.type)] for node in graph.inputs],
+        "results": [str(node.type) for node in graph.results],
+        "state": [node["name"] for node in graph.state],
+        "dims": {n: [str(dim), *dims.bounds(dim)] for n, dim in graph.dims().items()},
+    }
+
+
+def _sources(unit: Unit) -> Mapping[str, Any]:
+    """For each export the spans of its nodes, in the order of `Graph.nodes`."""
+    return {
+        name: [
+            [[s.file, s.line, s.column, s.end_line, s.end_column] for s in unit.sources.spans(n)]
+            for n in graph.nodes()
+        ]
+        for name, graph in unit.exports.items()
+    }
