@@ -86,8 +86,8 @@ class Dialect(ABC):
         """The lines from the kernel's signature to the loop over its grid steps."""
 
     @abstractmethod
-    def declare(self, buffer: Buffer, size: str, lanes: int) -> str:
-        """The declaration of storage that is not GLOBAL."""
+    def declare(self, buffer: Buffer, size: str, lanes: int) -> list[str]:
+        """The lines that declare storage that is not GLOBAL, where it is used."""
 
     @abstractmethod
     def lane_loop(self, variable: str, extent: str, lanes: int) -> list[str]:

@@ -43,6 +43,7 @@ from graphc.ir.kernel import (
     If,
     Kernel,
     Let,
+    LetIndex,
     Loop,
     LoopKind,
     Statement,
@@ -65,7 +66,7 @@ class _Scope:
 
     def __init__(self, level: int, variables: Sequence[str] = ()) -> None:
         self.level = level
-        self.variables = frozenset(variables)
+        self.variables = set(variables)
         self.lines: list[str] = []
         self.names: dict[Expr, str] = {}
 
@@ -156,11 +157,18 @@ class _Emitter:
         match statement:
             case Declare(buffer):
                 size = c_index(buffer.size)
-                self.line(self.dialect.declare(buffer, size, self.kernel.lanes))
+                for line in self.dialect.declare(buffer, size, self.kernel.lanes):
+                    self.line(line)
             case Let(scalar, value):
                 text = self.value(value)
-                self.line(f"const {self.dialect.compute_type(scalar.dtype)} {scalar.name} = {text};")
+                self.line(
+                    f"const {self.dialect.compute_type(scalar.dtype)} {scalar.name} = {text};"
+                )
                 self.scalar_level[scalar] = len(self.scopes) - 1
+            case LetIndex(variable, index):
+                name = _name(variable)
+                self.line(f"const {self.dialect.index_type} {name} = {c_index(index)};")
+                self.scopes[-1].variables.add(name)
             case Store(buffer, index, value):
                 text = self.value(value)
                 self.line(f"{self.element(buffer, index)} = {self.to_storage(text, buffer)};")
@@ -295,9 +303,7 @@ class _Emitter:
             ):
                 self.line(line)
 
-    def thread_loops(
-        self, loops: Sequence[tuple[Dim, DimLike]], terms: Sequence[FoldTerm]
-    ) -> None:
+    def thread_loops(self, loops: Sequence[tuple[Dim, DimLike]], terms: Sequence[FoldTerm]) -> None:
         (variable, extent), *rest = loops
         if rest:
             self.serial(variable, extent, lambda: self.thread_loops(rest, terms))
@@ -313,7 +319,9 @@ class _Emitter:
             self.line(f"{target} = {self.combine(term, target, value)};")
 
     def combine(self, term: FoldTerm, left: str, right: str) -> str:
-        return self.spell(term.combine.lowering, [left, right], term.result.dtype, term.result.dtype)
+        return self.spell(
+            term.combine.lowering, [left, right], term.result.dtype, term.result.dtype
+        )
 
     # -- expressions -------------------------------------------------------------------------
 
@@ -330,7 +338,10 @@ class _Emitter:
         outermost: dict[Expr, int] = {}
         for expr in order:
             levels[expr] = max(
-                [self.own_level(expr, floor if floor < here else 0), *(levels[c] for c in _children(expr))]
+                [
+                    self.own_level(expr, floor if floor < here else 0),
+                    *(levels[c] for c in _children(expr)),
+                ]
             )
         for expr in order:
             for child in _children(expr):
@@ -370,9 +381,7 @@ class _Emitter:
             if expr.buffer in self.volatile or expr.buffer.space is not Space.GLOBAL:
                 return here
             level = guard_floor
-        names = {
-            c_identifier(name) for index in indices(expr) for name in dims.variables(index)
-        }
+        names = {c_identifier(name) for index in indices(expr) for name in dims.variables(index)}
         for scope in reversed(self.scopes):
             if names & scope.variables:
                 return max(level, scope.level)
@@ -397,7 +406,8 @@ class _Emitter:
         from graphc.ir.expr import walk
 
         return any(
-            isinstance(e, Load) and (e.buffer in self.volatile or e.buffer.space is not Space.GLOBAL)
+            isinstance(e, Load)
+            and (e.buffer in self.volatile or e.buffer.space is not Space.GLOBAL)
             for e in walk(expr)
         )
 
@@ -433,7 +443,9 @@ class _Emitter:
                 return self.spell(op.lowering, [texts[a] for a in arguments], operand, dtype)
         raise InternalError(f"the emitter cannot spell {type(expr).__name__}")
 
-    def spell(self, lowering: object, operands: Sequence[str], operand: DType, result: DType) -> str:
+    def spell(
+        self, lowering: object, operands: Sequence[str], operand: DType, result: DType
+    ) -> str:
         assert isinstance(lowering, Elementwise)
         suffix = "f32" if operand in (dtypes.f16, dtypes.bf16) else operand.name
         text = lowering.spelling(operand).format(*map(_atom, operands), t=suffix)

@@ -8,7 +8,7 @@ kernels in order over a thread pool, so that a call from Python is one native ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from types import MappingProxyType
@@ -16,10 +16,11 @@ from types import MappingProxyType
 from graphc.codegen.dialect import Dialect
 from graphc.codegen.emit import emit_kernel
 from graphc.codegen.index import c_identifier, c_index
+from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.expr import Buffer, Space
-from graphc.ir.kernel import Kernel
+from graphc.ir.kernel import Call, Declare, Kernel, statements
 from graphc.runtime.program import Alternative, Entry, Step
 
 __all__ = ["HOST", "HostDialect", "emit_unit", "entry_symbol"]
@@ -61,13 +62,18 @@ class HostDialect(Dialect):
             lines.append(f"    {ctype} *{buffer.name} = buffers[{number}];")
         for number, dim in enumerate(kernel.scalars):
             lines.append(f"    const int64_t {c_identifier(str(dim))} = scalars[{number}];")
+        for buffer, offset in _scratch(kernel).items():
+            ctype = self.compute_type(buffer.dtype)
+            lines.append(f"    {ctype} *const {buffer.name} = ({ctype} *)(gc_scratch + {offset});")
         return [*lines, f"    for (int64_t {step} = begin; {step} < end; ++{step}) {{"]
 
-    def declare(self, buffer: Buffer, size: str, lanes: int) -> str:  # noqa: D102
-        ctype = self.compute_type(buffer.dtype)
-        extent = f"[{lanes}]" if buffer.space is Space.LANE and buffer.size == 1 else f"[{size}]"
-        aligned = f" __attribute__((aligned({buffer.alignment})))"
-        return f"{ctype} {buffer.name}{extent}{aligned};"
+    def declare(self, buffer: Buffer, size: str, lanes: int) -> list[str]:
+        """SHARED storage has its place in the thread's scratch memory already."""
+        if buffer.space is Space.SHARED:
+            return []
+        extent = lanes if buffer.space is Space.LANE and buffer.size == 1 else size
+        aligned = f"__attribute__((aligned({buffer.alignment})))"
+        return [f"{self.compute_type(buffer.dtype)} {buffer.name}[{extent}] {aligned};"]
 
     def lane_loop(self, variable: str, extent: str, lanes: int) -> list[str]:  # noqa: D102
         if extent == "1":
@@ -86,7 +92,14 @@ class HostDialect(Dialect):
 
 
 HOST = HostDialect(
-    name="cpu", lanes=64, elements=8192, nests_loops=True, scratch_bytes=256 * 1024
+    name="cpu",
+    lanes=64,
+    elements=8192,
+    nests_loops=True,
+    scratch_bytes=256 * 1024,
+    functions=frozenset(
+        {"gc_pack_left", "gc_pack_right", "gc_multiply_packed", "gc_multiply_rows"}
+    ),
 )
 
 _PRELUDE = """\
@@ -97,6 +110,31 @@ _PRELUDE = """\
 """
 
 
+# The template of matmul.h for a dtype: its type in memory, the type its products are summed in,
+# and how the one is made of the other.
+_MATMUL = """\
+#define GC_DTYPE {dtype}
+#define GC_STORED {stored}
+#define GC_NUMBER {number}
+#define GC_NUMBER_BYTES {nbytes}
+#define GC_SAME {same}
+#define GC_WIDEN(x) {widen}
+#define GC_MULTIPLY_ADD(a, b, c) {multiply_add}
+{text}
+#undef GC_DTYPE
+#undef GC_STORED
+#undef GC_NUMBER
+#undef GC_NUMBER_BYTES
+#undef GC_SAME
+#undef GC_WIDEN
+#undef GC_MULTIPLY_ADD
+"""
+
+_MULTIPLY_ADD = MappingProxyType(
+    {dtypes.f32: "__builtin_fmaf(a, b, c)", dtypes.f64: "__builtin_fma(a, b, c)"}
+)
+
+
 def entry_symbol(name: str) -> str:
     """The C symbol of an export."""
     return f"gc_entry_{c_identifier(name)}"
@@ -105,11 +143,70 @@ def entry_symbol(name: str) -> str:
 def emit_unit(kernels: Mapping[str, Kernel], entries: Sequence[Entry]) -> str:
     """One C file with all kernels and the functions of all exports."""
     parts = [_PRELUDE, *(_device_text(name) for name in ("math.h", "numeric.h", "launch.h"))]
+    parts += [_matmul_text(dtype) for dtype in _multiplied(kernels.values())]
+    scratch = max((_scratch_bytes(kernel) for kernel in kernels.values()), default=0)
+    if scratch:
+        parts.append(_SCRATCH.format(nbytes=scratch))
     for kernel in kernels.values():
         lines = [f"/* {span} */" for span in kernel.spans[:3]]
         parts.append("\n".join([*lines, emit_kernel(kernel, HOST)]))
     parts += [_entry(entry) for entry in entries]
     return "\n".join(parts)
+
+
+# Not on the stack: a thread that calls an export may have a small one.
+_SCRATCH = """\
+/* What a grid step keeps to itself; allocated once for each thread that runs kernels. */
+static _Thread_local unsigned char gc_scratch[{nbytes}] __attribute__((aligned(64)));
+"""
+
+
+def _scratch(kernel: Kernel) -> dict[Buffer, int]:
+    """The places of the kernel's SHARED buffers in the thread's scratch memory."""
+    offsets: dict[Buffer, int] = {}
+    end = 0
+    for statement in statements(kernel.body):
+        if isinstance(statement, Declare) and statement.buffer.space is Space.SHARED:
+            buffer = statement.buffer
+            if buffer not in offsets:
+                offsets[buffer] = end
+                end += _aligned_bytes(buffer)
+    return offsets
+
+
+def _scratch_bytes(kernel: Kernel) -> int:
+    return sum(_aligned_bytes(buffer) for buffer in _scratch(kernel))
+
+
+def _aligned_bytes(buffer: Buffer) -> int:
+    nbytes = dims.bounds(buffer.size)[1] * buffer.dtype.accumulator.itemsize
+    return -(-nbytes // 64) * 64
+
+
+def _multiplied(kernels: Iterable[Kernel]) -> list[DType]:
+    """The dtypes that the kernels need the functions of matmul.h for."""
+    names = {
+        statement.function.rpartition("_")
+        for kernel in kernels
+        for statement in statements(kernel.body)
+        if isinstance(statement, Call)
+    }
+    found = {dtypes.from_name(dtype) for name, _, dtype in names if name in HOST.functions}
+    return sorted(found, key=dtypes.ALL.index)
+
+
+def _matmul_text(dtype: DType) -> str:
+    number = dtype.accumulator
+    return _MATMUL.format(
+        dtype=dtype.name,
+        stored=HOST.storage_type(dtype),
+        number=HOST.compute_type(number),
+        nbytes=number.itemsize,
+        same=int(number is dtype),
+        widen=f"gc_{dtype.name}_to_f32(x)" if number is not dtype else "(x)",
+        multiply_add=_MULTIPLY_ADD.get(number, "((a) * (b) + (c))"),
+        text=_device_text("matmul.h"),
+    )
 
 
 def _device_text(name: str) -> str:

@@ -1,6 +1,6 @@
 """The plan: a graph's groups become kernels, launches, and places in memory.
 
-    groups --schedules--> kernels and launches --order--> steps --place--> slots in an arena
+groups --schedules--> kernels and launches --order--> steps --place--> slots in an arena
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.expr import Load, walk
 from graphc.ir.graph import Graph
-from graphc.ir.kernel import Kernel, Store, expressions, statements
+from graphc.ir.kernel import Address, Call, Kernel, Store, expressions, statements
 from graphc.ir.node import Node
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
@@ -165,8 +165,7 @@ class _Planner:
         if any(old in launch.reads for launch in launches[writer + 1 :]):
             return False
         return all(
-            _overwrites_in_place(scheduled, old, new)
-            for *_, scheduled in launches[writer].variants
+            _overwrites_in_place(scheduled, old, new) for *_, scheduled in launches[writer].variants
         )
 
     def copies(self, moves: Sequence[tuple[Node, int]]) -> list[Step]:
@@ -195,7 +194,9 @@ class _Planner:
         scalars = tuple(variant.scheduled.scalars[d] for d in variant.scheduled.kernel.scalars)
         grid = _grid(variant.scheduled)
         binding = Binding((source, target), scalars, grid)
-        return Step((Alternative(name, (binding,), (False, True)),), f"copy to {self.slots[target].name}")
+        return Step(
+            (Alternative(name, (binding,), (False, True)),), f"copy to {self.slots[target].name}"
+        )
 
     def step(self, launch: _Launch) -> Step:
         alternatives = []
@@ -226,9 +227,7 @@ class _Planner:
             uses = touched[number] or [0]
             lifetimes.append(Lifetime(aligned, min(uses), max(uses)))
         for number, above in zip(numbers, place(lifetimes), strict=True):
-            self.slots[number] = replace(
-                self.slots[number], above=tuple(numbers[i] for i in above)
-            )
+            self.slots[number] = replace(self.slots[number], above=tuple(numbers[i] for i in above))
 
 
 def _grid(scheduled: Scheduled) -> DimLike:
@@ -255,6 +254,10 @@ def _overwrites_in_place(scheduled: Scheduled, old: Node, new: Node) -> bool:
         return False
     # Only a kernel whose every read of the old value happens where it is replaced is safe.
     for statement in statements(scheduled.kernel.body):
+        if isinstance(statement, Call) and any(
+            isinstance(a, Address) and a.buffer in sources for a in statement.arguments
+        ):
+            return False
         for expr in walk(*expressions(statement)):
             if isinstance(expr, Load) and expr.buffer in sources and expr.index not in written:
                 return False
@@ -293,9 +296,7 @@ def _same_kernels(a: Step, b: Step) -> bool:
 def _conflict(before: Step, after: Step) -> bool:
     reads_before, writes_before = _touched(before)
     reads_after, writes_after = _touched(after)
-    return bool(
-        writes_before & reads_after or writes_after & (reads_before | writes_before)
-    )
+    return bool(writes_before & reads_after or writes_after & (reads_before | writes_before))
 
 
 def _touched(step: Step) -> tuple[set[int], set[int]]:
@@ -316,4 +317,3 @@ def _joined(a: Step, b: Step) -> Step:
     )
     text = a.text if b.text in a.text else f"{a.text}, {b.text}"
     return Step(alternatives, text)
-

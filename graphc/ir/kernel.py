@@ -28,6 +28,7 @@ __all__ = [
     "If",
     "Kernel",
     "Let",
+    "LetIndex",
     "Loop",
     "LoopKind",
     "Statement",
@@ -59,6 +60,14 @@ class Let:
 
     scalar: Scalar
     value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class LetIndex:
+    """A name for an index, for the rest of the block."""
+
+    variable: Dim
+    index: DimLike
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +144,7 @@ class Call:
     arguments: tuple[Address | Expr | DimLike | str, ...]
 
 
-Statement = Declare | Let | Store | Loop | If | Barrier | Fold | Call
+Statement = Declare | Let | LetIndex | Store | Loop | If | Barrier | Fold | Call
 Block = tuple[Statement, ...]
 
 

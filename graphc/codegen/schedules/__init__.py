@@ -6,7 +6,7 @@ A schedule asks the dialect for capabilities and never for its name.
 from __future__ import annotations
 
 from graphc.codegen.dialect import Dialect
-from graphc.codegen.schedules import pointwise, reduction
+from graphc.codegen.schedules import matmul_blocked, pointwise, reduction
 from graphc.codegen.schedules.schedule import Variant
 from graphc.errors import InternalError
 from graphc.passes.fuse import Group
@@ -18,6 +18,8 @@ _SCHEDULES = (pointwise, reduction)
 
 def schedule_group(group: Group, dialect: Dialect) -> list[Variant]:
     """The kernels for a group: one, or one for each range of a dim."""
+    if matmul_blocked.claims(group, dialect):
+        return matmul_blocked.variants(group, dialect)
     for module in _SCHEDULES:
         if module.claims(group):
             return [Variant(module.schedule(group, dialect))]

@@ -266,9 +266,7 @@ def _loop_nest(axes: Sequence[Axis], body: Block) -> Block:
     return body
 
 
-def _columns(
-    work: _Work, dialect: Dialect, config: ReductionConfig
-) -> tuple[DimLike, Dim, Block]:
+def _columns(work: _Work, dialect: Dialect, config: ReductionConfig) -> tuple[DimLike, Dim, Block]:
     """Lanes along the innermost, kept axis: each lane folds its columns."""
     *others, last = work.nest.axes
     outer = [axis for axis in others if not axis.reduced]

@@ -9,9 +9,12 @@ from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.expr import Buffer, walk
 from graphc.ir.kernel import (
+    Address,
     Block,
+    Call,
     Fold,
     Kernel,
+    LetIndex,
     Loop,
     Store,
     expressions,
@@ -101,6 +104,12 @@ def make_kernel(
                     found.append(extent)
             case Store(_, index, _):
                 found.append(index)
+            case LetIndex(variable, index):
+                defined |= set(dims.variables(variable))
+                found.append(index)
+            case Call(_, arguments):
+                found += [a.index for a in arguments if isinstance(a, Address)]
+                found += [a for a in arguments if isinstance(a, int | Dim)]
             case _:
                 pass
         for expr in walk(*expressions(statement)):
@@ -109,5 +118,3 @@ def make_kernel(
             used |= dims.variables(dim)
     scalars = tuple(used[name] for name in sorted(used) if name not in defined)
     return Kernel(name, tuple(parameters), frozenset(written), scalars, step, grid, lanes, body)
-
-
