@@ -12,6 +12,7 @@ import functools
 import hashlib
 import importlib
 import os
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ __all__ = ["CompiledKernel", "Request", "compile_all", "compile_cubin", "compile
 # division, square roots and subnormals are IEEE 754's. These are NVRTC's defaults but the first.
 _NUMERICS = ("--fmad=false", "--prec-div=true", "--prec-sqrt=true", "--ftz=false")
 _LANGUAGE = ("--std=c++17", "--device-as-default-execution-space")
+
+
+# Features of one architecture alone (a) and of its family (f) have variants of their own.
+_FIRST_WITH = {"": 0, "a": 90, "f": 100}
 
 
 @dataclass(frozen=True)
@@ -103,9 +108,9 @@ def _compile(
 ) -> CompiledKernel:
     nvrtc = _nvrtc()
     _check_architecture(arch, "sm_" if form == "CUBIN" else "compute_")
-    options = (f"--gpu-architecture={arch}", *_LANGUAGE, *_NUMERICS)
+    options = [f"--gpu-architecture={arch}", *_LANGUAGE, *_NUMERICS]
     if fast:
-        options += ("--Ofast-compile=max",)
+        options.append("--Ofast-compile=max")
     text = source.encode()
     # The name gets into the cubin; made from the content, it is the same everywhere.
     label = f"{hashlib.sha256(text).hexdigest()[:16]}.cu"
@@ -128,7 +133,7 @@ def _compile(
 def _get(nvrtc: Any, program: Any, what: str) -> bytes:
     """Fetch one of a program's results by NVRTC's pair of functions for size and content."""
     (size,) = _checked(nvrtc, getattr(nvrtc, f"nvrtcGet{what}Size")(program))
-    content = b" " * size
+    content: bytes = b" " * size
     _checked(nvrtc, getattr(nvrtc, f"nvrtcGet{what}")(program, content))
     return content
 
@@ -141,9 +146,9 @@ def _checked(nvrtc: Any, result: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _check_architecture(arch: str, prefix: str) -> None:
-    number = arch.removeprefix(prefix).rstrip("af")
     known = _architectures()
-    if not arch.startswith(prefix) or not number.isdigit() or int(number) not in known:
+    match = re.fullmatch(rf"{prefix}(\d+)([af]?)", arch)
+    if match is None or int(match[1]) not in known or int(match[1]) < _FIRST_WITH[match[2]]:
         raise UsageError(
             f"NVRTC {'.'.join(map(str, version()))} has no architecture {arch!r}",
             hint=f"it has {', '.join(f'{prefix}{n}' for n in known)}",

@@ -7,10 +7,11 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from graphc.codegen.device import FAMILIES, device_source
-from graphc.runtime.simulator import SimulatedKernels
 from hypothesis import given
 from hypothesis import strategies as st
+
+from graphc.codegen.device import FAMILIES, device_source
+from graphc.runtime.simulator import SimulatedKernels
 
 UNARY = {
     "bf16_to_f32": ("unsigned short", "float"),
@@ -110,7 +111,8 @@ extern "C" __global__ void extremes(const float* x, float* low, float* high, int
   gc_atomic_maximum_f32(high, x[i]);
 }
 
-extern "C" __global__ void load_x4(const unsigned short* in, unsigned* plain, unsigned* transposed) {
+extern "C" __global__ void load_x4(const unsigned short* in, unsigned* plain,
+                                   unsigned* transposed) {
   __shared__ __align__(16) unsigned short tile[256];
   int lane = threadIdx.x;
   for (int i = lane; i < 256; i += 32) tile[i] = in[i];

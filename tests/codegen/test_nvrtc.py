@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from graphc.codegen.device import FAMILIES, device_source
 from graphc.codegen.nvrtc import Request, compile_all, compile_cubin, compile_ptx, version
 from graphc.errors import InternalError, ToolchainError, UsageError
@@ -131,7 +132,7 @@ def test_warnings_are_in_the_log() -> None:
     assert "unused_variable" in compile_cubin(source, "sm_80", name="warned").log
 
 
-@pytest.mark.parametrize("arch", ["sm_12", "compute_80", "80", "", "sm_80x", "sm_"])
+@pytest.mark.parametrize("arch", ["sm_12", "compute_80", "80", "", "sm_80x", "sm_", "sm_80a"])
 def test_unknown_architectures_are_refused_by_name(arch: str) -> None:
     with pytest.raises(UsageError, match="has no architecture"):
         compile_cubin("", arch, name="k")

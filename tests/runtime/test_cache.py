@@ -6,12 +6,13 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from graphc import config
 from graphc.config import Settings
 from graphc.errors import UsageError
 from graphc.runtime import cache
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+
 from graphc.codegen.device import device_source
 from graphc.codegen.nvrtc import compile_cubin
 from graphc.errors import InternalError, SimulatorError, ToolchainError, UsageError
@@ -80,6 +81,7 @@ extern "C" __global__ void __launch_bounds__(128) tensor_core_product(
   unsigned short* tile_b = shared + stages * tile * depth;
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   int warp_row = warp % 2 * 32, warp_column = warp / 2 * 32;
+  int row_a = warp_row + lane % 16, row_b = warp_column + lane % 8 + lane / 16 * 8;
   int block_row = blockIdx.y * tile, block_column = blockIdx.x * tile;
   float sums[2][4][4] = {};
   int steps = (k + depth - 1) / depth;
@@ -106,12 +108,10 @@ extern "C" __global__ void __launch_bounds__(128) tensor_core_product(
       unsigned left[2][4], right[4][4];
 #pragma unroll
       for (int i = 0; i < 2; ++i)
-        gc_load_matrices_x4(left[i], stage_a + swizzled(warp_row + i * 16 + lane % 16,
-                                                        half * 2 + lane / 16));
+        gc_load_matrices_x4(left[i], stage_a + swizzled(row_a + i * 16, half * 2 + lane / 16));
 #pragma unroll
       for (int j = 0; j < 2; ++j)
-        gc_load_matrices_x4(right[j], stage_b + swizzled(warp_column + j * 16 + lane % 8 + lane / 16 * 8,
-                                                         half * 2 + lane / 8 % 2));
+        gc_load_matrices_x4(right[j], stage_b + swizzled(row_b + j * 16, half * 2 + lane / 8 % 2));
 #pragma unroll
       for (int i = 0; i < 2; ++i)
 #pragma unroll
@@ -172,6 +172,29 @@ extern "C" __global__ void vectors(const float4* x, float4* out, float2 scale) {
 
 extern "C" __global__ void nothing() {}
 
+// The last block adds up what all blocks wrote: a fence and an atomic counter order them.
+extern "C" __global__ void sum_in_one_launch(const float* x, float* partial, unsigned* counter,
+                                             float* total, int n) {
+  __shared__ float values[64];
+  __shared__ bool is_last;
+  int i = blockIdx.x * 64 + threadIdx.x;
+  values[threadIdx.x] = i < n ? x[i] : 0.0f;
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    float sum = 0.0f;
+    for (int j = 0; j < 64; ++j) sum += values[j];
+    partial[blockIdx.x] = sum;
+    __threadfence();
+    is_last = atomicAdd(counter, 1u) == gridDim.x - 1;
+  }
+  __syncthreads();
+  if (is_last && threadIdx.x == 32) {
+    float sum = 0.0f;
+    for (int j = 0; j < gridDim.x; ++j) sum += ((volatile float*)partial)[j];
+    *total = sum;
+  }
+}
+
 // One half of each warp leaves early; the rest goes on together.
 extern "C" __global__ void half_warps(int* out) {
   int lane = threadIdx.x % 32;
@@ -185,6 +208,10 @@ extern "C" __global__ void half_warps(int* out) {
 @pytest.fixture(scope="module", params=[False, True], ids=["fast", "checked"])
 def right(request: pytest.FixtureRequest) -> SimulatedKernels:
     return SimulatedKernels.compile(RIGHT, check=request.param)
+
+
+def floats(n: int) -> np.ndarray:
+    return np.zeros(n, np.float32)
 
 
 def ints(*values: int) -> list[ctypes.c_int]:
@@ -227,6 +254,15 @@ def test_tensor_core_product(right: SimulatedKernels, m: int, n: int, k: int) ->
     right.launch("tensor_core_product", grid, (128, 1, 1), shared_bytes, arguments, seed=3)
     expected = a.astype(np.float64) @ b.astype(np.float64).T
     np.testing.assert_allclose(c, expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_fences_and_atomics_order_blocks(right: SimulatedKernels, seed: int) -> None:
+    x = np.random.default_rng(seed).integers(-9, 10, 500).astype(np.float32)
+    partial, total, counter = floats(8), floats(1), np.zeros(1, np.uint32)
+    arguments = [x, partial, counter, total, *ints(500)]
+    right.launch("sum_in_one_launch", (8, 1, 1), (64, 1, 1), 0, arguments, seed)
+    assert total[0] == x.sum()
 
 
 def test_atomics_count_every_thread(right: SimulatedKernels) -> None:
@@ -345,7 +381,7 @@ def test_results_do_not_depend_on_the_number_of_threads(threads: int) -> None:
 
 @dataclass(frozen=True)
 class Broken:
-    """A kernel that breaks one rule; the comments `// HERE` and `// OTHER` mark the lines."""
+    """A kernel that breaks one rule; HERE and OTHER in comments mark the lines to be named."""
 
     check: str
     text: str
@@ -355,10 +391,6 @@ class Broken:
     grid: tuple[int, int, int] = (1, 1, 1)
     shared_bytes: int = 0
     words: tuple[str, ...] = field(default=())
-
-
-def floats(n: int) -> np.ndarray:
-    return np.zeros(n, np.float32)
 
 
 BROKEN = {
@@ -541,6 +573,33 @@ BROKEN = {
         (floats(128), floats(128)),
         "x",
         grid=(2, 1, 1),
+    ),
+    "missing fence between blocks": Broken(
+        "race-between-blocks",
+        """extern "C" __global__ void k(float* x, unsigned* counter, float* y) {
+             if (threadIdx.x != 0) return;
+             x[blockIdx.x] = 1.0f;  // OTHER
+             if (atomicAdd(counter, 1u) % 2 == 1)
+               *y = ((volatile float*)x)[0];  // HERE
+           }""",
+        (floats(2), np.zeros(1, np.uint32), floats(1)),
+        "x",
+        grid=(2, 1, 1),
+    ),
+    "write after the fence": Broken(
+        "race-between-blocks",
+        """extern "C" __global__ void k(float* x, unsigned* counter, float* y) {
+             if (threadIdx.x != 0) return;
+             __threadfence();
+             bool last = atomicAdd(counter, 1u) % 2 == 1;
+             __syncthreads();
+             x[blockIdx.x] = 1.0f;  // OTHER
+             if (last) *y = ((volatile float*)x)[0];  // HERE
+           }""",
+        (floats(2), np.zeros(1, np.uint32), floats(1)),
+        "x",
+        grid=(2, 1, 1),
+        block=(1, 1, 1),
     ),
     "threads at different barriers": Broken(
         "divergent-barrier",
@@ -869,8 +928,19 @@ def test_text_that_does_not_compile_comes_with_the_compilers_words() -> None:
     assert any("kernel.cu:2" in note and "nonsense" in note for note in error.value.notes)
 
 
+def test_more_local_memory_than_a_stack_holds_is_refused() -> None:
+    text = """extern "C" __global__ void k(float* x, int n) {
+                volatile float local[100000];
+                local[n] = 1.0f;
+                x[0] = local[0];
+              }"""
+    with pytest.raises(InternalError) as error:
+        SimulatedKernels.compile(text)
+    assert any("frame size" in note for note in error.value.notes)
+
+
 def test_dynamic_shared_memory_outside_of_kernels_is_refused() -> None:
-    with pytest.raises(ToolchainError, match="line 2: .*inside kernels only"):
+    with pytest.raises(ToolchainError, match=r"line 2: .*inside kernels only"):
         SimulatedKernels.compile("\nextern __shared__ float values[];\n")
 
 

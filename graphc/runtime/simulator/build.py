@@ -35,7 +35,7 @@ _COMMON_FLAGS = (
     "-ffp-contract=off",
     "-fvisibility=hidden",
 )
-_RUNTIME_FLAGS = (*_COMMON_FLAGS, "-O2", "-Wall", "-Wextra", "-Werror")
+_RUNTIME_FLAGS = (*_COMMON_FLAGS, "-O2")
 # Half of a fiber's stack (interface.hpp).
 _FRAME_LIMIT = "-Werror=frame-larger-than=262144"
 _FAST_FLAGS = (*_COMMON_FLAGS, "-O2", "-g", _FRAME_LIMIT)
