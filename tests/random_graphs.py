@@ -26,6 +26,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType, PythonScalar
 from graphc.ir.graph import Graph
+from graphc.ir.listing import listing
 from graphc.ir.node import Node
 from graphc.ir.op import Op, Sample, Structural, registry
 from graphc.ir.ops.arithmetic import add, multiply
@@ -51,7 +52,7 @@ SHAPES: tuple[tuple[DimLike, ...], ...] = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RandomGraph:
     """A graph, values for its named dims, and a seed for the values of its inputs.
 
@@ -65,6 +66,13 @@ class RandomGraph:
     sizes: dict[str, int]
     seed: int
     special: bool
+
+    def __repr__(self) -> str:
+        return f"{self.sizes}, seed {self.seed}, special {self.special}\n{listing(self.graph)}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What hypothesis prints."""
+        printer.text(repr(self))
 
     def arrays(self) -> list[Array]:
         """Values for the inputs of the graph; the same ones at every call."""
