@@ -563,15 +563,15 @@ def test_bind(
     [
         ((B, 64), (3,), {}, "dim-rank", "x has 1 dimensions, [3], expected 2: [B, 64]"),
         ((B, 64), (3, 63), {}, "dim-mismatch", "x of shape [3, 63], axis 1: the size is 63"),
-        ((B, B), (3, 4), {}, "dim-mismatch", "axis 1: the size is 4, expected B with B = 3"),
-        ((B,), (3,), {"B": 4}, "dim-mismatch", "the size is 3, expected B with B = 4"),
+        ((B, B), (3, 4), {}, "dim-mismatch", "axis 1: the size is 4, expected B, where B is 3"),
+        ((B,), (3,), {"B": 4}, "dim-mismatch", "the size is 3, expected B, where B is 4"),
         ((64, B), (64, 7), {}, "dim-out-of-range", "axis 1: dimension B is 7, expected 2..6"),
         ((2 * B,), (14,), {}, "dim-out-of-range", "dimension B is 7, expected 2..6"),
         ((2 * B,), (7,), {}, "dim-mismatch", "the size is 7, expected B*2"),
         ((V,), (6,), {}, "dim-mismatch", "the size is 6, expected V"),
         ((V,), (16,), {}, "dim-out-of-range", "V is 16, expected 4..12, a multiple of 4"),
         ((A * B,), (6,), {}, "dim-unsolvable", "A*B = 6 does not determine A and B"),
-        ((A * B, A), (7, 3), {}, "dim-mismatch", "the size is 7, expected A*B with A = 3"),
+        ((A * B, A), (7, 3), {}, "dim-mismatch", "the size is 7, expected A*B, where A is 3"),
         ((A,), (3,), {"A": 9}, "dim-out-of-range", "A is 9"),
     ],
 )

@@ -235,8 +235,8 @@ def _bind_axis(
     place = f"{subject} of shape {_shape_text(shape)}, axis {axis}: "
     solved = _solve_any(one, size, found)
     if solved is None:
-        given = [f"{name} = {found[name]}" for name in variables(one) if name in found]
-        where = f" with {', '.join(given)}" if given else ""
+        given = [f"{name} is {found[name]}" for name in variables(one) if name in found]
+        where = f", where {' and '.join(given)}" if given else ""
         raise DimensionError(
             f"{place}the size is {size}, expected {one}{where}",
             code="dim-mismatch",
