@@ -7,6 +7,7 @@ maximum that only keeps exp in range.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -263,12 +264,17 @@ def _scale(x: Node, eps: float, axes: tuple[int, ...]) -> Node:
 
 
 def _mean_square_scale(x: Array, eps: float, axes: tuple[int, ...]) -> Array:
-    mean_square = np.mean(x * x, axis=axes, keepdims=True)
+    mean_square = _row_mean(x * x, axes)
     return np.asarray(1 / np.sqrt(mean_square + np.asarray(eps, x.dtype)))
 
 
 def _centered(x: Node, axes: tuple[int, ...]) -> Node:
     return subtract(x, restored(mean_over(x, axes), x.shape, axes))
+
+
+def _row_mean(x: Array, axes: tuple[int, ...]) -> Array:
+    """The mean with the axes kept; NaN over no elements, without the warning of `np.mean`."""
+    return np.asarray(np.sum(x, axis=axes, keepdims=True) / math.prod(x.shape[a] for a in axes))
 
 
 def _rms_norm_reference(call: Call, x: Array) -> Array:
@@ -278,7 +284,7 @@ def _rms_norm_reference(call: Call, x: Array) -> Array:
 
 def _layer_norm_reference(call: Call, x: Array) -> Array:
     axes = tuple(range(x.ndim - call["axes"], x.ndim))
-    return _rms_norm_reference(call, x - np.mean(x, axis=axes, keepdims=True))
+    return _rms_norm_reference(call, x - _row_mean(x, axes))
 
 
 def _expand_rms_norm(node: Node, x: Node) -> Node:

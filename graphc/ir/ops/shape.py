@@ -239,7 +239,7 @@ def _slice_reference(call: Call, x: Array) -> Array:
     bounds = zip(call["start"], call["stop"], call["step"], strict=True)
     # The dots keep a tensor without axes an array.
     items: tuple[Any, ...] = (*(slice(*bound) for bound in bounds), ...)
-    return x[items]
+    return np.asarray(x[items])
 
 
 def _slice_element(node: Node, index: Index, read: Read) -> Expr:

@@ -1,0 +1,202 @@
+"""Einstein summation: products of tensors with their axes named by letters.
+
+Operands are multiplied from left to right. Each product is one `matmul`: the axes of both that
+stay are its batch, those that are summed its inner dimension, the others its rows and columns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graphc.errors import ShapeError, UsageError
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
+from graphc.ir.node import Node
+from graphc.ir.op import surface
+from graphc.ir.ops.arithmetic import multiply
+from graphc.ir.ops.broadcasting import promoted
+from graphc.ir.ops.contraction import matmul
+from graphc.ir.ops.creation import iota, zeros_like
+from graphc.ir.ops.logic import equal, where
+from graphc.ir.ops.reduction import sum_over
+from graphc.ir.ops.shape import broadcast_to, permute_dims, reshape
+
+__all__ = ["einsum"]
+
+
+@dataclass(frozen=True)
+class _Term:
+    """A tensor with a label for each axis; labels do not repeat."""
+
+    node: Node
+    labels: tuple[str, ...]
+
+    def size(self, label: str) -> DimLike:
+        return self.node.shape[self.labels.index(label)]
+
+    def ordered(self, labels: Sequence[str]) -> Node:
+        """The tensor with its axes in the order of `labels`."""
+        order = tuple(self.labels.index(label) for label in labels)
+        return (
+            self.node if order == tuple(range(len(order))) else permute_dims(self.node, axes=order)
+        )
+
+    def summed(self, kept: set[str]) -> _Term:
+        """The sum over the axes whose labels are not kept."""
+        axes = tuple(axis for axis, label in enumerate(self.labels) if label not in kept)
+        if not axes:
+            return self
+        labels = tuple(label for label in self.labels if label in kept)
+        return _Term(sum_over(self.node, axes=axes), labels)
+
+
+@surface("einsum")
+def einsum(equation: str, *operands: Node) -> Node:
+    """The sum of products that `equation` describes, as `numpy.einsum` reads it.
+
+    Args:
+        equation: letters for the axes of each operand, `->` and those of the result. Axes that
+            the result leaves out are summed. `...` stands for further axes, which broadcast.
+            Without `->` the result has the letters that occur once, in alphabetical order.
+        operands: tensors, promoted to one dtype.
+
+    Raises:
+        UsageError: an equation that is none, or of another number of operands.
+        ShapeError: axes of one letter that differ in size.
+    """
+    inputs, output = _parsed(equation, operands)
+    labels = [_spread(text, node, equation) for text, node in zip(inputs, operands, strict=True)]
+    rank = max((sum(len(label) > 1 for label in one) for one in labels), default=0)
+    ellipsis = [f".{place}" for place in range(rank, 0, -1)]
+    result = _output_labels(output, labels, ellipsis, equation)
+    terms = _terms(promoted(*operands), labels)
+    total = terms[0]
+    for place, term in enumerate(terms[1:], start=1):
+        later = {label for other in terms[place + 1 :] for label in other.labels}
+        total = _product(total, term, later | set(result))
+    return total.summed(set(result)).ordered(result)
+
+
+def _parsed(equation: str, operands: Sequence[Node]) -> tuple[list[str], str | None]:
+    text = equation.replace(" ", "")
+    term = r"[A-Za-z]*(\.\.\.)?[A-Za-z]*"
+    if not re.fullmatch(rf"{term}(,{term})*(->{term})?", text):
+        raise UsageError(
+            f"einsum: {equation!r} is no equation", hint='write letters for axes: "ij,jk->ik"'
+        )
+    left, arrow, right = text.partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(operands):
+        raise UsageError(
+            f"einsum: {equation!r} has {len(inputs)} operands, {len(operands)} were given",
+            code="argument-count",
+        )
+    return inputs, right if arrow else None
+
+
+def _spread(text: str, node: Node, equation: str) -> list[str]:
+    """A label for each axis; those of `...` are `.1`, `.2`, ... from the last to the first."""
+    before, dots, after = text.partition("...")
+    further = len(node.shape) - len(before) - len(after)
+    if further < 0 or (further and not dots):
+        raise ShapeError(
+            f"einsum: {text!r} of {equation!r} names {len(before) + len(after)} axes of {node.type}"
+        )
+    return [*before, *(f".{place}" for place in range(further, 0, -1)), *after]
+
+
+def _output_labels(
+    output: str | None, labels: Sequence[Sequence[str]], ellipsis: list[str], equation: str
+) -> list[str]:
+    every = [label for one in labels for label in one]
+    if output is None:
+        once = sorted({label for label in every if every.count(label) == 1 and len(label) == 1})
+        return [*ellipsis, *once]
+    before, dots, after = output.partition("...")
+    result = [*before, *(ellipsis if dots else []), *after]
+    strange = [label for label in (*before, *after) if label not in every]
+    if strange or len(set(result)) != len(result) or (ellipsis and not dots):
+        raise UsageError(
+            f"einsum: the result {output!r} of {equation!r}",
+            hint="it has letters of the operands, each once, and ... where they have it",
+        )
+    return result
+
+
+def _terms(nodes: Sequence[Node], labels: Sequence[Sequence[str]]) -> list[_Term]:
+    """The operands with diagonals taken and sizes compared."""
+    sizes: dict[str, DimLike] = {}
+    for node, names in zip(nodes, labels, strict=True):
+        for name, size in zip(names, node.shape, strict=True):
+            known = sizes.get(name, 1 if name.startswith(".") else size)
+            if known == 1 and name.startswith("."):
+                known = size
+            elif not dims.always_equal(known, size) and not (name.startswith(".") and size == 1):
+                raise ShapeError(f"einsum: axis {name!r} is {known} and {size}")
+            sizes[name] = known
+    terms = []
+    for node, names in zip(nodes, labels, strict=True):
+        # An axis of size 1 that meets a larger one by `...` is left to broadcasting.
+        dropped = [n.startswith(".") and d == 1 for n, d in zip(names, node.shape, strict=True)]
+        shape = tuple(d for d, drop in zip(node.shape, dropped, strict=True) if not drop)
+        kept = [name for name, drop in zip(names, dropped, strict=True) if not drop]
+        terms.append(_diagonal(node if shape == node.shape else reshape(node, shape=shape), kept))
+    return _with_missing_axes(terms, sizes)
+
+
+def _with_missing_axes(terms: list[_Term], sizes: dict[str, DimLike]) -> list[_Term]:
+    """Axes of `...` that are 1 in every operand belong to the first."""
+    present = {label for term in terms for label in term.labels}
+    lost = tuple(label for label in sizes if label not in present)
+    first = terms[0]
+    if lost:
+        shape = (*(1 for _ in lost), *first.node.shape)
+        first = _Term(reshape(first.node, shape=shape), (*lost, *first.labels))
+    return [first, *terms[1:]]
+
+
+def _diagonal(node: Node, labels: list[str]) -> _Term:
+    """The elements whose indices of one label are equal, with one axis for it."""
+    for label in dict.fromkeys(labels):
+        while labels.count(label) > 1:
+            first = labels.index(label)
+            second = labels.index(label, first + 1)
+            places = (iota(shape=node.shape, axis=a, dtype=dtypes.i64) for a in (first, second))
+            node = sum_over(where(equal(*places), node, zeros_like(node)), axes=(second,))
+            labels = labels[:second] + labels[second + 1 :]
+    return _Term(node, tuple(labels))
+
+
+def _product(a: _Term, b: _Term, kept: set[str]) -> _Term:
+    """The product of two terms, summed over what is not kept."""
+    a, b = a.summed(kept | set(b.labels)), b.summed(kept | set(a.labels))
+    batch = [label for label in a.labels if label in b.labels and label in kept]
+    inner = [label for label in a.labels if label in b.labels and label not in kept]
+    rows = [label for label in a.labels if label not in b.labels]
+    columns = [label for label in b.labels if label not in a.labels]
+    labels = (*batch, *rows, *columns)
+    shape = tuple((a if label in a.labels else b).size(label) for label in labels)
+    if not inner:
+        return _Term(_outer(a, b, labels, shape), labels)
+
+    def sized(term: _Term, *groups: list[str]) -> Node:
+        sizes = (dims.product(term.size(label) for label in group) for group in groups)
+        ordered = term.ordered([*batch, *(label for group in groups for label in group)])
+        return reshape(ordered, shape=(*(term.size(label) for label in batch), *sizes))
+
+    product = matmul(sized(a, rows, inner), sized(b, inner, columns))
+    return _Term(reshape(product, shape=shape), labels)
+
+
+def _outer(a: _Term, b: _Term, labels: Sequence[str], shape: tuple[DimLike, ...]) -> Node:
+    """The product of terms that share no summed axis, element by element."""
+
+    def aligned(term: _Term) -> Node:
+        present = [label for label in labels if label in term.labels]
+        sizes = tuple(term.size(label) if label in term.labels else 1 for label in labels)
+        return broadcast_to(reshape(term.ordered(present), shape=sizes), shape=shape)
+
+    return multiply(aligned(a), aligned(b))
