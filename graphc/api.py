@@ -15,14 +15,27 @@ import numpy as np
 
 import graphc
 from graphc import config
-from graphc.errors import DeviceError, ModuleFormatError, ToolchainError, UsageError
+from graphc.errors import DeviceError, ModuleFormatError, Span, ToolchainError, UsageError
+from graphc.ir.graph import Graph, Unit
+from graphc.ir.source_map import SourceMap
+from graphc.lazy import (
+    compiler,
+    cpu_executor,
+    cuda_executor,
+    elaborate,
+    graph_text,
+    library,
+    reference,
+    simulator_executor,
+)
+from graphc.runtime.cache import content_key, stored_file
+from graphc.runtime.cpu.compiler import compile_object, find_compiler
 from graphc.runtime.loaded import Executor, LoadedModule
 from graphc.runtime.module_file import ModuleFile, read_module
 from graphc.runtime.program import Program
 
 if TYPE_CHECKING:
     from graphc.compiler import Built
-    from graphc.ir.graph import Unit
 
 __all__ = [
     "DEVICES",
@@ -102,17 +115,15 @@ def _notice(text: str) -> None:
 
 
 def _on_cpu(file: ModuleFile) -> tuple[Executor, str]:
-    from graphc.runtime.cpu.compiler import find_compiler
 
     try:
         find_compiler()
     except ToolchainError as error:
         _notice(f"{error.message}: the module runs by the reference evaluator, slowly")
         return _on_reference(file)
-    from graphc.runtime.cpu.executor import CpuExecutor
 
     program, library, symbols = _host_code(file)
-    return CpuExecutor(program, library, file.weights, symbols), "cpu"
+    return cpu_executor.CpuExecutor(program, library, file.weights, symbols), "cpu"
 
 
 def _host_code(file: ModuleFile) -> tuple[Program, Path, dict[str, str]]:
@@ -121,19 +132,14 @@ def _host_code(file: ModuleFile) -> tuple[Program, Path, dict[str, str]]:
     Host code is made from the module's graphs, which are data. Only a module that this machine
     has not seen before needs the compiler's packages.
     """
-    from graphc.runtime.cache import content_key, stored_file
-    from graphc.runtime.cpu.compiler import compile_object, find_compiler
 
     key = content_key(
         file.content_key(), graphc.__version__, _fingerprint(), find_compiler().identity
     )
 
     def produce(path: Path) -> None:
-        from graphc.codegen.host import entry_symbol
-        from graphc.compiler import compile_for
-
-        code = compile_for(unit_of(file), "cpu")
-        symbols = {name: entry_symbol(name) for name in code.program.entries}
+        code = compiler.compile_for(unit_of(file), "cpu")
+        symbols = {name: compiler.entry_symbol(name) for name in code.program.entries}
         data = {"program": code.program.to_json(), "source": code.source, "symbols": symbols}
         path.write_text(json.dumps(data), encoding="utf-8")
 
@@ -151,25 +157,21 @@ def _fingerprint() -> str:
 
 
 def _on_reference(file: ModuleFile) -> tuple[Executor, str]:
-    from graphc.runtime.reference import ReferenceExecutor
 
-    return ReferenceExecutor(unit_of(file).exports, file.weights), "reference"
+    return reference.ReferenceExecutor(unit_of(file).exports, file.weights), "reference"
 
 
 def _on_simulator(file: ModuleFile) -> tuple[Executor, str]:
-    from graphc.compiler import compile_for
-    from graphc.runtime.simulator.executor import SimulatorExecutor
 
     if "cuda" in file.programs:
         program, source = Program.from_json(file.programs["cuda"]), file.kernels["cuda"]
     else:
-        code = compile_for(unit_of(file), "cuda")
+        code = compiler.compile_for(unit_of(file), "cuda")
         program, source = code.program, code.source
-    return SimulatorExecutor(program, source, file.weights), "sim"
+    return simulator_executor.SimulatorExecutor(program, source, file.weights), "sim"
 
 
 def _on_cuda(file: ModuleFile) -> tuple[Executor, str]:
-    from graphc.runtime.cuda.executor import CudaExecutor
 
     if "cuda" not in file.programs:
         raise DeviceError(
@@ -182,7 +184,9 @@ def _on_cuda(file: ModuleFile) -> tuple[Executor, str]:
         for name, data in file.binaries.items()
         if name.startswith("cubins/")
     }
-    return CudaExecutor(Program.from_json(file.programs["cuda"]), cubins, file.weights), "cuda"
+    return cuda_executor.CudaExecutor(
+        Program.from_json(file.programs["cuda"]), cubins, file.weights
+    ), "cuda"
 
 
 _EXECUTORS: Mapping[str, Callable[[ModuleFile], tuple[Executor, str]]] = {
@@ -195,11 +199,8 @@ _EXECUTORS: Mapping[str, Callable[[ModuleFile], tuple[Executor, str]]] = {
 
 def unit_of(file: ModuleFile) -> Unit:
     """The unit of a module, read from its graphs."""
-    from graphc.frontend.graph_text import read_graph
-    from graphc.ir.graph import Graph, Unit
-    from graphc.ir.source_map import SourceMap
 
-    graphs = {name: read_graph(text, f"{name}.gc") for name, text in file.graphs.items()}
+    graphs = {name: graph_text.read_graph(text, f"{name}.gc") for name, text in file.graphs.items()}
     state = {node["name"]: node.tensor for graph in graphs.values() for node in graph.state}
     sources = SourceMap()
     _restore_spans(sources, graphs, file.sources)
@@ -207,8 +208,9 @@ def unit_of(file: ModuleFile) -> Unit:
     return Unit(graphs, state, nothing, sources, {})
 
 
-def _restore_spans(sources: Any, graphs: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-    from graphc.errors import Span
+def _restore_spans(
+    sources: SourceMap, graphs: Mapping[str, Graph], data: Mapping[str, Any]
+) -> None:
 
     for name, graph in graphs.items():
         for node, spans in zip(graph.nodes(), data.get(name, ()), strict=False):
@@ -235,10 +237,8 @@ def read_source(path: str | Path) -> str:
 
 def source_unit(path: str | Path) -> Unit:
     """The unit of a `.gc` file: checked completely, nothing compiled."""
-    from graphc.frontend.elaborate import elaborate
-    from graphc.library import library
 
-    return elaborate(read_source(path), str(path), library())
+    return elaborate.elaborate(read_source(path), str(path), library.library())
 
 
 def module_path(path: Path) -> Path:
@@ -262,7 +262,8 @@ def build(
     progress: Callable[[str], None] = lambda what: None,
 ) -> Built:
     """Compile a unit, or the `.gc` file at a path, to a module; see `compiler.build_module`."""
-    from graphc.compiler import build_module
 
     unit = source_unit(source) if isinstance(source, str | Path) else source
-    return build_module(unit, targets=targets, seed=seed, max_memory=max_memory, progress=progress)
+    return compiler.build_module(
+        unit, targets=targets, seed=seed, max_memory=max_memory, progress=progress
+    )

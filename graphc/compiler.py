@@ -13,7 +13,7 @@ from graphc.codegen import nvrtc
 from graphc.codegen.compile import Target, TargetCode, compile_unit
 from graphc.codegen.cuda import CUDA
 from graphc.codegen.cuda import emit_unit as emit_cuda
-from graphc.codegen.host import HOST
+from graphc.codegen.host import HOST, entry_symbol
 from graphc.codegen.host import emit_unit as emit_host
 from graphc.errors import UsageError
 from graphc.frontend.graph_text import graph_text
@@ -24,7 +24,15 @@ from graphc.passes import pipeline
 from graphc.runtime.module_file import ModuleFile
 from graphc.runtime.program import Entry, Program
 
-__all__ = ["ARCHITECTURES", "Built", "ExportReport", "build_module", "compile_for", "initial_state"]
+__all__ = [
+    "ARCHITECTURES",
+    "Built",
+    "ExportReport",
+    "build_module",
+    "compile_for",
+    "entry_symbol",
+    "initial_state",
+]
 
 ARCHITECTURES = ("sm_80", "sm_90a", "sm_100")
 """The GPU architectures that `graphc build --target cuda` makes cubins for."""

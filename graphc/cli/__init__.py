@@ -7,16 +7,26 @@ the module or the machine is at fault, 2 where the command line is.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
-from graphc.cli import build, check, doctor, fmt, info, run, show
+from graphc import __version__
 from graphc.errors import GraphcError
 
 __all__ = ["main"]
 
-_COMMANDS = (build, check, run, show, info, doctor, fmt)
+# The module of a command is imported when it runs: each needs another part of the package.
+_COMMANDS = {
+    "build": "compile a model to one .gcm file",
+    "check": "check .gc files: syntax, names, dtypes and shapes",
+    "run": "call an export of a module with arrays from files",
+    "show": "show what graphc made of a model",
+    "info": "say what a module file contains",
+    "doctor": "say what this machine has and lacks",
+    "fmt": "format .gc files",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,20 +34,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="graphc", description="A static-graph tensor compiler.", allow_abbrev=False
     )
+    parser.add_argument("--version", action="version", version=f"graphc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in _COMMANDS:
-        name = module.__name__.rpartition(".")[2]
-        doc = (module.__doc__ or "").strip()
-        one = commands.add_parser(
-            name,
-            help=doc.splitlines()[0],
-            description=doc,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        module.add_arguments(one)
-        one.set_defaults(run=module.run)
-    options = parser.parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    for name, summary in _COMMANDS.items():
+        one = commands.add_parser(name, help=summary, allow_abbrev=False)
+        if name in given[:1]:
+            module = importlib.import_module(f"graphc.cli.{name}")
+            one.description = module.__doc__
+            one.formatter_class = argparse.RawDescriptionHelpFormatter
+            module.add_arguments(one)
+            one.set_defaults(run=module.run)
+    options = parser.parse_args(given)
     try:
         code: int = options.run(options)
         sys.stdout.flush()

@@ -10,7 +10,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from graphc.cli.text import quantity, table
+from tqdm import tqdm
+
+from graphc.api import build, module_path, source_unit
+from graphc.cli.text import parse_bytes, quantity, table
 
 __all__ = ["add_arguments", "run"]
 
@@ -32,11 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Build, write, report."""
-    from tqdm import tqdm
-
-    from graphc.api import build, module_path, source_unit
-    from graphc.cli.text import parse_bytes
-
     output = module_path(options.output or Path(options.source).with_suffix(".gcm"))
     limit = parse_bytes(options.max_memory) if options.max_memory else None
     unit = source_unit(options.source)

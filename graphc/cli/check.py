@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 
+from graphc.api import source_unit
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -17,8 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check each file; print its exports."""
-    from graphc.api import source_unit
-
     for source in options.sources:
         unit = source_unit(source)
         for name, graph in unit.exports.items():

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import importlib.metadata
-import importlib.util
 import platform
+import shutil
 
-from graphc.errors import GraphcError
+from graphc import __version__, config
+from graphc.codegen import nvrtc
+from graphc.errors import DeviceError, GraphcError, ToolchainError
+from graphc.runtime.cache import cache_directory
+from graphc.runtime.cpu.compiler import find_compiler
 
 __all__ = ["add_arguments", "run"]
 
@@ -18,8 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a line for each thing, with what to do where it is missing."""
-    from graphc import __version__, config
-
     settings = config.settings()
     print(f"graphc {__version__}, Python {platform.python_version()}, {platform.platform()}")
     print(f"threads: {settings.threads}")
@@ -42,22 +45,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _cache() -> str:
-    from graphc.runtime.cache import cache_directory
-
     return str(cache_directory())
 
 
 def _compiler() -> str:
-    from graphc.runtime.cpu.compiler import find_compiler
-
     return " ".join(find_compiler().command)
 
 
 def _cxx() -> str:
-    import shutil
-
-    from graphc.errors import ToolchainError
-
     path = shutil.which("g++")
     if path is None:
         raise ToolchainError("g++ was not found", hint="Debian and Ubuntu: apt install g++")
@@ -65,16 +60,10 @@ def _cxx() -> str:
 
 
 def _nvrtc() -> str:
-    from graphc.codegen import nvrtc
-
     return ".".join(map(str, nvrtc.version()))
 
 
 def _driver() -> str:
-    import ctypes
-
-    from graphc.errors import DeviceError
-
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:

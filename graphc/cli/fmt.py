@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from graphc.api import read_source
+from graphc.frontend.formatter import format_source
+from graphc.runtime.module_file import write_atomically
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -16,10 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Format each file."""
-    from graphc.api import read_source
-    from graphc.frontend.formatter import format_source
-    from graphc.runtime.module_file import write_atomically
-
     changed = 0
     for path in options.sources:
         text = read_source(path)

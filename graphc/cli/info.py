@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from graphc.cli.text import quantity, table
+from graphc.runtime.module_file import read_module
 
 __all__ = ["add_arguments", "run"]
 
@@ -18,8 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the facts of a module file."""
-    from graphc.runtime.module_file import read_module
-
     file = read_module(options.module)
     if file.manifest.get("doc"):
         print(file.manifest["doc"].strip(), end="\n\n")

@@ -9,12 +9,15 @@ printed. With --save the module, with its new state, is written to a file.
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from graphc.api import load
 from graphc.errors import UsageError
+from graphc.runtime.module_file import write_atomically
 
 __all__ = ["add_arguments", "run"]
 
@@ -31,8 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Load, call, print or write."""
-    from graphc.api import load
-
     named = dict(_argument(text) for text in options.arguments)
     module = load(options.module, options.device)
     if options.export not in module.exports:
@@ -69,10 +70,6 @@ def _argument(text: str) -> tuple[str, Any]:
 
 
 def _write(path: Path, results: tuple[Any, ...]) -> None:
-    import io
-
-    from graphc.runtime.module_file import write_atomically
-
     buffer = io.BytesIO()
     if path.suffix == ".npz":
         np.savez(buffer, *results)

@@ -9,10 +9,15 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from graphc.api import source_unit, unit_of
+from graphc.compiler import compile_for
 from graphc.errors import UsageError
+from graphc.frontend.graph_text import graph_text
+from graphc.ir.graph import Unit
+from graphc.runtime.module_file import read_module
 
 __all__ = ["add_arguments", "run"]
 
@@ -29,11 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the stage that was asked for."""
-    from dataclasses import replace
-
-    from graphc.api import source_unit, unit_of
-    from graphc.runtime.module_file import read_module
-
     if options.source.suffix == ".gcm":
         unit = unit_of(read_module(options.source))
     else:
@@ -50,15 +50,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _graph(unit: Any, target: str) -> str:
-    from graphc.frontend.graph_text import graph_text
-
+def _graph(unit: Unit, target: str) -> str:
     return "\n\n".join(graph_text(graph) for graph in unit.exports.values())
 
 
-def _passes(unit: Any, target: str) -> str:
-    from graphc.compiler import compile_for
-
+def _passes(unit: Unit, target: str) -> str:
     parts: list[str] = []
     compile_for(
         unit,
@@ -71,15 +67,11 @@ def _passes(unit: Any, target: str) -> str:
     return "\n\n".join(parts)
 
 
-def _kernels(unit: Any, target: str) -> str:
-    from graphc.compiler import compile_for
-
+def _kernels(unit: Unit, target: str) -> str:
     return compile_for(unit, target).source
 
 
-def _program(unit: Any, target: str) -> str:
-    from graphc.compiler import compile_for
-
+def _program(unit: Unit, target: str) -> str:
     lines: list[str] = []
     for name, entry in compile_for(unit, target).program.entries.items():
         lines.append(f"{name}:")

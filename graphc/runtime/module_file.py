@@ -31,6 +31,7 @@ import numpy as np
 
 from graphc.errors import ModuleFormatError, UsageError
 from graphc.ir import dtype as dtypes
+from graphc.lazy import safetensors
 
 __all__ = ["FORMAT_VERSION", "ModuleFile", "read_module", "write_atomically"]
 
@@ -155,8 +156,6 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 def _pack_weights(weights: Mapping[str, Array]) -> bytes:
-    from safetensors import serialize
-
     tensors = {}
     for name, array in weights.items():
         dtype = dtypes.from_numpy(array.dtype)
@@ -166,15 +165,13 @@ def _pack_weights(weights: Mapping[str, Array]) -> bytes:
             "data": np.ascontiguousarray(array).tobytes(),
         }
         assert dtype.safetensors_name is not None
-    return bytes(serialize(tensors))
+    return bytes(safetensors.serialize(tensors))
 
 
 def _unpack_weights(data: bytes, path: Path) -> dict[str, Array]:
-    from safetensors import SafetensorError, deserialize
-
     try:
-        tensors = deserialize(data)
-    except SafetensorError as error:
+        tensors = safetensors.deserialize(data)
+    except safetensors.SafetensorError as error:
         raise _damaged(path, f"its weights cannot be read: {error}") from error
     weights = {}
     for name, tensor in tensors:

@@ -1,0 +1,56 @@
+"""The modules that load when they are first used, all of them: they keep start-up fast.
+
+`from graphc.lazy import compiler` costs nothing; `compiler.build_module` imports it. No other
+place of the package imports inside a function.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__all__ = [
+    "compiler",
+    "cpu_executor",
+    "cuda_executor",
+    "elaborate",
+    "graph_text",
+    "library",
+    "reference",
+    "safetensors",
+    "simulator_executor",
+]
+
+
+class _Lazy:
+    """Stands for a module until an attribute of it is asked for."""
+
+    def __init__(self, name: str) -> None:
+        self.__name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(importlib.import_module(self.__name), attribute)
+
+
+if TYPE_CHECKING:
+    import safetensors
+
+    from graphc import compiler, library
+    from graphc.frontend import elaborate, graph_text
+    from graphc.runtime import reference
+    from graphc.runtime.cpu import executor as cpu_executor
+    from graphc.runtime.cuda import executor as cuda_executor
+    from graphc.runtime.simulator import executor as simulator_executor
+else:
+    # The passes and code generation; what a module that the cache knows does not need.
+    compiler = _Lazy("graphc.compiler")
+    # The language: lark, and the library of layers that its names stand for.
+    elaborate = _Lazy("graphc.frontend.elaborate")
+    graph_text = _Lazy("graphc.frontend.graph_text")
+    library = _Lazy("graphc.library")
+    # One device is used, the others are not.
+    cpu_executor = _Lazy("graphc.runtime.cpu.executor")
+    cuda_executor = _Lazy("graphc.runtime.cuda.executor")
+    reference = _Lazy("graphc.runtime.reference")
+    simulator_executor = _Lazy("graphc.runtime.simulator.executor")
+    safetensors = _Lazy("safetensors")
