@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from graphc.codegen.dialect import Dialect
 from graphc.codegen.plan import Library, plan_entry
@@ -38,7 +37,7 @@ class TargetCode:
     program: Program
     source: str
     kernels: Mapping[str, Kernel]
-    graphs: Mapping[str, Graph] = MappingProxyType({})
+    graphs: Mapping[str, Graph]
 
 
 def compile_unit(
