@@ -6,6 +6,7 @@ The operands are random numbers with the special values of their dtype among the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -29,19 +30,23 @@ def inputs_of(node: Node) -> list[Node]:
 
 
 def trials(node: Node, name: str) -> Iterator[dict[Node, np.ndarray]]:
-    """Values for the inputs of an example: random, mixed with special ones, and those alone."""
+    """Values for the inputs of an example: random, mixed with special ones, those alone, equal."""
     rng = np.random.default_rng(crc32(name.encode()))
     inputs = inputs_of(node)
     for special in (False, True, True, True, True, True):
         yield {one: random_array(one.tensor, rng, special=special) for one in inputs}
-    for position in range(max(len(special_values(one.dtype)) for one in inputs) if inputs else 0):
+    for special in (False, True):
+        by_type = {one.type: random_array(one.tensor, rng, special=special) for one in inputs}
+        yield {one: by_type[one.type] for one in inputs}
+    for position in range(max((len(special_values(one.dtype)) for one in inputs), default=0)):
         yield {
-            one: np.full(
-                one.shape,
-                special_values(one.dtype)[(position + number) % len(special_values(one.dtype))],
-            )
+            one: np.full(one.shape, nth(special_values(one.dtype), position + number))
             for number, one in enumerate(inputs)
         }
+
+
+def nth(values: tuple[Any, ...], number: int) -> Any:
+    return values[number % len(values)]
 
 
 def test_names_are_distinct() -> None:
@@ -85,8 +90,11 @@ def same_to_rounding(a: np.ndarray, b: np.ndarray) -> bool:
     if a.dtype.kind in "biu":
         return same_bits(a, b)
     # Six products of numbers up to 2 cancel to no less than a few units in the last place of 4.
-    tolerance = 16 * np.finfo(a.dtype).eps
-    return a.dtype == b.dtype and np.allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True)
+    tolerance = 16 * dtypes.from_numpy(a.dtype).epsilon
+    wide = np.complex128 if a.dtype.kind == "c" else np.float64
+    return a.dtype == b.dtype and np.allclose(
+        a.astype(wide), b.astype(wide), rtol=tolerance, atol=tolerance, equal_nan=True
+    )
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

@@ -78,7 +78,10 @@ def _grouped(
     summed: Sequence[int],
 ) -> _Groups | None:
     """The groups; None where an axis fits none, or where M, N or K is empty: a sum is better."""
-    batch, m, n, k = [], [], [], []
+    batch: list[int] = []
+    m: list[int] = []
+    n: list[int] = []
+    k: list[int] = []
     for axis, size in enumerate(shape):
         if size == 1:
             continue
@@ -124,6 +127,17 @@ def _narrow_matmul(node: Node) -> Node | None:
     return matmul(*(one.inputs[0] for one in wide))
 
 
+def _transposed_matmul(node: Node) -> Node | None:
+    """The transpose of a product is the product of the transposes, in reverse order."""
+    (product,) = node.inputs
+    rank = len(product.shape)
+    swap = (*range(rank - 2), rank - 1, rank - 2)
+    if product.op is not matmul or node["axes"] != swap:
+        return None
+    a, b = product.inputs
+    return matmul(permute_dims(b, axes=swap), permute_dims(a, axes=swap))
+
+
 # -- examples -------------------------------------------------------------------------------------
 
 
@@ -134,24 +148,13 @@ def _einsum(text: str, sizes: dict[str, int], dtype: DType) -> Node:
     spread = []
     for name, letters in zip("ab", operands.split(","), strict=True):
         x = graph_input(name, dtype, tuple(sizes[letter] for letter in letters))
-        order = sorted(range(len(letters)), key=lambda axis, own=letters: space.index(own[axis]))
+        order = [letters.index(letter) for letter in space if letter in letters]
         moved = permute_dims(x, axes=tuple(order))
         column = tuple(sizes[letter] if letter in letters else 1 for letter in space)
         whole = tuple(sizes[letter] for letter in space)
         spread.append(broadcast_to(reshape(moved, shape=column), shape=whole))
     axes = tuple(axis for axis, letter in enumerate(space) if letter not in kept)
     return sum_over(multiply(*spread), axes=axes)
-
-
-def _transposed_matmul(node: Node) -> Node | None:
-    """The transpose of a product is the product of the transposes, in reverse order."""
-    (product,) = node.inputs
-    rank = len(product.shape)
-    swap = (*range(rank - 2), rank - 1, rank - 2)
-    if product.op is not matmul or node["axes"] != swap:
-        return None
-    a, b = product.inputs
-    return matmul(permute_dims(b, axes=swap), permute_dims(a, axes=swap))
 
 
 def _transposed_examples() -> Iterator[Node]:

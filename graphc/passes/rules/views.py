@@ -10,7 +10,8 @@ from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import Op
 from graphc.ir.ops.creation import full
-from graphc.ir.ops.shape import broadcast_to, concat, flip, pad, permute_dims, reshape, slice_
+from graphc.ir.ops.shape import broadcast_to, flip, permute_dims, reshape
+from graphc.ir.ops.slicing import concat, pad, slice_
 from graphc.ir.ops.structural import graph_input
 from graphc.passes.rules.rule import Rule, scalar_below
 
@@ -169,6 +170,17 @@ def _permute_permute(inner: Node, node: Node) -> Node:
     return permute_dims(inner.inputs[0], axes=axes)
 
 
+def _permute_reshape(inner: Node, node: Node) -> Node | None:
+    """A reshape that adds axes of size 1 comes after the permutation, where it meets others."""
+    x = inner.inputs[0]
+    long_axes = [axis for axis, size in enumerate(inner.shape) if size != 1]
+    sizes = tuple(inner.shape[axis] for axis in long_axes)
+    if len(long_axes) == len(inner.shape) or sizes != tuple(s for s in x.shape if s != 1):
+        return None
+    axes = tuple(long_axes.index(axis) for axis in node["axes"] if axis in long_axes)
+    return reshape(permute_dims(reshape(x, shape=sizes), axes=axes), shape=node.shape)
+
+
 def _broadcast_reshape(inner: Node, node: Node) -> Node | None:
     """Leading axes of size 1 are what broadcasting adds itself."""
     x = inner.inputs[0]
@@ -259,6 +271,16 @@ _COMPOSED = (
         (permute_dims,),
         _composed(permute_dims, _permute_permute),
         lambda: (permute_dims(permute_dims(_example(2, 3, 4), axes=(2, 0, 1)), axes=(1, 0, 2)),),
+    ),
+    Rule(
+        "permutation of added axes of size 1",
+        (permute_dims,),
+        _composed(reshape, _permute_reshape),
+        lambda: (
+            permute_dims(reshape(_example(2, 3), shape=(2, 1, 3)), axes=(1, 2, 0)),
+            permute_dims(reshape(_example(2, 1, 3, 0), shape=(2, 3, 1, 0)), axes=(3, 2, 1, 0)),
+            permute_dims(reshape(_example(5, 1), shape=(1, 1, 5)), axes=(2, 0, 1)),
+        ),
     ),
     Rule(
         "broadcast of broadcast",
