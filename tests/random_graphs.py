@@ -33,7 +33,8 @@ from graphc.ir.ops.arithmetic import add, multiply
 from graphc.ir.ops.complex_numbers import real
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, full_like, iota
-from graphc.ir.ops.shape import pad, reshape, slice_
+from graphc.ir.ops.shape import reshape
+from graphc.ir.ops.slicing import pad, slice_
 from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.ops.transcendental import sin
 from graphc.ir.types import TensorType, TupleType, substitute_type
