@@ -42,8 +42,6 @@ _HEADERS = {
     "ELSE": "`else`",
 }
 
-_CONDITIONS = ("IF", "ELIF", "WHILE", "RETURN")
-
 _WORDS = {name: word for word, name in parse_table().words.items()}
 _SPELLINGS = {
     "NAME": "a name",
@@ -81,6 +79,12 @@ _FOREIGN = {
     "await": "everything runs in order",
     "break": "a loop ends by its condition: `while condition, at most 100:`",
     "continue": "select values with `where` or an `if`",
+}
+_DOUBLED = {
+    "&": "write `and`, or a single '&' between tensors",
+    "|": "write `or`, or a single '|' between tensors",
+    "+": "write `x += 1`",
+    "=": "write a single '=' to assign, '==' to compare",
 }
 
 
@@ -217,8 +221,7 @@ def _hint(token: Token, previous: Token, line: Sequence[Token], accepted: Set[st
     for word in (token, previous):
         if word.type == "NAME" and word.text in _FOREIGN:
             return _FOREIGN[word.text]
-    in_header = bool(line) and line[0].type in _CONDITIONS
-    if token.type == "EQUAL" and (in_header or "BINARY" in accepted):
+    if token.type == "EQUAL":
         return "'=' assigns; to compare, write '=='"
     if token.type not in ("NAME", "_NEWLINE") and "NAME" in accepted and token.text.isalpha():
         return f"'{token.text}' is a keyword and cannot be a name"
@@ -232,6 +235,8 @@ def _hint(token: Token, previous: Token, line: Sequence[Token], accepted: Set[st
         )
         if similar:
             return f"did you mean '{similar[0]}'?"
+    if token.text == previous.text and token.text in _DOUBLED:
+        return _DOUBLED[token.text]
     if token.type == "NUMBER" and token.text.startswith(".") and previous.type == "NAME":
         return "the members of a list are written `blocks[0]`"
     return None

@@ -53,7 +53,10 @@ def unparse(node: syntax.Node) -> str:
         formatter = _Formatter(Printer())
         formatter.body(body, 0, 1, _NO_LINE)
         return "".join(line + "\n" for line in formatter.output)
-    return render(Printer().item(node))
+    printer = Printer()
+    if isinstance(node, syntax.Expression) and not isinstance(node, syntax.Slice):
+        return render(printer.alone(node))
+    return render(printer.item(node))
 
 
 @dataclass(slots=True)
@@ -187,6 +190,8 @@ class _Formatter:
     def _function(self, node: syntax.Function, depth: int, end_line: int) -> None:
         after = node.span.line
         for decorator in node.decorators:
+            for comment in self.printer.comments.before(decorator.span.line):
+                self._comment(comment, depth)
             document = Concat(("@", self.printer.alone(decorator)))
             self._simple(render(document, INDENT * depth), decorator.span, depth)
             after = decorator.span.end_line + 1
@@ -285,10 +290,10 @@ def simple_statement(printer: Printer, node: syntax.Statement) -> Document:
 def _dimension(printer: Printer, node: syntax.Dimension) -> Document:
     bounds = (node.lower, node.upper)
     is_short = all(isinstance(bound, syntax.Name | syntax.Integer) for bound in bounds)
-    lower, upper = (printer.expression(bound, 1) for bound in bounds)
+    lower, upper = (printer.alone(bound, 1) for bound in bounds)
     parts: list[Document] = [f"dim {node.name}: ", lower, ".." if is_short else " .. ", upper]
     if node.multiple is not None:
-        parts += [" multiple of ", printer.expression(node.multiple, 1)]
+        parts += [" multiple of ", printer.alone(node.multiple, 1)]
     return Concat(tuple(parts))
 
 

@@ -67,13 +67,13 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 # A line that can only be a statement, whatever bracket is still open above it.
 _STATEMENT_START = re.compile(
     r"[ \t]*(?:(?:def|return|import|from|while|elif|pass)\b"
-    r"|(?:dim|const|model|param|update|export)[ \t]+[^\W\d])"
+    r"|(?:dim|const|model|param|update|export)[ \t]+"
+    r"(?!(?:as|if|else|and|or|for|in|not)\b)[^\W\d])"
 )
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 _HINTS = {
-    "&": "for 'and' write `and`, or `&` between tensors",
     ";": "write one statement on each line",
     "{": "a block is marked by ':' and indentation",
     "}": "a block ends where its indentation ends",
@@ -250,8 +250,9 @@ class Lexer:
 
     def _add_name(self, word: str, start: int, end: int) -> None:
         if not word.isascii():
+            is_name = word.isidentifier()
             word = unicodedata.normalize("NFKC", word)
-            if not word.isidentifier():
+            if not is_name:
                 self._report(
                     f"{word!r} is not a name",
                     self._span(start, end),

@@ -105,7 +105,7 @@ def _check_body(
     errors: list[SourceError],
     opens: bool = False,
 ) -> None:
-    if depth > MAX_BLOCK_DEPTH:
+    if body and depth > MAX_BLOCK_DEPTH:
         errors.append(
             SourceError(
                 f"blocks are nested more than {MAX_BLOCK_DEPTH} deep here",

@@ -142,10 +142,10 @@ class Printer:
             return self.sequence(Broken("("), node.elements, Broken(")"), node.span)
         return self.alone(node)
 
-    def alone(self, node: syntax.Expression) -> Document:
+    def alone(self, node: syntax.Expression, least: float = _CONDITIONAL) -> Document:
         """An expression outside brackets: a long one takes parentheses to break its lines."""
-        document = self.expression(node)
-        if _precedence(node) == _ATOM:
+        document = self.expression(node, least)
+        if not least <= _precedence(node) < _ATOM:
             return document
         inner = Nest(Concat((SOFT_LINE, document)))
         return Group(Concat((Broken("("), inner, SOFT_LINE, Broken(")"))))

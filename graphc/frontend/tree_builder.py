@@ -58,7 +58,7 @@ class TreeBuilder(ExpressionBuilder):
         return syntax.ImportedName(name.text, alias.text if alias else None, span=span)
 
     def imported_names(self, *names: Any) -> tuple[syntax.ImportedName, ...]:
-        return names[::2]
+        return nodes_among(names)
 
     def import_names(
         self,
@@ -76,7 +76,6 @@ class TreeBuilder(ExpressionBuilder):
         import_: Token,
         opening: Token,
         names: tuple[syntax.ImportedName, ...],
-        comma: Token | None,
         closing: Token,
     ) -> syntax.ImportFrom:
         return syntax.ImportFrom(_dotted(path), names, span=self.span_of(word, closing))
