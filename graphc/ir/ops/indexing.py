@@ -12,6 +12,7 @@ from graphc.ir.dims import Dim, DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import surface
 from graphc.ir.ops import shape as views
+from graphc.ir.ops import slicing
 
 __all__ = ["Item", "index"]
 
@@ -63,7 +64,7 @@ def _sliced(
     x: Node, start: tuple[DimLike, ...], stop: tuple[DimLike, ...], step: tuple[int, ...]
 ) -> Node:
     is_whole = stop == x.shape and all(a == 0 for a in start) and all(by == 1 for by in step)
-    return x if is_whole else views.slice_(x, start=start, stop=stop, step=step)
+    return x if is_whole else slicing.slice_(x, start=start, stop=stop, step=step)
 
 
 def _without_ellipsis(x: Node, items: Iterable[Item]) -> list[Item]:

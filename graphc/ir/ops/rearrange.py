@@ -12,6 +12,7 @@ from graphc.ir.dtype import PythonScalar
 from graphc.ir.node import Node
 from graphc.ir.op import surface
 from graphc.ir.ops import shape as views
+from graphc.ir.ops import slicing
 from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axes, normal_axis, promoted
 from graphc.ir.ops.indexing import Item, index
 from graphc.ir.ops.spelling import also_named
@@ -180,8 +181,8 @@ def concat(tensors: Sequence[Node], axis: int | None = 0) -> Node:
         raise UsageError("concat takes one tensor at least", code="argument-count")
     nodes = promoted(*tensors)
     if axis is None:
-        return views.concat(*(flatten(node) for node in nodes), axis=0)
-    return views.concat(*nodes, axis=normal_axis(axis, len(nodes[0].shape), "concat"))
+        return slicing.concat(*(flatten(node) for node in nodes), axis=0)
+    return slicing.concat(*nodes, axis=normal_axis(axis, len(nodes[0].shape), "concat"))
 
 
 @surface("stack")
@@ -234,7 +235,7 @@ def roll(x: Node, shift: int | Sequence[int], axis: int | Sequence[int] | None =
             cut = -by % x.shape[at]
             before: tuple[Item, ...] = (slice(None),) * at
             tail, head = index(x, (*before, slice(cut, None))), index(x, (*before, slice(0, cut)))
-            x = views.concat(tail, head, axis=at)
+            x = slicing.concat(tail, head, axis=at)
     return x
 
 
@@ -275,7 +276,7 @@ def pad(x: Node, widths: Sequence[Any], value: PythonScalar = 0) -> Node:
     before, after = (tuple(pair[side] for pair in pairs) for side in (0, 1))
     if x.dtype.kind == "bool":
         value = bool(value)
-    return views.pad(x, before=before, after=after, value=value)
+    return slicing.pad(x, before=before, after=after, value=value)
 
 
 def _is_pair(value: Any) -> bool:
