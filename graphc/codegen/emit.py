@@ -31,6 +31,7 @@ from graphc.ir.expr import (
     Load,
     Scalar,
     Space,
+    walk,
 )
 from graphc.ir.kernel import (
     Address,
@@ -403,8 +404,6 @@ class _Emitter:
 
     def is_volatile(self, expr: Expr) -> bool:
         """Whether the value may differ in the next statement."""
-        from graphc.ir.expr import walk
-
         return any(
             isinstance(e, Load)
             and (e.buffer in self.volatile or e.buffer.space is not Space.GLOBAL)
