@@ -25,6 +25,7 @@ __all__ = [
     "ErrorGroup",
     "GraphcError",
     "InternalError",
+    "MemberLookupError",
     "ModuleFormatError",
     "NameLookupError",
     "ShapeError",
@@ -32,6 +33,7 @@ __all__ = [
     "SourceError",
     "Span",
     "ToolchainError",
+    "TracedValueError",
     "UsageError",
     "VerificationError",
     "register_source",
@@ -149,6 +151,10 @@ class NameLookupError(GraphcError):
     default_code = "unknown-name"
 
 
+class MemberLookupError(NameLookupError, AttributeError):
+    """An attribute that an object does not have; `hasattr` understands it."""
+
+
 class ShapeError(GraphcError):
     """Shapes that do not fit together."""
 
@@ -172,6 +178,12 @@ class UsageError(GraphcError):
 
     default_code = "usage"
     exit_code = 2
+
+
+class TracedValueError(UsageError, TypeError):
+    """Python asks for the value of a tensor whose graph is still being built."""
+
+    default_code = "traced-value"
 
 
 class ModuleFormatError(GraphcError):

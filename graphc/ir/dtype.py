@@ -58,6 +58,9 @@ class DType:
         """The type of a tensor as Python annotations write it: `f32["B", 64]`, `f32[()]`."""
         return TensorSpec.of(self, sizes)
 
+    # Python would take indexing alone for a sequence without end.
+    __iter__ = None
+
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return from_name, (self.name,)
 

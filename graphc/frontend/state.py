@@ -1,0 +1,324 @@
+"""State: tensors that live in a module between calls, and how a trace reads and updates them.
+
+A `State` is declared once, by a model or an optimizer, and a `StateTable` says what it is called.
+While a function is traced, reading it gives the `input` node of that name, and `update` sets its
+value after the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.frontend.initializers import Initializer, Key, zeros
+from graphc.frontend.tensor import Tensor, apply
+from graphc.ir import dtype as dtypes
+from graphc.ir.dtype import DType
+from graphc.ir.node import Node, topological
+from graphc.ir.op import functions
+from graphc.ir.ops.arithmetic import add
+from graphc.ir.ops.conversion import cast
+from graphc.ir.ops.creation import number
+from graphc.ir.ops.logic import left_shift
+from graphc.ir.ops.random import random_bits
+from graphc.ir.ops.structural import graph_input
+from graphc.ir.source_map import SourceMap
+from graphc.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from graphc.frontend.module import Module
+
+__all__ = ["Buffer", "Parameter", "State", "StateTable", "Tracing", "is_training", "tracing"]
+
+
+class State(Tensor):
+    """A tensor that lives in the module between calls; inside a trace it is its current value.
+
+    Args:
+        shape: numbers only: what is stored has a size.
+        dtype: of the elements.
+        init: its first value (zeros by default), see `graphc.frontend.initializers`.
+
+    Attributes:
+        trainable: whether `train_step` computes a gradient for it and hands it to the optimizer.
+    """
+
+    __slots__ = ("_type", "init", "trainable")
+
+    _trainable_by_default = False
+
+    def __init__(
+        self,
+        shape: int | tuple[int, ...] | list[int] = (),
+        dtype: DType = dtypes.f32,
+        init: Initializer | None = None,
+    ) -> None:
+        sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+        for size in sizes:
+            if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+                raise ShapeError(
+                    f"state of shape [{', '.join(map(str, sizes))}]: {size!r} is no size",
+                    hint="state is stored in the module, so its sizes are numbers",
+                )
+        self._type = TensorType(dtype, sizes)
+        self.init: Initializer = zeros() if init is None else init
+        self.trainable = self._trainable_by_default
+
+    @property
+    def node(self) -> Node:
+        """The current value in the active trace."""
+        return tracing().read(self)
+
+    @property
+    def type(self) -> TensorType:
+        """Dtype and shape."""
+        return self._type
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The shape, which is one of numbers."""
+        return tuple(size for size in self._type.shape if isinstance(size, int))
+
+    def update(self, value: Any) -> None:
+        """Set the value that the state has after the call, and that reading it gives from here on.
+
+        A number is repeated over the shape; a value of a smaller shape is broadcast.
+
+        Raises:
+            DTypeError, ShapeError: the value does not fit.
+        """
+        tracing().update(self, value)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__.lower()} {self.type}>"
+
+
+class Parameter(State):
+    """State that training changes by its gradient: `Parameter((64, 256), init=normal(std=0.02))`.
+
+    Raises:
+        DTypeError: the dtype is no float, so that there is no gradient.
+    """
+
+    __slots__ = ()
+
+    _trainable_by_default = True
+
+    def __init__(
+        self,
+        shape: int | tuple[int, ...] | list[int] = (),
+        dtype: DType = dtypes.f32,
+        init: Initializer | None = None,
+    ) -> None:
+        if dtype.kind != "float":
+            raise DTypeError(
+                f"a parameter of {dtype.name} has no gradient",
+                hint="use a float, or Buffer for what training does not touch",
+            )
+        super().__init__(shape, dtype, init)
+
+
+class Buffer(State):
+    """State that no optimizer touches: running statistics, counters, tables."""
+
+    __slots__ = ()
+
+
+class StateTable:
+    """What every state of a unit is called, in order of declaration."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, State] = {}
+        self._paths: dict[State, str] = {}
+        self._owners: dict[str, object] = {}
+        self._modules: dict[Module, str] = {}
+
+    def add_model(self, model: Module, prefix: str = "") -> None:
+        """Declare the state of a model, under `prefix` (with a dot) if there is one."""
+        for path, module in model.named_modules(prefix):
+            self._modules.setdefault(module, path)
+        for path, state in model.named_state(prefix):
+            if state not in self._paths:
+                self._add(path, state, model)
+
+    def own(self, path: str, owner: object, make: Callable[[], State]) -> State:
+        """The state called `path`, which `owner` (an optimizer, say) keeps; made if it is new.
+
+        Raises:
+            UsageError: somebody else has state of that name.
+        """
+        if path not in self._states:
+            self._add(path, make(), owner)
+        elif self._owners[path] is not owner:
+            raise _taken(path)
+        return self._states[path]
+
+    def _add(self, path: str, state: State, owner: object) -> None:
+        if path in self._states:
+            raise _taken(path)
+        self._states[path] = state
+        self._paths[state] = path
+        self._owners[path] = owner
+
+    def path(self, state: State) -> str:
+        """What the state is called.
+
+        Raises:
+            UsageError: it belongs to no model of the unit.
+        """
+        if state not in self._paths:
+            raise UsageError(
+                f"{state!r} belongs to no model that this trace knows",
+                code="unknown-state",
+                hint="keep it in an attribute of a Module, and give the model as an argument of "
+                "the function, or in models=",
+            )
+        return self._paths[state]
+
+    def module_path(self, module: Module) -> str:
+        """What the module is called; "" is the only model of a unit.
+
+        Raises:
+            UsageError: it is no part of a model of the unit.
+        """
+        if module not in self._modules:
+            raise UsageError(
+                f"a {type(module).__name__} belongs to no model that this trace knows",
+                code="unknown-module",
+                hint="keep it in an attribute of a Module; one made while tracing has no name",
+            )
+        return self._modules[module]
+
+    def __iter__(self) -> Iterator[tuple[str, State]]:
+        return iter(list(self._states.items()))
+
+
+def _taken(path: str) -> UsageError:
+    return UsageError(
+        f"two states are called {path!r}",
+        code="state-name",
+        hint="rename one; an optimizer's state begins with its `name`",
+    )
+
+
+_RANDOM_COUNTER = "random.counter"
+
+
+def _draw_counter(shape: tuple[int, ...], dtype: DType, key: Key) -> Node:
+    """64 random bits, so that the sequences of neighbouring seeds do not overlap."""
+    words = random_bits(key.seed, stream=key.stream, shape=(2,))
+    low, high = (cast(functions["index"](words, place), dtype=dtype) for place in (0, 1))
+    return add(left_shift(high, number(32, dtype)), low)
+
+
+class Tracing:
+    """One function while it is traced: what it reads and updates.
+
+    Attributes:
+        table: the names of state.
+        sources: where nodes are recorded.
+        training: whether layers that differ behave as in training.
+    """
+
+    def __init__(self, table: StateTable, sources: SourceMap, training: bool = False) -> None:
+        self.table = table
+        self.sources = sources
+        self.training = training
+        self._inputs: dict[State, Node] = {}
+        self._values: dict[State, Node] = {}
+        self._draws: dict[Module, int] = {}
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Make this the trace that state is read and updated in."""
+        token = _active.set(self)
+        try:
+            yield
+        finally:
+            _active.reset(token)
+
+    def before(self, state: State) -> Node:
+        """The `input` node of the state: its value before the call."""
+        if state not in self._inputs:
+            self._inputs[state] = graph_input(
+                self.table.path(state), state.type.dtype, state.type.shape
+            )
+        return self._inputs[state]
+
+    def read(self, state: State) -> Node:
+        """The value of the state at this point of the function."""
+        return self._values.get(state) or self.before(state)
+
+    def update(self, state: State, value: Any) -> None:
+        """Set the value of the state from here on (see `State.update`)."""
+        self.before(state)
+        self._values[state] = apply(_fitted, state.type, value).node
+
+    def random_key(self, module: Module) -> Key:
+        """A key for random numbers that are new at each call, for each use of each module.
+
+        The counter behind it is state: a call that draws moves it by one.
+        """
+        path = self.table.module_path(module)
+        draw = self._draws[module] = self._draws.get(module, -1) + 1
+        counter = self.table.own(
+            _RANDOM_COUNTER, StateTable, lambda: Buffer((), dtypes.u64, _draw_counter)
+        )
+        seed = self.before(counter)
+        self._values[counter] = add(seed, number(1, dtypes.u64))
+        return Key.of(seed, f"{path}#{draw}")
+
+    def updates(self) -> dict[State, Node]:
+        """The values after the call of the state that the function changes, in order."""
+        found = {state: self._values[state] for _, state in self.table if state in self._values}
+        return {state: value for state, value in found.items() if value is not self.before(state)}
+
+    def used(self, roots: Sequence[Node]) -> list[State]:
+        """The state that `roots` depend on or that is updated, in order of declaration."""
+        needed = set(topological(roots))
+        updated = self.updates()
+        return [
+            state
+            for _, state in self.table
+            if state in updated or self._inputs.get(state) in needed
+        ]
+
+
+def _fitted(target: TensorType, value: Any) -> Node:
+    """The value for a state of type `target`."""
+    if not isinstance(value, Node):
+        return functions["full"](target.shape, value, target.dtype)  # type: ignore[no-any-return]
+    if value.dtype is not target.dtype:
+        raise DTypeError(
+            f"the new value of a state of {target} is {value.type}",
+            hint=f"cast it: value.astype({target.dtype.name})",
+        )
+    return functions["broadcast_to"](value, *target.shape)  # type: ignore[no-any-return]
+
+
+_active: ContextVar[Tracing | None] = ContextVar("graphc_tracing", default=None)
+
+
+def tracing() -> Tracing:
+    """The active trace.
+
+    Raises:
+        UsageError: no function is being traced.
+    """
+    found = _active.get()
+    if found is None:
+        raise UsageError(
+            "a model computes only while a function is traced",
+            code="not-traced",
+            hint="trace or compile it: graphc.compile(model, graphc.f32[...]) can be called with "
+            "arrays",
+        )
+    return found
+
+
+def is_training() -> bool:
+    """Whether the function that is being traced is a training step."""
+    return tracing().training

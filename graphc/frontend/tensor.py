@@ -1,0 +1,464 @@
+"""The tensor of a trace: it stands for a node, and computing with it builds the graph.
+
+Operators, indexing and methods call the functions of the registry (`graphc.ir.op.functions`);
+this module names none but those behind Python's operators. Every call is recorded at the line
+of the user's code.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+import graphc.ir.ops  # noqa: F401  (fills the registry)
+from graphc.errors import MemberLookupError, NameLookupError, TracedValueError, UsageError
+from graphc.frontend.location import at_python_line
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dtype import DType
+from graphc.ir.node import Node
+from graphc.ir.op import functions
+from graphc.ir.ops.creation import dim_value
+from graphc.ir.ops.creation import tensor as table
+from graphc.ir.types import TensorType
+
+__all__ = ["BINARY", "UNARY", "Tensor", "apply", "binary", "call", "function"]
+
+BINARY = {
+    "+": "add",
+    "-": "subtract",
+    "*": "multiply",
+    "/": "divide",
+    "//": "floor_divide",
+    "%": "remainder",
+    "**": "power",
+    "@": "matmul",
+    "==": "equal",
+    "!=": "not_equal",
+    "<": "less",
+    "<=": "less_equal",
+    ">": "greater",
+    ">=": "greater_equal",
+    "&": "bitwise_and",
+    "|": "bitwise_or",
+    "^": "bitwise_xor",
+    "<<": "bitwise_left_shift",
+    ">>": "bitwise_right_shift",
+}
+"""The function behind each binary operator, in Python and in the language."""
+
+UNARY = {"-": "negative", "~": "bitwise_invert"}
+"""The function behind each unary operator; `+x` is x."""
+
+
+def call(name: str, *arguments: Any, **keywords: Any) -> Any:
+    """The function of the registry called `name`, on tensors.
+
+    Arguments may be tensors, NumPy arrays (constants of the graph), Python numbers, dims, dtypes
+    in any spelling, and lists, tuples and dicts of these. Nodes among the results come back as
+    tensors.
+
+    Raises:
+        NameLookupError: there is no such function.
+        UsageError: arguments that the function does not take.
+        GraphcError: whatever the function refuses, at the user's line.
+    """
+    with at_python_line():
+        if name not in functions:
+            near = difflib.get_close_matches(name, functions, 1)
+            hint = f"did you mean {near[0]!r}?" if near else None
+            raise NameLookupError(f"there is no function {name!r}", hint=hint)
+        return apply(functions[name], *arguments, **keywords)
+
+
+def function(name: str) -> Callable[..., Any]:
+    """The function of the registry called `name`, as one on tensors (see `call`)."""
+    lifted = functools.partial(call, name)
+    return functools.update_wrapper(lifted, functions[name])
+
+
+def apply(operation: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+    """A function on nodes, applied to tensors as `call` does, for functions of no registry.
+
+    Raises:
+        UsageError: arguments that the function does not take.
+    """
+    with at_python_line():
+        given = [_to_node(argument) for argument in arguments]
+        named = {key: _to_node(value) for key, value in keywords.items()}
+        _refuse_other_than_tensors(operation, given, named)
+        try:
+            result = operation(*given, **named)
+        except TypeError as error:
+            if isinstance(error, UsageError):
+                raise
+            raise UsageError(
+                f"{_name_of(operation)}: {error}",
+                code="argument",
+                hint=f"it is called as {_name_of(operation)}{_signature_text(operation)}",
+            ) from error
+        return _to_tensor(result)
+
+
+def _to_node(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.node
+    if type(value) in (list, tuple):
+        return type(value)(map(_to_node, value))
+    if isinstance(value, dict):
+        return {key: _to_node(item) for key, item in value.items()}
+    if isinstance(value, slice):
+        return slice(*map(_to_node, (value.start, value.stop, value.step)))
+    if isinstance(value, np.ndarray):
+        return _constant(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+        return dtypes.from_numpy(value)
+    return value
+
+
+def _constant(array: np.ndarray[Any, Any]) -> Node:
+    """The elements of an array as a part of the graph."""
+    dtype = dtypes.from_numpy(array.dtype)
+    data = np.ascontiguousarray(array)
+    little = data.astype(data.dtype.newbyteorder("<"), copy=False)
+    return table(data=little.tobytes(), dtype=dtype, shape=tuple(map(int, array.shape)))
+
+
+def _to_tensor(value: Any) -> Any:
+    if isinstance(value, Node):
+        return Tensor(value)
+    if type(value) in (list, tuple):
+        return type(value)(map(_to_tensor, value))
+    return value
+
+
+@functools.cache
+def _signature(operation: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(operation)
+
+
+def _signature_text(operation: Callable[..., Any]) -> str:
+    parameters = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in _signature(operation).parameters.values()
+    ]
+    return str(inspect.Signature(parameters))
+
+
+def _name_of(operation: Callable[..., Any]) -> str:
+    return next(
+        (name for name, candidate in functions.items() if candidate is operation),
+        getattr(operation, "__name__", "the function"),
+    )
+
+
+def _refuse_other_than_tensors(
+    operation: Callable[..., Any], given: list[Any], named: dict[str, Any]
+) -> None:
+    """Name the argument that should be a tensor: the functions themselves would not."""
+    parameters = _signature(operation).parameters
+    by_name = dict(zip(parameters, given, strict=False)) | named
+    for name, value in by_name.items():
+        if name in parameters and parameters[name].annotation == "Node":
+            if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL or isinstance(value, Node):
+                continue
+            raise UsageError(
+                f"{_name_of(operation)}: {name} is {value!r} ({type(value).__name__}), "
+                "expected a tensor",
+                code="argument",
+                hint="make one: full((), value, dtype)" if isinstance(value, int | float) else None,
+            )
+
+
+def binary(operator: str, left: Any, right: Any) -> Any:
+    """`left operator right` for an operator in `BINARY`, where one side is a tensor.
+
+    A dim takes the dtype of the tensor beside it, as a number would.
+    """
+    return call(BINARY[operator], _beside(left, right), _beside(right, left))
+
+
+def _beside(value: Any, other: Any) -> Any:
+    if not isinstance(value, Dim):
+        return value
+    dtype = other.dtype if isinstance(other, Tensor) else dtypes.i64
+    counts = dtype.kind in ("float", "signed", "unsigned")
+    with at_python_line():
+        return Tensor(dim_value(dim=value, dtype=dtype if counts else dtypes.i64))
+
+
+def _is_tensor_first(operation: Callable[..., Any]) -> bool:
+    """Whether the first argument is a tensor, so that it can be called as a method."""
+    first = next(iter(_signature(operation).parameters.values()), None)
+    return first is not None and first.annotation in ("Node", "Operand", Node)
+
+
+class Tensor:
+    """A tensor of the graph that is being traced. It has a type, and no value yet.
+
+    Operators follow NumPy's broadcasting and the promotion of the array API standard. Each
+    function of the library whose first argument is a tensor is a method too: `x.sum(axis=-1)`,
+    `x.reshape(2, -1)`, `x.softmax(dim=1)`. A traced tensor cannot be turned into a Python value:
+    `if x > 0` and `float(x)` raise `TracedValueError`, which says what to write.
+
+    >>> from graphc.ir.dtype import f32
+    >>> from graphc.ir.ops.structural import graph_input
+    >>> x = Tensor(graph_input("x", f32, (3, 4)))
+    >>> x.T @ x
+    <tensor f32[4, 4]>
+    """
+
+    __slots__ = ("_node",)
+
+    _node: Node
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    @property
+    def node(self) -> Node:
+        """The node that the tensor stands for."""
+        return self._node
+
+    @property
+    def type(self) -> TensorType:
+        """Dtype and shape."""
+        return self.node.tensor
+
+    @property
+    def shape(self) -> tuple[DimLike, ...]:
+        """The size of each axis: a number, or a named dim."""
+        return self.type.shape
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype of the elements."""
+        return self.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.type.rank
+
+    @property
+    def T(self) -> Tensor:
+        """The axes in reverse order."""
+        return self._call("transpose")
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged."""
+        return self._call("matrix_transpose")
+
+    def _call(self, name: str, *others: Any) -> Tensor:
+        result: Tensor = call(name, self, *others)
+        return result
+
+    def __repr__(self) -> str:
+        return f"<tensor {self.type}>"
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        operation = None if name.startswith("_") else functions.get(name)
+        if operation is not None and _is_tensor_first(operation):
+            return functools.partial(call, name, self)
+        methods = [one for one in functions if _is_tensor_first(functions[one])]
+        near = difflib.get_close_matches(name, [*methods, "shape", "dtype", "ndim", "T", "mT"], 1)
+        error = MemberLookupError(
+            f"a tensor has no attribute {name!r}",
+            hint=f"did you mean {near[0]!r}?" if near else None,
+        )
+        if not name.startswith("_"):
+            with at_python_line():
+                raise error
+        raise error
+
+    def __getitem__(self, items: Any) -> Tensor:
+        return self._call("index", items)
+
+    # -- operators --------------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Tensor:
+        return _tensor(binary("+", self, other))
+
+    def __radd__(self, other: Any) -> Tensor:
+        return _tensor(binary("+", other, self))
+
+    def __sub__(self, other: Any) -> Tensor:
+        return _tensor(binary("-", self, other))
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return _tensor(binary("-", other, self))
+
+    def __mul__(self, other: Any) -> Tensor:
+        return _tensor(binary("*", self, other))
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return _tensor(binary("*", other, self))
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return _tensor(binary("/", self, other))
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return _tensor(binary("/", other, self))
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return _tensor(binary("//", self, other))
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return _tensor(binary("//", other, self))
+
+    def __mod__(self, other: Any) -> Tensor:
+        return _tensor(binary("%", self, other))
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return _tensor(binary("%", other, self))
+
+    def __pow__(self, other: Any) -> Tensor:
+        return _tensor(binary("**", self, other))
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return _tensor(binary("**", other, self))
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return _tensor(binary("@", self, other))
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return _tensor(binary("@", other, self))
+
+    def __and__(self, other: Any) -> Tensor:
+        return _tensor(binary("&", self, other))
+
+    def __rand__(self, other: Any) -> Tensor:
+        return _tensor(binary("&", other, self))
+
+    def __or__(self, other: Any) -> Tensor:
+        return _tensor(binary("|", self, other))
+
+    def __ror__(self, other: Any) -> Tensor:
+        return _tensor(binary("|", other, self))
+
+    def __xor__(self, other: Any) -> Tensor:
+        return _tensor(binary("^", self, other))
+
+    def __rxor__(self, other: Any) -> Tensor:
+        return _tensor(binary("^", other, self))
+
+    def __lshift__(self, other: Any) -> Tensor:
+        return _tensor(binary("<<", self, other))
+
+    def __rlshift__(self, other: Any) -> Tensor:
+        return _tensor(binary("<<", other, self))
+
+    def __rshift__(self, other: Any) -> Tensor:
+        return _tensor(binary(">>", self, other))
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return _tensor(binary(">>", other, self))
+
+    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return _tensor(binary("==", self, other))
+
+    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return _tensor(binary("!=", self, other))
+
+    def __lt__(self, other: Any) -> Tensor:
+        return _tensor(binary("<", self, other))
+
+    def __le__(self, other: Any) -> Tensor:
+        return _tensor(binary("<=", self, other))
+
+    def __gt__(self, other: Any) -> Tensor:
+        return _tensor(binary(">", self, other))
+
+    def __ge__(self, other: Any) -> Tensor:
+        return _tensor(binary(">=", self, other))
+
+    # Tensors are keys by identity, though == builds a graph.
+    __hash__ = object.__hash__
+
+    def __neg__(self) -> Tensor:
+        return self._call(UNARY["-"])
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __invert__(self) -> Tensor:
+        return self._call(UNARY["~"])
+
+    def __abs__(self) -> Tensor:
+        return self._call("abs")
+
+    # -- what needs a value, and a trace has none -------------------------------------------------
+
+    def __bool__(self) -> NoReturn:
+        self._refuse(
+            "the truth of a tensor is not known while the graph is built",
+            "choose elements with where(condition, a, b), a branch with cond, repeat with "
+            "while_loop; combine conditions with & | ~ in place of and, or, not, a < b < c",
+        )
+
+    def _as_number(self) -> NoReturn:
+        self._refuse(
+            "the value of a tensor is not known while the graph is built",
+            "keep computing with the tensor; cast(x, dtype) changes its dtype, and sizes are "
+            "in x.shape",
+        )
+
+    __int__ = __float__ = __complex__ = __index__ = _as_number
+
+    def __array__(self, *arguments: Any, **keywords: Any) -> NoReturn:
+        self._refuse(
+            "NumPy asks for the value of a tensor, which is not known while the graph is built",
+            "use the function of graphc in place of NumPy's",
+        )
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **keywords: Any) -> Any:
+        """`numpy.exp(x)` and `array + x` call the function of that name here."""
+        if method == "__call__" and ufunc.__name__ in functions and not keywords:
+            return call(ufunc.__name__, *operands)
+        return self.__array__()
+
+    def __len__(self) -> int:
+        if self.ndim == 0 or not isinstance(self.shape[0], int):
+            self._refuse(
+                f"the length of a {self.type} is not known while the graph is built",
+                "x.shape[0] is its first dim",
+            )
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0 or not isinstance(self.shape[0], int):
+            self._refuse(
+                f"cannot iterate over a {self.type}: how often is not known while the graph is "
+                "built",
+                "loop over an axis with scan, or give the axis a fixed size",
+            )
+        return (self[place] for place in range(self.shape[0]))
+
+    def __contains__(self, item: object) -> NoReturn:
+        self._refuse("whether a tensor contains a value is not known", "write any(x == value)")
+
+    def __setitem__(self, items: Any, value: Any) -> NoReturn:
+        self._refuse(
+            "the elements of a tensor cannot be assigned",
+            "build a new tensor: where(mask, value, x), or concat of its parts",
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return self
+
+    def _refuse(self, message: str, hint: str) -> NoReturn:
+        with at_python_line():
+            raise TracedValueError(f"{message}: {self!r}", hint=hint)
+
+
+def _tensor(value: Any) -> Tensor:
+    assert isinstance(value, Tensor)
+    return value

@@ -1,0 +1,399 @@
+"""Tracing: a Python function runs once, on tensors without values; the graph is what it did."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import DimensionError, UsageError
+from graphc.frontend.location import at_definition, spans_from
+from graphc.frontend.module import Module
+from graphc.frontend.state import StateTable, Tracing
+from graphc.frontend.tensor import Tensor
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dtype import DType
+from graphc.ir.graph import Graph
+from graphc.ir.node import Node, topological
+from graphc.ir.ops.structural import graph_input, input_
+from graphc.ir.source_map import SourceMap
+from graphc.ir.spec import TensorSpec
+from graphc.ir.types import TensorType
+from graphc.ir.verify import verify
+
+__all__ = [
+    "Export",
+    "models_by_name",
+    "named_dims",
+    "run_traced",
+    "signature_of",
+    "state_table",
+    "trace",
+]
+
+DEFAULT_RANGE = (1, 2**31 - 1)
+"""What a named dim ranges over where no declaration says otherwise."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What a graph is traced from.
+
+    Attributes:
+        function: a function, a model, or a method of a model.
+        types: its arguments in order: types (`f32["B", 64]`), models, or plain Python values,
+            which become constants of the graph. An array stands for its own type. What is
+            missing is taken from the function's annotations, then from its defaults.
+        training: whether layers that differ behave as in training (`Dropout`).
+        models: models that the function uses without taking them as arguments.
+        is_python: whether spans are the lines of the Python code that runs. Otherwise the
+            function sets them itself, with `SourceMap.at`.
+    """
+
+    function: Callable[..., Any]
+    types: tuple[Any, ...] = ()
+    training: bool = False
+    models: tuple[Module, ...] = ()
+    is_python: bool = True
+
+    @property
+    def doc(self) -> str:
+        """The docstring of the function, or of the model's class."""
+        own = self.function if not isinstance(self.function, Module) else type(self.function)
+        return inspect.getdoc(own) or "" if "__doc__" in dir(own) else ""
+
+    @property
+    def body(self) -> Callable[..., Any]:
+        """The function itself; of a model, its `forward`."""
+        return self.function.forward if isinstance(self.function, Module) else self.function
+
+    def arguments(self) -> dict[str, Any]:
+        """The value or type of every parameter, by name.
+
+        Raises:
+            UsageError: too many arguments, or a parameter without type, annotation or default.
+        """
+        signature = signature_of(self.body)
+        name = getattr(self.body, "__name__", "the function")
+        try:
+            bound = signature.bind_partial(*self.types)
+        except TypeError as error:
+            raise UsageError(
+                f"{name} is traced with {len(self.types)} arguments: {error}",
+                code="argument-count",
+                hint=f"it is {name}{signature}",
+            ) from error
+        for parameter in signature.parameters.values():
+            if parameter.name not in bound.arguments:
+                bound.arguments[parameter.name] = _default(parameter, name)
+        return {one: bound.arguments[one] for one in signature.parameters}
+
+    def root_models(self) -> Iterator[Module]:
+        """The models among the function, what its method belongs to, arguments, and `models`."""
+        owner = self.function if isinstance(self.function, Module) else None
+        for candidate in (owner, getattr(self.function, "__self__", None), *self.models):
+            if isinstance(candidate, Module):
+                yield candidate
+        for value in self.arguments().values():
+            yield from _models(value)
+
+
+def _models(value: Any) -> Iterator[Module]:
+    if isinstance(value, Module):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _models(part)
+    elif isinstance(value, dict):
+        yield from _models(list(value.values()))
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature with annotations as objects, where they can be evaluated."""
+    try:
+        return inspect.signature(function, eval_str=True)
+    except Exception:
+        # An annotation may name what exists for type checkers only, and is of no use then.
+        return inspect.signature(function)
+
+
+_TYPES = (TensorSpec, TensorType, DType)
+
+
+def _default(parameter: inspect.Parameter, function: str) -> Any:
+    if _is_type(parameter.annotation):
+        return parameter.annotation
+    if parameter.default is not inspect.Parameter.empty:
+        return parameter.default
+    if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+        return ()
+    if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+        return {}
+    raise UsageError(
+        f"the type of the argument {parameter.name!r} of {function} is not given",
+        code="argument-type",
+        hint=f'annotate it ({parameter.name}: f32["B", 64]), or give the type to the call that '
+        "traces",
+    )
+
+
+def _is_type(value: Any) -> bool:
+    if isinstance(value, tuple) and value:
+        return all(map(_is_type, value))
+    return isinstance(value, _TYPES)
+
+
+def trace(
+    function: Callable[..., Any],
+    *types: Any,
+    name: str | None = None,
+    models: Sequence[Module] = (),
+    training: bool = False,
+) -> tuple[Graph, SourceMap]:
+    """The graph of a Python function, and the lines that its nodes come from.
+
+    Inputs are called like the parameters; the parts of a tuple or list `x` are `x_0`, `x_1`, ...
+    and of a dict by its keys. Results are flattened in order. State is called by its path.
+
+    >>> from graphc.ir.dtype import f32
+    >>> graph, _ = trace(lambda x, y: (x @ y).sum(axis=-1), f32["B", 3], f32[3, 4])
+    >>> graph.inputs, graph.results[0].type
+    ((<input: f32[B, 3]>, <input: f32[3, 4]>), f32[B])
+
+    Args:
+        function: a function, a model, or a method of one.
+        types: see `Export.types`.
+        name: of the graph; by default that of the function.
+        models: models that the function uses without taking them as arguments.
+        training: whether layers that differ behave as in training.
+
+    Raises:
+        UsageError: arguments that do not fit, a result that is no tensor, or a value that only a
+            running graph has.
+        GraphcError: whatever an operation refuses, at the user's line.
+    """
+    export = Export(function, types, training, tuple(models))
+    sources = SourceMap()
+    table = state_table(models_by_name(export.root_models()))
+    graph_name = name or _function_name(export.body)
+    return run_traced(export, graph_name, table, named_dims([export]), sources), sources
+
+
+def _function_name(function: Callable[..., Any]) -> str:
+    name: str = getattr(function, "__name__", "main")
+    return name if name.isidentifier() else "main"
+
+
+def models_by_name(
+    models: Iterable[Module], given: Mapping[str, Module] | None = None
+) -> dict[str, Module]:
+    """The models by the names given for them, or else by the names of their classes.
+
+    Raises:
+        UsageError: two models of one name.
+    """
+    named = dict(given or {})
+    known = set(map(id, named.values()))
+    for model in dict.fromkeys(models):
+        if id(model) in known:
+            continue
+        name = type(model).__name__
+        if name in named:
+            raise UsageError(
+                f"two models are called {name}",
+                code="model-name",
+                hint='give them names: models={"first": ..., "second": ...}',
+            )
+        named[name] = model
+    return named
+
+
+def state_table(models: Mapping[str, Module]) -> StateTable:
+    """The names of the state of `models`; a model inside another one is named as a part of it.
+
+    One model that is inside no other needs no prefix; several have their names for prefixes.
+    """
+    below = {
+        id(part)
+        for model in models.values()
+        for path, part in model.named_modules("model")
+        if path != "model"
+    }
+    roots = {name: model for name, model in models.items() if id(model) not in below}
+    table = StateTable()
+    for name, model in roots.items():
+        table.add_model(model, name if len(roots) > 1 else "")
+    return table
+
+
+def _dims_in(value: Any) -> Iterator[Dim]:
+    """The declared dims in the types among arguments."""
+    if isinstance(value, TensorSpec | TensorType):
+        for size in value.shape:
+            if isinstance(size, Dim):
+                yield from dims.variables(size).values()
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _dims_in(part)
+    elif isinstance(value, dict):
+        yield from _dims_in(list(value.values()))
+
+
+def _names_in(value: Any) -> Iterator[str]:
+    if isinstance(value, TensorSpec):
+        yield from value.names()
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _names_in(part)
+    elif isinstance(value, dict):
+        yield from _names_in(list(value.values()))
+
+
+def named_dims(exports: Sequence[Export], declared: Sequence[Dim] = ()) -> dict[str, DimLike]:
+    """The dim that each name means, in all types of all exports.
+
+    A name that is declared nowhere ranges over `DEFAULT_RANGE`.
+
+    Raises:
+        DimensionError: one name is declared with two ranges.
+    """
+    arguments = [value for export in exports for value in export.arguments().values()]
+    found: dict[str, DimLike] = {}
+    for dim in (*declared, *_dims_in(arguments)):
+        if found.setdefault(str(dim), dim) is not dim:
+            raise DimensionError(
+                f"the dim {dim} is declared with two ranges",
+                code="dim-conflict",
+                hint="declare it once, and use that dim, or its name, everywhere",
+            )
+    for name in _names_in(arguments):
+        if name not in found:
+            found[name] = dims.variable(name, *DEFAULT_RANGE)
+    return found
+
+
+def run_traced(
+    export: Export,
+    name: str,
+    table: StateTable,
+    named: Mapping[str, DimLike],
+    sources: SourceMap,
+) -> Graph:
+    """The graph called `name` of an export, with state by the names of `table`.
+
+    Raises:
+        see `trace`.
+    """
+    tracing = Tracing(table, sources, export.training)
+    inputs = _Inputs(named)
+    with spans_from(sources if export.is_python else None), tracing.active():
+        with at_definition(export.body):
+            given = {one: inputs.add(one, value) for one, value in export.arguments().items()}
+        result = _call(export.body, given)
+        with at_definition(export.body):
+            results = tuple(_flattened(result, "the result"))
+            updates = tracing.updates()
+            roots = (*results, *updates.values())
+            used = tracing.used(roots)
+            state = tuple(tracing.before(one) for one in used)
+            _require_closed(roots, (*inputs.nodes, *state))
+    pairs = tuple((tracing.before(one), value) for one, value in updates.items())
+    graph = Graph(name, tuple(inputs.nodes), state, results, pairs)
+    verify(graph, after="tracing", sources=sources)
+    return graph
+
+
+def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    positional: list[Any] = []
+    keywords: dict[str, Any] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        value = given[parameter.name]
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            positional.extend(value)
+        elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            keywords.update(value)
+        elif parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            keywords[parameter.name] = value
+        else:
+            positional.append(value)
+    return function(*positional, **keywords)
+
+
+class _Inputs:
+    """The inputs of a graph, as its arguments are made from their types."""
+
+    def __init__(self, named: Mapping[str, DimLike]) -> None:
+        self.nodes: list[Node] = []
+        self._named = named
+
+    def add(self, name: str, value: Any) -> Any:
+        """The argument called `name`: a tensor for a type, the same for what is no type."""
+        if isinstance(value, TensorSpec):
+            return self._tensor(name, value.dtype, value.sizes(self._named))
+        if isinstance(value, TensorType):
+            return self._tensor(name, value.dtype, value.shape)
+        if isinstance(value, DType):
+            return self._tensor(name, value, ())
+        if isinstance(value, np.ndarray):
+            return self._tensor(name, dtypes.from_numpy(value.dtype), value.shape)
+        if type(value) in (list, tuple):
+            return type(value)(self.add(f"{name}_{i}", part) for i, part in enumerate(value))
+        if type(value) is dict:
+            return {key: self.add(f"{name}_{key}", part) for key, part in value.items()}
+        if isinstance(value, Tensor):
+            raise UsageError(
+                f"the argument {name!r} is {value!r}, expected a type",
+                code="argument-type",
+                hint='give its type: f32["B", 64]',
+            )
+        return value
+
+    def _tensor(self, name: str, dtype: DType, shape: Sequence[DimLike]) -> Tensor:
+        if any(node["name"] == name for node in self.nodes):
+            raise UsageError(f"two arguments are called {name!r}", hint="rename one of them")
+        node = graph_input(name, dtype, tuple(shape))
+        self.nodes.append(node)
+        return Tensor(node)
+
+
+def _flattened(value: Any, what: str) -> Iterator[Node]:
+    """The nodes of a result, which may be nested tuples, lists and dicts of tensors."""
+    if isinstance(value, Tensor):
+        yield value.node
+    elif isinstance(value, list | tuple):
+        for place, part in enumerate(value):
+            yield from _flattened(part, f"{what}[{place}]")
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _flattened(part, f"{what}[{key!r}]")
+    else:
+        raise UsageError(
+            f"{what} is {value!r} ({type(value).__name__}), expected a tensor",
+            code="result",
+            hint="return tensors, or tuples of them; a number becomes one with full((), value, "
+            "dtype)",
+        )
+
+
+def _require_closed(roots: Sequence[Node], listed: Sequence[Node]) -> None:
+    """Refuse tensors that another trace has left behind."""
+    known = set(listed)
+    names = {node["name"] for node in listed}
+    if len(names) != len(listed):
+        twice = next(n for n in names if sum(node["name"] == n for node in listed) > 1)
+        raise UsageError(
+            f"an argument and a state are both called {twice!r}", hint="rename the argument"
+        )
+    for node in topological(roots):
+        if node.op is input_ and node not in known:
+            raise UsageError(
+                f"{node['name']!r} ({node.type}) is no argument of the function: it was left "
+                "behind by another trace",
+                code="leaked-tensor",
+                hint="hand it over as an argument, and keep no tensors in attributes or globals",
+            )
