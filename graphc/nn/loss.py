@@ -1,0 +1,48 @@
+"""Losses as modules; each is the function of its name, which can be called as well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphc.frontend.module import Module
+from graphc.frontend.tensor import Tensor, call
+
+__all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "L1Loss", "MSELoss"]
+
+
+class _Loss(Module):
+    """A function of predictions and targets, reduced by "mean", "sum" or "none"."""
+
+    _name: str
+
+    def __init__(self, reduction: str = "mean") -> None:
+        self._reduction = reduction
+
+    def forward(self, prediction: Tensor, target: Any) -> Tensor:
+        """The loss of `prediction` against `target`."""
+        result: Tensor = call(self._name, prediction, target, reduction=self._reduction)
+        return result
+
+
+class CrossEntropyLoss(_Loss):
+    """The cross entropy of integer labels [...] under logits [..., classes]."""
+
+    _name = "cross_entropy"
+
+
+class MSELoss(_Loss):
+    """The squared distance."""
+
+    _name = "mse_loss"
+
+
+class L1Loss(_Loss):
+    """The absolute distance."""
+
+    _name = "l1_loss"
+
+
+class BCEWithLogitsLoss(_Loss):
+    """The cross entropy of probabilities under sigmoid(logits)."""
+
+    _name = "binary_cross_entropy_with_logits"

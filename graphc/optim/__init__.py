@@ -1,0 +1,18 @@
+"""Optimizers, and the training step that they are part of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from graphc.optim.adam import Adam, adam, adamw
+from graphc.optim.optimizer import Optimizer
+from graphc.optim.sgd import SGD, sgd
+from graphc.optim.train_step import train_step
+
+__all__ = ["LIBRARY", "SGD", "Adam", "Optimizer", "adam", "adamw", "sgd", "train_step"]
+
+LIBRARY: dict[str, Callable[..., Any]] = {
+    function.__name__: function for function in (adam, adamw, sgd, train_step)
+}
+"""What the language calls each optimizer; calling the value makes one."""

@@ -1,0 +1,102 @@
+"""A whole training step as one graph: loss, gradients, and the optimizer's updates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from graphc.errors import ShapeError, UsageError
+from graphc.frontend.module import Module
+from graphc.frontend.state import Parameter, tracing
+from graphc.frontend.tensor import Tensor
+from graphc.frontend.trace import Export, signature_of
+from graphc.ir.node import topological
+from graphc.optim.optimizer import Optimizer
+from graphc.passes.autodiff import gradients
+
+__all__ = ["train_step"]
+
+
+def train_step(
+    model: Module, loss: Callable[..., Any], optimizer: Optimizer, *types: Any
+) -> Export:
+    """The export of a training step: one call computes the loss and updates all state.
+
+    The inputs are the arguments of `loss` after the model, the results what it returns, and the
+    updates those of the parameters, of the optimizer's state, and whatever layers update. A
+    parameter that is not trainable, or that the loss does not depend on, is left alone.
+
+    Args:
+        model: what is trained.
+        loss: `loss(model, x, y, ...)` gives the loss, a float without axes, or a tuple that
+            begins with it; the rest are results that are not differentiated.
+        optimizer: see `graphc.optim`.
+        types: of the arguments after the model, where `loss` has no annotations.
+
+    Raises (when the export is traced):
+        ShapeError, DTypeError: the loss is no float without axes.
+        UsageError: the loss depends on no trainable parameter.
+        GraphcError: an op of the model has no gradient (code `no-gradient`).
+    """
+
+    def step(*arguments: Any, **keywords: Any) -> Any:
+        result = loss(model, *arguments, **keywords)
+        value = _loss_in(result)
+        trained = _trained(model, value)
+        nodes = gradients(
+            value.node,
+            [tracing().before(parameter) for parameter in trained],
+            sources=tracing().sources,
+        )
+        optimizer.apply(trained, [Tensor(node) for node in nodes])
+        return result
+
+    signature = signature_of(loss)
+    parameters = list(signature.parameters.values())
+    if not parameters or parameters[0].kind not in (
+        parameters[0].POSITIONAL_ONLY,
+        parameters[0].POSITIONAL_OR_KEYWORD,
+    ):
+        raise UsageError(
+            "the loss of a training step takes the model as its first argument",
+            code="loss-arguments",
+            hint="write it as loss(model, x, y)",
+        )
+    step.__name__, step.__doc__ = getattr(loss, "__name__", "loss"), loss.__doc__
+    step.__signature__ = signature.replace(parameters=parameters[1:])  # type: ignore[attr-defined]
+    step.__wrapped__ = loss  # type: ignore[attr-defined]
+    return Export(step, types, training=True, models=(model,))
+
+
+def _loss_in(result: Any) -> Tensor:
+    first = result[0] if isinstance(result, list | tuple) and result else result
+    if not isinstance(first, Tensor):
+        raise UsageError(
+            f"the loss function returned {result!r}, expected a tensor or a tuple that begins "
+            "with the loss",
+            code="loss-result",
+        )
+    if first.shape:
+        raise ShapeError(
+            f"the loss is {first.type}, expected a number without axes",
+            code="loss-result",
+            hint="reduce it with mean or sum",
+        )
+    return first
+
+
+def _trained(model: Module, loss: Tensor) -> Sequence[Parameter]:
+    """The trainable parameters of the model that the loss depends on."""
+    reached = set(topological([loss.node]))
+    trained = [
+        parameter
+        for parameter in model.parameters()
+        if parameter.trainable and tracing().before(parameter) in reached
+    ]
+    if not trained:
+        raise UsageError(
+            "the loss depends on no trainable parameter of the model",
+            code="nothing-to-train",
+            hint="use the model that the loss is given as its first argument",
+        )
+    return trained
