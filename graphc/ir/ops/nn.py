@@ -161,8 +161,16 @@ def gelu_of(x: Node, approximate: Literal["none", "tanh"] = "none") -> Node:
     return gelu(x) if approximate == "none" else gelu_tanh(x)
 
 
-surface("silu", "swish")(lambda x: silu(x))
-surface("softplus")(lambda x: softplus(x))
+@surface("silu", "swish")
+def silu_of(x: Node) -> Node:
+    """x * sigmoid(x)."""
+    return silu(x)
+
+
+@surface("softplus")
+def softplus_of(x: Node) -> Node:
+    """log(1 + exp(x)), in the form that does not overflow."""
+    return softplus(x)
 
 
 @surface("leaky_relu")

@@ -82,4 +82,9 @@ stop_gradient = Op(
     samples=lambda: (Sample((TensorType(dtype, (2, 3)),), smooth=False) for dtype in dtypes.ALL),
     doc="x, held constant by differentiation.",
 )
-surface("stop_gradient", "detach")(stop_gradient)
+
+
+@surface("stop_gradient", "detach")
+def held_constant(x: Node) -> Node:
+    """`x`, held constant by differentiation."""
+    return stop_gradient(x)
