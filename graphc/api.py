@@ -8,6 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,8 @@ def load_file(file: ModuleFile, device: str | None = None) -> LoadedModule:
     _check_weights(file)
     chosen = _automatic(file) if wanted == "auto" else wanted
     executor, chosen = _EXECUTORS[chosen](file)
-    return LoadedModule(executor, file, chosen)
+    # The executor has its own copy of the state: the file's is let go.
+    return LoadedModule(executor, replace(file, weights={}), chosen)
 
 
 def _check_weights(file: ModuleFile) -> None:
