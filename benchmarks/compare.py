@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
@@ -104,7 +105,7 @@ class TorchPeer:
 
         torch.set_num_threads(threads)
         self.torch = torch
-        layers = [torch.nn.Linear(i, o) for i, o in zip(SIZES, SIZES[1:], strict=False)]
+        layers = [torch.nn.Linear(i, o) for i, o in itertools.pairwise(SIZES)]
         for number, layer in enumerate(layers, 1):
             layer.weight.data = torch.from_numpy(weights[f"fc{number}.weight"].copy())
             layer.bias.data = torch.from_numpy(weights[f"fc{number}.bias"].copy())

@@ -98,6 +98,10 @@ def test_ir_names_no_op_outside_its_declarations() -> None:
         for line, name in runtime_imports(ast.parse(path.read_text(encoding="utf-8"))):
             if name.startswith("graphc.ir.ops."):
                 module = name.removeprefix("graphc.ir.ops.").split(".")[0]
-                assert module in {"structural", "creation", "broadcasting", "arithmetic", "conversion"}, (
-                    f"{path}:{line}: {name}"
-                )
+                assert module in {
+                    "structural",
+                    "creation",
+                    "broadcasting",
+                    "arithmetic",
+                    "conversion",
+                }, f"{path}:{line}: {name}"

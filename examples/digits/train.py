@@ -38,9 +38,7 @@ def main() -> None:
     options = parser.parse_args()
 
     x, y, x_held_out, y_held_out = digits(options.seed)
-    model = graphc.load_file(
-        graphc.build(HERE / "mlp.gc", seed=options.seed).file, options.device
-    )
+    model = graphc.load_file(graphc.build(HERE / "mlp.gc", seed=options.seed).file, options.device)
     shuffle = np.random.default_rng(options.seed)
     with trange(options.epochs, desc="training", unit="epoch") as epochs:
         for _ in epochs:
