@@ -14,6 +14,7 @@ lays that out with the source line and a caret; the command line prints exactly 
 from __future__ import annotations
 
 import linecache
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -60,7 +61,8 @@ class Span:
 
 def register_source(file: str, text: str) -> None:
     """Make the text of a source that is not on disk available to rendered errors."""
-    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
+    linecache.cache[file] = (len(text), None, lines, file)
 
 
 class GraphcError(Exception):
