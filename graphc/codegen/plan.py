@@ -80,8 +80,9 @@ class _Planner:
     def run(self) -> Entry:
         inputs = [self.add_slot(n["name"], "input", n) for n in self.graph.inputs]
         state = [self.add_slot(n["name"], "state", n) for n in self.graph.state]
-        launches = self.ordered([self.launch(group) for group in fuse(self.graph)])
-        results, copies = self.place_roots(launches)
+        groups = fuse(self.graph)
+        launches = self.ordered([self.launch(group) for group in groups if not _is_empty(group)])
+        results, copies = self.place_roots(groups, launches)
         steps = [self.step(launch) for launch in launches] + copies
         steps = _merge_equal_kernels(steps)
         self.place_temporaries(steps)
@@ -126,7 +127,9 @@ class _Planner:
                 early.append(launch)
         return early + late
 
-    def place_roots(self, launches: Sequence[_Launch]) -> tuple[list[int], list[Step]]:
+    def place_roots(
+        self, groups: Sequence[Group], launches: Sequence[_Launch]
+    ) -> tuple[list[int], list[Step]]:
         """Give results and updates their memory; what is left is copied at the end."""
         copies: list[tuple[Node, int]] = []
         for old, new in self.graph.updates:
@@ -146,8 +149,8 @@ class _Planner:
                 copies.append((node, slot))
             else:
                 self.slot_of[node] = slot
-        for launch in launches:
-            for node in launch.group.outputs:
+        for group in groups:
+            for node in group.outputs:
                 if node not in self.slot_of:
                     self.add_slot(node.op.name, "temporary", node)
         return results, self.copies(copies)
@@ -228,6 +231,11 @@ class _Planner:
             lifetimes.append(Lifetime(aligned, min(uses), max(uses)))
         for number, above in zip(numbers, place(lifetimes), strict=True):
             self.slots[number] = replace(self.slots[number], above=tuple(numbers[i] for i in above))
+
+
+def _is_empty(group: Group) -> bool:
+    """Whether there is nothing to compute: no output has elements."""
+    return all(node.tensor.size == 0 for node in group.outputs)
 
 
 def _grid(scheduled: Scheduled) -> DimLike:

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from graphc.codegen.dialect import Dialect
-from graphc.codegen.lowering import Lowering, flat_index
 from graphc.codegen.loops import LoopNest, unflatten
+from graphc.codegen.lowering import Lowering, flat_index
 from graphc.codegen.schedules.schedule import (
     Scheduled,
     kernel_name,

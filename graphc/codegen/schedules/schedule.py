@@ -63,14 +63,17 @@ def step_variable(grid: DimLike) -> Dim:
 
 
 def kernel_name(group: Group) -> str:
-    """A C identifier that says what the group computes: its ops, shortened when they are many."""
+    """A C identifier that says what the group computes: its ops, shortened when they are many.
+
+    The name of one op alone may be that of a function of libm, which kernels call.
+    """
     names = [
         node.op.name for node in group.members if not isinstance(node.op.lowering, View | Source)
     ]
     shown = list(dict.fromkeys(names)) or ["copy"]
     if len(shown) > 5:
         shown = [*shown[:4], f"and_{len(shown) - 4}_more"]
-    return "_".join(shown)
+    return "_".join(shown if len(shown) > 1 else [*shown, "kernel"])
 
 
 def output_buffers(group: Group) -> dict[Buffer, Node]:
