@@ -7,10 +7,10 @@ value after the call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.initializers import Initializer, Key, zeros
@@ -92,6 +92,13 @@ class State(Tensor):
         """
         tracing().update(self, value)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # A copy of a model has state of its own.
+        copied = type(self)(self.sizes, self.dtype, self.init)
+        copied.trainable = self.trainable
+        memo[id(self)] = copied
+        return copied
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lower()} {self.type}>"
 
@@ -133,7 +140,7 @@ class StateTable:
     def __init__(self) -> None:
         self._states: dict[str, State] = {}
         self._paths: dict[State, str] = {}
-        self._owners: dict[str, object] = {}
+        self._owners: dict[str, Hashable] = {}
         self._modules: dict[Module, str] = {}
 
     def add_model(self, model: Module, prefix: str = "") -> None:
@@ -142,21 +149,21 @@ class StateTable:
             self._modules.setdefault(module, path)
         for path, state in model.named_state(prefix):
             if state not in self._paths:
-                self._add(path, state, model)
+                self._add(path, state, id(model))
 
-    def own(self, path: str, owner: object, make: Callable[[], State]) -> State:
-        """The state called `path`, which `owner` (an optimizer, say) keeps; made if it is new.
+    def own(self, path: str, owner: Hashable, make: Callable[[], State]) -> State:
+        """The state called `path`, which `owner` keeps; made if it is new.
 
         Raises:
             UsageError: somebody else has state of that name.
         """
         if path not in self._states:
             self._add(path, make(), owner)
-        elif self._owners[path] is not owner:
+        elif self._owners[path] != owner:
             raise _taken(path)
         return self._states[path]
 
-    def _add(self, path: str, state: State, owner: object) -> None:
+    def _add(self, path: str, state: State, owner: Hashable) -> None:
         if path in self._states:
             raise _taken(path)
         self._states[path] = state
@@ -200,7 +207,8 @@ def _taken(path: str) -> UsageError:
     return UsageError(
         f"two states are called {path!r}",
         code="state-name",
-        hint="rename one; an optimizer's state begins with its `name`",
+        hint="rename one. Each optimizer trains one set of parameters, and its state begins with "
+        'its name: adam(name="other")',
     )
 
 
@@ -265,7 +273,7 @@ class Tracing:
         path = self.table.module_path(module)
         draw = self._draws[module] = self._draws.get(module, -1) + 1
         counter = self.table.own(
-            _RANDOM_COUNTER, StateTable, lambda: Buffer((), dtypes.u64, _draw_counter)
+            _RANDOM_COUNTER, "random", lambda: Buffer((), dtypes.u64, _draw_counter)
         )
         seed = self.before(counter)
         self._values[counter] = add(seed, number(1, dtypes.u64))

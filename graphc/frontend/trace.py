@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,8 +65,10 @@ class Export:
     @property
     def doc(self) -> str:
         """The docstring of the function, or of the model's class."""
-        own = self.function if not isinstance(self.function, Module) else type(self.function)
-        return inspect.getdoc(own) or "" if "__doc__" in dir(own) else ""
+        owner = type(self.function) if isinstance(self.function, Module) else self.function
+        # A class without a docstring would inherit that of `Module`.
+        text = vars(owner).get("__doc__") if isinstance(owner, type) else owner.__doc__
+        return inspect.cleandoc(text or "")
 
     @property
     def body(self) -> Callable[..., Any]:
@@ -90,8 +93,11 @@ class Export:
             ) from error
         for parameter in signature.parameters.values():
             if parameter.name not in bound.arguments:
-                bound.arguments[parameter.name] = _default(parameter, name)
-        return {one: bound.arguments[one] for one in signature.parameters}
+                annotated = _annotated_type(parameter, name)
+                if annotated is not None:
+                    bound.arguments[parameter.name] = annotated
+        # In order of declaration; what is left out has a default.
+        return {one: bound.arguments[one] for one in signature.parameters if one in bound.arguments}
 
     def root_models(self) -> Iterator[Module]:
         """The models among the function, what its method belongs to, arguments, and `models`."""
@@ -114,26 +120,39 @@ def _models(value: Any) -> Iterator[Module]:
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """The signature with annotations as objects, where they can be evaluated."""
+    """The signature with annotations as objects, where they can be evaluated.
+
+    Raises:
+        UsageError: the function does not say what its arguments are, as some built in C.
+    """
     try:
         return inspect.signature(function, eval_str=True)
     except Exception:
         # An annotation may name what exists for type checkers only, and is of no use then.
-        return inspect.signature(function)
+        try:
+            return inspect.signature(function)
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"{function!r} does not say what its arguments are",
+                code="argument-type",
+                hint="wrap it: lambda x: f(x)",
+            ) from error
 
 
-_TYPES = (TensorSpec, TensorType, DType)
-
-
-def _default(parameter: inspect.Parameter, function: str) -> Any:
-    if _is_type(parameter.annotation):
-        return parameter.annotation
-    if parameter.default is not inspect.Parameter.empty:
-        return parameter.default
-    if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-        return ()
-    if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-        return {}
+def _annotated_type(parameter: inspect.Parameter, function: str) -> Any:
+    """The type that a parameter is annotated with; None where it needs none."""
+    annotation = parameter.annotation
+    if _is_type(annotation):
+        return annotation
+    if isinstance(annotation, DType):
+        raise UsageError(
+            f"{parameter.name!r} of {function} is annotated with a dtype, expected a type",
+            code="argument-type",
+            hint=f"a single number is {annotation.name}[()]",
+        )
+    is_optional = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    if is_optional or parameter.default is not parameter.empty:
+        return None
     raise UsageError(
         f"the type of the argument {parameter.name!r} of {function} is not given",
         code="argument-type",
@@ -145,7 +164,7 @@ def _default(parameter: inspect.Parameter, function: str) -> Any:
 def _is_type(value: Any) -> bool:
     if isinstance(value, tuple) and value:
         return all(map(_is_type, value))
-    return isinstance(value, _TYPES)
+    return isinstance(value, TensorSpec | TensorType)
 
 
 def trace(
@@ -218,13 +237,15 @@ def state_table(models: Mapping[str, Module]) -> StateTable:
 
     One model that is inside no other needs no prefix; several have their names for prefixes.
     """
-    below = {
-        id(part)
-        for model in models.values()
-        for path, part in model.named_modules("model")
-        if path != "model"
+    inside = {
+        name: {id(part) for _, part in model.named_modules()} for name, model in models.items()
     }
-    roots = {name: model for name, model in models.items() if id(model) not in below}
+    roots: dict[str, Module] = {}
+    # The largest first, so that a model is looked for in all that can contain it.
+    for name in sorted(models, key=lambda one: -len(inside[one])):
+        if not any(id(models[name]) in inside[root] for root in roots):
+            roots[name] = models[name]
+    roots = {name: models[name] for name in models if name in roots}
     table = StateTable()
     for name, model in roots.items():
         table.add_model(model, name if len(roots) > 1 else "")
@@ -309,19 +330,8 @@ def run_traced(
 
 
 def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
-    positional: list[Any] = []
-    keywords: dict[str, Any] = {}
-    for parameter in inspect.signature(function).parameters.values():
-        value = given[parameter.name]
-        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-            positional.extend(value)
-        elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            keywords.update(value)
-        elif parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-            keywords[parameter.name] = value
-        else:
-            positional.append(value)
-    return function(*positional, **keywords)
+    bound = inspect.BoundArguments(signature_of(function), OrderedDict(given))
+    return function(*bound.args, **bound.kwargs)
 
 
 class _Inputs:
@@ -337,8 +347,6 @@ class _Inputs:
             return self._tensor(name, value.dtype, value.sizes(self._named))
         if isinstance(value, TensorType):
             return self._tensor(name, value.dtype, value.shape)
-        if isinstance(value, DType):
-            return self._tensor(name, value, ())
         if isinstance(value, np.ndarray):
             return self._tensor(name, dtypes.from_numpy(value.dtype), value.shape)
         if type(value) in (list, tuple):

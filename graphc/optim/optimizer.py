@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from graphc.errors import ShapeError, UsageError
@@ -66,9 +66,11 @@ class Optimizer:
 
     def apply(self, parameters: Sequence[Parameter], gradients: Sequence[Tensor]) -> None:
         """Update every parameter by its gradient, in the active trace."""
-        step = self._counted() if self.counts_steps or callable(self.lr) else None
+        # By identity, for == of parameters would build a graph.
+        owner = (id(self), *map(id, parameters))
+        step = self._counted(owner) if self.counts_steps or callable(self.lr) else None
         # Slot by slot, so that one slot of all parameters lies together in memory.
-        slots = [[self._slot(slot, one) for one in parameters] for slot in self.slots]
+        slots = [[self._slot(slot, one, owner) for one in parameters] for slot in self.slots]
         scalars = self.scalars(self._rate(step), step)
         rows = zip(parameters, gradients, *slots, strict=True)
         for parameter, gradient, *own in rows:
@@ -91,16 +93,16 @@ class Optimizer:
         for state, value in zip(own, kept, strict=True):
             state.update(value)
 
-    def _slot(self, slot: str, parameter: Parameter) -> State:
+    def _slot(self, slot: str, parameter: Parameter, owner: Hashable) -> State:
         table = tracing().table
         path = f"{self.name}.{slot}.{table.path(parameter)}"
         wide = parameter.dtype.accumulator
-        return table.own(path, self, lambda: Buffer(parameter.sizes, wide, zeros()))
+        return table.own(path, owner, lambda: Buffer(parameter.sizes, wide, zeros()))
 
-    def _counted(self) -> Tensor:
+    def _counted(self, owner: Hashable) -> Tensor:
         """The number of this step, 1 at the first: f64[], from a counter that is state."""
         counter = tracing().table.own(
-            f"{self.name}.step", self, lambda: Buffer((), dtypes.i64, zeros())
+            f"{self.name}.step", owner, lambda: Buffer((), dtypes.i64, zeros())
         )
         counter.update(counter + 1)
         return Tensor(counter.node).astype(dtypes.f64)  # type: ignore[no-any-return]
