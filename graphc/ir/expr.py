@@ -36,6 +36,7 @@ __all__ = [
     "Read",
     "Scalar",
     "Space",
+    "computed_first",
     "substitute",
     "walk",
 ]
@@ -173,11 +174,18 @@ Read = Callable[[int, Index], Expr]
 """Reads operand number i at an index: what a lowering rule is given."""
 
 
-def walk(*roots: Expr) -> Iterator[Expr]:
-    """Every expression below `roots`, each once, operands first."""
+def walk(
+    *roots: Expr, operands: Callable[[Expr], tuple[Expr, ...]] = lambda expr: expr.operands
+) -> Iterator[Expr]:
+    """Every expression below `roots`, each once, operands first.
+
+    Args:
+        roots: where to begin.
+        operands: those of an expression that count: `computed_first`, or all.
+    """
     done: set[Expr] = set()
     for root in roots:
-        stack: list[tuple[Expr, Iterator[Expr]]] = [(root, iter(root.operands))]
+        stack: list[tuple[Expr, Iterator[Expr]]] = [(root, iter(operands(root)))]
         if root in done:
             continue
         done.add(root)
@@ -186,11 +194,16 @@ def walk(*roots: Expr) -> Iterator[Expr]:
             for child in pending:
                 if child not in done:
                     done.add(child)
-                    stack.append((child, iter(child.operands)))
+                    stack.append((child, iter(operands(child))))
                     break
             else:
                 stack.pop()
                 yield expr
+
+
+def computed_first(expr: Expr) -> tuple[Expr, ...]:
+    """The operands that are computed in any case: of a `Guard` the condition alone."""
+    return (expr.condition,) if isinstance(expr, Guard) else expr.operands
 
 
 def substitute(
