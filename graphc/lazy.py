@@ -29,6 +29,9 @@ class _Lazy:
         self.__name = name
 
     def __getattr__(self, attribute: str) -> Any:
+        # Introspection (inspect, doctest) looks for these on everything it meets.
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
         return getattr(importlib.import_module(self.__name), attribute)
 
 
