@@ -43,11 +43,11 @@ def train_step(
         result = loss(model, *arguments, **keywords)
         value = _loss_in(result)
         trained = _trained(model, value)
-        nodes = gradients(
-            value.node,
-            [tracing().before(parameter) for parameter in trained],
-            sources=tracing().sources,
-        )
+        sources = tracing().sources
+        with sources.inherit(value.node):
+            _require_scalar(value)
+            wrt = [tracing().before(parameter) for parameter in trained]
+            nodes = gradients(value.node, wrt, sources=sources)
         optimizer.apply(trained, [Tensor(node) for node in nodes])
         return result
 
@@ -76,13 +76,16 @@ def _loss_in(result: Any) -> Tensor:
             "with the loss",
             code="loss-result",
         )
-    if first.shape:
+    return first
+
+
+def _require_scalar(loss: Tensor) -> None:
+    if loss.shape:
         raise ShapeError(
-            f"the loss is {first.type}, expected a number without axes",
+            f"the loss is {loss.type}, expected a number without axes",
             code="loss-result",
             hint="reduce it with mean or sum",
         )
-    return first
 
 
 def _trained(model: Module, loss: Tensor) -> Sequence[Parameter]:
