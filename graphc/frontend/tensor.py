@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -17,6 +16,12 @@ import numpy as np
 
 import graphc.ir.ops  # noqa: F401  (fills the registry)
 from graphc.errors import MemberLookupError, NameLookupError, TracedValueError, UsageError
+from graphc.frontend.arguments import (
+    is_tensor_first,
+    name_of,
+    refuse_other_than_tensors,
+    usage,
+)
 from graphc.frontend.location import at_python_line
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
@@ -91,16 +96,16 @@ def apply(operation: Callable[..., Any], *arguments: Any, **keywords: Any) -> An
     with at_python_line():
         given = [_to_node(argument) for argument in arguments]
         named = {key: _to_node(value) for key, value in keywords.items()}
-        _refuse_other_than_tensors(operation, given, named)
+        refuse_other_than_tensors(operation, given, named)
         try:
             result = operation(*given, **named)
         except TypeError as error:
             if isinstance(error, UsageError):
                 raise
             raise UsageError(
-                f"{_name_of(operation)}: {error}",
+                f"{name_of(operation)}: {error}",
                 code="argument",
-                hint=f"it is called as {_name_of(operation)}{_signature_text(operation)}",
+                hint=f"it is called as {usage(operation)}",
             ) from error
         return _to_tensor(result)
 
@@ -139,44 +144,6 @@ def _to_tensor(value: Any) -> Any:
     return value
 
 
-@functools.cache
-def _signature(operation: Callable[..., Any]) -> inspect.Signature:
-    return inspect.signature(operation)
-
-
-def _signature_text(operation: Callable[..., Any]) -> str:
-    parameters = [
-        parameter.replace(annotation=inspect.Parameter.empty)
-        for parameter in _signature(operation).parameters.values()
-    ]
-    return str(inspect.Signature(parameters))
-
-
-def _name_of(operation: Callable[..., Any]) -> str:
-    return next(
-        (name for name, candidate in functions.items() if candidate is operation),
-        getattr(operation, "__name__", "the function"),
-    )
-
-
-def _refuse_other_than_tensors(
-    operation: Callable[..., Any], given: list[Any], named: dict[str, Any]
-) -> None:
-    """Name the argument that should be a tensor: the functions themselves would not."""
-    parameters = _signature(operation).parameters
-    by_name = dict(zip(parameters, given, strict=False)) | named
-    for name, value in by_name.items():
-        if name in parameters and parameters[name].annotation == "Node":
-            if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL or isinstance(value, Node):
-                continue
-            raise UsageError(
-                f"{_name_of(operation)}: {name} is {value!r} ({type(value).__name__}), "
-                "expected a tensor",
-                code="argument",
-                hint="make one: full((), value, dtype)" if isinstance(value, int | float) else None,
-            )
-
-
 def binary(operator: str, left: Any, right: Any) -> Any:
     """`left operator right` for an operator in `BINARY`, where one side is a tensor.
 
@@ -192,12 +159,6 @@ def _beside(value: Any, other: Any) -> Any:
     counts = dtype.kind in ("float", "signed", "unsigned")
     with at_python_line():
         return Tensor(dim_value(dim=value, dtype=dtype if counts else dtypes.i64))
-
-
-def _is_tensor_first(operation: Callable[..., Any]) -> bool:
-    """Whether the first argument is a tensor, so that it can be called as a method."""
-    first = next(iter(_signature(operation).parameters.values()), None)
-    return first is not None and first.annotation in ("Node", "Operand", Node)
 
 
 class Tensor:
@@ -266,9 +227,9 @@ class Tensor:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         operation = None if name.startswith("_") else functions.get(name)
-        if operation is not None and _is_tensor_first(operation):
+        if operation is not None and is_tensor_first(operation):
             return functools.partial(call, name, self)
-        methods = [one for one in functions if _is_tensor_first(functions[one])]
+        methods = [one for one in functions if is_tensor_first(functions[one])]
         near = difflib.get_close_matches(name, [*methods, "shape", "dtype", "ndim", "T", "mT"], 1)
         error = MemberLookupError(
             f"a tensor has no attribute {name!r}",

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DimensionError, UsageError
+from graphc.errors import UsageError
 from graphc.frontend.location import at_definition, spans_from
 from graphc.frontend.module import Module
+from graphc.frontend.named_dims import named_dims
 from graphc.frontend.state import StateTable, Tracing
 from graphc.frontend.tensor import Tensor
-from graphc.ir import dims
 from graphc.ir import dtype as dtypes
-from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node, topological
@@ -30,15 +30,11 @@ from graphc.ir.verify import verify
 __all__ = [
     "Export",
     "models_by_name",
-    "named_dims",
     "run_traced",
     "signature_of",
     "state_table",
     "trace",
 ]
-
-DEFAULT_RANGE = (1, 2**31 - 1)
-"""What a named dim ranges over where no declaration says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +196,9 @@ def trace(
     sources = SourceMap()
     table = state_table(models_by_name(export.root_models()))
     graph_name = name or _function_name(export.body)
-    return run_traced(export, graph_name, table, named_dims([export]), sources), sources
+    return run_traced(
+        export, graph_name, table, named_dims(export.arguments().values()), sources
+    ), sources
 
 
 def _function_name(function: Callable[..., Any]) -> str:
@@ -250,52 +248,6 @@ def state_table(models: Mapping[str, Module]) -> StateTable:
     for name, model in roots.items():
         table.add_model(model, name if len(roots) > 1 else "")
     return table
-
-
-def _dims_in(value: Any) -> Iterator[Dim]:
-    """The declared dims in the types among arguments."""
-    if isinstance(value, TensorSpec | TensorType):
-        for size in value.shape:
-            if isinstance(size, Dim):
-                yield from dims.variables(size).values()
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _dims_in(part)
-    elif isinstance(value, dict):
-        yield from _dims_in(list(value.values()))
-
-
-def _names_in(value: Any) -> Iterator[str]:
-    if isinstance(value, TensorSpec):
-        yield from value.names()
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _names_in(part)
-    elif isinstance(value, dict):
-        yield from _names_in(list(value.values()))
-
-
-def named_dims(exports: Sequence[Export], declared: Sequence[Dim] = ()) -> dict[str, DimLike]:
-    """The dim that each name means, in all types of all exports.
-
-    A name that is declared nowhere ranges over `DEFAULT_RANGE`.
-
-    Raises:
-        DimensionError: one name is declared with two ranges.
-    """
-    arguments = [value for export in exports for value in export.arguments().values()]
-    found: dict[str, DimLike] = {}
-    for dim in (*declared, *_dims_in(arguments)):
-        if found.setdefault(str(dim), dim) is not dim:
-            raise DimensionError(
-                f"the dim {dim} is declared with two ranges",
-                code="dim-conflict",
-                hint="declare it once, and use that dim, or its name, everywhere",
-            )
-    for name in _names_in(arguments):
-        if name not in found:
-            found[name] = dims.variable(name, *DEFAULT_RANGE)
-    return found
 
 
 def run_traced(

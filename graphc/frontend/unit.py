@@ -8,8 +8,9 @@ from typing import Any
 from graphc.errors import UsageError
 from graphc.frontend.initializers import SEED_DTYPE, first_value
 from graphc.frontend.module import Module
+from graphc.frontend.named_dims import named_dims
 from graphc.frontend.state import StateTable
-from graphc.frontend.trace import Export, models_by_name, named_dims, run_traced, state_table
+from graphc.frontend.trace import Export, models_by_name, run_traced, state_table
 from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.ops.structural import graph_input
@@ -55,7 +56,8 @@ def build_unit(
             raise UsageError(f"{name!r} cannot name an export", hint="use an identifier")
     found = [model for recipe in recipes.values() for model in recipe.root_models()]
     table = state_table(models_by_name(found, models or {}))
-    named = named_dims(list(recipes.values()), dims)
+    arguments = [one for recipe in recipes.values() for one in recipe.arguments().values()]
+    named = named_dims(arguments, dims)
     spans = SourceMap() if sources is None else sources
     graphs = {
         name: run_traced(recipe, name, table, named, spans) for name, recipe in recipes.items()

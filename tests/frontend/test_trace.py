@@ -25,9 +25,10 @@ from graphc.errors import (
 )
 from graphc.frontend.initializers import Key, array, normal
 from graphc.frontend.module import Module
+from graphc.frontend.named_dims import DEFAULT_RANGE
 from graphc.frontend.state import Buffer, Parameter
 from graphc.frontend.tensor import BINARY, Tensor, apply, call, function
-from graphc.frontend.trace import DEFAULT_RANGE, Export, trace
+from graphc.frontend.trace import Export, trace
 from graphc.frontend.unit import build_unit
 from graphc.ir import dims, ops
 from graphc.ir.dtype import bool_, f16, f32, f64, i32, i64, u8, u64
