@@ -27,12 +27,15 @@
 #define GC_MM_VECTORS 4
 #endif
 #define GC_MM_ROWS 6
+#define GC_MM_FEW_ROWS 4
+#define GC_MM_FEW_DEPTH 64
 #define GC_JOIN_TEXT(a, b) a##_##b
 #define GC_JOIN(a, b) GC_JOIN_TEXT(a, b)
 #endif
 
 #define GC_F(name) GC_JOIN(name, GC_DTYPE)
 #define GC_LANES (GC_VECTOR_BYTES / GC_NUMBER_BYTES)
+#define GC_AHEAD (256 / GC_NUMBER_BYTES)
 #define GC_PANEL (GC_MM_VECTORS * GC_LANES)
 #define GC_VECTOR GC_F(gc_vector)
 #define GC_LOOSE GC_F(gc_loose_vector)
@@ -83,23 +86,21 @@ GC_INLINE void GC_F(gc_transpose_step)(GC_VECTOR r[GC_LANES], const int s) {
         }
 }
 
-/* r[k][j] = source[j * stride + k]; columns from `valid` on repeat the last one. */
-GC_INLINE void GC_F(gc_load_transposed)(GC_VECTOR r[GC_LANES], const GC_NUMBER *source,
-                                        int64_t stride, const int64_t valid) {
-#pragma GCC unroll 16
-    for (int j = 0; j < GC_LANES; j++)
-        r[j] = *(const GC_LOOSE *)(source + (j < valid ? j : valid - 1) * stride);
-    if (GC_LANES > 8) GC_F(gc_transpose_step)(r, 8);
-    if (GC_LANES > 4) GC_F(gc_transpose_step)(r, 4);
-    if (GC_LANES > 2) GC_F(gc_transpose_step)(r, 2);
-    GC_F(gc_transpose_step)(r, 1);
-}
-
+/* target[k * target_stride + j] = source[j * source_stride + k], of which each row of the source is a
+ * stream of its own: more than the processor would follow, so that lines are asked for ahead. */
 static __attribute__((noinline)) void GC_F(gc_transpose_block)(
     GC_NUMBER *restrict target, int64_t target_stride, const GC_NUMBER *restrict source,
     int64_t source_stride) {
     GC_VECTOR r[GC_LANES];
-    GC_F(gc_load_transposed)(r, source, source_stride, GC_LANES);
+#pragma GCC unroll 16
+    for (int j = 0; j < GC_LANES; j++) {
+        r[j] = *(const GC_LOOSE *)(source + j * source_stride);
+        __builtin_prefetch(source + j * source_stride + GC_AHEAD, 0, 2);
+    }
+    if (GC_LANES > 8) GC_F(gc_transpose_step)(r, 8);
+    if (GC_LANES > 4) GC_F(gc_transpose_step)(r, 4);
+    if (GC_LANES > 2) GC_F(gc_transpose_step)(r, 2);
+    GC_F(gc_transpose_step)(r, 1);
 #pragma GCC unroll 16
     for (int k = 0; k < GC_LANES; k++) *(GC_LOOSE *)(target + k * target_stride) = r[k];
 }
@@ -135,6 +136,17 @@ GC_INLINE void GC_F(gc_copy_block)(GC_NUMBER *restrict target, int64_t target_st
     }
 }
 
+/* A panel [depth][panel width] of the first of `columns` columns of b[k * k_stride + n * n_stride]; it is
+ * filled up with zeros. */
+GC_INLINE void GC_F(gc_copy_panel)(GC_NUMBER *restrict panel, const GC_STORED *restrict b,
+                                   int64_t n_stride, int64_t k_stride, int64_t columns, int64_t depth) {
+    const int64_t width = GC_F(gc_panel_width)(columns);
+    const int64_t used = width < columns ? width : columns;
+    GC_F(gc_copy_block)(panel, width, b, k_stride, n_stride, depth, used);
+    for (int64_t k = 0; used < width && k < depth; k++)
+        for (int64_t j = used; j < width; j++) panel[k * width + j] = 0;
+}
+
 /* -- packing -------------------------------------------------------------------------------------- */
 
 /* Columns of the right operand, b[k * k_stride + n * n_stride], as panels of [depth][panel width] one
@@ -151,12 +163,7 @@ static void GC_F(gc_pack_right)(GC_NUMBER *restrict panels, const GC_STORED *res
         }
     }
     for (int64_t n = whole; n < columns; n += GC_PANEL) {
-        const int64_t width = GC_F(gc_panel_width)(columns - n);
-        const int64_t used = width < columns - n ? width : columns - n;
-        GC_NUMBER *restrict panel = panels + n * depth;
-        GC_F(gc_copy_block)(panel, width, b + n * n_stride, k_stride, n_stride, depth, used);
-        for (int64_t k = 0; used < width && k < depth; k++)
-            for (int64_t j = used; j < width; j++) panel[k * width + j] = 0;
+        GC_F(gc_copy_panel)(panels + n * depth, b + n * n_stride, n_stride, k_stride, columns - n, depth);
     }
 }
 
@@ -233,98 +240,84 @@ static void GC_F(gc_multiply_packed)(GC_NUMBER *restrict tile, int64_t tile_stri
         }
 }
 
-/* tile[rows][columns] = a . b straight from memory, for so few rows that packing b would cost more than
- * multiplying by it: a[m * m_stride + k * a_stride], b[k * k_stride + n * n_stride]. */
-GC_INLINE void GC_F(gc_multiply_rows_fixed)(GC_NUMBER *restrict tile, int64_t tile_stride,
-                                            const GC_STORED *restrict a, int64_t m_stride,
-                                            int64_t a_stride, const GC_STORED *restrict b,
-                                            int64_t n_stride, int64_t k_stride, const int rows,
-                                            int64_t columns, int64_t depth) {
-    int64_t n = 0;
-#if GC_TRANSPOSES
-    for (; k_stride == 1 && n < columns; n += GC_LANES) {
-        /* Columns lie in memory one after the other: blocks are transposed in registers. */
-        const int64_t valid = columns - n < GC_LANES ? columns - n : GC_LANES;
-        const GC_NUMBER *restrict block = b + n * n_stride;
-        GC_VECTOR sum[rows];
-        int64_t k = 0;
-        for (int i = 0; i < rows; i++) sum[i] = (GC_VECTOR){0};
-        for (; k + GC_LANES <= depth; k += GC_LANES) {
-            GC_VECTOR r[GC_LANES];
-            GC_F(gc_load_transposed)(r, block + k, n_stride, valid);
-#pragma GCC unroll 16
-            for (int l = 0; l < GC_LANES; l++)
+/* Adds a[rows][depth] . b[depth][vectors of columns] to the sums in the tile. */
+GC_INLINE void GC_F(gc_add_rows)(GC_NUMBER *restrict tile, int64_t tile_stride,
+                                 const GC_STORED *restrict a, int64_t m_stride, int64_t a_stride,
+                                 const GC_NUMBER *restrict b, int64_t b_stride, int64_t depth,
+                                 const int rows, const int vectors) {
+    GC_VECTOR sum[GC_MM_FEW_ROWS][GC_MM_VECTORS];
 #pragma GCC unroll 4
-                for (int i = 0; i < rows; i++) {
-                    const GC_VECTOR x = GC_F(gc_splat)(a[i * m_stride + (k + l) * a_stride]);
-                    sum[i] = GC_F(gc_multiply_add)(x, r[l], sum[i]);
-                }
-        }
-        for (; k < depth; k++) {
-            GC_VECTOR r;
-            for (int l = 0; l < GC_LANES; l++) r[l] = block[(l < valid ? l : 0) * n_stride + k];
-#pragma GCC unroll 4
-            for (int i = 0; i < rows; i++) {
-                const GC_VECTOR x = GC_F(gc_splat)(a[i * m_stride + k * a_stride]);
-                sum[i] = GC_F(gc_multiply_add)(x, r, sum[i]);
-            }
-        }
-        for (int i = 0; i < rows; i++) *(GC_VECTOR *)(tile + i * tile_stride + n) = sum[i];
-    }
-#endif
-#if GC_SAME
-    for (; n_stride == 1 && n + GC_PANEL <= columns; n += GC_PANEL) {
-        GC_VECTOR sum[rows][GC_MM_VECTORS];
-        for (int i = 0; i < rows; i++)
-            for (int j = 0; j < GC_MM_VECTORS; j++) sum[i][j] = (GC_VECTOR){0};
-        for (int64_t k = 0; k < depth; k++) {
-            const GC_NUMBER *restrict row = b + k * k_stride + n;
-#pragma GCC unroll 4
-            for (int i = 0; i < rows; i++) {
-                const GC_VECTOR x = GC_F(gc_splat)(a[i * m_stride + k * a_stride]);
-#pragma GCC unroll 4
-                for (int j = 0; j < GC_MM_VECTORS; j++)
-                    sum[i][j] = GC_F(gc_multiply_add)(x, *(const GC_LOOSE *)(row + j * GC_LANES),
-                                                      sum[i][j]);
-            }
-        }
-        for (int i = 0; i < rows; i++)
-            for (int j = 0; j < GC_MM_VECTORS; j++)
-                *(GC_VECTOR *)(tile + i * tile_stride + n + j * GC_LANES) = sum[i][j];
-    }
-#endif
     for (int i = 0; i < rows; i++)
-        for (int64_t j = n; j < columns; j++) tile[i * tile_stride + j] = 0;
-    for (int64_t k = 0; n < columns && k < depth; k++)
-        for (int i = 0; i < rows; i++) {
-            const GC_NUMBER x = GC_WIDEN(a[i * m_stride + k * a_stride]);
-            for (int64_t j = n; j < columns; j++) {
-                GC_NUMBER *restrict to = tile + i * tile_stride + j;
-                *to = GC_MULTIPLY_ADD(x, GC_WIDEN(b[k * k_stride + j * n_stride]), *to);
+#pragma GCC unroll 4
+        for (int j = 0; j < vectors; j++)
+            sum[i][j] = *(const GC_VECTOR *)(tile + i * tile_stride + j * GC_LANES);
+    for (int64_t k = 0; k < depth; k++)
+#pragma GCC unroll 4
+        for (int j = 0; j < vectors; j++) {
+            const GC_VECTOR column = *(const GC_LOOSE *)(b + k * b_stride + j * GC_LANES);
+#pragma GCC unroll 4
+            for (int i = 0; i < rows; i++) {
+                const GC_VECTOR x = GC_F(gc_splat)(GC_WIDEN(a[i * m_stride + k * a_stride]));
+                sum[i][j] = GC_F(gc_multiply_add)(x, column, sum[i][j]);
             }
         }
+#pragma GCC unroll 4
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < vectors; j++)
+            *(GC_VECTOR *)(tile + i * tile_stride + j * GC_LANES) = sum[i][j];
 }
 
+/* tile[rows][columns] = a . b for at most GC_MM_FEW_ROWS rows, which are not worth packing:
+ * a[m * m_stride + k * a_stride], b[k * k_stride + n * n_stride]. Where the rows of b are not contiguous,
+ * pieces of it pass through a block that stays in the first-level cache. */
 static void GC_F(gc_multiply_rows)(GC_NUMBER *restrict tile, int64_t tile_stride,
                                    const GC_STORED *restrict a, int64_t m_stride, int64_t a_stride,
                                    const GC_STORED *restrict b, int64_t n_stride, int64_t k_stride,
                                    int64_t rows, int64_t columns, int64_t depth) {
-    switch (rows) {
-#define GC_MM_CASE(rows)                                                                           \
-    case rows:                                                                                     \
-        GC_F(gc_multiply_rows_fixed)(tile, tile_stride, a, m_stride, a_stride, b, n_stride,        \
-                                     k_stride, rows, columns, depth);                              \
+    GC_NUMBER block[GC_MM_FEW_DEPTH * GC_PANEL] __attribute__((aligned(64)));
+    for (int64_t m = 0; m < rows; m++)
+        for (int64_t n = 0; n < (columns + GC_LANES - 1) / GC_LANES * GC_LANES; n++)
+            tile[m * tile_stride + n] = 0;
+    for (int64_t n = 0; n < columns; n += GC_PANEL) {
+        const int64_t width = GC_F(gc_panel_width)(columns - n);
+        const bool copies = !GC_SAME || n_stride != 1 || columns - n < width;
+        const int64_t most = copies ? GC_MM_FEW_DEPTH : depth;
+        for (int64_t k = 0; k < depth; k += most) {
+            const int64_t count = depth - k < most ? depth - k : most;
+            const GC_STORED *restrict from = b + n * n_stride + k * k_stride;
+            const GC_STORED *restrict left = a + k * a_stride;
+            const GC_NUMBER *restrict right = copies ? block : (const void *)from;
+            const int64_t stride = copies ? width : k_stride;
+            GC_NUMBER *restrict to = tile + n;
+            if (copies) GC_F(gc_copy_panel)(block, from, n_stride, k_stride, columns - n, count);
+            switch (rows * 8 + width / GC_LANES) {
+#define GC_MM_CASE(rows, vectors)                                                                  \
+    case rows * 8 + vectors:                                                                       \
+        GC_F(gc_add_rows)(to, tile_stride, left, m_stride, a_stride, right, stride, count, rows,   \
+                          vectors);                                                                \
         break
-        GC_MM_CASE(1);
-        GC_MM_CASE(2);
-        GC_MM_CASE(3);
-        GC_MM_CASE(4);
+#define GC_MM_CASES(vectors) \
+    GC_MM_CASE(1, vectors);  \
+    GC_MM_CASE(2, vectors);  \
+    GC_MM_CASE(3, vectors);  \
+    GC_MM_CASE(4, vectors)
+                GC_MM_CASES(1);
+                GC_MM_CASES(2);
+#if GC_MM_VECTORS > 2
+                GC_MM_CASES(3);
+                GC_MM_CASES(4);
+#endif
+#undef GC_MM_CASES
 #undef GC_MM_CASE
+            }
+        }
     }
 }
 
 #undef GC_F
 #undef GC_LANES
+#undef GC_AHEAD
 #undef GC_PANEL
 #undef GC_VECTOR
 #undef GC_LOOSE

@@ -87,15 +87,20 @@ def claims(group: Group, dialect: Dialect) -> bool:
 
 
 def default_config(group: Group) -> MatmulConfig:
-    """Tiles no larger than the product, and of equal height where its height is known."""
+    """Tiles no larger than the product, of equal height where its height is known.
+
+    Where one tile holds all columns, packing them again costs little, and low tiles give every
+    thread work.
+    """
     (*_, m, n), k = group.anchor.shape, group.anchor.inputs[0].shape[-1]
     plain = MatmulConfig()
-    tallest = max(dims.bounds(m)[1], 1)
-    tiles = -(-tallest // plain.rows) if isinstance(m, int) else 1
+    tallest, widest, deepest = (max(dims.bounds(extent)[1], 1) for extent in (m, n, k))
+    most = plain.group if widest <= _COLUMNS_MULTIPLE else plain.rows
+    tiles = -(-tallest // most) if isinstance(m, int) else 1
     return MatmulConfig(
-        rows=min(plain.rows, _round_up(-(-tallest // tiles), _ROWS_MULTIPLE)),
-        columns=min(plain.columns, _round_up(max(dims.bounds(n)[1], 1), _COLUMNS_MULTIPLE)),
-        depth=min(plain.depth, max(dims.bounds(k)[1], 1)),
+        rows=min(most, _round_up(-(-tallest // tiles), _ROWS_MULTIPLE)),
+        columns=min(plain.columns, _round_up(widest, _COLUMNS_MULTIPLE)),
+        depth=min(plain.depth, deepest),
     )
 
 
@@ -282,8 +287,10 @@ def _blocked(product: _Product, config: MatmulConfig) -> Scheduled:
     body: list[Statement] = []
     k0 = _let(body, "_k0", block * config.depth)
     depth = _let(body, "_depth", _part(product.depth, config.depth, k0))
-    body += _pack("gc_pack_right", (Address(right, 0),), product.right,
-                  (product.n0, k0), (product.columns, depth), (product.tile_columns, config.depth))  # fmt: skip
+    body += _pack(
+        "gc_pack_right", (Address(right, 0),), product.right,
+        (product.n0, k0), (product.columns, depth), (product.tile_columns, config.depth),
+    )  # fmt: skip
     group = min(config.group, product.tile_rows)
     stride = config.depth + config.padding
     left = Buffer("left", product.number, group * stride, Space.SHARED)
@@ -292,8 +299,10 @@ def _blocked(product: _Product, config: MatmulConfig) -> Scheduled:
     first = groups * group
     inner: list[Statement] = []
     here = _let(inner, "_here", _part(product.rows, group, first))
-    inner += _pack("gc_pack_left", (Address(left, 0), stride), product.left,
-                   (product.m0 + first, k0), (here, depth), (group, config.depth))  # fmt: skip
+    inner += _pack(
+        "gc_pack_left", (Address(left, 0), stride), product.left,
+        (product.m0 + first, k0), (here, depth), (group, config.depth),
+    )  # fmt: skip
     inner.append(
         Call(
             f"gc_multiply_packed_{product.number.name}",
