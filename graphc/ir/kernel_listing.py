@@ -220,8 +220,8 @@ def _expression(expr: Expr, operands: Sequence[str]) -> str:
         case Convert(_, dtype):
             return f"{dtype.name}({_bare(operands[0])})"
         case Guard():
-            condition, value, otherwise = operands
-            return f"({value} if {condition} else {otherwise})"
+            condition, chosen, otherwise = operands
+            return f"({chosen} if {condition} else {otherwise})"
         case Apply(op, _, _):
             return _applied(op, operands)
     return repr(expr)

@@ -1,0 +1,411 @@
+"""Kernels run in NumPy: what the kernel IR means, step by step, without a target.
+
+Steps run in ascending order and the iterations of a LANE loop together, as one vector. Ops compute
+what their references say, `Fold` combines in the order that its definition fixes, and device
+functions do what `kernel_functions` says. What a target leaves undefined is an error here: an
+element outside its buffer, and two lanes that store to one element. Storage begins as a pattern
+that no kernel computes by chance, NaN for floats.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import InternalError
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dims.atoms import Atom, Variable
+from graphc.ir.dtype import DType
+from graphc.ir.expr import (
+    Apply,
+    Buffer,
+    Constant,
+    Convert,
+    Expr,
+    Guard,
+    IndexValue,
+    Inside,
+    Load,
+    Scalar,
+    Space,
+    computed_first,
+    walk,
+)
+from graphc.ir.kernel import (
+    Address,
+    Barrier,
+    Block,
+    Call,
+    Declare,
+    Fold,
+    FoldTerm,
+    If,
+    Kernel,
+    Let,
+    LetIndex,
+    Loop,
+    LoopKind,
+    Statement,
+    Store,
+)
+from graphc.ir.kernel_functions import find_function
+from graphc.ir.kernel_listing import statement_text
+from graphc.ir.op import Call as OpCall
+from graphc.ir.op import Op
+from graphc.ir.ops.conversion import converted
+from graphc.ir.types import TensorType
+
+__all__ = ["evaluate_kernel"]
+
+Array = np.ndarray[Any, Any]
+Number = int | Array
+
+
+def evaluate_kernel(kernel: Kernel, arrays: Sequence[Array], scalars: Sequence[int]) -> None:
+    """Run every step of a kernel's grid; stores go into the arrays.
+
+    Args:
+        kernel: one that the verifier accepts.
+        arrays: memory for each parameter, one-dimensional and of its dtype. Two may overlap.
+        scalars: a value for each of the kernel's scalars.
+
+    Raises:
+        InternalError: an access outside a buffer, two lanes that store to one element, or a call
+            of a device function without a meaning.
+    """
+    named = {_name(dim): value for dim, value in zip(kernel.scalars, scalars, strict=True)}
+    memory = dict(zip(kernel.parameters, arrays, strict=True))
+    for buffer, array in memory.items():
+        if array.ndim != 1 or array.dtype != buffer.dtype.numpy:
+            raise InternalError(f"{buffer.name} of {kernel.name} is given a {array.dtype} array")
+    grid = _index(kernel.grid, named)
+    assert isinstance(grid, int)
+    run = _Step(kernel, memory)
+    with np.errstate(all="ignore"):
+        for step in range(grid):
+            run.block(kernel.body, _Scope({**named, _name(kernel.step): step}))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What has a name, as numbers or, inside a LANE loop, as one number for each active lane.
+
+    Attributes:
+        indices: values of index variables.
+        scalars: values of `Let` and `Fold`.
+        lanes: numbers of the active lanes; None outside of LANE loops.
+    """
+
+    indices: Mapping[str, Number]
+    scalars: dict[Scalar, Array] = field(default_factory=dict)
+    lanes: Array | None = None
+
+    def with_index(self, variable: Dim, value: Number) -> _Scope:
+        """A scope inside this one in which a variable has a value."""
+        return replace(self, indices={**self.indices, _name(variable): value})
+
+    def where(self, condition: Array) -> _Scope:
+        """The scope of the lanes for which the condition holds."""
+        if condition.ndim == 0:
+            return self
+        indices = {
+            name: value[condition] if isinstance(value, np.ndarray) else value
+            for name, value in self.indices.items()
+        }
+        scalars = {
+            scalar: value[condition] if value.ndim else value
+            for scalar, value in self.scalars.items()
+        }
+        assert self.lanes is not None
+        return _Scope(indices, scalars, self.lanes[condition])
+
+
+class _Step:
+    """Runs the statements of one grid step after the other; storage lasts for a block."""
+
+    def __init__(self, kernel: Kernel, memory: Mapping[Buffer, Array]) -> None:
+        self.kernel = kernel
+        self.memory = dict(memory)
+
+    # -- statements ------------------------------------------------------------------------------
+
+    def block(self, block: Block, scope: _Scope) -> None:
+        """Run a block. The values of neighbouring stores are computed before the first is made."""
+        scope = replace(scope, scalars=dict(scope.scalars))
+        pending: list[Store] = []
+        for statement in (*block, None):
+            if isinstance(statement, Store):
+                pending.append(statement)
+                continue
+            self.stores(pending, scope)
+            pending = []
+            if statement is not None:
+                scope = self.statement(statement, scope)
+
+    def stores(self, stores: Sequence[Store], scope: _Scope) -> None:
+        values = self.values([store.value for store in stores], scope)
+        for store in stores:
+            self.store(store, values[store.value], scope)
+
+    def store(self, store: Store, value: Array, scope: _Scope) -> None:
+        place = self.place(store.buffer, store.index, scope, store)
+        if scope.lanes is not None:
+            places = np.broadcast_to(place, scope.lanes.shape)
+            if store.buffer.space is not Space.LANE and len(np.unique(places)) < len(places):
+                raise self.error("several lanes store to one element", store)
+        array = self.memory[store.buffer]
+        if store.buffer.space is Space.LANE:
+            array[self.own_lane(scope, store), place] = value
+        else:
+            array[place] = value
+
+    def statement(self, statement: Statement, scope: _Scope) -> _Scope:
+        """Run a statement; returns the scope of those that follow."""
+        match statement:
+            case Declare(buffer):
+                self.declare(buffer, scope)
+            case Let(scalar, value):
+                scope.scalars[scalar] = self.value(value, scope)
+            case LetIndex(variable, index):
+                return scope.with_index(variable, _index(index, scope.indices))
+            case Loop():
+                self.loop(statement, scope)
+            case If(condition, body):
+                holds = self.value(condition, scope)
+                if holds.any():
+                    self.block(body, scope.where(holds))
+            case Fold():
+                self.fold(statement, scope)
+            case Call():
+                self.call(statement, scope)
+            case Store() | Barrier():
+                pass
+        return scope
+
+    def declare(self, buffer: Buffer, scope: _Scope) -> None:
+        size = _index(buffer.size, scope.indices)
+        assert isinstance(size, int)
+        shape = (self.kernel.lanes, size) if buffer.space is Space.LANE else (size,)
+        self.memory[buffer] = np.full(shape, _unset(buffer.dtype), buffer.dtype.numpy)
+
+    def loop(self, loop: Loop, scope: _Scope) -> None:
+        extent = _index(loop.extent, scope.indices)
+        if loop.kind is LoopKind.LANE:
+            assert isinstance(extent, int)
+            lanes = np.arange(max(extent, 0), dtype=np.int64)
+            if len(lanes):
+                inner = replace(scope.with_index(loop.variable, lanes), lanes=lanes)
+                self.block(loop.body, inner)
+            return
+        for iteration in range(int(np.max(extent, initial=0))):
+            active = scope if isinstance(extent, int) else scope.where(iteration < extent)
+            self.block(loop.body, active.with_index(loop.variable, iteration))
+
+    def fold(self, fold: Fold, scope: _Scope) -> None:
+        partial = [
+            np.full(self.kernel.lanes, term.identity).astype(term.result.dtype.numpy)
+            for term in fold.terms
+        ]
+        *outer, last = fold.loops or ((None, 1),)
+        for inner in self.nest(outer, scope):
+            self.fold_innermost(fold.terms, last, partial, inner)
+        for term, lanes in zip(fold.terms, partial, strict=True):
+            width = self.kernel.lanes // 2
+            while width:
+                lanes[:width] = _combined(term, lanes[:width], lanes[width : 2 * width])
+                width //= 2
+            scope.scalars[term.result] = lanes[0].reshape(())
+
+    def nest(self, loops: Sequence[tuple[Any, DimLike]], scope: _Scope) -> Iterator[_Scope]:
+        """The scopes of all iterations of a loop nest, in order."""
+        if not loops:
+            yield scope
+            return
+        (variable, extent), *rest = loops
+        count = _index(extent, scope.indices)
+        assert isinstance(count, int)
+        for iteration in range(count):
+            yield from self.nest(rest, scope.with_index(variable, iteration))
+
+    def fold_innermost(
+        self,
+        terms: Sequence[FoldTerm],
+        loop: tuple[Dim | None, DimLike],
+        partial: Sequence[Array],
+        scope: _Scope,
+    ) -> None:
+        """Combine the iterations of the innermost loop into the lanes, in turn."""
+        variable, extent = loop
+        count = _index(extent, scope.indices)
+        assert isinstance(count, int)
+        iterations = np.arange(max(count, 0), dtype=np.int64)
+        inner = replace(scope, lanes=iterations % self.kernel.lanes)
+        if variable is not None:
+            inner = inner.with_index(variable, iterations)
+        values = self.values([term.value for term in terms], inner)
+        for term, lanes in zip(terms, partial, strict=True):
+            every = np.broadcast_to(values[term.value], iterations.shape)
+            for base in range(0, len(iterations), self.kernel.lanes):
+                part = every[base : base + self.kernel.lanes]
+                lanes[: len(part)] = _combined(term, lanes[: len(part)], part)
+
+    def call(self, call: Call, scope: _Scope) -> None:
+        function = find_function(call.function)
+        if function is None:
+            raise InternalError(
+                f"kernel {self.kernel.name} calls {call.function}, which has no meaning here",
+                hint="declare it in graphc/ir/kernel_functions.py, beside the others",
+            )
+        function.meaning(*(self.argument(argument, call, scope) for argument in call.arguments))
+
+    def argument(
+        self, argument: Address | Expr | DimLike | str, call: Call, scope: _Scope
+    ) -> Array | int | str:
+        match argument:
+            case Address(buffer, index):
+                array = self.memory[buffer]
+                offset = _index(index, scope.indices)
+                if not isinstance(offset, int) or not 0 <= offset <= len(array):
+                    raise self.error(f"the address {offset} is outside {buffer.name}", call)
+                return array[offset:]
+            case Expr():
+                return self.value(argument, scope)
+            case str():
+                return argument
+            case int() | Dim():
+                number = _index(argument, scope.indices)
+                assert isinstance(number, int)
+                return number
+
+    # -- expressions -----------------------------------------------------------------------------
+
+    def value(self, root: Expr, scope: _Scope) -> Array:
+        return self.values([root], scope)[root]
+
+    def values(self, roots: Sequence[Expr], scope: _Scope) -> dict[Expr, Array]:
+        """Values of expressions and of all that they are computed from."""
+        known: dict[Expr, Array] = {}
+        for expr in walk(*roots, operands=computed_first):
+            value = np.asarray(self.compute(expr, known, scope))
+            if value.dtype != expr.dtype.numpy:
+                raise InternalError(
+                    f"kernel {self.kernel.name}: a {type(expr).__name__} of {expr.dtype.name} "
+                    f"evaluates to {value.dtype}"
+                )
+            known[expr] = value
+        return known
+
+    def compute(self, expr: Expr, known: Mapping[Expr, Array], scope: _Scope) -> Any:
+        indices = scope.indices
+        match expr:
+            case Constant(value, dtype):
+                return np.asarray(value).astype(dtype.numpy)
+            case Scalar():
+                return scope.scalars[expr]
+            case IndexValue(index, dtype):
+                return converted(np.asarray(_index(index, indices), np.int64), dtype)
+            case Inside(index, low, high):
+                at, first, end = (_index(d, indices) for d in (index, low, high))
+                return np.logical_and(first <= at, at < end)
+            case Load(buffer, index):
+                place = self.place(buffer, index, scope, expr)
+                array = self.memory[buffer]
+                lanes = buffer.space is Space.LANE
+                return array[self.own_lane(scope, expr), place] if lanes else array[place]
+            case Apply(op, arguments, dtype):
+                return _applied(op, [known[argument] for argument in arguments], dtype)
+            case Convert(value, dtype):
+                return converted(known[value], dtype)
+            case Guard():
+                return self.guarded(expr, known[expr.condition], scope)
+        raise InternalError(f"a {type(expr).__name__} has no meaning")
+
+    def guarded(self, guard: Guard, condition: Array, scope: _Scope) -> Array:
+        if condition.ndim == 0:
+            return self.value(guard.value if condition else guard.otherwise, scope)
+        result = np.empty(condition.shape, guard.dtype.numpy)
+        for chosen, side in ((condition, guard.value), (~condition, guard.otherwise)):
+            if chosen.any():
+                result[chosen] = self.value(side, scope.where(chosen))
+        return result
+
+    # -- memory ----------------------------------------------------------------------------------
+
+    def place(self, buffer: Buffer, index: DimLike, scope: _Scope, where: Store | Expr) -> Number:
+        """The value of an index, inside its buffer."""
+        place = _index(index, scope.indices)
+        size = self.memory[buffer].shape[-1]
+        inside = np.logical_and(np.asarray(place) >= 0, np.asarray(place) < size)
+        if not inside.all():
+            first = int(np.broadcast_to(place, inside.shape)[~inside].flat[0])
+            raise self.error(f"{buffer.name}[{first}] of {size} elements", where)
+        return place
+
+    def own_lane(self, scope: _Scope, where: Store | Expr) -> Array:
+        lanes = scope.lanes
+        if lanes is None or (len(lanes) and lanes.max() >= self.kernel.lanes):
+            raise self.error("a LANE buffer is used by other than a lane of the step", where)
+        return lanes
+
+    def error(self, what: str, where: Statement | Expr) -> InternalError:
+        text = repr(where) if isinstance(where, Expr) else statement_text(where)
+        return InternalError(f"kernel {self.kernel.name}: {what}", notes=[f"in {text}"])
+
+
+def _combined(term: FoldTerm, left: Array, right: Array) -> Array:
+    return _applied(term.combine, [left, right], term.result.dtype)
+
+
+def _applied(op: Op, arguments: Sequence[Array], dtype: DType) -> Array:
+    """The op's reference on arguments of one shape."""
+    shape = np.broadcast_shapes(*(argument.shape for argument in arguments))
+    types = tuple(TensorType(dtypes.from_numpy(a.dtype), shape) for a in arguments)
+    call = OpCall({}, TensorType(dtype, shape), types)
+    return np.asarray(op.reference(call, *(np.broadcast_to(a, shape) for a in arguments)))
+
+
+def _unset(dtype: DType) -> Any:
+    """What storage holds before anything is stored."""
+    if dtype.precision:
+        return np.asarray(np.nan).astype(dtype.numpy)
+    return True if dtype is dtypes.bool_ else 0x5A
+
+
+def _name(variable: Dim) -> str:
+    (name,) = variable.names
+    return name
+
+
+def _index(index: DimLike, values: Mapping[str, Number]) -> Number:
+    """The value of an index; for each lane, where a variable has one for each lane."""
+    if isinstance(index, int):
+        return index
+    total: Number = 0
+    for monomial, coefficient in index.terms:
+        total = total + coefficient * math.prod(_atom(atom, values) for atom in monomial)
+    return total
+
+
+def _atom(atom: Atom, values: Mapping[str, Number]) -> Any:
+    if isinstance(atom, Variable):
+        return values[atom.name] // atom.multiple
+    arguments = [_index(argument, values) for argument in atom.arguments]
+    match atom.kind:
+        case "//":
+            return arguments[0] // arguments[1]
+        case "%":
+            return arguments[0] % arguments[1]
+        case "max":
+            return reduce(_larger, arguments)
+        case "min":
+            return -reduce(_larger, [-argument for argument in arguments])
+
+
+def _larger(a: Number, b: Number) -> Number:
+    return max(a, b) if isinstance(a, int) and isinstance(b, int) else np.maximum(a, b)

@@ -1,0 +1,174 @@
+"""What the device functions that a `Call` names compute, in NumPy.
+
+The text of a dialect spells each of them in its own way; this is what all of them mean. A name ends
+in the dtype that the function is for: `gc_pack_left_bf16`. Memory is passed as a flat array that
+begins at the address. The layout of packed operands is the functions' own affair: here it is
+[depth][columns] and [rows][stride].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+__all__ = ["FUNCTIONS", "DeviceFunction", "find_function", "multiply_add"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFunction:
+    """A device function.
+
+    Attributes:
+        name: without the dtype.
+        writes: numbers of the arguments whose memory it writes.
+        reads: numbers of the arguments whose memory it reads.
+        meaning: does to NumPy arrays what the function does to memory.
+    """
+
+    name: str
+    writes: tuple[int, ...]
+    reads: tuple[int, ...]
+    meaning: Callable[..., None]
+
+
+def find_function(name: str) -> DeviceFunction | None:
+    """The function of a `Call`, by its name with or without a dtype."""
+    return FUNCTIONS.get(name) or FUNCTIONS.get(name.rpartition("_")[0])
+
+
+# -- matrix products on the host ------------------------------------------------------------------
+
+
+def multiply_add(a: Array, b: Array, c: Array) -> Array:
+    """a * b + c, for floats rounded once.
+
+    f32 is computed in f64, where the product is exact, and rounded to odd on the way (S. Boldo and
+    G. Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to
+    odd", 2008). f64 is computed with their emulation; where that overflows or underflows inside,
+    the product is rounded as well.
+    """
+    with np.errstate(all="ignore"):
+        if c.dtype == np.float32:
+            product = a.astype(np.float64) * b.astype(np.float64)
+            return _sum_to_odd(product, c.astype(np.float64)).astype(np.float32)
+        if c.dtype != np.float64:
+            return np.asarray(a * b + c)
+        high, low = _exact_product(a, b)
+        inner, inner_error = _exact_sum(c, low)
+        outer, outer_error = _exact_sum(high, inner)
+        result = outer + _sum_to_odd(inner_error, outer_error)
+        magnitude = np.maximum(np.abs(high), np.maximum(np.abs(a), np.abs(b)))
+        is_exact = (magnitude < 2.0**990) & ((np.abs(high) > 2.0**-960) | (high == 0))
+        return np.where(is_exact & np.isfinite(result), result, a * b + c)
+
+
+def _exact_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    """a + b rounded, and what the rounding lost (D. Knuth)."""
+    total = a + b
+    back = total - a
+    return total, (a - (total - back)) + (b - back)
+
+
+def _exact_product(a: Array, b: Array) -> tuple[Array, Array]:
+    """a * b rounded, and what the rounding lost (T. Dekker, 1971)."""
+    product = a * b
+    (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
+    cross = (a_high * b_high - product) + a_high * b_low + a_low * b_high
+    return product, cross + a_low * b_low
+
+
+def _halves(x: Array) -> tuple[Array, Array]:
+    shifted = x * float(2**27 + 1)
+    high = shifted - (shifted - x)
+    return high, x - high
+
+
+def _sum_to_odd(a: Array, b: Array) -> Array:
+    """a + b: exact, or the neighbour in f64 whose last bit is set."""
+    total, lost = _exact_sum(a, b)
+    is_even = total.view(np.int64) % 2 == 0
+    neighbour = np.nextafter(total, np.where(lost > 0, np.inf, -np.inf))
+    return np.where(is_even & (lost != 0) & np.isfinite(lost), neighbour, total)
+
+
+def _block(memory: Array, outer: int, inner: int, rows: int, columns: int) -> Array:
+    """memory[i * outer + j * inner] for i < rows, j < columns."""
+    places = np.arange(rows)[:, None] * outer + np.arange(columns)[None, :] * inner
+    return np.asarray(memory[places])
+
+
+def _add_products(total: Array, left: Array, right: Array) -> Array:
+    """Each element as one chain of multiply-adds over ascending k."""
+    for k in range(left.shape[1]):
+        total = multiply_add(left[:, k, None], right[None, k, :], total)
+    return total
+
+
+def _pack_right(
+    packed: Array, b: Array, n_stride: int, k_stride: int, columns: int, depth: int
+) -> None:
+    block = _block(b, k_stride, n_stride, depth, columns)
+    packed[: depth * columns] = block.astype(packed.dtype).reshape(-1)
+
+
+def _pack_left(
+    packed: Array, stride: int, a: Array, m_stride: int, k_stride: int, rows: int, depth: int
+) -> None:
+    block = _block(a, m_stride, k_stride, rows, depth).astype(packed.dtype)
+    packed[np.arange(rows)[:, None] * stride + np.arange(depth)] = block
+
+
+def _multiply_packed(
+    tile: Array,
+    tile_stride: int,
+    left: Array,
+    left_stride: int,
+    right: Array,
+    rows: int,
+    columns: int,
+    depth: int,
+    first: Array,
+) -> None:
+    places = np.arange(rows)[:, None] * tile_stride + np.arange(columns)
+    start = np.zeros((rows, columns), tile.dtype) if first else tile[places]
+    a = _block(left, left_stride, 1, rows, depth)
+    tile[places] = _add_products(start, a, right[: depth * columns].reshape(depth, columns))
+
+
+def _multiply_rows(
+    tile: Array,
+    tile_stride: int,
+    a: Array,
+    m_stride: int,
+    a_stride: int,
+    b: Array,
+    n_stride: int,
+    k_stride: int,
+    rows: int,
+    columns: int,
+    depth: int,
+) -> None:
+    left = _block(a, m_stride, a_stride, rows, depth).astype(tile.dtype)
+    right = _block(b, k_stride, n_stride, depth, columns).astype(tile.dtype)
+    places = np.arange(rows)[:, None] * tile_stride + np.arange(columns)
+    tile[places] = _add_products(np.zeros((rows, columns), tile.dtype), left, right)
+
+
+FUNCTIONS: Mapping[str, DeviceFunction] = MappingProxyType(
+    {
+        function.name: function
+        for function in (
+            DeviceFunction("gc_pack_right", (0,), (1,), _pack_right),
+            DeviceFunction("gc_pack_left", (0,), (2,), _pack_left),
+            DeviceFunction("gc_multiply_packed", (0,), (0, 2, 4), _multiply_packed),
+            DeviceFunction("gc_multiply_rows", (0,), (2, 5), _multiply_rows),
+        )
+    }
+)
+"""Every device function with a meaning, by its name without the dtype."""
