@@ -338,12 +338,13 @@ class _Emitter:
         uses: dict[Expr, int] = {}
         outermost: dict[Expr, int] = {}
         for expr in order:
-            levels[expr] = max(
-                [
-                    self.own_level(expr, floor if floor < here else 0),
-                    *(levels[c] for c in _children(expr)),
-                ]
+            # A guard is a statement of its own, written here: what needs it cannot move out.
+            own = (
+                here
+                if isinstance(expr, Guard)
+                else self.own_level(expr, floor if floor < here else 0)
             )
+            levels[expr] = max([own, *(levels[c] for c in _children(expr))])
         for expr in order:
             for child in _children(expr):
                 uses[child] = uses.get(child, 0) + 1
