@@ -15,6 +15,7 @@ from graphc.errors import DeviceError
 from graphc.ir import dims
 from graphc.runtime.arguments import bind_arguments
 from graphc.runtime.cpu.pool import runner
+from graphc.runtime.cpu.results import ResultMemory
 from graphc.runtime.program import ALIGNMENT, Entry, Program
 
 __all__ = ["CpuExecutor"]
@@ -62,6 +63,7 @@ class CpuExecutor:
         self._runner = runner()
         self._runner_address = ctypes.addressof(self._runner)
         self.state = {name: _aligned_copy(value) for name, value in state.items()}
+        self._results = ResultMemory()
         self._arena = _aligned_bytes(0)
         self._frames: dict[tuple[Any, ...], _Frame] = {}
         self._lock = threading.Lock()
@@ -78,7 +80,7 @@ class CpuExecutor:
                 slots[slot] = array.__array_interface__["data"][0]
             results = []
             for slot, shape, dtype in frame.results:
-                result = np.empty(shape, dtype)
+                result = self._results.array(shape, dtype)
                 slots[slot] = result.__array_interface__["data"][0]
                 results.append(result)
             self._functions[name](self._runner_address, slots, frame.dims)
