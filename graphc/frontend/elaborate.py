@@ -1,0 +1,319 @@
+"""From the text of a `.gc` file to a unit: what its exports mean, or everything that is wrong."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from graphc.errors import ErrorGroup, GraphcError, Span, register_source
+from graphc.frontend import syntax
+from graphc.frontend.elaboration.expressions import Evaluator
+from graphc.frontend.elaboration.functions import UserFunction
+from graphc.frontend.elaboration.models import SourceModel, method_of
+from graphc.frontend.elaboration.program import Program, TooLarge
+from graphc.frontend.elaboration.refusal import described, not_supported, refused
+from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.module import Module
+from graphc.frontend.named_dims import DEFAULT_RANGE
+from graphc.frontend.parser import parse
+from graphc.frontend.trace import Export
+from graphc.frontend.unit import build_unit
+from graphc.ir import dims
+from graphc.ir.graph import Unit
+
+__all__ = ["elaborate"]
+
+MAX_ERRORS = 20
+
+
+def elaborate(text: str, file: str, library: Mapping[str, object]) -> Unit:
+    """The exports of a program, as graphs that share state.
+
+    Args:
+        text: the program.
+        file: its name, for spans and errors.
+        library: what names mean that the program does not define: layers, optimizers.
+
+    Raises:
+        GraphcError: the one error of the program.
+        ErrorGroup: several, in source order, at most twenty.
+    """
+    module = parse(text, file)
+    elaboration = _Elaboration(module, library)
+    try:
+        unit = elaboration.run()
+    except RecursionError:
+        elaboration.errors.append(
+            refused("the program nests too deeply", "too-deep", module.span, "name its parts")
+        )
+        unit = None
+    errors = _distinct(elaboration.errors)
+    if errors or unit is None:
+        register_source(file, text)
+        raise errors[0] if len(errors) == 1 else ErrorGroup(errors[:MAX_ERRORS])
+    return unit
+
+
+def _distinct(errors: list[GraphcError]) -> list[GraphcError]:
+    """The errors in source order, each place once."""
+    found: dict[object, GraphcError] = {}
+    for error in errors:
+        found.setdefault((error.span, error.code), error)
+    unplaced = Span("", 0, 0, 0, 0)
+    return sorted(found.values(), key=lambda error: error.span or unplaced)
+
+
+class _Elaboration:
+    """One run over a program that collects its errors."""
+
+    def __init__(self, module: syntax.Module, library: Mapping[str, object]) -> None:
+        self.module = module
+        self.program = Program(library)
+        self.errors: list[GraphcError] = []
+        self.exports: dict[str, tuple[Export, syntax.Export]] = {}
+
+    def run(self) -> Unit | None:
+        """The unit, if nothing is wrong."""
+        try:
+            self._declare()
+            if not self.errors:
+                self._evaluate_exports()
+            unit = None if self.errors else self._built()
+            self._check_definitions(everything=unit is None)
+        except TooLarge as error:
+            self.errors = [error]
+            return None
+        return None if self.errors else unit
+
+    def _attempt(self, span: Span, action: Callable[..., Any], *arguments: Any) -> Any:
+        """What the action gives, or None if it fails; the error is kept, at `span` at least."""
+        self.program.restart()
+        try:
+            return action(*arguments)
+        except TooLarge:
+            raise
+        except GraphcError as error:
+            self.errors.append(error.at(span))
+            return None
+
+    # -- definitions
+
+    def _declare(self) -> None:
+        self._check_names()
+        declare: dict[type, Callable[[Any], None]] = {
+            syntax.Function: self.program.declare_function,
+            syntax.Model: self.program.declare_model,
+            syntax.Dimension: self.program.declare_dim,
+            syntax.Constant: self.program.declare_constant,
+        }
+        # Functions and models may be named before they are defined, values may not.
+        kinds = ((syntax.Function, syntax.Model), (syntax.Dimension, syntax.Constant))
+        for group in kinds:
+            for node in self.module.body:
+                if isinstance(node, group):
+                    self._attempt(_header(node), declare[type(node)], node)
+
+    def _check_names(self) -> None:
+        seen: dict[str, Span] = {}
+        exported: dict[str, Span] = {}
+        for node in self.module.body:
+            if isinstance(node, syntax.Import | syntax.ImportFrom):
+                self.errors.append(
+                    not_supported(
+                        "an import", node.span, "the library is known by name; copy the rest here"
+                    )
+                )
+            if isinstance(
+                node, syntax.Dimension | syntax.Constant | syntax.Model | syntax.Function
+            ):
+                self._check_name(node.name, _header(node), seen)
+            elif isinstance(node, syntax.Export):
+                self._check_name(node.name, node.span, exported)
+
+    def _check_name(self, name: str, span: Span, seen: dict[str, Span]) -> None:
+        if name in seen:
+            self.errors.append(
+                refused(
+                    f"{name!r} is defined twice",
+                    "duplicate",
+                    span,
+                    f"it is defined on line {seen[name].line} already; rename one of them",
+                )
+            )
+        seen.setdefault(name, span)
+
+    # -- exports
+
+    def _evaluate_exports(self) -> None:
+        for node in self.module.body:
+            if isinstance(node, syntax.Export):
+                export = self._attempt(node.span, self._export, node)
+                if export is not None:
+                    self.exports[node.name] = export, node
+
+    def _export(self, node: syntax.Export) -> Export:
+        program = self.program
+        program.exporting = True
+        try:
+            value = Evaluator(program, program.scope).evaluate(node.value)
+            if program.is_own_model(value):
+                value = program.root(value)
+            if isinstance(value, Export):
+                return self._placed(replace(value, is_python=False), node.value.span)
+            function = program.own_function(value)
+            if function is None:
+                raise refused(
+                    f"{described(value)} cannot be exported",
+                    "export",
+                    node.value.span,
+                    "export a function, a model's method (MLP.forward), or a train_step(...)",
+                )
+            return self._placed(self._of_function(function), node.value.span)
+        finally:
+            program.exporting = False
+
+    def _of_function(self, function: UserFunction) -> Export:
+        types: list[Any] = []
+        models: list[Module] = [function.owner] if function.owner is not None else []
+        for parameter in function.parameters:
+            type_ = self._argument(function, parameter)
+            if type_ is inspect.Parameter.empty:
+                raise refused(
+                    f"{function.name} is exported, so its parameter {parameter.name!r} needs a "
+                    "type",
+                    "annotation",
+                    parameter.span,
+                    f"write {parameter.name}: f32[B, 64]",
+                )
+            types.append(type_)
+        return Export(function, tuple(types), models=tuple(models))
+
+    def _argument(self, function: UserFunction, parameter: syntax.Parameter) -> Any:
+        """The type of an argument of an export; a model or a value as it is."""
+        type_ = function.type_of(parameter)
+        if self.program.is_own_model(type_):
+            return self.program.root(type_)
+        if parameter.default is not None and not isinstance(
+            parameter.annotation, syntax.TensorType
+        ):
+            return Evaluator(self.program, self.program.scope).evaluate(parameter.default)
+        return type_
+
+    def _placed(self, export: Export, span: Span) -> Export:
+        """The export, with nodes that have no place of their own at `span`."""
+        function, sources = export.body, self.program.sources
+
+        def placed(*arguments: Any, **keywords: Any) -> Any:
+            with sources.at(span):
+                return function(*arguments, **keywords)
+
+        signature = inspect.signature(function)
+        placed.__signature__ = signature  # type: ignore[attr-defined]
+        placed.__name__ = getattr(function, "__name__", "export")
+        placed.__doc__ = _doc_of(function)
+        models = tuple(dict.fromkeys((*export.models, *export.root_models())))
+        return replace(export, function=placed, models=models)
+
+    def _built(self) -> Unit | None:
+        """The unit of all exports; if that fails, what is wrong with each."""
+        docs = {"": syntax.docstring(self.module) or ""}
+        docs |= {name: export.body.__doc__ or "" for name, (export, _) in self.exports.items()}
+        try:
+            self.program.restart()
+            return build_unit(
+                {name: export for name, (export, _) in self.exports.items()},
+                dims=tuple(self.program.dims.values()),
+                docs=docs,
+                sources=self.program.sources,
+            )
+        except TooLarge:
+            raise
+        except GraphcError as error:
+            first = error
+        for name, (export, node) in self.exports.items():
+            self._attempt(node.span, self._traced, name, export)
+        if not self.errors:
+            self.errors.append(first.at(self.module.span))
+        return None
+
+    def _traced(self, name: str, export: Export) -> Unit:
+        return build_unit({name: export}, dims=tuple(self.program.dims.values()))
+
+    # -- definitions that no export reaches, or all of them
+
+    def _check_definitions(self, everything: bool) -> None:
+        if self.errors and not self.program.scope:
+            return
+        for function in self._functions():
+            is_reached = function.definition in self.program.reached
+            if everything or not is_reached:
+                self._attempt(function.definition.span, self._check, function)
+
+    def _functions(self) -> Iterator[UserFunction]:
+        for node in self.module.body:
+            if not isinstance(node, syntax.Function | syntax.Model):
+                continue
+            value = self.program.scope.find(node.name)
+            if isinstance(value, UserFunction):
+                yield value
+            elif isinstance(node, syntax.Model) and self.program.is_own_model(value):
+                if any(one.default is None for one in node.parameters):
+                    continue
+                model = self._attempt(_header(node), self.program.root, value)
+                if model is not None:
+                    yield from self._methods(model)
+
+    def _methods(self, model: SourceModel) -> Iterator[UserFunction]:
+        for name in model.methods:
+            method = method_of(getattr(model, name))
+            if method is not None:
+                yield method
+
+    def _check(self, function: UserFunction) -> None:
+        """Trace the function by its annotations, if they say all that is needed."""
+        types: list[Any] = []
+        for parameter in function.parameters:
+            if isinstance(parameter.annotation, syntax.TensorType) and any(
+                isinstance(one, syntax.EllipsisLiteral) for one in parameter.annotation.shape
+            ):
+                return
+            types.append(self._argument(_generic(function), parameter))
+            if types[-1] is inspect.Parameter.empty:
+                return
+        models = [function.owner] if function.owner is not None else []
+        self._traced("check", Export(function, tuple(types), models=tuple(models), is_python=False))
+
+
+def _generic(function: UserFunction) -> UserFunction:
+    """The function where names in its annotations that nothing defines are dims of any size."""
+    scope = Scope(function.scope)
+    for parameter in function.parameters:
+        if isinstance(parameter.annotation, syntax.TensorType):
+            for one in parameter.annotation.shape:
+                for name in _free_names(one):
+                    if scope.find(name) is Scope.MISSING:
+                        scope.define(name, dims.variable(name, *DEFAULT_RANGE))
+    return replace(function, scope=scope)
+
+
+def _free_names(node: syntax.Node) -> Iterator[str]:
+    if isinstance(node, syntax.Name):
+        yield node.id
+    for child in syntax.children(node):
+        yield from _free_names(child)
+
+
+def _doc_of(function: Callable[..., Any]) -> str:
+    """The docstring in the program; not that of a class of the compiler."""
+    if isinstance(function, UserFunction):
+        return syntax.docstring(function.definition) or ""
+    return function.__doc__ or ""
+
+
+def _header(node: syntax.Statement) -> Span:
+    span = node.span
+    if span.line == span.end_line:
+        return span
+    return Span(span.file, span.line, span.column, span.line + 1, 1)

@@ -1,0 +1,1 @@
+"""The meaning of `.gc` programs: names, expressions, statements, functions and models."""

@@ -1,0 +1,230 @@
+"""Types of arguments and results: named dims are unified, everything else must agree.
+
+A name in the shape of a parameter that is a dim of the file, or that nothing else defines, is
+bound at each call to the size that it meets first; the other places where it occurs must have
+that size, and a dim of the file keeps to its range. Inside the function the name means that size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphc.errors import DimensionError, DTypeError, GraphcError, ShapeError, Span
+from graphc.frontend import syntax
+from graphc.frontend.elaboration.expressions import Evaluator
+from graphc.frontend.elaboration.refusal import refused
+from graphc.frontend.elaboration.scope import Scope
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.types import TensorType
+
+__all__ = ["Shapes", "declared_type", "dtype_of"]
+
+
+@dataclass
+class Shapes:
+    """The dims of one call: what the names in its annotations stand for.
+
+    Attributes:
+        scope: of the function; the names are defined there.
+        declared: the dims of the file, by name.
+        bound: what each name was bound to, and by which value.
+    """
+
+    scope: Scope
+    declared: dict[str, Dim]
+    bound: dict[str, tuple[DimLike, str]] = field(default_factory=dict)
+
+    def match(self, values: list[tuple[str, syntax.TensorType, TensorType, Span | None]]) -> None:
+        """Unify annotations with the types of values: (what it is, annotation, type, place).
+
+        Raises:
+            DTypeError, ShapeError, DimensionError: a value does not fit its annotation.
+        """
+        axes: list[_Axis] = []
+        for what, annotation, type_, place in values:
+            axes += self._axes(what, annotation, type_, place)
+        # Axes that are a name alone say what it is, wherever they stand.
+        for axis in sorted(axes, key=lambda axis: not isinstance(axis.pattern, syntax.Name)):
+            try:
+                self._match_axis(axis)
+            except GraphcError as error:
+                raise error.at(axis.place) from error.__cause__
+
+    def _axes(
+        self, what: str, annotation: syntax.TensorType, type_: TensorType, place: Span | None
+    ) -> Iterator[_Axis]:
+        if type_.dtype is not dtype_of(annotation):
+            raise DTypeError(
+                f"{what} is {type_}, expected {_text(annotation)}",
+                span=place,
+                hint=f"cast it: cast(x, {annotation.dtype})",
+            )
+        pattern, sizes = list(annotation.shape), list(type_.shape)
+        dots = [i for i, one in enumerate(pattern) if isinstance(one, syntax.EllipsisLiteral)]
+        if len(dots) > 1:
+            raise refused("a shape has one '...' at most", "annotation", annotation.span)
+        if len(pattern) - len(dots) > len(sizes) or (not dots and len(pattern) != len(sizes)):
+            raise ShapeError(
+                f"{what} is {type_}, of {len(sizes)} axes; expected {_text(annotation)}, of "
+                f"{len(pattern) - len(dots)}{' or more' if dots else ''}",
+                span=place,
+            )
+        if dots:
+            after = len(pattern) - dots[0] - 1
+            sizes = sizes[: dots[0]] + sizes[len(sizes) - after :]
+            del pattern[dots[0]]
+        for one, size in zip(pattern, sizes, strict=True):
+            yield _Axis(one, size, what, annotation, type_, place)
+
+    def _match_axis(self, axis: _Axis) -> None:
+        name = axis.pattern.id if isinstance(axis.pattern, syntax.Name) else None
+        if name is not None and self._is_free(name):
+            self._bind(name, axis.size, axis.what)
+            return
+        expected = self._expected(axis)
+        if dims.always_equal(expected, axis.size):
+            return
+        error = ShapeError(
+            f"{axis.what} is {axis.type}, expected {_text(axis.annotation)}: "
+            f"{axis.size} meets {_axis_text(axis.pattern, expected)}"
+        )
+        for used in _names(axis.pattern):
+            if used in self.bound:
+                size, source = self.bound[used]
+                error.note(f"{used} is {size}, as {source} says")
+        raise error
+
+    def _is_free(self, name: str) -> bool:
+        """Whether the name is a dim that no size is known for yet."""
+        if name in self.bound:
+            return False
+        found = self.scope.find(name)
+        return found is Scope.MISSING or found is self.declared.get(name, Scope)
+
+    def _bind(self, name: str, size: DimLike, source: str) -> None:
+        if name in self.declared:
+            # Refuses what is not proved to be in the range.
+            dims.substitute(self.declared[name], {name: size})
+        self.bound[name] = size, source
+        self.scope.define(name, size)
+
+    def _expected(self, axis: _Axis) -> DimLike:
+        free = [name for name in dict.fromkeys(_names(axis.pattern)) if self._is_free(name)]
+        if len(free) == 1 and isinstance(axis.size, int):
+            self._solve(free[0], axis)
+        elif free and not all(name in self.declared for name in free):
+            raise DimensionError(
+                f"{axis.what}: {axis.size} does not determine {' and '.join(free)}",
+                span=axis.pattern.span,
+                hint="let one of the shapes have an axis with the name alone",
+            )
+        return static_size(axis.pattern, self.scope)
+
+    def _solve(self, name: str, axis: _Axis) -> None:
+        unknown = self.declared.get(name) or dims.variable(name, 0, dims_limit)
+        inner = Scope(self.scope)
+        inner.define(name, unknown)
+        solved = dims.solve(static_size(axis.pattern, inner), axis.size, {})  # type: ignore[arg-type]
+        if solved is None:
+            raise ShapeError(
+                f"{axis.what} is {axis.type}, expected {_text(axis.annotation)}: no {name} gives "
+                f"{axis.size}"
+            )
+        self._bind(name, solved.get(name, 0), axis.what)
+
+
+dims_limit = 2**31 - 1
+"""The largest size of a dim that is declared nowhere."""
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One axis of a value beside what its annotation says of it."""
+
+    pattern: syntax.Expression
+    size: DimLike
+    what: str
+    annotation: syntax.TensorType
+    type: TensorType
+    place: Span | None
+
+
+def _names(pattern: syntax.Node) -> Iterator[str]:
+    if isinstance(pattern, syntax.Name):
+        yield pattern.id
+    for child in syntax.children(pattern):
+        if not isinstance(pattern, syntax.Call) or child is not pattern.function:
+            yield from _names(child)
+
+
+def _text(annotation: syntax.TensorType) -> str:
+    return f"{annotation.dtype}[{', '.join(map(_expression_text, annotation.shape))}]"
+
+
+def _expression_text(node: syntax.Expression) -> str:
+    match node:
+        case syntax.Name():
+            return node.id
+        case syntax.Integer():
+            return str(node.value)
+        case syntax.EllipsisLiteral():
+            return "..."
+        case syntax.Binary():
+            return f"{_expression_text(node.left)}{node.operator}{_expression_text(node.right)}"
+        case _:
+            return "(...)"
+
+
+def _axis_text(pattern: syntax.Expression, size: DimLike) -> str:
+    text = _expression_text(pattern)
+    return text if text == str(size) or "(...)" in text else f"{text} = {size}"
+
+
+def dtype_of(annotation: syntax.TensorType) -> dtypes.DType:
+    """The dtype that an annotation names.
+
+    Raises:
+        DTypeError: there is none of that name.
+    """
+    try:
+        return dtypes.from_name(annotation.dtype)
+    except DTypeError as error:
+        raise error.at(annotation.span) from None
+
+
+def static_size(node: syntax.Expression, scope: Scope) -> DimLike:
+    """The size that an expression in a shape means.
+
+    Raises:
+        SourceError: it is no whole number and no dim, or negative.
+    """
+    value: Any = Evaluator.of(scope).evaluate(node)
+    is_whole = isinstance(value, int | Dim) and not isinstance(value, bool)
+    if not is_whole or dims.always_less_equal(value, -1):
+        raise refused(
+            f"a size of {value!r}", "size", node.span, "a size is a whole number of 0 or more"
+        )
+    size: DimLike = value
+    return size
+
+
+def declared_type(annotation: syntax.TensorType, scope: Scope) -> TensorType:
+    """The type that an annotation means where no argument can bind its names.
+
+    Raises:
+        GraphcError: a name in it is no dim and no number.
+    """
+    dtype = dtype_of(annotation)
+    for one in annotation.shape:
+        if isinstance(one, syntax.EllipsisLiteral):
+            raise refused(
+                "the number of axes is not known here",
+                "annotation",
+                one.span,
+                "write every axis: f32[B, 64]",
+            )
+    return TensorType(dtype, tuple(static_size(one, scope) for one in annotation.shape))

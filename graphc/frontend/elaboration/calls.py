@@ -1,0 +1,258 @@
+"""Calls: of operations, layers, models and functions."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphc.errors import GraphcError, Span
+from graphc.frontend import syntax
+from graphc.frontend.elaboration import numbers
+from graphc.frontend.elaboration.refusal import described, named_like, refused
+from graphc.frontend.module import Module
+from graphc.frontend.tensor import Tensor, call
+from graphc.ir.dims import Dim
+from graphc.ir.dtype import DType
+from graphc.ir.op import functions
+
+if TYPE_CHECKING:
+    from graphc.frontend.elaboration.program import Program
+
+__all__ = ["CallSite", "Operation", "bind_arguments", "call_value"]
+
+
+@dataclass(frozen=True)
+class CallSite:
+    """Where a call and its arguments are written."""
+
+    span: Span
+    arguments: tuple[Span, ...]
+    keywords: Mapping[str, Span]
+
+    @classmethod
+    def of(cls, node: syntax.Call) -> CallSite:
+        """The places of a call in the tree."""
+        keywords = {one.arg: one.value.span for one in node.keywords}
+        return cls(node.span, tuple(one.span for one in node.args), keywords)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A function of the library by its name: one of the registry, or one of numbers alone."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return f"<the function {self.name}>"
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """The function of values, numbers among them."""
+        values = [*arguments, *keywords.values()]
+        if (
+            self.name in numbers.STATIC_FUNCTIONS
+            and not keywords
+            and _are_numbers(self.name, values)
+        ):
+            return numbers.static_call(self.name, list(arguments))
+        if self.name not in functions:
+            raise refused(
+                f"{self.name} takes numbers that are known while the program is built, and was "
+                f"given {', '.join(map(described, values)) or 'nothing'}",
+                "argument",
+                None,
+            )
+        return self._of_tensors(arguments, keywords)
+
+    def _of_tensors(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        signature = _signature(functions[self.name])
+        _check_arguments(self.name, signature, arguments, keywords)
+        beside = next((v for v in (*arguments, *keywords.values()) if isinstance(v, Tensor)), None)
+        dtype = beside.dtype if beside is not None else None
+        bound = signature.bind(*arguments, **keywords)
+        for name, value in bound.arguments.items():
+            parameter = signature.parameters[name]
+            takes_numbers = parameter.annotation == "Operand"
+            if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+                value = tuple(_operand(one, dtype, takes_numbers) for one in value)
+            bound.arguments[name] = _operand(value, dtype, takes_numbers)
+        return call(self.name, *bound.args, **bound.kwargs)
+
+
+def _are_numbers(name: str, values: list[Any]) -> bool:
+    """Whether the function is meant as one of numbers; `max` of one number is a reduction."""
+    return bool(values) and all(
+        numbers.is_number(value) or (name in ("int", "float") and isinstance(value, str))
+        for value in values
+    )
+
+
+def _operand(value: Any, dtype: DType | None, takes_numbers: bool) -> Any:
+    if isinstance(value, numbers.Formula) or (takes_numbers and isinstance(value, Dim)):
+        return numbers.tensor_of(value, dtype)
+    return value
+
+
+@functools.cache
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)
+
+
+# -- binding --------------------------------------------------------------------------------------
+
+
+def _check_arguments(
+    name: str, signature: inspect.Signature, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
+) -> None:
+    """Refuse arguments that the signature has no place for, or that are missing."""
+    parameters = signature.parameters.values()
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    hint = f"it is {name}{_plain(signature)}"
+    if len(arguments) > len(positional) and not takes_any:
+        raise refused(
+            f"{name} takes {_counted(len(positional), 'argument')}, {len(arguments)} were given",
+            "argument-count",
+            None,
+            hint,
+        )
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        for key in keywords:
+            if key not in signature.parameters:
+                near = named_like(key, signature.parameters)
+                raise refused(
+                    f"{name} has no argument {key!r}", "argument-unknown", None, near or hint
+                )
+    for position, parameter in enumerate(positional):
+        is_given = position < len(arguments)
+        if is_given and parameter.name in keywords:
+            raise refused(
+                f"{name}: the argument {parameter.name!r} is given twice", "argument-twice", None
+            )
+        if not is_given and parameter.name not in keywords and parameter.default is parameter.empty:
+            raise refused(
+                f"{name} needs the argument {parameter.name!r}", "argument-missing", None, hint
+            )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count or 'no'} {noun}s"
+
+
+def _plain(signature: inspect.Signature) -> str:
+    """The signature without annotations."""
+    return str(
+        inspect.Signature(
+            [p.replace(annotation=p.empty) for p in signature.parameters.values()],
+        )
+    )
+
+
+def bind_arguments(
+    name: str, signature: inspect.Signature, arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> dict[str, Any]:
+    """The arguments by the names of the parameters, without those that have their default.
+
+    Raises:
+        SourceError: an argument too many, unknown, given twice or missing.
+    """
+    _check_arguments(name, signature, arguments, keywords)
+    return dict(signature.bind(*arguments, **keywords).arguments)
+
+
+# -- calls ----------------------------------------------------------------------------------------
+
+
+def call_value(
+    program: Program,
+    function: Any,
+    arguments: list[Any],
+    keywords: dict[str, Any],
+    node: syntax.Call,
+) -> Any:
+    """The result of a call.
+
+    Raises:
+        SourceError: what is called is no function, or does not take the arguments.
+        GraphcError: whatever it refuses.
+    """
+    site = CallSite.of(node)
+    with program.sources.at(node.span):
+        own = program.own_function(function)
+        if own is not None:
+            return own.invoke(tuple(arguments), keywords, site)
+        if isinstance(function, Operation):
+            return _guarded(function.name, function, arguments, keywords)
+        if isinstance(function, DType):
+            return _converted(function, arguments, keywords)
+        if isinstance(function, type) and issubclass(function, Module):
+            return _made(program, function, arguments, keywords)
+        if callable(function) and not isinstance(function, Tensor):
+            return _library_call(program, function, arguments, keywords)
+    raise refused(
+        f"{described(function)} is no function",
+        "not-callable",
+        node.function.span,
+        "write x[i] for an element" if isinstance(function, Tensor) else None,
+    )
+
+
+def _converted(dtype: DType, arguments: list[Any], keywords: Mapping[str, Any]) -> Any:
+    if len(arguments) != 1 or keywords:
+        raise refused(f"{dtype}(...) takes one value", "argument-count", None, f"write {dtype}(x)")
+    if isinstance(arguments[0], Tensor):
+        return call("cast", arguments[0], dtype)
+    if not numbers.is_number(arguments[0]):
+        raise refused(f"{described(arguments[0])} has no dtype", "argument", None)
+    return numbers.tensor_of(arguments[0], dtype)
+
+
+def _made(
+    program: Program, layer: type[Module], arguments: list[Any], keywords: dict[str, Any]
+) -> Any:
+    """A new layer or model, which is a part of the model that is being made."""
+    if not program.makes_models:
+        raise refused(
+            f"a {layer.__name__} is made here, where it would be new at each call",
+            "model-in-function",
+            None,
+            f"make it in the body of a model (part = {layer.__name__}(...)) and use it here",
+        )
+    if program.is_own_model(layer):
+        return layer(*arguments, **keywords)
+    return _library_call(program, layer, arguments, keywords)
+
+
+def _library_call(
+    program: Program, function: Callable[..., Any], arguments: list[Any], keywords: dict[str, Any]
+) -> Any:
+    name = getattr(function, "__name__", None) or type(function).__name__
+    given = [program.as_library_argument(function, one) for one in arguments]
+    named = {key: program.as_library_argument(function, v) for key, v in keywords.items()}
+    target = function.forward if isinstance(function, Module) else function
+    if not isinstance(function, functools.partial):
+        _check_arguments(name, inspect.signature(target), tuple(given), named)
+    return _guarded(name, function, given, named)
+
+
+def _guarded(
+    name: str, function: Callable[..., Any], arguments: list[Any], keywords: dict[str, Any]
+) -> Any:
+    """The call; what Python code of the library raises for wrong values is the user's error."""
+    with _explained(name):
+        return function(*arguments, **keywords)
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    try:
+        yield
+    except GraphcError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        raise refused(f"{name} does not take these arguments: {error}", "argument", None) from error
+    except RecursionError as error:
+        raise refused(f"{name} nests too deeply", "too-deep", None) from error

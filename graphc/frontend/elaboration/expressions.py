@@ -1,0 +1,332 @@
+"""The value of expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from graphc.errors import GraphcError, MemberLookupError
+from graphc.frontend import syntax
+from graphc.frontend.elaboration import numbers
+from graphc.frontend.elaboration.calls import call_value
+from graphc.frontend.elaboration.refusal import described, named_like, not_supported, refused
+from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.module import Module
+from graphc.frontend.tensor import UNARY, Tensor, call
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import Dim
+from graphc.ir.op import functions
+from graphc.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from graphc.frontend.elaboration.program import Program
+
+__all__ = ["PROGRAM", "Evaluator"]
+
+_Sequence = TypeVar("_Sequence", tuple[Any, ...], list[Any])
+
+_TENSOR_FACTS = ("shape", "dtype", "ndim", "T", "mT")
+MAX_LEAVES = 10_000
+"""Values in one tuple or list, those inside of its elements counted."""
+
+
+class Evaluator:
+    """Evaluates the expressions of one block.
+
+    Args:
+        program: what the expressions are a part of.
+        scope: what names mean.
+    """
+
+    def __init__(self, program: Program, scope: Scope) -> None:
+        self.program = program
+        self.scope = scope
+
+    @classmethod
+    def of(cls, scope: Scope) -> Evaluator:
+        """An evaluator for a scope of a program."""
+        return cls(scope.look_up(PROGRAM, None), scope)
+
+    def evaluate(self, node: syntax.Expression) -> Any:
+        """The value of an expression; errors are placed at the part that is wrong.
+
+        Raises:
+            GraphcError: the expression has no meaning, or an operation refuses its operands.
+        """
+        self.program.count(node.span)
+        try:
+            return _METHODS[type(node)](self, node)
+        except GraphcError as error:
+            raise error.at(node.span) from error.__cause__
+
+    # -- literals and names
+
+    def _name(self, node: syntax.Name) -> Any:
+        return self.scope.look_up(node.id, node.span)
+
+    def _literal(self, node: Any) -> Any:
+        return node.value
+
+    def _none(self, node: syntax.NoneLiteral) -> None:
+        return None
+
+    def _ellipsis(self, node: syntax.EllipsisLiteral) -> Any:
+        return ...
+
+    def _tuple(self, node: syntax.Tuple) -> tuple[Any, ...]:
+        return _limited(tuple(self.evaluate(one) for one in node.elements), node)
+
+    def _list(self, node: syntax.List) -> list[Any]:
+        return _limited([self.evaluate(one) for one in node.elements], node)
+
+    def _comprehension(self, node: syntax.ListComprehension) -> list[Any]:
+        result: list[Any] = []
+        for item in self.iterated(node.iterable):
+            self.program.count(node.span)
+            inner = type(self)(self.program, Scope(self.scope))
+            inner.assign(node.target, item)
+            if node.condition is None or inner.truth(node.condition):
+                result.append(inner.evaluate(node.element))
+        return _limited(result, node)
+
+    # -- operators
+
+    def _unary(self, node: syntax.Unary) -> Any:
+        if node.operator == "not":
+            return not self.truth(node.operand)
+        value = self.evaluate(node.operand)
+        with self.program.sources.at(node.span):
+            if node.operator == "-":
+                return numbers.negate(value)
+            if not isinstance(value, Tensor) and not numbers.is_number(value):
+                raise refused(
+                    f"{described(value)} is no operand of {node.operator!r}", "operand", node.span
+                )
+            if node.operator == "+":
+                return value
+            if isinstance(value, int):
+                return not value if isinstance(value, bool) else ~value
+            return call(UNARY["~"], numbers.tensor_of(value))
+
+    def _binary(self, node: syntax.Binary) -> Any:
+        if node.operator in ("and", "or"):
+            is_and = node.operator == "and"
+            return self.truth(node.right) if self.truth(node.left) == is_and else not is_and
+        # Sums and products lean to the left: walking that spine in a loop is not deep.
+        spine = [node]
+        while isinstance(spine[-1].left, syntax.Binary) and spine[-1].left.operator not in (
+            "and",
+            "or",
+        ):
+            spine.append(spine[-1].left)
+        value = self.evaluate(spine[-1].left)
+        for one in reversed(spine):
+            right = self.evaluate(one.right)
+            with self.program.sources.at(one.span):
+                value = numbers.combine(one.operator, value, right)
+        return value
+
+    def _compare(self, node: syntax.Compare) -> Any:
+        values = [self.evaluate(one) for one in (node.left, *node.comparators)]
+        result: Any = True
+        for symbol, (left, right) in zip(node.operators, pairwise(values), strict=True):
+            with self.program.sources.at(node.span):
+                one = numbers.compare(symbol, left, right)
+                if isinstance(one, Tensor) and isinstance(result, Tensor):
+                    result = call("logical_and", result, one)
+                elif one is not True:
+                    # A known False decides, a known True adds nothing.
+                    result = one if result is True else result
+        return result
+
+    def _conditional(self, node: syntax.Conditional) -> Any:
+        return self.evaluate(node.body if self.truth(node.test) else node.orelse)
+
+    def truth(self, node: syntax.Expression) -> bool:
+        """The truth of a condition, which is known while the program is built.
+
+        Raises:
+            SourceError: it is a tensor, or depends on a dim.
+        """
+        value = self.evaluate(node)
+        if isinstance(value, Tensor):
+            raise not_supported(
+                f"a branch on a value that is known at run time only ({described(value)})",
+                node.span,
+                "choose elements with where(condition, a, b), combine conditions with & | ~",
+            )
+        if isinstance(value, Dim | numbers.Formula):
+            raise refused(
+                f"the truth of {described(value)} is not known while the program is built",
+                "not-static",
+                node.span,
+                "compare it with a number",
+            )
+        return bool(value)
+
+    # -- members, elements, calls
+
+    def _attribute(self, node: syntax.Attribute) -> Any:
+        return self.member(self.evaluate(node.value), node.attr)
+
+    def member(self, value: Any, name: str) -> Any:
+        """`value.name`.
+
+        Raises:
+            MemberLookupError: there is no such member.
+        """
+        known: list[str] = []
+        if isinstance(value, Tensor):
+            if name in _TENSOR_FACTS or name in functions:
+                return getattr(value, name)
+            known = [*_TENSOR_FACTS, *functions]
+        elif isinstance(value, Module) or (isinstance(value, type) and issubclass(value, Module)):
+            owner = self.program.instance_of(value)
+            known = [one for one in (*vars(owner), *dir(type(owner))) if _is_member(one)]
+            if name in known:
+                return getattr(owner, name)
+        raise MemberLookupError(
+            f"{described(value)} has no member {name!r}", hint=named_like(name, known)
+        )
+
+    def _subscript(self, node: syntax.Subscript) -> Any:
+        value = self.evaluate(node.value)
+        items = tuple(self._item(one) for one in node.indices)
+        with self.program.sources.at(node.span):
+            if isinstance(value, Tensor):
+                return value[items]
+            if isinstance(value, dtypes.DType):
+                return TensorType(value, () if items == ((),) else items)
+            is_container = isinstance(value, Module) and hasattr(value, "__getitem__")
+            if isinstance(value, tuple | list | range) or is_container:
+                return self._element(value, items, node)
+            raise refused(f"{described(value)} has no elements", "index", node.span)
+
+    def _item(self, node: syntax.Expression) -> Any:
+        if isinstance(node, syntax.Slice):
+            bounds = (node.lower, node.upper, node.step)
+            return slice(*(None if one is None else self.evaluate(one) for one in bounds))
+        return self.evaluate(node)
+
+    def _element(self, value: Any, items: tuple[Any, ...], node: syntax.Subscript) -> Any:
+        if len(items) != 1:
+            raise refused(f"{len(items)} indices for {described(value)}", "index", node.span)
+        try:
+            return value[items[0]]
+        except (IndexError, TypeError) as error:
+            raise refused(
+                f"{described(value)}: {described(items[0])} is no index",
+                "index",
+                node.indices[0].span,
+                str(error),
+            ) from None
+
+    def _slice(self, node: syntax.Slice) -> Any:
+        raise refused("a slice stands in an index only", "index", node.span)
+
+    def _call(self, node: syntax.Call) -> Any:
+        function = self.evaluate(node.function)
+        arguments = [self.evaluate(one) for one in node.args]
+        keywords = {one.arg: self.evaluate(one.value) for one in node.keywords}
+        return call_value(self.program, function, arguments, keywords, node)
+
+    def _reduction(self, node: syntax.Reduction) -> Any:
+        return self.program.index_notation(self, node)
+
+    # -- targets
+
+    def assign(self, target: syntax.Expression, value: Any) -> None:
+        """Bind the names of a target.
+
+        Raises:
+            SourceError: a value that has not as many elements as the target.
+        """
+        if isinstance(target, syntax.Name):
+            self.scope.define(target.id, value)
+            return
+        assert isinstance(target, syntax.Tuple)
+        elements = target.elements
+        if not isinstance(value, tuple | list | range) or len(value) != len(elements):
+            raise refused(
+                f"{described(value)} is assigned to {len(elements)} names",
+                "unpack",
+                target.span,
+                "take the parts of a tensor by index: x[0]" if isinstance(value, Tensor) else None,
+            )
+        for one, part in zip(elements, value, strict=True):
+            self.assign(one, part)
+
+    def iterated(self, node: syntax.Expression) -> Any:
+        """What a loop runs over, which is known while the program is built.
+
+        Raises:
+            SourceError: a tensor, or a value without elements.
+        """
+        value = self.evaluate(node)
+        if isinstance(value, Tensor):
+            raise not_supported(
+                f"a loop over the rows of a tensor ({described(value)})",
+                node.span,
+                "loop over range(n) with a number n, and take x[i]",
+            )
+        if isinstance(value, tuple | list | range):
+            return value
+        if isinstance(value, Module) and hasattr(value, "__iter__"):
+            return list(value)
+        raise refused(
+            f"{described(value)} is nothing to loop over",
+            "not-iterable",
+            node.span,
+            "loop over range(n), a list or a tuple",
+        )
+
+
+PROGRAM = "\0program"
+"""The name under which the outermost scope of a program has the program; no user can write it."""
+
+
+def _is_member(name: str) -> bool:
+    return not name.startswith("_") and (name == "forward" or not hasattr(Module, name))
+
+
+def _limited(value: _Sequence, node: syntax.Expression) -> _Sequence:
+    """The value, if it is not made of too many others."""
+    count = 0
+    pending: list[Any] = [value]
+    while pending:
+        one = pending.pop()
+        count += 1
+        if isinstance(one, tuple | list):
+            pending += one
+        if count > MAX_LEAVES:
+            raise refused(
+                f"this value has more than {MAX_LEAVES} parts",
+                "too-large",
+                node.span,
+                "values that are used together are one tensor: stack or concat them",
+            )
+    return value
+
+
+_METHODS: dict[type[syntax.Expression], Callable[[Any, Any], Any]] = {
+    syntax.Name: lambda self, node: self._name(node),
+    syntax.Integer: Evaluator._literal,
+    syntax.Float: Evaluator._literal,
+    syntax.String: Evaluator._literal,
+    syntax.Boolean: Evaluator._literal,
+    syntax.NoneLiteral: Evaluator._none,
+    syntax.EllipsisLiteral: Evaluator._ellipsis,
+    syntax.Attribute: Evaluator._attribute,
+    syntax.Call: lambda self, node: self._call(node),
+    syntax.Slice: Evaluator._slice,
+    syntax.Subscript: lambda self, node: self._subscript(node),
+    syntax.Tuple: Evaluator._tuple,
+    syntax.List: Evaluator._list,
+    syntax.ListComprehension: Evaluator._comprehension,
+    syntax.Unary: Evaluator._unary,
+    syntax.Binary: Evaluator._binary,
+    syntax.Compare: Evaluator._compare,
+    syntax.Conditional: Evaluator._conditional,
+    syntax.Reduction: lambda self, node: self._reduction(node),
+}

@@ -1,0 +1,301 @@
+"""Functions of a program: what happens when one is called.
+
+A call is inlined: the body runs on the tensors of the call, and what it computes becomes part of
+the graph that is being built.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphc.errors import GraphcError, Span
+from graphc.frontend import syntax
+from graphc.frontend.elaboration import numbers
+from graphc.frontend.elaboration.annotations import Shapes, declared_type, dtype_of
+from graphc.frontend.elaboration.calls import CallSite, bind_arguments
+from graphc.frontend.elaboration.expressions import Evaluator
+from graphc.frontend.elaboration.refusal import described, not_supported, refused
+from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.elaboration.statements import run_body
+from graphc.frontend.module import Module
+from graphc.frontend.tensor import Tensor
+
+if TYPE_CHECKING:
+    from graphc.frontend.elaboration.program import Program
+
+__all__ = ["UserFunction", "parameters_of"]
+
+_STATIC_TYPES: dict[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+}
+_MAX_NOTES = 4
+
+
+@dataclass(frozen=True, eq=False)
+class UserFunction:
+    """A function or method of a program.
+
+    Attributes:
+        program: what it is a part of.
+        definition: its syntax tree.
+        scope: where it is defined.
+        owner: the model that it is a method of.
+    """
+
+    program: Program
+    definition: syntax.Function
+    scope: Scope
+    owner: Module | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called, for messages."""
+        prefix = f"{type(self.owner).__name__}." if self.owner is not None else ""
+        return prefix + self.definition.name
+
+    @property
+    def __name__(self) -> str:
+        return self.definition.name
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        return syntax.docstring(self.definition) or ""
+
+    def __repr__(self) -> str:
+        return f"<the function {self.name}>"
+
+    @property
+    def parameters(self) -> tuple[syntax.Parameter, ...]:
+        """Its parameters."""
+        return parameters_of(self.definition)
+
+    @property
+    def signature(self) -> inspect.Signature:
+        """Names and defaults of the parameters."""
+        return signature_of(self.parameters)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The signature with the types that it is exported with."""
+        annotated = [
+            parameter.replace(annotation=self.type_of(declared))
+            for parameter, declared in zip(
+                self.signature.parameters.values(), self.parameters, strict=True
+            )
+        ]
+        return inspect.Signature(annotated)
+
+    def type_of(self, parameter: syntax.Parameter) -> Any:
+        """The type of a parameter of an exported function; the class, where it is a model.
+
+        Raises:
+            GraphcError: it has no type, or one that is not known completely.
+        """
+        match parameter.annotation:
+            case syntax.TensorType() as annotation:
+                return declared_type(annotation, Scope(self.scope))
+            case syntax.NamedType() as named:
+                found = Evaluator(self.program, self.scope).evaluate(named.name)
+                return found if isinstance(found, type) else inspect.Parameter.empty
+            case syntax.TupleType() as annotation:
+                raise not_supported(
+                    "an exported function that takes a tuple",
+                    annotation.span,
+                    "give each part a name of its own",
+                )
+        return inspect.Parameter.empty
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """The function of values, called from Python."""
+        return self.invoke(arguments, keywords, None)
+
+    def invoke(
+        self, arguments: tuple[Any, ...], keywords: dict[str, Any], site: CallSite | None
+    ) -> Any:
+        """The result of a call.
+
+        Raises:
+            GraphcError: arguments or result that do not fit, or whatever the body refuses.
+        """
+        _refuse_unsupported(self.definition)
+        bound = bind_arguments(self.name, self.signature, arguments, keywords)
+        try:
+            with self.program.inside(self, site.span if site else None):
+                return self._run(bound, _places(self.signature, site))
+        except GraphcError as error:
+            called = site is not None and error.span != site.span
+            if called and site is not None and len(error.notes) < _MAX_NOTES:
+                error.note(f"in {self.name}, called at {site.span}")
+            raise
+
+    def _run(self, bound: dict[str, Any], places: dict[str, Span]) -> Any:
+        frame = Scope(self.scope)
+        defaults = Evaluator(self.program, self.scope)
+        shapes = Shapes(frame, self.program.dims)
+        matched = []
+        for parameter in self.parameters:
+            if parameter.name in bound:
+                value = bound[parameter.name]
+            else:
+                assert parameter.default is not None
+                value = defaults.evaluate(parameter.default)
+            place = places.get(parameter.name)
+            what = f"the argument {parameter.name!r} of {self.name}"
+            value, types = self._checked(value, parameter.annotation, what, place)
+            matched += types
+            frame.define(parameter.name, value)
+        shapes.match(matched)
+        returned = run_body(Evaluator(self.program, frame), self.definition.body)
+        value = returned.value if returned is not None else ()
+        place = returned.span if returned is not None else _header(self.definition)
+        value, types = self._checked(
+            value, self.definition.returns, f"the result of {self.name}", place
+        )
+        shapes.match(types)
+        return value
+
+    def _checked(
+        self, value: Any, annotation: syntax.Type | None, what: str, place: Span | None
+    ) -> tuple[Any, list[Any]]:
+        """The value, and what of it has a shape to match."""
+        try:
+            return self._conforming(value, annotation, what, place)
+        except GraphcError as error:
+            raise error.at(place) from error.__cause__
+
+    def _conforming(
+        self, value: Any, annotation: syntax.Type | None, what: str, place: Span | None
+    ) -> tuple[Any, list[Any]]:
+        match annotation:
+            case syntax.TensorType():
+                if numbers.is_number(value) and not annotation.shape:
+                    value = numbers.tensor_of(value, dtype_of(annotation))
+                if not isinstance(value, Tensor):
+                    raise refused(
+                        f"{what} is {described(value)}, expected a tensor", "annotation", place
+                    )
+                return value, [(what, annotation, value.type, place)]
+            case syntax.TupleType(elements):
+                if not isinstance(value, tuple | list) or len(value) != len(elements):
+                    raise refused(
+                        f"{what} is {described(value)}, expected a tuple of {len(elements)}",
+                        "annotation",
+                        place,
+                    )
+                parts, types = [], []
+                for position, (one, part) in enumerate(zip(elements, value, strict=True)):
+                    part, found = self._conforming(part, one, f"{what}[{position}]", place)
+                    parts.append(part)
+                    types += found
+                return tuple(parts), types
+            case syntax.NamedType():
+                self._check_named(value, annotation, what, place)
+        return value, []
+
+    def _check_named(
+        self, value: Any, annotation: syntax.NamedType, what: str, place: Span | None
+    ) -> None:
+        name = annotation.name
+        if isinstance(name, syntax.Name) and name.id in _STATIC_TYPES:
+            is_bool = isinstance(value, bool) and name.id != "bool"
+            if is_bool or not isinstance(value, _STATIC_TYPES[name.id]):
+                raise refused(
+                    f"{what} is {described(value)}, expected {name.id}", "annotation", place
+                )
+            return
+        expected = Evaluator(self.program, self.scope).evaluate(name)
+        if not isinstance(expected, type) or not issubclass(expected, Module):
+            raise refused(
+                f"{described(expected)} is no type",
+                "annotation",
+                annotation.span,
+                "a type is f32[...], a model, int, float, bool or str",
+            )
+        if not isinstance(value, expected):
+            raise refused(
+                f"{what} is {described(value)}, expected the model {expected.__name__}",
+                "annotation",
+                place,
+            )
+
+
+def parameters_of(definition: syntax.Function) -> tuple[syntax.Parameter, ...]:
+    """The parameters of a function.
+
+    Raises:
+        SourceError: it takes state, or two are called the same.
+    """
+    seen: set[str] = set()
+    found: list[syntax.Parameter] = []
+    for parameter in definition.parameters:
+        if isinstance(parameter, syntax.StateParameter):
+            raise not_supported(
+                "a function that takes state",
+                parameter.span,
+                "take the model as an argument (net: MLP) and use its parameters",
+            )
+        if parameter.name in seen:
+            raise refused(
+                f"two parameters are called {parameter.name!r}", "duplicate", parameter.span
+            )
+        seen.add(parameter.name)
+        found.append(parameter)
+    return tuple(found)
+
+
+def signature_of(parameters: tuple[syntax.Parameter, ...]) -> inspect.Signature:
+    """Names of parameters, and which have a default.
+
+    Raises:
+        SourceError: one without a default follows one with a default.
+    """
+    found: list[inspect.Parameter] = []
+    for one in parameters:
+        has_default = one.default is not None
+        if found and found[-1].default is not inspect.Parameter.empty and not has_default:
+            raise refused(
+                f"the parameter {one.name!r} without a default follows one that has a default",
+                "parameter-order",
+                one.span,
+                "put the parameters with defaults last",
+            )
+        default = _Default(one) if has_default else inspect.Parameter.empty
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        found.append(inspect.Parameter(one.name, kind, default=default))
+    return inspect.Signature(found)
+
+
+@dataclass(frozen=True)
+class _Default:
+    """Stands for the default of a parameter in a signature that is shown."""
+
+    parameter: syntax.Parameter
+
+    def __repr__(self) -> str:
+        default = self.parameter.default
+        return str(default.value) if isinstance(default, syntax.Integer | syntax.Float) else "..."
+
+
+def _places(signature: inspect.Signature, site: CallSite | None) -> dict[str, Span]:
+    if site is None:
+        return {}
+    return {**dict(zip(signature.parameters, site.arguments, strict=False)), **site.keywords}
+
+
+def _refuse_unsupported(definition: syntax.Function) -> None:
+    for decorator in definition.decorators:
+        raise not_supported(
+            "a decorator", decorator.span, "write the function without it; gradients are derived"
+        )
+
+
+def _header(definition: syntax.Function) -> Span:
+    span = definition.span
+    if span.line == span.end_line:
+        return span
+    return Span(span.file, span.line, span.column, span.line + 1, 1)

@@ -1,0 +1,254 @@
+"""Models of a program: classes like those that are written in Python.
+
+`model MLP(n=4): ...` makes a subclass of `Module`. Its parameters and the names that its body
+assigns are attributes of an instance, its functions are methods, so that state, training steps
+and Python code treat it as any other module.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from types import MethodType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from graphc.errors import GraphcError
+from graphc.frontend import syntax
+from graphc.frontend.elaboration import numbers
+from graphc.frontend.elaboration.annotations import declared_type
+from graphc.frontend.elaboration.calls import bind_arguments
+from graphc.frontend.elaboration.expressions import Evaluator
+from graphc.frontend.elaboration.functions import UserFunction, parameters_of, signature_of
+from graphc.frontend.elaboration.refusal import described, refused
+from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.elaboration.statements import Returned, run_body
+from graphc.frontend.initializers import INITIALIZERS, Initializer, full
+from graphc.frontend.module import Module
+from graphc.frontend.state import Buffer, Parameter
+from graphc.ir.dims import Dim
+
+if TYPE_CHECKING:
+    from graphc.frontend.elaboration.program import Program
+
+__all__ = ["SourceModel", "method_of", "model_class"]
+
+
+class SourceModel(Module):
+    """Base of the models of programs."""
+
+    program: ClassVar[Program]
+    definition: ClassVar[syntax.Model]
+    methods: ClassVar[Mapping[str, syntax.Function]]
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        program, definition = self.program, self.definition
+        signature = signature_of(definition.parameters)
+        bound = bind_arguments(definition.name, signature, arguments, keywords)
+        with program.making(self):
+            scope = _ModelScope(self)
+            defaults = Evaluator(program, program.scope)
+            for parameter in definition.parameters:
+                value = bound.get(parameter.name)
+                if parameter.name not in bound and parameter.default is not None:
+                    value = defaults.evaluate(parameter.default)
+                scope.define(parameter.name, value)
+            _run(Evaluator(program, scope), definition.body)
+
+    def __repr__(self) -> str:
+        return f"<the model {type(self).__name__}>"
+
+
+class _Members(Mapping[str, Any]):
+    """The attributes and methods of a model, as the names of its methods see them."""
+
+    def __init__(self, model: SourceModel) -> None:
+        self._model = model
+
+    def __contains__(self, name: object) -> bool:
+        return name in vars(self._model) or name in self._model.methods
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from vars(self._model)
+        yield from self._model.methods
+
+    def __len__(self) -> int:
+        return len(vars(self._model)) + len(self._model.methods)
+
+
+class _ModelScope(Scope):
+    """The names of a model's body: what is defined becomes an attribute."""
+
+    def __init__(self, model: SourceModel) -> None:
+        super().__init__(model.program.scope, _Members(model))
+        self.model = model
+
+    def define(self, name: str, value: Any) -> None:
+        """Make `value` the attribute `name` of the model."""
+        setattr(self.model, name, value)
+
+
+def method_of(value: Any) -> UserFunction | None:
+    """The function behind a method of a model of a program, or behind a call of the model."""
+    if isinstance(value, MethodType) and isinstance(value.__self__, SourceModel):
+        model, name = value.__self__, value.__func__.__name__
+    elif isinstance(value, SourceModel):
+        model, name = value, "forward"
+    else:
+        return None
+    if name not in model.methods:
+        return None
+    scope = Scope(model.program.scope, _Members(model))
+    return UserFunction(model.program, model.methods[name], scope, model)
+
+
+def model_class(program: Program, definition: syntax.Model) -> type[SourceModel]:
+    """The class of a model.
+
+    Raises:
+        SourceError: two members of one name, or one that every module has already.
+    """
+    methods: dict[str, syntax.Function] = {}
+    seen = {one.name for one in definition.parameters}
+    if len(seen) < len(definition.parameters):
+        names = [one.name for one in definition.parameters]
+        twice = next(one for one in definition.parameters if names.count(one.name) > 1)
+        raise refused(f"two parameters are called {twice.name!r}", "duplicate", twice.span)
+    for name, statement in _defined(definition.body):
+        if hasattr(Module, name) and name != "forward":
+            raise refused(
+                f"a member of a model cannot be called {name!r}: every model has one",
+                "reserved-name",
+                statement.span,
+                "choose another name",
+            )
+        # A condition may define a name in each of its branches.
+        if name in methods or (name in seen and not isinstance(statement, syntax.If)):
+            raise refused(
+                f"{definition.name} has two members called {name!r}",
+                "duplicate",
+                statement.span,
+                "rename one of them",
+            )
+        seen.add(name)
+        if isinstance(statement, syntax.Function):
+            parameters_of(statement)
+            methods[name] = statement
+    members: dict[str, Any] = {
+        "__doc__": syntax.docstring(definition),
+        "program": program,
+        "definition": definition,
+        "methods": methods,
+        **{name: _method(name, method) for name, method in methods.items()},
+    }
+    return type(definition.name, (SourceModel,), members)
+
+
+def _defined(body: tuple[syntax.Statement, ...]) -> Iterator[tuple[str, syntax.Statement]]:
+    for statement in body:
+        match statement:
+            case syntax.Function() | syntax.Declaration():
+                yield statement.name, statement
+            case syntax.Assign():
+                for name in _targets(statement.target):
+                    yield name, statement
+            case syntax.If():
+                inner = [*_defined(statement.body), *_defined(statement.orelse)]
+                for name in dict.fromkeys(name for name, _ in inner):
+                    yield name, statement
+
+
+def _targets(target: syntax.Expression) -> Iterator[str]:
+    if isinstance(target, syntax.Name):
+        yield target.id
+    elif isinstance(target, syntax.Tuple):
+        for element in target.elements:
+            yield from _targets(element)
+
+
+def _method(name: str, definition: syntax.Function) -> Callable[..., Any]:
+    """The method as Python sees it."""
+
+    def method(self: SourceModel, *arguments: Any, **keywords: Any) -> Any:
+        found = method_of(MethodType(method, self))
+        assert found is not None
+        return found.invoke(arguments, keywords, None)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = syntax.docstring(definition)
+    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    named = [
+        inspect.Parameter(one.name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        for one in parameters_of(definition)
+    ]
+    method.__signature__ = inspect.Signature([own, *named])  # type: ignore[attr-defined]
+    return method
+
+
+# -- the body -------------------------------------------------------------------------------------
+
+
+def _run(evaluator: Evaluator, body: tuple[syntax.Statement, ...]) -> Returned | None:
+    for statement in body:
+        evaluator.program.count(statement.span)
+        match statement:
+            case syntax.Declaration():
+                _declare(evaluator, statement)
+            case syntax.If():
+                _run(
+                    evaluator,
+                    statement.body if evaluator.truth(statement.test) else statement.orelse,
+                )
+            case syntax.Function():
+                pass
+            case _:
+                run_body(evaluator, (statement,))
+    return None
+
+
+def _declare(evaluator: Evaluator, node: syntax.Declaration) -> None:
+    if not isinstance(node.annotation, syntax.TensorType):
+        raise refused(
+            "the type of state is that of a tensor", "annotation", node.annotation.span, "f32[64]"
+        )
+    type_ = declared_type(node.annotation, evaluator.scope)
+    for size in type_.shape:
+        if isinstance(size, Dim):
+            raise refused(
+                f"{node.name} is {type_}: state is stored, so its sizes are numbers",
+                "not-static",
+                node.annotation.span,
+                "use a number or a const",
+            )
+    initializer = _initializer(evaluator, node)
+    kind = Parameter if node.kind == "param" else Buffer
+    with evaluator.program.sources.at(node.span):
+        sizes = tuple(size for size in type_.shape if isinstance(size, int))
+        evaluator.scope.define(node.name, kind(sizes, type_.dtype, initializer))
+
+
+def _initializer(evaluator: Evaluator, node: syntax.Declaration) -> Initializer | None:
+    if node.initializer is None:
+        return None
+    scope = Scope(evaluator.scope, INITIALIZERS)
+    value = Evaluator(evaluator.program, scope).evaluate(node.initializer)
+    if numbers.is_number(value) and not isinstance(value, Dim | numbers.Formula):
+        value = full(value)
+    if not callable(value) or isinstance(value, Module | type):
+        raise refused(
+            f"{described(value)} gives {node.name} no first value",
+            "initializer",
+            node.initializer.span,
+            f"write a number, or one of {', '.join(f'{name}()' for name in INITIALIZERS)}",
+        )
+    make: Initializer = value
+
+    def placed(shape: Any, dtype: Any, key: Any) -> Any:
+        try:
+            return make(shape, dtype, key)
+        except GraphcError as error:
+            raise error.at(node.span) from error.__cause__
+
+    return placed

@@ -1,0 +1,338 @@
+"""Numbers of a program: those known while it is built, and those that take a dtype when used.
+
+A number that is written, or computed from such, is a Python number. One that depends on a named
+dim or on an index of index notation has no value yet; like a written number it has no dtype of
+its own, and takes that of the tensor beside it. Such a number is a `Formula`.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphc.errors import GraphcError, SourceError
+from graphc.frontend.elaboration.refusal import described
+from graphc.frontend.tensor import BINARY, Tensor, binary, call
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import Dim
+from graphc.ir.dtype import DType
+from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.creation import dim_value, number
+
+__all__ = [
+    "STATIC_FUNCTIONS",
+    "Formula",
+    "combine",
+    "compare",
+    "is_number",
+    "negate",
+    "static_call",
+    "tensor_of",
+]
+
+MAX_BITS = 64
+"""Bits of a whole number that is known while a program is built."""
+
+
+@dataclass(frozen=True, eq=False)
+class Formula:
+    """A number that is not known while the program is built, and has no dtype yet.
+
+    Attributes:
+        build: the tensor of it in a dtype: a float, or an integer if it is whole.
+        is_whole: whether its value is an integer; otherwise it is a float.
+        text: what it is, for messages.
+    """
+
+    build: Callable[[DType], Tensor]
+    is_whole: bool
+    text: str
+
+    def at(self, dtype: DType) -> Tensor:
+        """The number in a dtype, or, where that cannot hold it, in f32 or i64."""
+        if dtype.kind == "complex":
+            return Tensor(cast_to(self.at(dtype.real).node, dtype))
+        if dtype.kind == "float" or (self.is_whole and dtype.is_integer):
+            return self.build(dtype)
+        return self.build(self.default_dtype)
+
+    @property
+    def default_dtype(self) -> DType:
+        """The dtype where there is no tensor beside it."""
+        return dtypes.i64 if self.is_whole else dtypes.f32
+
+    def __repr__(self) -> str:
+        return f"<the number {self.text}>"
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number without a dtype."""
+    return isinstance(value, bool | int | float | Dim | Formula)
+
+
+def _formula(value: Any) -> Formula:
+    if isinstance(value, Formula):
+        return value
+    if isinstance(value, Dim):
+        dim = value
+        return Formula(lambda dtype: Tensor(dim_value(dim=dim, dtype=dtype)), True, str(dim))
+    return Formula(lambda dtype: Tensor(number(value, dtype)), isinstance(value, int), f"{value}")
+
+
+def tensor_of(value: Any, dtype: DType | None = None) -> Tensor:
+    """A tensor or a number as a tensor; a number in the dtype given, or in its default one."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, bool) and dtype in (None, dtypes.bool_):
+        return Tensor(number(value, dtypes.bool_))
+    if isinstance(value, Dim | Formula):
+        formula = _formula(value)
+        return formula.at(dtype or formula.default_dtype)
+    if dtype is None:
+        dtype = dtypes.f32 if isinstance(value, float) else dtypes.i64
+    return Tensor(number(value, dtype))
+
+
+# -- operators ------------------------------------------------------------------------------------
+
+_STATIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "**": operator.pow,
+    "&": operator.and_,
+    "|": operator.or_,
+    "^": operator.xor,
+    "<<": operator.lshift,
+    ">>": operator.rshift,
+}
+_OF_DIMS = ("+", "-", "*", "//", "%")
+
+
+def combine(symbol: str, left: Any, right: Any) -> Any:
+    """`left symbol right` for an operator of arithmetic.
+
+    Raises:
+        SourceError: operands that are no numbers and no tensors, or a number without value.
+        GraphcError: whatever the operation on tensors refuses.
+    """
+    for value in (left, right):
+        if not isinstance(value, Tensor) and not is_number(value):
+            raise SourceError(f"{described(value)} is no operand of {symbol!r}", code="operand")
+    if isinstance(left, Tensor) or isinstance(right, Tensor):
+        return binary(symbol, _beside(left, right), _beside(right, left))
+    if isinstance(left, Formula) or isinstance(right, Formula):
+        return _combined(symbol, left, right)
+    if isinstance(left, Dim) or isinstance(right, Dim):
+        if symbol in _OF_DIMS and not isinstance(left, float) and not isinstance(right, float):
+            return _evaluated(symbol, left, right)
+        return _combined(symbol, left, right)
+    return _evaluated(symbol, left, right)
+
+
+def _beside(value: Any, other: Any) -> Any:
+    if isinstance(value, Formula) and isinstance(other, Tensor):
+        return value.at(other.dtype)
+    return value
+
+
+def _combined(symbol: str, left: Any, right: Any) -> Formula:
+    a, b = _formula(left), _formula(right)
+    is_whole = a.is_whole and b.is_whole and symbol != "/"
+    text = f"({a.text} {symbol} {b.text})"
+    return _computed(lambda dtype: call(BINARY[symbol], a.at(dtype), b.at(dtype)), is_whole, text)
+
+
+def _computed(compute: Callable[[DType], Tensor], is_whole: bool, text: str) -> Formula:
+    """A formula of other ones: whole numbers are exact, whatever dtype they end in."""
+    if not is_whole:
+        return Formula(compute, False, text)
+    return Formula(lambda dtype: Tensor(cast_to(compute(dtypes.i64).node, dtype)), True, text)
+
+
+def _evaluated(symbol: str, left: Any, right: Any) -> Any:
+    if symbol in ("**", "<<") and isinstance(left, int) and isinstance(right, int):
+        grows = left.bit_length() * right if symbol == "**" else left.bit_length() + right
+        if right > 0 and abs(left) > 1 and grows > 2 * MAX_BITS:
+            raise _too_large()
+    try:
+        return _bounded(_STATIC[symbol](left, right))
+    except GraphcError:
+        raise
+    except (ArithmeticError, ValueError, TypeError) as error:
+        raise SourceError(
+            f"{described(left)} {symbol} {described(right)} has no value: {error}",
+            code="arithmetic",
+        ) from error
+
+
+def _bounded(value: Any) -> Any:
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise _too_large()
+    if isinstance(value, complex):
+        raise SourceError("the value is complex, expected a real number", code="arithmetic")
+    return value
+
+
+def _too_large() -> SourceError:
+    return SourceError(
+        f"a whole number needs more than {MAX_BITS} bits",
+        code="arithmetic",
+        hint="write it as a float: 2.0 in place of 2",
+    )
+
+
+def negate(value: Any) -> Any:
+    """`-value`."""
+    if isinstance(value, Tensor):
+        return -value
+    if isinstance(value, Formula):
+        return _computed(
+            lambda dtype: call("negative", value.at(dtype)), value.is_whole, f"-{value.text}"
+        )
+    if not is_number(value):
+        raise SourceError(f"{described(value)} is no operand of '-'", code="operand")
+    return -value
+
+
+_ORDER: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_OPPOSITE = {"!=": "==", "<": ">=", ">": "<="}
+
+
+def compare(symbol: str, left: Any, right: Any) -> Any:
+    """`left symbol right` for a comparison: a truth value, or a tensor of them.
+
+    Raises:
+        SourceError: what is compared has no order, or the answer depends on a dim.
+        GraphcError: whatever the operation on tensors refuses.
+    """
+    if isinstance(left, Tensor) or isinstance(right, Tensor):
+        for value in (left, right):
+            if not isinstance(value, Tensor) and not is_number(value):
+                raise SourceError(
+                    f"{described(value)} is not compared with a tensor", code="operand"
+                )
+        return binary(symbol, _beside(left, right), _beside(right, left))
+    if isinstance(left, Formula) or isinstance(right, Formula):
+        a, b = _formula(left), _formula(right)
+        dtype = dtypes.i64 if a.is_whole and b.is_whole else dtypes.f32
+        return binary(symbol, a.at(dtype), b.at(dtype))
+    if isinstance(left, Dim) or isinstance(right, Dim):
+        return _compare_dims(symbol, left, right)
+    try:
+        return bool(_ORDER[symbol](left, right))
+    except TypeError:
+        raise SourceError(
+            f"{described(left)} and {described(right)} have no order", code="operand"
+        ) from None
+
+
+def _compare_dims(symbol: str, left: Any, right: Any) -> bool:
+    if symbol in ("!=", "<", ">"):
+        return not _compare_dims(_OPPOSITE[symbol], left, right)
+    if isinstance(left, int | Dim) and isinstance(right, int | Dim):
+        low, high = (right, left) if symbol == ">=" else (left, right)
+        if symbol == "==":
+            if dims.always_equal(left, right):
+                return True
+            if dims.never_equal(left, right):
+                return False
+        elif dims.always_less_equal(low, high):
+            return True
+        elif dims.always_less_equal(high + 1, low):
+            return False
+    elif symbol == "==":
+        return False
+    raise SourceError(
+        f"whether {described(left)} {symbol} {described(right)} is not known while the program "
+        "is built",
+        code="not-static",
+        hint="narrow the range of the dim, or compare consts",
+    )
+
+
+# -- functions ------------------------------------------------------------------------------------
+
+
+def _as_int(value: Any) -> int:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SourceError(f"int({value}) has no value", code="arithmetic")
+    return int(value)
+
+
+STATIC_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "abs": abs,
+    "ceil": math.ceil,
+    "cos": math.cos,
+    "exp": math.exp,
+    "float": float,
+    "floor": math.floor,
+    "int": _as_int,
+    "log": math.log,
+    "log10": math.log10,
+    "log2": math.log2,
+    "max": max,
+    "min": min,
+    "pow": pow,
+    "round": round,
+    "rsqrt": lambda x: 1 / math.sqrt(x),
+    "sin": math.sin,
+    "sqrt": math.sqrt,
+    "tan": math.tan,
+    "tanh": math.tanh,
+}
+"""Functions that numbers known while the program is built can be given to, and then have a value
+there and then. Those of the registry among them take tensors too."""
+
+_OF_WHOLE = {"max": dims.maximum, "min": dims.minimum}
+
+
+def static_call(name: str, arguments: list[Any]) -> Any:
+    """The static function called `name` of numbers without a dtype.
+
+    Raises:
+        SourceError: the function takes other arguments, or has no value there.
+    """
+    if any(isinstance(value, Dim | Formula) for value in arguments):
+        if name in _OF_WHOLE and all(isinstance(value, int | Dim) for value in arguments):
+            result = arguments[0]
+            for value in arguments[1:]:
+                result = _OF_WHOLE[name](result, value)
+            return result
+        return _function_of_formulas(name, arguments)
+    if name == "pow" and len(arguments) == 2:
+        return combine("**", *arguments)
+    try:
+        return _bounded(STATIC_FUNCTIONS[name](*arguments))
+    except GraphcError:
+        raise
+    except (ArithmeticError, ValueError, TypeError) as error:
+        given = ", ".join(str(value) for value in arguments)
+        raise SourceError(f"{name}({given}) has no value: {error}", code="arithmetic") from error
+
+
+def _function_of_formulas(name: str, arguments: list[Any]) -> Formula:
+    if name in ("int", "float", "round") or len(arguments) != 1:
+        raise SourceError(
+            f"{name} of {described(arguments[0])} is not known while the program is built",
+            code="not-static",
+            hint="compute with tensors: cast(...) gives the number a dtype",
+        )
+    inner = _formula(arguments[0])
+    keeps = name in ("abs", "ceil", "floor") and inner.is_whole
+    text = f"{name}({inner.text})"
+    return _computed(lambda dtype: call(name, inner.at(dtype)), keeps, text)

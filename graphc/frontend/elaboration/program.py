@@ -1,0 +1,355 @@
+"""One program while it is elaborated: its definitions, and what is shared by all its parts."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from graphc.errors import GraphcError, Span
+from graphc.frontend import syntax
+from graphc.frontend.elaboration import numbers
+from graphc.frontend.elaboration.annotations import Shapes, dtype_of, static_size
+from graphc.frontend.elaboration.calls import Operation
+from graphc.frontend.elaboration.expressions import PROGRAM, Evaluator
+from graphc.frontend.elaboration.functions import UserFunction
+from graphc.frontend.elaboration.models import SourceModel, method_of, model_class
+from graphc.frontend.elaboration.refusal import described, not_supported, refused
+from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.index_notation import elaborate_notation
+from graphc.frontend.module import Module
+from graphc.frontend.tensor import Tensor
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import Dim
+from graphc.ir.op import functions
+from graphc.ir.source_map import SourceMap
+
+__all__ = ["Program", "TooLarge"]
+
+MAX_STEPS = 500_000
+"""Expressions and statements that are evaluated, those of unrolled loops counted each time."""
+MAX_CALLS = 64
+"""Functions and models that are inside of each other at one time."""
+MAX_RANGE = 100_000
+"""Numbers in a range that is known while the program is built."""
+
+
+class TooLarge(GraphcError):
+    """A program that unrolls into more than can be built."""
+
+    default_code = "too-large"
+
+
+class Program:
+    """The definitions of one file.
+
+    Attributes:
+        scope: what names mean at the top of the file.
+        dims: the dims that the file declares.
+        sources: where nodes are recorded.
+        reached: functions that have been called with success.
+        exporting: whether a model that is named stands for its instance that is exported.
+        makes_models: whether layers may be made.
+    """
+
+    def __init__(self, library: Mapping[str, object]) -> None:
+        builtins: dict[str, Any] = {**_builtins(), **library, PROGRAM: self}
+        self.scope = Scope(Scope(None, builtins))
+        self.dims: dict[str, Dim] = {}
+        self.sources = SourceMap()
+        self.reached: set[syntax.Function] = set()
+        self.exporting = False
+        self.makes_models = False
+        self._roots: dict[type[SourceModel], SourceModel] = {}
+        self._stack: list[tuple[object, object]] = []
+        self._steps = 0
+
+    # -- definitions
+
+    def declare_dim(self, node: syntax.Dimension) -> None:
+        """Define a dim of the file.
+
+        Raises:
+            GraphcError: a name or a range that no dim can have.
+        """
+        if node.name.startswith("_"):
+            raise refused(
+                f"a dim cannot be called {node.name!r}: names that begin with '_' are the "
+                "compiler's own",
+                "dim-name",
+                node.span,
+                f"call it {node.name.strip('_') or 'N'!r}",
+            )
+        given = (node.lower, node.upper, node.multiple)
+        bounds = [1 if one is None else self._whole(one) for one in given]
+        with self.sources.at(node.span):
+            dim = dims.variable(node.name, *bounds)
+        self.dims[node.name] = dim
+        self.scope.define(node.name, dim)
+
+    def _whole(self, node: syntax.Expression) -> int:
+        size = static_size(node, self.scope)
+        if isinstance(size, Dim):
+            raise refused(
+                f"a bound of a dim is a number, and {size} is a dim", "not-static", node.span
+            )
+        return size
+
+    def declare_constant(self, node: syntax.Constant) -> None:
+        """Define a constant of the file.
+
+        Raises:
+            GraphcError: its value is not known while the program is built.
+        """
+        value = Evaluator(self, self.scope).evaluate(node.value)
+        if isinstance(value, Tensor | Module):
+            raise refused(
+                f"a const is a value known while the program is built, not {described(value)}",
+                "not-static",
+                node.value.span,
+                "make tensors in functions, and layers in models",
+            )
+        self.scope.define(node.name, value)
+
+    def declare_function(self, node: syntax.Function) -> None:
+        """Define a function of the file."""
+        function = self.function(node, self.scope)
+        _ = function.signature
+        self.scope.define(node.name, function)
+
+    def declare_model(self, node: syntax.Model) -> None:
+        """Define a model of the file."""
+        self.scope.define(node.name, model_class(self, node))
+
+    def function(self, node: syntax.Function, scope: Scope) -> UserFunction:
+        """A function that is defined in a scope."""
+        return UserFunction(self, node, scope)
+
+    # -- models
+
+    def root(self, model: type[SourceModel]) -> SourceModel:
+        """The instance of a model that exports share: made once, with its default arguments.
+
+        Raises:
+            SourceError: a parameter of the model has no default.
+            GraphcError: whatever its body refuses.
+        """
+        if model not in self._roots:
+            missing = [one.name for one in model.definition.parameters if one.default is None]
+            if missing:
+                raise refused(
+                    f"{model.__name__} is exported with its default arguments, and "
+                    f"{missing[0]!r} has none",
+                    "model-arguments",
+                    None,
+                    f"give it one: model {model.__name__}({missing[0]}=64)",
+                )
+            self._roots[model] = model()
+        return self._roots[model]
+
+    def instance_of(self, value: Any) -> Any:
+        """A model itself; for the class of one, the instance that is exported.
+
+        Raises:
+            SourceError: a class stands where only a model that has been made has a meaning.
+        """
+        if not isinstance(value, type):
+            return value
+        if self.exporting and self.is_own_model(value):
+            return self.root(value)
+        raise refused(
+            f"{value.__name__} is not made yet, so it has no members",
+            "model-class",
+            None,
+            f"take one as an argument: net: {value.__name__}",
+        )
+
+    def is_own_model(self, value: object) -> bool:
+        """Whether a value is the class of a model of a program."""
+        return isinstance(value, type) and issubclass(value, SourceModel)
+
+    def as_library_argument(self, function: Callable[..., Any], value: Any) -> Any:
+        """An argument of a function of the library, which takes tensors and models."""
+        if self.exporting and self.is_own_model(value):
+            return self.root(value)
+        if isinstance(value, numbers.Formula):
+            return numbers.tensor_of(value)
+        return value
+
+    def own_function(self, value: Any) -> UserFunction | None:
+        """The function of a program that a call of `value` runs, if there is one."""
+        return value if isinstance(value, UserFunction) else method_of(value)
+
+    # -- limits
+
+    def count(self, span: Span | None) -> None:
+        """Count one step.
+
+        Raises:
+            TooLarge: there are too many.
+        """
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise TooLarge(
+                f"the program unrolls into more than {MAX_STEPS} steps",
+                span=span,
+                hint="loops are unrolled: use fewer rounds, or compute on whole tensors",
+            )
+
+    def restart(self) -> None:
+        """Begin to count anew."""
+        self._steps = 0
+
+    @contextmanager
+    def inside(self, function: UserFunction, span: Span | None) -> Iterator[None]:
+        """While a call of a function is elaborated.
+
+        Raises:
+            SourceError: the function calls itself.
+        """
+        entry = (function.definition, function.owner)
+        if any(entry[0] is one and entry[1] is owner for one, owner in self._stack):
+            raise refused(
+                f"{function.name} calls itself: a call is inlined, and this one would never end",
+                "recursion",
+                span,
+                "repeat with `for i in range(n)`, which is unrolled",
+            )
+        with self._deeper(entry, span):
+            makes = self.makes_models
+            yield
+            self.makes_models = makes
+        self.reached.add(function.definition)
+
+    @contextmanager
+    def making(self, model: SourceModel) -> Iterator[None]:
+        """While the body of a model runs.
+
+        Raises:
+            SourceError: the model contains itself.
+        """
+        kind = type(model)
+        if any(one is kind for one, _ in self._stack):
+            raise refused(
+                f"{kind.__name__} contains itself: making one would never end",
+                "recursion",
+                None,
+                "make a list of parts: [Part(...) for _ in range(n)]",
+            )
+        before, self.makes_models = self.makes_models, True
+        exporting, self.exporting = self.exporting, False
+        try:
+            with self._deeper((kind, None), None):
+                yield
+        finally:
+            self.makes_models, self.exporting = before, exporting
+
+    @contextmanager
+    def _deeper(self, entry: tuple[object, object], span: Span | None) -> Iterator[None]:
+        if len(self._stack) >= MAX_CALLS:
+            raise refused(
+                f"more than {MAX_CALLS} functions and models are inside of each other",
+                "too-deep",
+                span,
+            )
+        self._stack.append(entry)
+        try:
+            yield
+        finally:
+            self._stack.pop()
+
+    # -- what statements and expressions ask for
+
+    def annotated(self, evaluator: Evaluator, value: Any, node: syntax.Assign) -> Any:
+        """The value of an assignment with a type.
+
+        Raises:
+            GraphcError: it has another type.
+        """
+        if not isinstance(node.annotation, syntax.TensorType):
+            return value
+        if numbers.is_number(value) and not node.annotation.shape:
+            value = numbers.tensor_of(value, dtype_of(node.annotation))
+        if not isinstance(value, Tensor):
+            raise refused(
+                f"the value is {described(value)}, expected a tensor",
+                "annotation",
+                node.value.span,
+            )
+        what = f"{node.target.id!r}" if isinstance(node.target, syntax.Name) else "the value"
+        shapes = Shapes(Scope(evaluator.scope), {})
+        shapes.match([(what, node.annotation, value.type, node.value.span)])
+        return value
+
+    def index_notation(self, evaluator: Evaluator, node: Any) -> Tensor:
+        """The tensor that a statement or a reduction of index notation means."""
+        return elaborate_notation(evaluator, node)
+
+
+# -- names that every program has -----------------------------------------------------------------
+
+
+@functools.cache
+def _builtins() -> Mapping[str, Any]:
+    names = {*functions, *numbers.STATIC_FUNCTIONS}
+    return {
+        **{name: Operation(name) for name in sorted(names)},
+        **{dtype.name: dtype for dtype in dtypes.ALL},
+        "inf": math.inf,
+        "nan": math.nan,
+        "pi": math.pi,
+        "range": _range,
+        "len": _length,
+        "zip": _zip,
+        "enumerate": _enumerate,
+    }
+
+
+def _range(start: Any, stop: Any = None, step: Any = 1) -> range:
+    if stop is None:
+        start, stop = 0, start
+    for value in (start, stop, step):
+        if isinstance(value, Dim | Tensor | numbers.Formula):
+            raise not_supported(
+                f"a loop over {described(value)}, whose size is known at run time only,",
+                None,
+                "give the axis a fixed size, or compute on the whole axis at once",
+            )
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise refused(f"{described(value)} is no whole number", "argument", None)
+    result = range(start, stop, step)
+    if max((stop - start) // step, 0) > MAX_RANGE:
+        raise refused(
+            f"a range of more than {MAX_RANGE} numbers", "too-large", None, "loops are unrolled"
+        )
+    return result
+
+
+def _length(value: Any) -> int:
+    if isinstance(value, tuple | list | range) or (
+        isinstance(value, Module) and hasattr(value, "__len__")
+    ):
+        return len(value)
+    hint = "x.shape[0] is the size of an axis" if isinstance(value, Tensor) else None
+    raise refused(f"{described(value)} has no length", "argument", None, hint)
+
+
+def _sequence(value: Any) -> Any:
+    if not isinstance(value, tuple | list | range):
+        raise refused(f"{described(value)} is nothing to loop over", "not-iterable", None)
+    return value
+
+
+def _zip(*values: Any) -> list[Any]:
+    return list(zip(*map(_sequence, values), strict=True))
+
+
+def _enumerate(values: Any) -> list[Any]:
+    return list(enumerate(_sequence(values)))
+
+
+_range.__name__, _length.__name__ = "range", "len"
+_zip.__name__, _enumerate.__name__ = "zip", "enumerate"

@@ -1,0 +1,63 @@
+"""Errors of elaboration that several parts of it report."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from graphc.errors import NameLookupError, SourceError, Span
+from graphc.ir.dims import Dim
+from graphc.ir.dtype import DType
+
+__all__ = ["described", "named_like", "not_supported", "refused", "unknown_name"]
+
+
+def refused(message: str, code: str, span: Span | None, hint: str | None = None) -> SourceError:
+    """An error in the user's program that is none of syntax."""
+    return SourceError(message, code=code, span=span, hint=hint)
+
+
+def not_supported(what: str, span: Span | None, instead: str) -> SourceError:
+    """What the language can say and this compiler does not build."""
+    return SourceError(f"{what} is not supported", code="not-supported", span=span, hint=instead)
+
+
+def named_like(name: str, known: Iterable[str]) -> str | None:
+    """A hint with the nearest of the known names, if one is near."""
+    candidates = list(known)
+    near = difflib.get_close_matches(name, candidates, 1)
+    if not near:
+        near = [one for one in candidates if one.lower() == name.lower()][:1]
+    return f"did you mean {near[0]!r}?" if near else None
+
+
+def unknown_name(name: str, known: Iterable[str], span: Span | None) -> NameLookupError:
+    """The error for a name that means nothing where it stands."""
+    return NameLookupError(f"nothing is called {name!r}", span=span, hint=named_like(name, known))
+
+
+_KINDS: dict[type, str] = {bool: "the truth value", int: "the number", float: "the number"}
+
+
+def described(value: object) -> str:
+    """A value in a few words, for messages."""
+    if type(value) in _KINDS:
+        return f"{_KINDS[type(value)]} {value}"
+    if isinstance(value, str):
+        return f"the text {value!r}"
+    if isinstance(value, Dim):
+        return f"the dim {value}"
+    if isinstance(value, DType):
+        return f"the dtype {value}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, range):
+        return f"the range {value.start}..{value.stop}"
+    if isinstance(value, type):
+        return f"the model {value.__name__}"
+    if value is None:
+        return "None"
+    if value is ...:
+        return "..."
+    text = repr(value)
+    return text[1:-1] if text.startswith("<") and text.endswith(">") else text

@@ -1,0 +1,64 @@
+"""What names mean where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from graphc.errors import Span
+from graphc.frontend.elaboration.refusal import unknown_name
+
+__all__ = ["Scope"]
+
+_MISSING: Any = object()
+
+
+class Scope:
+    """Names of one block, over those of the block around it.
+
+    Args:
+        outer: the scope around it, if there is one.
+        names: what the names mean at first; not copied, so that the attributes of a model can be
+            the names of its methods.
+    """
+
+    def __init__(self, outer: Scope | None, names: Mapping[str, Any] | None = None) -> None:
+        self.outer = outer
+        self._given = names if names is not None else {}
+        self._own: dict[str, Any] = {}
+
+    def find(self, name: str) -> Any:
+        """What the name means, or `Scope.MISSING`."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope._own:
+                return scope._own[name]
+            if name in scope._given:
+                return scope._given[name]
+            scope = scope.outer
+        return _MISSING
+
+    MISSING = _MISSING
+
+    def look_up(self, name: str, span: Span | None) -> Any:
+        """What the name means.
+
+        Raises:
+            NameLookupError: nothing; the hint has the nearest name.
+        """
+        found = self.find(name)
+        if found is _MISSING:
+            raise unknown_name(name, self.names(), span)
+        return found
+
+    def define(self, name: str, value: Any) -> None:
+        """Give a name a meaning in this block."""
+        self._own[name] = value
+
+    def names(self) -> Iterator[str]:
+        """Every name that means something here, inner ones first."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield from scope._own
+            yield from (name for name in scope._given if not name.startswith("_"))
+            scope = scope.outer

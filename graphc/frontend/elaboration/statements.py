@@ -1,0 +1,140 @@
+"""What the statements of a function do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphc.errors import GraphcError, ShapeError, Span
+from graphc.frontend import syntax
+from graphc.frontend.elaboration import numbers
+from graphc.frontend.elaboration.expressions import Evaluator
+from graphc.frontend.elaboration.refusal import described, not_supported, refused
+from graphc.frontend.state import State
+from graphc.frontend.tensor import Tensor
+
+__all__ = ["Returned", "run_body"]
+
+
+@dataclass(frozen=True)
+class Returned:
+    """That a body has come to its end by `return`, with which value and where."""
+
+    value: Any
+    span: Span
+
+
+def run_body(evaluator: Evaluator, body: Sequence[syntax.Statement]) -> Returned | None:
+    """Run statements in order; None if they end without `return`.
+
+    Raises:
+        GraphcError: a statement has no meaning, at its place.
+    """
+    for statement in body:
+        evaluator.program.count(statement.span)
+        try:
+            returned = _RUN[type(statement)](evaluator, statement)
+        except GraphcError as error:
+            raise error.at(_place(statement)) from error.__cause__
+        if returned is not None:
+            return returned
+    return None
+
+
+def _place(statement: syntax.Statement) -> Span:
+    span = statement.span
+    if span.line == span.end_line:
+        return span
+    return Span(span.file, span.line, span.column, span.line + 1, 1)
+
+
+def _assign(evaluator: Evaluator, node: syntax.Assign) -> None:
+    value = evaluator.evaluate(node.value)
+    if node.annotation is not None:
+        value = evaluator.program.annotated(evaluator, value, node)
+    evaluator.assign(node.target, value)
+
+
+def _augmented(evaluator: Evaluator, node: syntax.AugmentedAssign) -> None:
+    before = evaluator.scope.look_up(node.name, node.span)
+    value = evaluator.evaluate(node.value)
+    with evaluator.program.sources.at(node.span):
+        evaluator.scope.define(node.name, numbers.combine(node.operator, before, value))
+
+
+def _index_assign(evaluator: Evaluator, node: syntax.IndexAssign) -> None:
+    evaluator.scope.define(node.name, evaluator.program.index_notation(evaluator, node))
+
+
+def _update(evaluator: Evaluator, node: syntax.Update) -> None:
+    state = evaluator.evaluate(node.target)
+    if not isinstance(state, State):
+        raise refused(
+            f"{described(state)} is no state",
+            "update",
+            node.target.span,
+            "update what a model declares with `state` or `param`",
+        )
+    value = evaluator.evaluate(node.value)
+    if isinstance(value, numbers.Formula) or numbers.is_number(value):
+        value = numbers.tensor_of(value, state.dtype)
+    if not isinstance(value, Tensor):
+        raise refused(f"{described(value)} is no value of state", "update", node.value.span)
+    if value.dtype is state.dtype and value.ndim and value.shape != state.shape:
+        raise ShapeError(
+            f"the state is {state.type}, its new value {value.type}", span=node.value.span
+        )
+    with evaluator.program.sources.at(node.span):
+        state.update(value)
+
+
+def _function(evaluator: Evaluator, node: syntax.Function) -> None:
+    evaluator.scope.define(node.name, evaluator.program.function(node, evaluator.scope))
+
+
+def _for(evaluator: Evaluator, node: syntax.For) -> Returned | None:
+    for item in evaluator.iterated(node.iterable):
+        evaluator.program.count(node.span)
+        evaluator.assign(node.target, item)
+        returned = run_body(evaluator, node.body)
+        if returned is not None:
+            return returned
+    return None
+
+
+def _while(evaluator: Evaluator, node: syntax.While) -> None:
+    raise not_supported(
+        "a loop with a condition",
+        _place(node),
+        "repeat a fixed number of times, for i in range(n), and choose with where",
+    )
+
+
+def _if(evaluator: Evaluator, node: syntax.If) -> Returned | None:
+    return run_body(evaluator, node.body if evaluator.truth(node.test) else node.orelse)
+
+
+def _return(evaluator: Evaluator, node: syntax.Return) -> Returned:
+    if node.value is None:
+        return Returned((), node.span)
+    return Returned(evaluator.evaluate(node.value), node.value.span)
+
+
+def _nothing(evaluator: Evaluator, node: syntax.Statement) -> None:
+    return None
+
+
+_RUN: dict[type[syntax.Statement], Callable[[Any, Any], Returned | None]] = {
+    syntax.Docstring: _nothing,
+    syntax.Pass: _nothing,
+    syntax.Assign: _assign,
+    syntax.AugmentedAssign: _augmented,
+    syntax.IndexAssign: _index_assign,
+    syntax.Update: _update,
+    syntax.Function: _function,
+    syntax.For: _for,
+    syntax.While: _while,
+    syntax.If: _if,
+    syntax.Return: _return,
+}
