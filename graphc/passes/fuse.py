@@ -10,26 +10,26 @@ the users are in two groups over one domain with no path between them, the group
 Views, sources and scalars computed elementwise belong to no group: each user computes its own.
 So do several groups for a node that costs them no more to compute than to load.
 
-The result decides structure, never values: any fusion gives the same bits.
+The result decides structure: values stay, but for the order in which floats are summed, which
+follows from the axes that a kernel can tell apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import cast
 
 import networkx as nx
 
-from graphc.errors import InternalError
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
-from graphc.ir.expr import Constant, Expr, Index
+from graphc.ir.expr import Index
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import Contraction, Element, Elementwise, Reduction, Source, Structural, View
-from graphc.ir.types import TensorType
+from graphc.passes.group import Group, GroupKind, domain_of, is_transparent, kept
+from graphc.passes.reachability import Reachability
+from graphc.passes.reads import indices_read, operands_read
 
 __all__ = ["Group", "GroupKind", "domain_of", "fuse", "is_transparent", "kept"]
 
@@ -42,64 +42,13 @@ _MEMBERS_AT_MOST = 1500
 _EPILOGUE_OUTPUTS_AT_MOST = 2
 
 
-class GroupKind(Enum):
-    """The shape of a group's computation: which schedules can claim it."""
+def fuse(graph: Graph) -> list[Group]:
+    """The groups of a decomposed graph, in an order in which they can run.
 
-    POINTWISE = "pointwise"
-    REDUCTION = "reduction"
-    CONTRACTION = "contraction"
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Nodes that one kernel computes.
-
-    Attributes:
-        kind: the shape of the computation.
-        shape: extents of the domain; for a reduction those before reducing.
-        axes: for a reduction, the axes of the domain that are reduced.
-        members: in the order in which they can be computed.
-        outputs: those that are stored, because a result, an update or another group needs them.
+    Inputs and state belong to no group. A result that is only a view or a constant has a
+    pointwise group of its own, which copies.
     """
-
-    kind: GroupKind
-    shape: tuple[DimLike, ...]
-    axes: tuple[int, ...]
-    members: tuple[Node, ...]
-    outputs: tuple[Node, ...]
-
-    @property
-    def anchor(self) -> Node:
-        """The matrix product of a contraction group."""
-        for node in self.members:
-            if isinstance(node.op.lowering, Contraction):
-                return node
-        raise InternalError("the group has no contraction")
-
-
-def is_transparent(node: Node) -> bool:
-    """Whether users compute the node themselves instead of loading it."""
-    lowering = node.op.lowering
-    if isinstance(lowering, View | Source):
-        return True
-    small = isinstance(lowering, Elementwise) or (isinstance(lowering, Element) and lowering.cheap)
-    return small and node.tensor.size == 1
-
-
-def domain_of(shape: Sequence[DimLike], prefix: str = "_i") -> Index:
-    """Index variables for `shape`; an axis of extent 1 has the index 0."""
-    return tuple(
-        0
-        if extent == 1
-        else dims.variable(f"{prefix}{axis}", 0, max(dims.bounds(extent)[1] - 1, 0))
-        for axis, extent in enumerate(shape)
-    )
-
-
-def kept(index: Index, axes: Iterable[int]) -> Index:
-    """The index without the reduced axes."""
-    dropped = set(axes)
-    return tuple(i for axis, i in enumerate(index) if axis not in dropped)
+    return _Fuser(graph).run()
 
 
 @dataclass(eq=False)
@@ -114,7 +63,18 @@ class _Draft:
 
     @property
     def outer(self) -> Index:
+        """The index of what is left after reducing."""
         return kept(self.domain, self.axes)
+
+    def store_index(self, node: Node) -> Index | None:
+        """The index at which the group would store the node; None if it cannot."""
+        if node.shape == self.shape:
+            return self.domain
+        if _is_reduction(node) and node.inputs[0].shape == self.shape:
+            return kept(self.domain, node["axes"])
+        if self.kind is GroupKind.REDUCTION and node.shape == kept(self.shape, self.axes):
+            return self.outer
+        return None
 
 
 class _Fuser:
@@ -124,6 +84,8 @@ class _Fuser:
         self.roots = {node for node in graph.roots if not isinstance(node.op.lowering, Structural)}
         self.updates = {value for _, value in graph.updates}
         self.groups_of: dict[Node, list[_Draft]] = {}
+        self.paths = Reachability[_Draft]()
+        self.known_reads: dict[tuple[Node, Index], dict[Node, set[Index]]] = {}
         self.users: dict[Node, list[Node]] = {node: [] for node in self.order}
         for node in self.order:
             for operand in dict.fromkeys(node.inputs):
@@ -142,7 +104,7 @@ class _Fuser:
         """Put the node into the group of its users, or into one of its own."""
         users = [] if is_transparent(node) else self.reached(node)
         groups = list(dict.fromkeys(group for user in users for group in self.groups_of[user]))
-        if len(groups) > 1:
+        if len(groups) > 1 and node.tensor.size != 1:
             groups = self.merge_all(groups)
         if len(groups) == 1 and self.join(node, groups[0], users):
             self.groups_of[node] = groups
@@ -151,8 +113,18 @@ class _Fuser:
                 self.join(node, group, users)
             self.groups_of[node] = groups
         else:
-            joined = next((g for g in groups if self.join_first(node, g, groups, users)), None)
-            self.groups_of[node] = [joined or _start(node)]
+            self.store(node, groups, users)
+
+    def store(self, node: Node, groups: list[_Draft], users: list[Node]) -> None:
+        """Compute the node once, in one of several groups that read it or in one of its own."""
+        for group in groups:
+            if self.join_first(node, group, groups, users):
+                self.groups_of[node] = [group]
+                self.paths.connect(group, (other for other in groups if other is not group))
+                return
+        group = _start(node)
+        self.groups_of[node] = [group]
+        self.paths.add(group, groups)
 
     def join_first(
         self, node: Node, group: _Draft, groups: list[_Draft], users: list[Node]
@@ -164,9 +136,9 @@ class _Fuser:
         """
         if len(groups) < 2 or group.kind is not GroupKind.POINTWISE:
             return False
-        if any(self.has_path(other, group) for other in groups if other is not group):
+        if any(self.paths.has_path(other, group) for other in groups if other is not group):
             return False
-        return self.join(node, group, users)
+        return self.join(node, group, users, stored=True)
 
     def is_cheaper_to_repeat(self, node: Node, groups: list[_Draft], users: list[Node]) -> bool:
         """Whether several groups should each compute the node.
@@ -176,7 +148,7 @@ class _Fuser:
         """
         if node in self.roots or not isinstance(node.op.lowering, Elementwise | Element):
             return False
-        operands = [o for o in _operands_read(node) if o.tensor.size != 1]
+        operands = [o for o in operands_read(node) if o.tensor.size != 1]
         if len(operands) > 1 or any(
             isinstance(o.op.lowering, Reduction | Contraction) for o in operands
         ):
@@ -184,7 +156,7 @@ class _Fuser:
         return all(
             len(group.at) < _MEMBERS_AT_MOST
             and (reads := self.reads(node, group, users)) is not None
-            and self.accepts_pointwise(node, group, reads)
+            and _accepts_pointwise(node, group, reads, stored=False)
             for group in groups
         )
 
@@ -207,15 +179,22 @@ class _Fuser:
 
     # -- joining a group ------------------------------------------------------------------
 
-    def join(self, node: Node, group: _Draft, users: list[Node]) -> bool:
+    def join(
+        self, node: Node, group: _Draft, users: Iterable[Node], *, stored: bool = False
+    ) -> bool:
+        """Make the node a member if it fits; `stored`: other groups load it from this one."""
         if len(group.at) >= _MEMBERS_AT_MOST:
             return False
         reads = self.reads(node, group, users)
+        stored = stored or node in self.roots
+        if reads is not None and stored:
+            own = group.store_index(node)
+            reads = None if own is None else reads | {own}
         if reads is None:
             return False
         match node.op.lowering:
             case Elementwise() | Element() | View() | Source():
-                accepted = self.accepts_pointwise(node, group, reads)
+                accepted = _accepts_pointwise(node, group, reads, stored)
             case Reduction():
                 accepted = self.accepts_reduction(node, group, reads)
             case Contraction():
@@ -223,69 +202,64 @@ class _Fuser:
             case _:
                 accepted = False
         if accepted:
-            group.at[node] = reads if not _is_reduction(node) else {group.outer}
+            group.at[node] = {group.outer} if _is_reduction(node) else reads
         return accepted
 
-    def reads(self, node: Node, group: _Draft, users: list[Node]) -> set[Index] | None:
-        """The indices at which the group needs the node; None if it is not read by index."""
-        reads = _reads(node, group, [user for user in users if user in group.at])
-        if reads is not None and node in self.roots:
-            own = group.domain if len(node.shape) == len(group.domain) else group.outer
-            return reads | {own}
-        return reads
+    def reads(self, node: Node, group: _Draft, users: Iterable[Node]) -> set[Index] | None:
+        """The indices at which the group reads the node; None if it is not read by index."""
+        found: set[Index] = set()
+        for user in users:
+            if user not in group.at:
+                continue
+            if isinstance(user.op.lowering, Contraction):
+                return None
+            for at in group.at[user]:
+                found |= self.reads_of(user, group.domain if _is_reduction(user) else at)[node]
+        return found
 
-    def accepts_pointwise(self, node: Node, group: _Draft, reads: set[Index]) -> bool:
-        if reads == {group.domain} and node.shape == group.shape:
-            return True
-        if group.kind is GroupKind.CONTRACTION:
-            return False
-        if group.kind is GroupKind.REDUCTION and reads == {group.outer}:
-            return True
-        if node in self.roots or len(reads) > 1:
-            return False
-        # Read through a view: computed where it is read, unless that would repeat work.
-        lowering = node.op.lowering
-        cheap = isinstance(lowering, Elementwise | Element) and lowering.cheap
-        return cheap and dims.always_less_equal(dims.product(group.shape), node.tensor.size)
+    def reads_of(self, user: Node, index: Index) -> dict[Node, set[Index]]:
+        """What `user` reads when it is computed at `index`."""
+        key = (user, index)
+        if key not in self.known_reads:
+            self.known_reads[key] = indices_read(user, index)
+        return self.known_reads[key]
 
     def accepts_reduction(self, node: Node, group: _Draft, reads: set[Index]) -> bool:
         axes: tuple[int, ...] = node["axes"]
-        operand = node.inputs[0].tensor.shape
+        operand = node.inputs[0].shape
         if group.kind is GroupKind.REDUCTION:
             return reads == {group.outer} and operand == group.shape and axes == group.axes
-        if group.kind is not GroupKind.POINTWISE:
+        if group.kind is not GroupKind.POINTWISE or self.updates_state(group):
             return False
         if operand == group.shape and reads == {kept(group.domain, axes)}:
             group.kind, group.axes = GroupKind.REDUCTION, axes
             return True
-        if reads == {group.domain} and self.can_be_epilogue(group):
+        if reads == {group.domain} and node.shape == group.shape and _can_be_epilogue(group):
             _widen(group, operand, axes)
             return True
         return False
 
     def accepts_contraction(self, node: Node, group: _Draft, reads: set[Index]) -> bool:
-        outputs = [member for member in group.at if self.is_output(member, group)]
-        if (
+        accepted = (
             group.kind is GroupKind.POINTWISE
             and reads == {group.domain}
             and node.shape == group.shape
             and node not in self.roots
-            and len(outputs) <= _EPILOGUE_OUTPUTS_AT_MOST
-            and self.can_be_epilogue(group)
-        ):
-            group.kind = GroupKind.CONTRACTION
-            return True
-        return False
-
-    def can_be_epilogue(self, group: _Draft) -> bool:
-        """Whether a reduction or product may take the pointwise group as its epilogue.
-
-        Updates of state stay pointwise groups: those of all parameters then run as one launch
-        over all of them, however each gradient is computed.
-        """
-        return all(
-            at == {group.domain} and member not in self.updates for member, at in group.at.items()
+            and not self.updates_state(group)
+            and _can_be_epilogue(group)
+            and sum(self.is_output(m, group) for m in group.at) <= _EPILOGUE_OUTPUTS_AT_MOST
         )
+        if accepted:
+            group.kind = GroupKind.CONTRACTION
+        return accepted
+
+    def updates_state(self, group: _Draft) -> bool:
+        """Whether the group computes new values of state.
+
+        Those stay pointwise groups: the updates of all parameters then run as one launch over
+        all of them, however each gradient is computed.
+        """
+        return not self.updates.isdisjoint(group.at)
 
     def is_output(self, node: Node, group: _Draft) -> bool:
         return node in self.roots or any(
@@ -311,51 +285,47 @@ class _Fuser:
     def merge(self, a: _Draft, b: _Draft) -> _Draft | None:
         if b.kind is GroupKind.REDUCTION and a.kind is GroupKind.POINTWISE:
             a, b = b, a
-        fits = (
-            a.shape == b.shape
-            and GroupKind.CONTRACTION not in (a.kind, b.kind)
-            and (b.kind is GroupKind.POINTWISE or a.axes == b.axes)
-            and len(a.at) + len(b.at) <= _MEMBERS_AT_MOST
-        )
-        if not fits or self.has_path_between(a, b):
+        if not self.fit_together(a, b):
             return None
         for node, at in b.at.items():
             a.at[node] = a.at.get(node, set()) | at
             groups = [group for group in self.groups_of[node] if group not in (a, b)]
             self.groups_of[node] = [*groups, a]
+        self.paths.merge(a, b)
         return a
 
-    def has_path_between(self, a: _Draft, b: _Draft) -> bool:
-        """Whether a path from one group to the other passes through a third."""
-        return self.has_path(a, b, indirect=True) or self.has_path(b, a, indirect=True)
-
-    def has_path(self, source: _Draft, target: _Draft, *, indirect: bool = False) -> bool:
-        """Whether `target` depends on `source`; `indirect`: through another group."""
-        first = min(self.position[node] for node in source.at)
-        if first > max(self.position[node] for node in target.at):
+    def fit_together(self, a: _Draft, b: _Draft) -> bool:
+        """Whether one kernel can compute both groups, of which `b` may be a reduction if `a` is."""
+        if a.shape != b.shape or GroupKind.CONTRACTION in (a.kind, b.kind):
             return False
-        graph: nx.DiGraph[int] = nx.DiGraph()
-        graph.add_nodes_from((id(source), id(target)))
-        for before, after in self.dependencies():
-            if not (indirect and before is source and after is target):
-                graph.add_edge(id(before), id(after))
-        return bool(nx.has_path(graph, id(source), id(target)))
+        if b.kind is GroupKind.REDUCTION and a.axes != b.axes:
+            return False
+        if a.kind is not b.kind and self.updates_state(b):
+            return False
+        return (
+            len(a.at) + len(b.at) <= _MEMBERS_AT_MOST
+            and not self.paths.has_indirect_path(a, b)
+            and not self.paths.has_indirect_path(b, a)
+            and self.reads_in_place(a, b)
+            and self.reads_in_place(b, a)
+        )
 
-    def dependencies(self) -> Iterator[tuple[_Draft, _Draft]]:
-        """Pairs of groups of which the second loads what the first stores."""
-        for user, groups in self.groups_of.items():
-            for operand in _operands_read(user):
-                sources = self.groups_of.get(operand, [])
-                for group in groups:
-                    if group not in sources and sources:
-                        yield sources[0], group
+    def reads_in_place(self, source: _Draft, target: _Draft) -> bool:
+        """Whether `target` reads what `source` stores at the indices at which it is computed."""
+        if not self.paths.has_path(source, target):
+            return True
+        for user in target.at:
+            for node in operands_read(user):
+                if node in source.at and node not in target.at:
+                    reads = self.reads(node, target, [user])
+                    if reads is None or not reads <= source.at[node]:
+                        return False
+        return True
 
     # -- the result -----------------------------------------------------------------------
 
     def finish(self) -> list[Group]:
-        drafts = list(
-            dict.fromkeys(draft for n in self.order for draft in self.groups_of.get(n, []))
-        )
+        drafts = dict.fromkeys(draft for n in self.order for draft in self.groups_of.get(n, []))
         groups = {}
         for draft in drafts:
             members = tuple(sorted(draft.at, key=self.position.__getitem__))
@@ -363,18 +333,37 @@ class _Fuser:
             groups[draft] = Group(draft.kind, draft.shape, draft.axes, members, outputs)
         dependencies: nx.DiGraph[_Draft] = nx.DiGraph()
         dependencies.add_nodes_from(drafts)
-        dependencies.add_edges_from(self.dependencies())
+        dependencies.add_edges_from(self.paths.edges())
         last = {draft: self.position[groups[draft].members[-1]] for draft in drafts}
         order = nx.lexicographical_topological_sort(dependencies, key=last.__getitem__)
         return [groups[draft] for draft in order]
 
 
+def _accepts_pointwise(node: Node, group: _Draft, reads: set[Index], stored: bool) -> bool:
+    if reads == {group.domain} and node.shape == group.shape:
+        return True
+    if group.kind is GroupKind.CONTRACTION:
+        return False
+    if group.kind is GroupKind.REDUCTION and reads == {group.outer}:
+        return True
+    if stored or len(reads) > 1:
+        return False
+    # Read through a view: computed where it is read, unless that would repeat work.
+    lowering = node.op.lowering
+    cheap = isinstance(lowering, Elementwise | Element) and lowering.cheap
+    return cheap and dims.always_less_equal(dims.product(group.shape), node.tensor.size)
+
+
+def _can_be_epilogue(group: _Draft) -> bool:
+    """Whether a reduction or product may take the pointwise group as its epilogue."""
+    return all(at == {group.domain} for at in group.at.values())
+
+
 def _start(node: Node) -> _Draft:
     lowering = node.op.lowering
     if isinstance(lowering, Reduction):
-        shape = node.inputs[0].tensor.shape
-        domain = domain_of(shape)
-        group = _Draft(GroupKind.REDUCTION, shape, domain, node["axes"])
+        shape = node.inputs[0].shape
+        group = _Draft(GroupKind.REDUCTION, shape, domain_of(shape), node["axes"])
         group.at[node] = {group.outer}
         return group
     kind = GroupKind.CONTRACTION if isinstance(lowering, Contraction) else GroupKind.POINTWISE
@@ -402,69 +391,3 @@ def _widen(group: _Draft, operand: tuple[DimLike, ...], axes: tuple[int, ...]) -
 
 def _is_reduction(node: Node) -> bool:
     return isinstance(node.op.lowering, Reduction)
-
-
-def _operands_read(node: Node) -> list[Node]:
-    """The nodes that computing `node` reads, through transparent ones."""
-    found: dict[Node, None] = {}
-    pending = list(node.inputs)
-    seen: set[Node] = set()
-    while pending:
-        operand = pending.pop()
-        if operand in seen:
-            continue
-        seen.add(operand)
-        if is_transparent(operand):
-            pending.extend(operand.inputs)
-        else:
-            found[operand] = None
-    return list(found)
-
-
-def _reads(node: Node, group: _Draft, users: list[Node]) -> set[Index] | None:
-    """The indices at which the members of the group read `node`; None if not by index."""
-    found: set[Index] = set()
-    for user in users:
-        if isinstance(user.op.lowering, Contraction):
-            return None
-        for at in group.at[user]:
-            start = group.domain if _is_reduction(user) else at
-            _trace(user, start, node, found)
-    return found
-
-
-def _trace(user: Node, index: Index, target: Node, found: set[Index]) -> None:
-    """Collect into `found` the indices at which `user`, computed at `index`, reads `target`."""
-    pending: list[tuple[Node, Index]] = []
-
-    def visit(node: Node, at: Index) -> Expr:
-        if node is target:
-            found.add(at)
-        elif is_transparent(node):
-            pending.append((node, at))
-        return Constant(0, cast(TensorType, node.type).dtype)
-
-    def expand(node: Node, at: Index) -> None:
-        match node.op.lowering:
-            case Elementwise() | Reduction():
-                for operand in node.inputs:
-                    visit(operand, at)
-            case View(element) | Source(element) | Element(element):
-                element(node, at, lambda i, inner: visit(node.inputs[i], inner))
-
-    expand(user, index)
-    seen: set[tuple[Node, Index]] = set()
-    while pending:
-        step = pending.pop()
-        if step not in seen:
-            seen.add(step)
-            expand(*step)
-
-
-def fuse(graph: Graph) -> list[Group]:
-    """The groups of a decomposed graph, in an order in which they can run.
-
-    Inputs and state belong to no group. A result that is only a view or a constant has a
-    pointwise group of its own, which copies.
-    """
-    return _Fuser(graph).run()

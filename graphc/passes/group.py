@@ -1,0 +1,77 @@
+"""Groups: nodes that one kernel computes, and the index variables that it computes them at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from graphc.errors import InternalError
+from graphc.ir import dims
+from graphc.ir.dims import DimLike
+from graphc.ir.expr import Index
+from graphc.ir.node import Node
+from graphc.ir.op import Contraction, Element, Elementwise, Source, View
+
+__all__ = ["Group", "GroupKind", "domain_of", "is_transparent", "kept"]
+
+
+class GroupKind(Enum):
+    """The shape of a group's computation: which schedules can claim it."""
+
+    POINTWISE = "pointwise"
+    REDUCTION = "reduction"
+    CONTRACTION = "contraction"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Nodes that one kernel computes.
+
+    Attributes:
+        kind: the shape of the computation.
+        shape: extents of the domain; for a reduction those before reducing.
+        axes: for a reduction, the axes of the domain that are reduced.
+        members: in the order in which they can be computed.
+        outputs: those that are stored, because a result, an update or another group needs them.
+            Each has the shape of the domain or, in a reduction, that of what is left of it.
+    """
+
+    kind: GroupKind
+    shape: tuple[DimLike, ...]
+    axes: tuple[int, ...]
+    members: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+
+    @property
+    def anchor(self) -> Node:
+        """The matrix product of a contraction group."""
+        for node in self.members:
+            if isinstance(node.op.lowering, Contraction):
+                return node
+        raise InternalError("the group has no contraction")
+
+
+def is_transparent(node: Node) -> bool:
+    """Whether users compute the node themselves instead of loading it."""
+    lowering = node.op.lowering
+    if isinstance(lowering, View | Source):
+        return True
+    small = isinstance(lowering, Elementwise) or (isinstance(lowering, Element) and lowering.cheap)
+    return small and node.tensor.size == 1
+
+
+def domain_of(shape: Sequence[DimLike], prefix: str = "_i") -> Index:
+    """Index variables for `shape`; an axis of extent 1 has the index 0."""
+    return tuple(
+        0
+        if extent == 1
+        else dims.variable(f"{prefix}{axis}", 0, max(dims.bounds(extent)[1] - 1, 0))
+        for axis, extent in enumerate(shape)
+    )
+
+
+def kept(index: tuple[DimLike, ...], axes: Iterable[int]) -> tuple[DimLike, ...]:
+    """An index or a shape without the reduced axes."""
+    dropped = set(axes)
+    return tuple(i for axis, i in enumerate(index) if axis not in dropped)

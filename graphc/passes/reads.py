@@ -1,0 +1,59 @@
+"""What computing a node reads, and at which indices: found by running the ops' own lowerings."""
+
+from __future__ import annotations
+
+from graphc.ir.expr import Constant, Expr, Index
+from graphc.ir.node import Node
+from graphc.ir.op import Element, Elementwise, Reduction, Source, View
+from graphc.passes.group import is_transparent
+
+__all__ = ["indices_read", "operands_read"]
+
+
+def operands_read(node: Node) -> list[Node]:
+    """The nodes that computing `node` reads, through transparent ones."""
+    found: dict[Node, None] = {}
+    pending = list(node.inputs)
+    seen: set[Node] = set()
+    while pending:
+        operand = pending.pop()
+        if operand in seen:
+            continue
+        seen.add(operand)
+        if is_transparent(operand):
+            pending.extend(operand.inputs)
+        else:
+            found[operand] = None
+    return list(found)
+
+
+def indices_read(user: Node, index: Index) -> dict[Node, set[Index]]:
+    """What `user`, computed at `index`, reads, through transparent nodes, and at which indices.
+
+    For a reduction, `index` is that of its operand.
+    """
+    found: dict[Node, set[Index]] = {}
+    pending: list[tuple[Node, Index]] = []
+
+    def visit(node: Node, at: Index) -> Expr:
+        found.setdefault(node, set()).add(at)
+        if is_transparent(node):
+            pending.append((node, at))
+        return Constant(0, node.dtype)
+
+    def expand(node: Node, at: Index) -> None:
+        match node.op.lowering:
+            case Elementwise() | Reduction():
+                for operand in node.inputs:
+                    visit(operand, at)
+            case View(element) | Source(element) | Element(element):
+                element(node, at, lambda i, inner: visit(node.inputs[i], inner))
+
+    expand(user, index)
+    seen: set[tuple[Node, Index]] = set()
+    while pending:
+        step = pending.pop()
+        if step not in seen:
+            seen.add(step)
+            expand(*step)
+    return found
