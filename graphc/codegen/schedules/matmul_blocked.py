@@ -175,7 +175,8 @@ def _let(body: list[Statement], name: str, value: DimLike) -> DimLike:
 
 def _part(extent: DimLike, size: int, start: DimLike) -> DimLike:
     """How much of `extent` the part of at most `size` that begins at `start` has."""
-    return size if dims.divides(extent, size) else dims.minimum(size, extent - start)
+    whole = dims.divides(extent, size) and dims.always_less_equal(1, extent)
+    return size if whole else dims.minimum(size, extent - start)
 
 
 class _Product:
