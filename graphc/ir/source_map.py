@@ -8,9 +8,11 @@ takes the spans of what it replaces, and merged nodes gather the spans of both.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphc.errors import GraphcError, Span
@@ -18,7 +20,7 @@ from graphc.errors import GraphcError, Span
 if TYPE_CHECKING:
     from graphc.ir.node import Node
 
-__all__ = ["SourceMap", "record"]
+__all__ = ["SourceMap", "portable", "record"]
 
 # A node merged from many places keeps the first few: enough to explain it, and bounded.
 _SPANS_KEPT = 8
@@ -55,6 +57,17 @@ class SourceMap:
     def inherit(self, node: Node) -> AbstractContextManager[None]:
         """Record the nodes built inside at the spans of `node`."""
         return self.at(*self.spans(node))
+
+
+def portable(span: Span) -> Span:
+    """The span as modules and generated code name it: by the file's name, without its folder.
+
+    So the same model gives the same bytes wherever it lies, and tells nothing of the machine.
+
+    >>> str(portable(Span("/home/ada/models/mlp.gc", 3, 5, 3, 9)))
+    'mlp.gc:3:5'
+    """
+    return replace(span, file=re.split(r"[/\\]", span.file)[-1])
 
 
 _current: ContextVar[tuple[SourceMap, tuple[Span, ...]] | None] = ContextVar(
