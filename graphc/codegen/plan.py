@@ -5,24 +5,26 @@ groups --schedules--> kernels and launches --order--> steps --place--> slots in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from graphc.codegen.dialect import Dialect
+from graphc.codegen.in_place import overwrites_in_place
+from graphc.codegen.merge_launches import merge_launches
 from graphc.codegen.schedules import schedule_group
 from graphc.codegen.schedules.schedule import Scheduled
 from graphc.errors import Span
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
-from graphc.ir.expr import Load, walk
 from graphc.ir.graph import Graph
-from graphc.ir.kernel import Address, Call, Kernel, Store, expressions, statements
+from graphc.ir.kernel import Kernel
 from graphc.ir.node import Node
 from graphc.ir.ops.structural import graph_input
-from graphc.ir.source_map import SourceMap
+from graphc.ir.source_map import SourceMap, portable
 from graphc.passes.fuse import Group, GroupKind, fuse
 from graphc.passes.memory import Lifetime, place
-from graphc.runtime.program import ALIGNMENT, Alternative, Binding, Entry, Slot, Step
+from graphc.runtime.program import ALIGNMENT, Alternative, Binding, Entry, Role, Slot, Step
 
 __all__ = ["Library", "plan_entry"]
 
@@ -33,29 +35,46 @@ class Library:
     def __init__(self) -> None:
         self.kernels: dict[str, Kernel] = {}
         self._names: dict[Kernel, str] = {}
+        self._taken: Counter[str] = Counter()
 
-    def add(self, kernel: Kernel, spans: tuple[Span, ...]) -> str:
+    def add(self, kernel: Kernel, spans: Iterable[Span]) -> str:
         """The name under which the kernel is kept."""
-        known = self._names.get(kernel)
-        if known is None:
-            taken = sum(1 for other in self._names if other.name == kernel.name)
-            known = f"{kernel.name}_{taken}" if taken else kernel.name
-            self._names[kernel] = known
-            self.kernels[known] = replace(kernel, name=known, spans=spans)
+        name = self._names.get(kernel)
+        if name is None:
+            name = self._fresh_name(kernel.name)
+            self._names[kernel] = name
+            self.kernels[name] = replace(kernel, name=name, spans=tuple(spans))
         else:
-            stored = self.kernels[known]
-            merged = tuple(dict.fromkeys((*stored.spans, *spans)))
-            self.kernels[known] = replace(stored, spans=merged)
-        return known
+            known = self.kernels[name]
+            self.kernels[name] = replace(known, spans=tuple(dict.fromkeys((*known.spans, *spans))))
+        return name
+
+    def _fresh_name(self, wanted: str) -> str:
+        name = wanted
+        while name in self.kernels:
+            self._taken[wanted] += 1
+            name = f"{wanted}_{self._taken[wanted]}"
+        return name
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """A kernel of the library that computes a group if `low <= dim <= high`."""
+
+    kernel: str
+    scheduled: Scheduled
+    dim: DimLike
+    low: int
+    high: int
 
 
 @dataclass(frozen=True)
 class _Launch:
-    """A scheduled group with the nodes that it reads and the slots that it writes."""
+    """A scheduled group with the nodes that it reads and those that it stores."""
 
-    variants: tuple[tuple[DimLike, int, int, str, Scheduled], ...]
+    variants: tuple[_Variant, ...]
     reads: frozenset[Node]
-    group: Group
+    writes: tuple[Node, ...]
     spans: tuple[Span, ...]
 
 
@@ -81,111 +100,121 @@ class _Planner:
         inputs = [self.add_slot(n["name"], "input", n) for n in self.graph.inputs]
         state = [self.add_slot(n["name"], "state", n) for n in self.graph.state]
         groups = fuse(self.graph)
-        launches = self.ordered([self.launch(group) for group in groups if not _is_empty(group)])
-        results, copies = self.place_roots(groups, launches)
-        steps = [self.step(launch) for launch in launches] + copies
-        steps = _merge_equal_kernels(steps)
+        launches = [self.launch(group) for group in groups if not _is_empty(group)]
+        launches = _state_last(launches, self.graph)
+        copies = self.place_updates(launches)
+        results = self.place_results(copies)
+        for node in dict.fromkeys(node for group in groups for node in group.outputs):
+            if node not in self.slot_of:
+                self.add_slot(node.op.name, "temporary", node)
+        steps = merge_launches([self.step(launch) for launch in launches] + self.copies(copies))
         self.place_temporaries(steps)
         return Entry(
             self.graph.name, self.graph.dims(), tuple(self.slots), tuple(inputs), tuple(state),
             tuple(results), tuple(steps),
         )  # fmt: skip
 
-    def add_slot(self, name: str, role: str, node: Node) -> int:
-        slot = Slot(name, role, node.tensor)  # type: ignore[arg-type]
-        self.slots.append(slot)
-        if role != "result":
-            self.slot_of[node] = len(self.slots) - 1
-        return len(self.slots) - 1
+    def add_slot(self, name: str, role: Role, node: Node) -> int:
+        """A slot for the node, which is where it is found unless it has one already."""
+        self.slots.append(Slot(name, role, node.tensor))
+        number = len(self.slots) - 1
+        self.slot_of.setdefault(node, number)
+        return number
 
     # -- launches ----------------------------------------------------------------------------
 
     def launch(self, group: Group) -> _Launch:
-        spans = tuple(
-            dict.fromkeys(span for node in group.members for span in self.sources.spans(node))
-        )
-        variants = []
-        reads: set[Node] = set()
-        for variant in schedule_group(group, self.dialect):
-            name = self.library.add(variant.scheduled.kernel, spans)
-            variants.append((variant.dim, variant.low, variant.high, name, variant.scheduled))
-            reads.update(variant.scheduled.inputs.values())
-        return _Launch(tuple(variants), frozenset(reads), group, spans)
+        spans = self.spans(group.members)
+        variants = tuple(
+            _Variant(
+                self.library.add(one.scheduled.kernel, spans),
+                one.scheduled, one.dim, one.low, one.high,
+            )
+            for one in schedule_group(group, self.dialect)
+        )  # fmt: skip
+        reads = frozenset(node for one in variants for node in one.scheduled.inputs.values())
+        return _Launch(variants, reads, group.outputs, spans)
 
-    def ordered(self, launches: list[_Launch]) -> list[_Launch]:
-        """Launches that write state come last: every other reader of the old value is done."""
-        updated = {value for _, value in self.graph.updates}
-        late: list[_Launch] = []
-        early: list[_Launch] = []
-        produced_late: set[Node] = set()
-        for launch in launches:
-            writes = set(launch.group.outputs)
-            if writes & updated or launch.reads & produced_late:
-                late.append(launch)
-                produced_late |= writes
-            else:
-                early.append(launch)
-        return early + late
+    def spans(self, nodes: Iterable[Node]) -> tuple[Span, ...]:
+        """Where the nodes come from; the same wherever the model's files lie."""
+        found = (portable(span) for node in nodes for span in self.sources.spans(node))
+        return tuple(dict.fromkeys(found))
 
-    def place_roots(
-        self, groups: Sequence[Group], launches: Sequence[_Launch]
-    ) -> tuple[list[int], list[Step]]:
-        """Give results and updates their memory; what is left is copied at the end."""
-        copies: list[tuple[Node, int]] = []
+    def step(self, launch: _Launch) -> Step:
+        alternatives = []
+        for one in launch.variants:
+            bound = {**one.scheduled.inputs, **one.scheduled.outputs}
+            slots = tuple(self.slot_of[bound[p]] for p in one.scheduled.kernel.parameters)
+            alternatives.append(
+                Alternative(
+                    one.kernel,
+                    (_binding(one.scheduled, slots),),
+                    _written(one.scheduled),
+                    one.dim, one.low, one.high,
+                )
+            )  # fmt: skip
+        return Step(tuple(alternatives), ", ".join(map(str, launch.spans[:3])))
+
+    # -- state and results -------------------------------------------------------------------
+
+    def place_updates(self, launches: Sequence[_Launch]) -> list[tuple[Node, int]]:
+        """Write new values of state in place where that is right; the others' moves at the end."""
+        moves: list[tuple[Node, int]] = []
         for old, new in self.graph.updates:
-            state = self.slot_of[old]
             if new is old:
                 continue
+            state = self.slot_of[old]
             if new not in self.slot_of and self.can_replace(old, new, launches):
                 self.slot_of[new] = state
             else:
-                copies.append((new, state))
-        results = []
+                moves.append((new, state))
+        return moves
+
+    def place_results(self, moves: list[tuple[Node, int]]) -> list[int]:
+        """Slots of the results. A node that has a place already is moved at the end."""
+        several = len(self.graph.results) > 1
+        slots = []
         for number, node in enumerate(self.graph.results):
-            name = f"result{number}" if len(self.graph.results) > 1 else "result"
-            slot = self.add_slot(name, "result", node)
-            results.append(slot)
-            if node in self.slot_of:
-                copies.append((node, slot))
-            else:
-                self.slot_of[node] = slot
-        for group in groups:
-            for node in group.outputs:
-                if node not in self.slot_of:
-                    self.add_slot(node.op.name, "temporary", node)
-        return results, self.copies(copies)
+            slot = self.add_slot(f"result{number}" if several else "result", "result", node)
+            if self.slot_of[node] != slot:
+                moves.append((node, slot))
+            slots.append(slot)
+        return slots
 
     def can_replace(self, old: Node, new: Node, launches: Sequence[_Launch]) -> bool:
         """Whether the new value of a state may be written over the old one.
 
         The launch that computes it must be the last to read the old value, and must read each
-        of its elements at the very index it then writes.
+        of its elements at the very index it then writes. Nor may the old value be a result, or
+        the new value of another state: those are moved at the end.
         """
-        writers = [i for i, launch in enumerate(launches) if new in launch.group.outputs]
+        if old in self.graph.roots:
+            return False
+        writers = [number for number, launch in enumerate(launches) if new in launch.writes]
         if not writers:
             return False
-        writer = writers[0]
-        if any(old in launch.reads for launch in launches[writer + 1 :]):
-            return False
-        return all(
-            _overwrites_in_place(scheduled, old, new) for *_, scheduled in launches[writer].variants
+        (writer,) = writers
+        return not any(old in launch.reads for launch in launches[writer + 1 :]) and all(
+            overwrites_in_place(one.scheduled, old, new) for one in launches[writer].variants
         )
 
     def copies(self, moves: Sequence[tuple[Node, int]]) -> list[Step]:
         """Steps that copy stored nodes into further slots.
 
-        A state may be copied from a state that is overwritten itself (a swap): every source
-        goes through a temporary first where that can happen.
+        A slot that is read may be one that is overwritten (two states that are swapped): its
+        value goes through a temporary.
         """
+        moves = [(node, slot) for node, slot in moves if node.tensor.size != 0]
         overwritten = {slot for _, slot in moves}
+        saved: dict[int, int] = {}
         first, second = [], []
         for node, slot in moves:
             source = self.slot_of[node]
             if source in overwritten:
-                self.slots.append(Slot(node.op.name, "temporary", node.tensor))
-                temporary = len(self.slots) - 1
-                first.append(self.copy(node, source, temporary))
-                source = temporary
+                if source not in saved:
+                    saved[source] = self.add_slot(node.op.name, "temporary", node)
+                    first.append(self.copy(node, source, saved[source]))
+                source = saved[source]
             second.append(self.copy(node, source, slot))
         return first + second
 
@@ -193,24 +222,10 @@ class _Planner:
         stored = graph_input("copied", node.dtype, node.shape)
         group = Group(GroupKind.POINTWISE, node.shape, (), (), (stored,))
         (variant,) = schedule_group(group, self.dialect)
-        name = self.library.add(variant.scheduled.kernel, self.sources.spans(node))
-        scalars = tuple(variant.scheduled.scalars[d] for d in variant.scheduled.kernel.scalars)
-        grid = _grid(variant.scheduled)
-        binding = Binding((source, target), scalars, grid)
-        return Step(
-            (Alternative(name, (binding,), (False, True)),), f"copy to {self.slots[target].name}"
-        )
-
-    def step(self, launch: _Launch) -> Step:
-        alternatives = []
-        for dim, low, high, name, scheduled in launch.variants:
-            bound = {**scheduled.inputs, **scheduled.outputs}
-            slots = tuple(self.slot_of[bound[buffer]] for buffer in scheduled.kernel.parameters)
-            scalars = tuple(scheduled.scalars[dim] for dim in scheduled.kernel.scalars)
-            binding = Binding(slots, scalars, _grid(scheduled))
-            written = tuple(b in scheduled.kernel.written for b in scheduled.kernel.parameters)
-            alternatives.append(Alternative(name, (binding,), written, dim, low, high))
-        return Step(tuple(alternatives), ", ".join(map(str, launch.spans[:3])))
+        name = self.library.add(variant.scheduled.kernel, self.spans([node]))
+        binding = _binding(variant.scheduled, (source, target))
+        written = _written(variant.scheduled)
+        return Step((Alternative(name, (binding,), written),), f"copy to {self.slots[target].name}")
 
     # -- memory ------------------------------------------------------------------------------
 
@@ -238,6 +253,58 @@ def _is_empty(group: Group) -> bool:
     return all(node.tensor.size == 0 for node in group.outputs)
 
 
+def _state_last(launches: Sequence[_Launch], graph: Graph) -> list[_Launch]:
+    """The launches with those that write state at the end, where other readers of it are done.
+
+    Among them, one that writes the new value of a state waits for those that read the old one,
+    as far as what they compute allows.
+    """
+    replaced: dict[Node, list[Node]] = {}
+    for old, new in graph.updates:
+        replaced.setdefault(new, []).append(old)
+    early: list[_Launch] = []
+    late: list[_Launch] = []
+    produced_late: set[Node] = set()
+    for launch in launches:
+        if launch.reads.isdisjoint(produced_late) and replaced.keys().isdisjoint(launch.writes):
+            early.append(launch)
+        else:
+            late.append(launch)
+            produced_late.update(launch.writes)
+    readers = Counter(node for launch in late for node in launch.reads)
+    missing = set(produced_late)
+    ordered: list[_Launch] = []
+    while late:
+        ready = [launch for launch in late if missing.isdisjoint(launch.reads)]
+        launch = next((one for one in ready if not _is_awaited(one, replaced, readers)), ready[0])
+        late.remove(launch)
+        ordered.append(launch)
+        readers.subtract(launch.reads)
+        missing.difference_update(launch.writes)
+    return early + ordered
+
+
+def _is_awaited(
+    launch: _Launch, replaced: Mapping[Node, Sequence[Node]], readers: Mapping[Node, int]
+) -> bool:
+    """Whether another launch still reads a state that this one has the new value of."""
+    return any(
+        readers[old] > (old in launch.reads)
+        for new in launch.writes
+        for old in replaced.get(new, ())
+    )
+
+
+def _binding(scheduled: Scheduled, slots: tuple[int, ...]) -> Binding:
+    scalars = tuple(scheduled.scalars[dim] for dim in scheduled.kernel.scalars)
+    return Binding(slots, scalars, _grid(scheduled))
+
+
+def _written(scheduled: Scheduled) -> tuple[bool, ...]:
+    kernel = scheduled.kernel
+    return tuple(parameter in kernel.written for parameter in kernel.parameters)
+
+
 def _grid(scheduled: Scheduled) -> DimLike:
     """The grid in the dims of the graph."""
     environment = {
@@ -247,81 +314,3 @@ def _grid(scheduled: Scheduled) -> DimLike:
         if value is not dim
     }
     return dims.substitute(scheduled.kernel.grid, environment, proved=False)
-
-
-def _overwrites_in_place(scheduled: Scheduled, old: Node, new: Node) -> bool:
-    sources = [buffer for buffer, node in scheduled.inputs.items() if node is old]
-    if not sources:
-        return True
-    (target,) = [buffer for buffer, node in scheduled.outputs.items() if node is new]
-    stores = [
-        s for s in statements(scheduled.kernel.body) if isinstance(s, Store) and s.buffer is target
-    ]
-    written = {store.index for store in stores}
-    if len(stores) != 1 or old.tensor is not new.tensor:
-        return False
-    # Only a kernel whose every read of the old value happens where it is replaced is safe.
-    for statement in statements(scheduled.kernel.body):
-        if isinstance(statement, Call) and any(
-            isinstance(a, Address) and a.buffer in sources for a in statement.arguments
-        ):
-            return False
-        for expr in walk(*expressions(statement)):
-            if isinstance(expr, Load) and expr.buffer in sources and expr.index not in written:
-                return False
-    return True
-
-
-def _merge_equal_kernels(steps: Sequence[Step]) -> list[Step]:
-    """Run launches of one kernel that do not depend on each other as one launch.
-
-    A launch moves up to an earlier one of the same kernel if nothing between them writes what
-    it reads, or touches what it writes.
-    """
-    merged: list[Step] = []
-    for step in steps:
-        for position in reversed(range(len(merged))):
-            candidate = merged[position]
-            conflict = _conflict(candidate, step)
-            if _same_kernels(candidate, step) and not conflict:
-                merged[position] = _joined(candidate, step)
-                break
-            if conflict:
-                merged.append(step)
-                break
-        else:
-            merged.append(step)
-    return merged
-
-
-def _same_kernels(a: Step, b: Step) -> bool:
-    def key(step: Step) -> list[tuple[str, DimLike, int, int]]:
-        return [(x.kernel, x.dim, x.low, x.high) for x in step.alternatives]
-
-    return key(a) == key(b)
-
-
-def _conflict(before: Step, after: Step) -> bool:
-    reads_before, writes_before = _touched(before)
-    reads_after, writes_after = _touched(after)
-    return bool(writes_before & reads_after or writes_after & (reads_before | writes_before))
-
-
-def _touched(step: Step) -> tuple[set[int], set[int]]:
-    """The slots that a step reads, and those that it writes."""
-    reads: set[int] = set()
-    writes: set[int] = set()
-    for alternative in step.alternatives:
-        for binding in alternative.bindings:
-            for slot, written in zip(binding.slots, alternative.written, strict=True):
-                (writes if written else reads).add(slot)
-    return reads, writes
-
-
-def _joined(a: Step, b: Step) -> Step:
-    alternatives = tuple(
-        replace(x, bindings=x.bindings + y.bindings)
-        for x, y in zip(a.alternatives, b.alternatives, strict=True)
-    )
-    text = a.text if b.text in a.text else f"{a.text}, {b.text}"
-    return Step(alternatives, text)
