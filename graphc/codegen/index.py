@@ -5,24 +5,11 @@ from __future__ import annotations
 import re
 
 from graphc.ir import dims
-from graphc.ir.dims.atoms import Atom, Variable
+from graphc.ir.c_words import RESERVED
 from graphc.ir.dims import DimLike
+from graphc.ir.dims.atoms import Atom, Variable
 
 __all__ = ["c_identifier", "c_index"]
-
-# Words that a dim or buffer must not be called in C, C++ and CUDA.
-_RESERVED = frozenset(
-    """
-    alignas alignof and asm auto bool break case catch char class const constexpr continue
-    decltype default delete do double else enum explicit export extern false float for friend
-    goto if inline int long mutable namespace new noexcept not nullptr operator or private
-    protected public register restrict return short signed sizeof static struct switch template
-    this throw true try typedef typeid typename union unsigned using virtual void volatile
-    wchar_t while xor blockIdx blockDim threadIdx gridDim warpSize half main begin end
-    buffers scalars
-    """.split()  # noqa: SIM905
-)
-
 
 # What the compiler calls its own loop variables and counts, once the mark is taken off.
 _OWN = re.compile(r"lane|row|once|step|n|width|i\d\w*|a\d+|out\d+|k\d*|m\d*")
@@ -42,7 +29,7 @@ def c_identifier(name: str) -> str:
     ascii_name = re.sub(
         r"[^A-Za-z0-9_]", lambda m: "_" if m[0] == "." else f"_u{ord(m[0]):x}_", name
     )
-    taken = ascii_name in _RESERVED or _OWN.fullmatch(ascii_name)
+    taken = ascii_name in RESERVED or _OWN.fullmatch(ascii_name)
     if taken or ascii_name.startswith(("gc_", "GC_")) or ascii_name[:1].isdigit():
         return f"{ascii_name}_"
     return ascii_name

@@ -14,7 +14,7 @@ import numpy as np
 
 from graphc.ir import dims
 from graphc.ir.kernel import Kernel
-from graphc.ir.kernel_evaluate import evaluate_kernel
+from graphc.ir.kernels.evaluate import evaluate_kernel
 from graphc.runtime.arguments import bind_arguments
 from graphc.runtime.program import Alternative, Entry, Program, Slot, Step
 

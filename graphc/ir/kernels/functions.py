@@ -29,12 +29,15 @@ class DeviceFunction:
         writes: numbers of the arguments whose memory it writes.
         reads: numbers of the arguments whose memory it reads.
         meaning: does to NumPy arrays what the function does to memory.
+        synchronizes: whether all lanes have arrived when it begins, and none goes on before it
+            ends.
     """
 
     name: str
     writes: tuple[int, ...]
     reads: tuple[int, ...]
     meaning: Callable[..., None]
+    synchronizes: bool = False
 
 
 def find_function(name: str) -> DeviceFunction | None:
@@ -164,10 +167,12 @@ FUNCTIONS: Mapping[str, DeviceFunction] = MappingProxyType(
     {
         function.name: function
         for function in (
-            DeviceFunction("gc_pack_right", (0,), (1,), _pack_right),
-            DeviceFunction("gc_pack_left", (0,), (2,), _pack_left),
-            DeviceFunction("gc_multiply_packed", (0,), (0, 2, 4), _multiply_packed),
-            DeviceFunction("gc_multiply_rows", (0,), (2, 5), _multiply_rows),
+            DeviceFunction("gc_pack_right", (0,), (1,), _pack_right, synchronizes=True),
+            DeviceFunction("gc_pack_left", (0,), (2,), _pack_left, synchronizes=True),
+            DeviceFunction(
+                "gc_multiply_packed", (0,), (0, 2, 4), _multiply_packed, synchronizes=True
+            ),
+            DeviceFunction("gc_multiply_rows", (0,), (2, 5), _multiply_rows, synchronizes=True),
         )
     }
 )

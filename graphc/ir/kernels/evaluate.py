@@ -2,7 +2,7 @@
 
 Steps run in ascending order and the iterations of a LANE loop together, as one vector. Ops compute
 what their references say, `Fold` combines in the order that its definition fixes, and device
-functions do what `kernel_functions` says. What a target leaves undefined is an error here: an
+functions do what `functions` says. What a target leaves undefined is an error here: an
 element outside its buffer, and two lanes that store to one element. Storage begins as a pattern
 that no kernel computes by chance, NaN for floats.
 """
@@ -54,8 +54,8 @@ from graphc.ir.kernel import (
     Statement,
     Store,
 )
-from graphc.ir.kernel_functions import find_function
-from graphc.ir.kernel_listing import statement_text
+from graphc.ir.kernels.functions import find_function
+from graphc.ir.kernels.listing import statement_text
 from graphc.ir.op import Call as OpCall
 from graphc.ir.op import Op
 from graphc.ir.ops.conversion import converted
@@ -260,7 +260,7 @@ class _Step:
         if function is None:
             raise InternalError(
                 f"kernel {self.kernel.name} calls {call.function}, which has no meaning here",
-                hint="declare it in graphc/ir/kernel_functions.py, beside the others",
+                hint="declare it in graphc/ir/kernels/functions.py, beside the others",
             )
         function.meaning(*(self.argument(argument, call, scope) for argument in call.arguments))
 

@@ -1,0 +1,107 @@
+"""Checks of index ranges: variables hold what they count, and indices are inside storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from graphc.ir import dims
+from graphc.ir.dims import DimLike
+from graphc.ir.expr import Buffer, Load, Space, computed_first, walk
+from graphc.ir.kernel import (
+    Address,
+    Call,
+    Fold,
+    Kernel,
+    LetIndex,
+    Loop,
+    Statement,
+    Store,
+    expressions,
+)
+from graphc.ir.kernels.scopes import Definition, Scope, Violation, opened, visits
+
+__all__ = ["bounds", "ranges"]
+
+
+def ranges(kernel: Kernel) -> Iterator[Violation]:
+    """The range of an index variable holds every value that it takes."""
+    if not _holds(Definition(kernel.step, count=kernel.grid), Scope()):
+        yield Violation(f"{kernel.step} does not hold every step of {kernel.grid}")
+    for visit in visits(kernel):
+        statement, scope = visit.statement, visit.scope
+        found: list[Definition] = []
+        match statement:
+            case Loop(variable, extent, _, _):
+                found.append(Definition(variable, count=extent))
+            case LetIndex(variable, index):
+                found.append(Definition(variable, value=index))
+            case Fold(loops, _):
+                found += [Definition(variable, count=extent) for variable, extent in loops]
+            case _:
+                pass
+        for definition in found:
+            if not _holds(definition, scope):
+                what = definition.value if definition.count is None else definition.count
+                low, high = dims.bounds(definition.variable)
+                text = f"{definition.variable} is {low}..{high}, which is not proved to hold {what}"
+                yield visit.violation(text)
+
+
+def _holds(definition: Definition, scope: Scope) -> bool:
+    """Whether every value of the variable is proved to be in its range."""
+    low, high = dims.bounds(definition.variable)
+    if definition.value is not None:
+        return _proved(low, definition.value, scope) and _proved(definition.value, high, scope)
+    assert definition.count is not None
+    return low <= 0 and _proved(definition.count, high + 1, scope)
+
+
+def bounds(kernel: Kernel) -> Iterator[Violation]:
+    """Indices of the kernel's own storage are proved to be inside it."""
+    for visit in visits(kernel):
+        scope = visit.values_scope
+        for buffer, index, past in _own_places(visit.statement):
+            inside = _proved(0, index, scope) and _proved(index + 1 - past, buffer.size, scope)
+            if not inside:
+                text = f"{buffer.name}[{index}] is not proved to be below {buffer.size}"
+                yield visit.violation(text)
+
+
+def _own_places(statement: Statement) -> Iterator[tuple[Buffer, DimLike, int]]:
+    """Places in the kernel's own storage that are used in any case.
+
+    The number is by how much the place may lie past the end: an address may point there.
+    """
+    for expr in walk(*expressions(statement), operands=computed_first):
+        if isinstance(expr, Load) and expr.buffer.space is not Space.GLOBAL:
+            yield expr.buffer, expr.index, 0
+    if isinstance(statement, Store) and statement.buffer.space is not Space.GLOBAL:
+        yield statement.buffer, statement.index, 0
+    if isinstance(statement, Call):
+        for argument in statement.arguments:
+            if isinstance(argument, Address) and argument.buffer.space is not Space.GLOBAL:
+                yield argument.buffer, argument.index, 1
+
+
+def _proved(low: DimLike, high: DimLike, scope: Scope) -> bool:
+    """Whether `low <= high`, by the variables' ranges or by the loops that they run in."""
+    if dims.always_less_equal(low, high):
+        return True
+    low, high = _tightened(low, scope), _tightened(high, scope)
+    if dims.always_less_equal(low, high):
+        return True
+    return dims.always_less_equal(
+        _tightened(opened(low, scope), scope), _tightened(opened(high, scope), scope)
+    )
+
+
+def _tightened(index: DimLike, scope: Scope) -> DimLike:
+    """The index with variables whose range is no wider than their loop."""
+    narrow: dict[str, DimLike] = {}
+    for name, variable in dims.variables(index).items():
+        definition = scope.indices.get(name)
+        if definition is not None and definition.count is not None:
+            last = dims.bounds(definition.count)[1] - 1
+            if 0 <= last < dims.bounds(variable)[1]:
+                narrow[name] = dims.variable(name, 0, last)
+    return dims.substitute(index, narrow, proved=False)
