@@ -1,4 +1,4 @@
-"""Every op of the registry on the CPU against its reference; structure, threads, state, memory."""
+"""Every op of the registry on the CPU against its reference."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphc.codegen.host import HOST, emit_unit, entry_symbol
-from graphc.codegen.plan import Library, plan_entry
+from graphc.codegen.host import HOST
 from graphc.errors import DTypeError
 from graphc.ir import dtype as dtypes
 from graphc.ir import ops
@@ -29,12 +28,9 @@ from graphc.ir.op import (
     registry,
 )
 from graphc.ir.ops.structural import graph_input
-from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType, TupleType
-from graphc.passes.decompose import decompose
-from graphc.runtime.cpu.compiler import compile_object
 from graphc.runtime.cpu.executor import CpuExecutor
-from graphc.runtime.program import Entry, Program
+from tests.emitted import emitted
 from tests.values import random_array, same_bits
 
 Array = np.ndarray[Any, Any]
@@ -79,18 +75,7 @@ ANY_ZERO = frozenset({"maximum", "minimum", "relu"})
 OPS_PER_UNIT = 24
 
 
-def emitted(graphs: Sequence[Graph], state: Mapping[str, Array] | None = None) -> CpuExecutor:
-    """An executor of the graphs, planned as they are but for decomposition."""
-    library = Library()
-    entries: dict[str, Entry] = {}
-    for graph in graphs:
-        entries[graph.name] = plan_entry(decompose(graph, SourceMap()), HOST, library)
-    source = emit_unit(library.kernels, list(entries.values()))
-    symbols = {name: entry_symbol(name) for name in entries}
-    return CpuExecutor(Program(HOST.name, entries), compile_object(source), state or {}, symbols)
-
-
-# -- every op ---------------------------------------------------------------------------------------
+# -- every op -------------------------------------------------------------------------------------
 
 
 def computes(dtype: DType) -> bool:
@@ -202,7 +187,7 @@ def test_elementwise_ops_agree_with_their_reference(op: Op) -> None:
         assert within(found, precise, ulps, dtype), (case.sample, case.arrays, found, precise)
 
 
-# -- other ops ---------------------------------------------------------------------------------------
+# -- other ops ------------------------------------------------------------------------------------
 
 
 def is_close(found: Array, expected: Array, precise: Array, dtype: DType) -> bool:
