@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 from graphc.errors import InternalError
 from graphc.ir.dims import DimLike
-from graphc.ir.expr import Apply, Buffer, Expr, Index, Load
+from graphc.ir.expr import Apply, Buffer, Constant, Expr, Index, Load
 from graphc.ir.node import Node
 from graphc.ir.op import Element, Elementwise, Source, View
-from graphc.passes.fuse import Group, is_transparent
+from graphc.passes.group import Group, is_transparent
 
 __all__ = ["Lowering", "flat_index"]
 
@@ -60,25 +60,35 @@ class Lowering:
 
     def value(self, node: Node, index: Index) -> Expr:
         """The value of `node` at `index`."""
-        # Chains of elementwise ops can be longer than Python's stack: they are walked with a
-        # stack of their own. Views recurse, and are few after simplification.
-        stack = [node]
+        # Graphs are deeper than Python's stack: they are walked with a stack of their own.
+        stack = [(node, index, False)]
         while stack:
-            top = stack[-1]
-            missing = self._missing_operands(top, index)
-            if missing:
-                stack.extend(missing)
+            top, at, are_operands_known = stack.pop()
+            if (top, at) in self._values:
                 continue
-            stack.pop()
-            if (top, index) not in self._values:
-                self._values[top, index] = self._expand(top, index)
+            if are_operands_known:
+                self._values[top, at] = self._expand(top, at)
+            else:
+                stack.append((top, at, True))
+                stack.extend((*read, False) for read in reversed(self._reads(top, at)))
         return self._values[node, index]
 
-    def _missing_operands(self, node: Node, index: Index) -> list[Node]:
-        known = (node, index) in self._values
-        if known or self._is_stored(node) or not isinstance(node.op.lowering, Elementwise):
+    def _reads(self, node: Node, index: Index) -> list[tuple[Node, Index]]:
+        """What the value of `node` at `index` is computed from."""
+        if self._is_stored(node) or self._computed(node, index) is not None:
             return []
-        return [operand for operand in node.inputs if (operand, index) not in self._values]
+        found: list[tuple[Node, Index]] = []
+
+        def record(number: int, at: Index) -> Expr:
+            found.append((node.inputs[number], at))
+            return Constant(0, node.inputs[number].dtype)
+
+        match node.op.lowering:
+            case Elementwise():
+                found = [(operand, index) for operand in node.inputs]
+            case View(element) | Source(element) | Element(element):
+                element(node, index, record)
+        return found
 
     def _is_stored(self, node: Node) -> bool:
         return node not in self._members and not is_transparent(node)
@@ -94,5 +104,5 @@ class Lowering:
                 operands = tuple(self._values[operand, index] for operand in node.inputs)
                 return Apply(node.op, operands, node.dtype)
             case View(element) | Source(element) | Element(element):
-                return element(node, index, lambda i, at: self.value(node.inputs[i], at))
+                return element(node, index, lambda i, at: self._values[node.inputs[i], at])
         raise InternalError(f"{node!r} is neither stored nor computed by this kernel")

@@ -37,7 +37,18 @@ from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.expr import Apply, Buffer, Constant, Convert, Expr, Index, Load, Scalar, Space, walk
 from graphc.ir.expr import substitute as substitute_expr
-from graphc.ir.kernel import Block, Declare, Fold, FoldTerm, Let, Loop, LoopKind, Statement, Store
+from graphc.ir.kernel import (
+    Block,
+    Declare,
+    Fold,
+    FoldTerm,
+    Let,
+    Loop,
+    LoopKind,
+    Statement,
+    Store,
+    indices,
+)
 from graphc.ir.node import Node
 from graphc.ir.op import Elementwise, Reduction, find
 from graphc.passes.fuse import Group, GroupKind, domain_of, kept
@@ -52,7 +63,7 @@ class ReductionConfig:
     Attributes:
         elements: elements of one grid step at least: short rows are taken several at a time.
         columns: columns of one grid step, where each lane folds a column.
-        scratch: elements of a row that are kept in fast memory once computed, at most.
+        scratch: bytes of fast memory at most for values of a row that are computed once.
     """
 
     elements: int
@@ -67,7 +78,7 @@ def claims(group: Group) -> bool:
 
 def default_config(dialect: Dialect) -> ReductionConfig:
     """Sizes that need no tuning."""
-    return ReductionConfig(dialect.elements, dialect.lanes, dialect.scratch_bytes // 16)
+    return ReductionConfig(dialect.elements, dialect.lanes, dialect.scratch_bytes // 2)
 
 
 @dataclass(frozen=True)
@@ -201,22 +212,21 @@ def _rows(work: _Work, config: ReductionConfig) -> tuple[DimLike, Dim, Block]:
     )
     body: list[Statement] = []
     loops = tuple((axis.variable, axis.extent) for axis in inner)
-    kept: dict[Expr, Expr] = {}
+    values: dict[Expr, Expr] = {}
+    room = config.scratch if len(inner) == 1 else 0
     for stage in work.stages():
         for fold in stage:
-            value = substitute_expr(fold.value, index, kept)
-            if len(inner) == 1 and length <= config.scratch and _is_costly(value):
+            value = substitute_expr(fold.value, index, values)
+            nbytes = length * value.dtype.accumulator.itemsize
+            if nbytes <= room and _is_costly(value) and _mentions(value, inner[0].variable):
+                room -= nbytes
                 scratch = Buffer(f"{fold.scalar.name}_row", value.dtype, length, Space.SHARED)
-                variable = inner[0].variable
-                store = Store(scratch, variable, value)
+                store = Store(scratch, inner[0].variable, value)
                 body += [Declare(scratch), *_loop_nest(inner, (store,))]
-                kept[value] = Load(scratch, variable)
-        body += _fold_stage(stage, loops, index, kept)
-    body += _loop_nest(inner, tuple(_at(store, index, kept) for store in work.inner_stores))
-    if work.outer_stores:
-        once = dims.variable("_once", 0, 1)
-        stores = tuple(_at(store, index, kept) for store in work.outer_stores)
-        body.append(Loop(once, 1, LoopKind.LANE, stores))
+                values[value] = Load(scratch, inner[0].variable)
+        body += _fold_stage(stage, loops, index, values)
+    body += _loop_nest(inner, tuple(_at(store, index, values) for store in work.inner_stores))
+    body += _loop_nest((), tuple(_at(store, index) for store in work.outer_stores))
     if isinstance(row, Dim):
         return grid, step, (Loop(row, here, LoopKind.SERIAL, tuple(body)),)
     return grid, step, tuple(body)
@@ -226,6 +236,12 @@ def _is_costly(value: Expr) -> bool:
     """Whether computing the value again costs more than reading it from fast memory."""
     rules = (e.op.lowering for e in walk(value) if isinstance(e, Apply))
     return any(isinstance(rule, Elementwise) and not rule.cheap for rule in rules)
+
+
+def _mentions(value: Expr, variable: Dim) -> bool:
+    """Whether the value changes along the loop of `variable`."""
+    names = dims.variables(variable).keys()
+    return any(not names.isdisjoint(dims.variables(i)) for e in walk(value) for i in indices(e))
 
 
 def _environment(axes: Sequence[Axis], index: Sequence[DimLike]) -> dict[str, DimLike]:
@@ -240,13 +256,13 @@ def _fold_stage(
     stage: list[_Fold],
     loops: tuple[tuple[Dim, DimLike], ...],
     index: Mapping[str, DimLike],
-    kept: Mapping[Expr, Expr],
+    values: Mapping[Expr, Expr],
 ) -> list[Statement]:
     terms, lets = [], []
     for fold in stage:
         wide = fold.accumulator is not fold.node.dtype
         result = Scalar(f"{fold.scalar.name}_wide", fold.accumulator) if wide else fold.scalar
-        value = substitute_expr(_widened(fold), index, kept)
+        value = substitute_expr(_widened(fold), index, values)
         terms.append(FoldTerm(result, find(fold.rule.combine), _identity(fold), value))
         if wide:
             lets.append(Let(fold.scalar, Convert(result, fold.node.dtype)))
