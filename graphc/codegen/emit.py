@@ -528,7 +528,7 @@ def _name(variable: Dim) -> str:
 def _hint(expr: Expr) -> str:
     match expr:
         case Apply(op, _, _):
-            return c_identifier(op.name)
+            return op.name
         case Load(buffer, _):
             return buffer.name
         case Convert(_, dtype):

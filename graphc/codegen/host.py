@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from graphc.codegen.dialect import Dialect
 from graphc.codegen.emit import emit_kernel
-from graphc.codegen.index import c_identifier, c_index
+from graphc.codegen.index import ascii_identifier, c_identifier, c_index
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
@@ -137,7 +137,7 @@ _MULTIPLY_ADD = MappingProxyType(
 
 def entry_symbol(name: str) -> str:
     """The C symbol of an export."""
-    return f"gc_entry_{c_identifier(name)}"
+    return f"gc_entry_{ascii_identifier(name)}"
 
 
 def emit_unit(kernels: Mapping[str, Kernel], entries: Sequence[Entry]) -> str:

@@ -9,30 +9,37 @@ from graphc.ir.c_words import RESERVED
 from graphc.ir.dims import DimLike
 from graphc.ir.dims.atoms import Atom, Variable
 
-__all__ = ["c_identifier", "c_index"]
+__all__ = ["ascii_identifier", "c_identifier", "c_index"]
 
-# What the compiler calls its own loop variables and counts, once the mark is taken off.
-_OWN = re.compile(r"lane|row|once|step|n|width|i\d\w*|a\d+|out\d+|k\d*|m\d*")
+# What is never the name of anything else in generated text, nor a macro of C's headers.
+_APART = re.compile(r"[A-Z][A-Za-z0-9]*")
 
 
 def c_identifier(name: str) -> str:
-    """A C identifier for a name of the model; different names stay different.
+    """A C identifier for a dim or an index variable; different names stay different.
 
     The compiler's own variables begin with an underscore, which the language does not allow a
-    dim, and lose it here.
+    dim, and lose it here. Everything else that the compiler names begins with a small letter and
+    does not end in an underscore, so that a dim with a capital letter keeps its name, and others
+    get an underscore at the end.
 
-    >>> c_identifier("B"), c_identifier("int"), c_identifier("lane"), c_identifier("_lane")
-    ('B', 'int_', 'lane_', 'lane')
+    >>> c_identifier("B"), c_identifier("rows"), c_identifier("_rows")
+    ('B', 'rows_', 'rows')
     """
     if name.startswith("_"):
         return name[1:].replace("__", "_")
-    ascii_name = re.sub(
-        r"[^A-Za-z0-9_]", lambda m: "_" if m[0] == "." else f"_u{ord(m[0]):x}_", name
-    )
-    taken = ascii_name in RESERVED or _OWN.fullmatch(ascii_name)
-    if taken or ascii_name.startswith(("gc_", "GC_")) or ascii_name[:1].isdigit():
-        return f"{ascii_name}_"
-    return ascii_name
+    if _APART.fullmatch(name) and name not in RESERVED:
+        return name
+    return f"{ascii_identifier(name)}_"
+
+
+def ascii_identifier(name: str) -> str:
+    """The name in the letters that every C compiler takes, for a part of an identifier.
+
+    >>> ascii_identifier("train.λ")
+    'train__u3bb_'
+    """
+    return re.sub(r"[^A-Za-z0-9_]", lambda m: "_" if m[0] == "." else f"_u{ord(m[0]):x}_", name)
 
 
 def c_index(index: DimLike) -> str:

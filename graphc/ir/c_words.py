@@ -12,7 +12,7 @@ RESERVED = frozenset(
     protected public register restrict return short signed sizeof static struct switch template
     this throw true try typedef typeid typename union unsigned using virtual void volatile
     wchar_t while xor blockIdx blockDim threadIdx gridDim warpSize half main begin end
-    buffers scalars
+    buffers scalars NULL EOF
     """.split()  # noqa: SIM905
 )
-"""The last line is of words that the signatures of kernels use."""
+"""Among them the names in the signatures of kernels, and macros of C's headers."""
