@@ -14,11 +14,13 @@ from graphc.codegen.in_place import overwrites_in_place
 from graphc.codegen.merge_launches import merge_launches
 from graphc.codegen.schedules import schedule_group
 from graphc.codegen.schedules.schedule import Scheduled
+from graphc.config import settings
 from graphc.errors import Span
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.graph import Graph
 from graphc.ir.kernel import Kernel
+from graphc.ir.kernels.verify import verify_kernel
 from graphc.ir.node import Node
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap, portable
@@ -38,9 +40,15 @@ class Library:
         self._taken: Counter[str] = Counter()
 
     def add(self, kernel: Kernel, spans: Iterable[Span]) -> str:
-        """The name under which the kernel is kept."""
+        """The name under which the kernel is kept.
+
+        Raises:
+            VerificationError: the kernel breaks an invariant (where passes are verified).
+        """
         name = self._names.get(kernel)
         if name is None:
+            if settings().verify_passes:
+                verify_kernel(replace(kernel, spans=tuple(spans)))
             name = self._fresh_name(kernel.name)
             self._names[kernel] = name
             self.kernels[name] = replace(kernel, name=name, spans=tuple(spans))
