@@ -21,6 +21,7 @@ from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.elaboration.statements import run_body
 from graphc.frontend.module import Module
 from graphc.frontend.tensor import Tensor
+from graphc.ir.dims import Dim
 
 if TYPE_CHECKING:
     from graphc.frontend.elaboration.program import Program
@@ -29,8 +30,8 @@ __all__ = ["UserFunction", "parameters_of"]
 
 _STATIC_TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
-    "int": (int,),
-    "float": (int, float),
+    "int": (int, Dim),
+    "float": (int, float, Dim),
     "str": (str,),
 }
 _MAX_NOTES = 4
