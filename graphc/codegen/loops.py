@@ -115,6 +115,8 @@ def unflatten(flat: DimLike, extents: Sequence[DimLike]) -> tuple[DimLike, ...]:
     """The index along each extent of position `flat` in row-major order."""
     found: list[DimLike] = []
     for extent in reversed(extents[1:]):
-        found.append(flat % extent)
-        flat = flat // extent
+        # Where an extent is 0 there is no position, and nothing runs.
+        divisor = dims.maximum(1, extent)
+        found.append(flat % divisor)
+        flat = flat // divisor
     return (flat, *reversed(found)) if extents else ()

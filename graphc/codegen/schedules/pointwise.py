@@ -115,8 +115,9 @@ def _nested(nest: LoopNest, outputs: list[Buffer], elements: int) -> tuple[DimLi
         grid = rows * parts
         step = step_variable(grid)
         lane = dims.variable("_lane", 0, elements - 1)
-        start = step % parts * elements
-        index = nest.environment((*unflatten(step // parts, outer_extents), start + lane))
+        *where, part = unflatten(step, [*outer_extents, parts])
+        start = part * elements
+        index = nest.environment((*where, start + lane))
         here = dims.minimum(elements, inner.extent - start)
         return grid, step, (Loop(lane, here, LoopKind.LANE, _stores(nest, outputs, index)),)
     rows_per_step = max(1, elements // max(length, 1))

@@ -291,14 +291,12 @@ def _columns(work: _Work, dialect: Dialect, config: ReductionConfig) -> tuple[Di
     parts = dims.ceil_div(last.extent, columns)
     grid = dims.product([axis.extent for axis in outer]) * parts
     step = step_variable(grid)
-    first = step % parts * columns
+    *where, part = unflatten(step, [*(axis.extent for axis in outer), parts])
+    first = part * columns
     here = dims.minimum(columns, last.extent - first)
     lane = dims.variable("_lane", 0, columns - 1)
     assert isinstance(lane, Dim)
-    index = _environment(
-        [*outer, last],
-        [*unflatten(step // parts, [axis.extent for axis in outer]), first + lane],
-    )
+    index = _environment([*outer, last], [*where, first + lane])
     body: list[Statement] = []
     results: dict[Expr, Expr] = {}
     for fold in work.folds:
