@@ -167,7 +167,7 @@ def _let(body: list[Statement], name: str, value: DimLike) -> DimLike:
     if isinstance(value, int):
         return value
     low, high = dims.bounds(value)
-    variable = dims.variable(name, max(low, 0), max(high, 1))
+    variable = dims.variable(name, low, max(high, low + 1))
     assert isinstance(variable, Dim)
     body.append(LetIndex(variable, value))
     return variable
