@@ -188,7 +188,7 @@ class _Elaboration:
                     f"write {parameter.name}: f32[B, 64]",
                 )
             types.append(type_)
-        return Export(function, tuple(types), models=tuple(models))
+        return Export(function, tuple(types), models=tuple(models), is_python=False)
 
     def _argument(self, function: UserFunction, parameter: syntax.Parameter) -> Any:
         """The type of an argument of an export; a model or a value as it is."""
@@ -209,11 +209,16 @@ class _Elaboration:
             with sources.at(span):
                 return function(*arguments, **keywords)
 
-        signature = inspect.signature(function)
+        # The types of a function of the program are given already.
+        if isinstance(function, UserFunction):
+            signature = function.signature
+        else:
+            signature = inspect.signature(function)
         placed.__signature__ = signature  # type: ignore[attr-defined]
         placed.__name__ = getattr(function, "__name__", "export")
         placed.__doc__ = _doc_of(function)
-        models = tuple(dict.fromkeys((*export.models, *export.root_models())))
+        given = (one for one in export.types if isinstance(one, Module))
+        models = tuple(dict.fromkeys((*export.models, *given)))
         return replace(export, function=placed, models=models)
 
     def _built(self) -> Unit | None:
@@ -283,7 +288,8 @@ class _Elaboration:
             if types[-1] is inspect.Parameter.empty:
                 return
         models = [function.owner] if function.owner is not None else []
-        self._traced("check", Export(function, tuple(types), models=tuple(models), is_python=False))
+        export = Export(function, tuple(types), models=tuple(models), is_python=False)
+        self._traced("check", self._placed(export, function.definition.span))
 
 
 def _generic(function: UserFunction) -> UserFunction:

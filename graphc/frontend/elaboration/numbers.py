@@ -242,27 +242,29 @@ def compare(symbol: str, left: Any, right: Any) -> Any:
 
 
 def _compare_dims(symbol: str, left: Any, right: Any) -> bool:
-    if symbol in ("!=", "<", ">"):
-        return not _compare_dims(_OPPOSITE[symbol], left, right)
-    if isinstance(left, int | Dim) and isinstance(right, int | Dim):
-        low, high = (right, left) if symbol == ">=" else (left, right)
-        if symbol == "==":
-            if dims.always_equal(left, right):
-                return True
-            if dims.never_equal(left, right):
-                return False
-        elif dims.always_less_equal(low, high):
+    is_opposite = symbol in _OPPOSITE
+    known = _known_order(_OPPOSITE.get(symbol, symbol), left, right)
+    if known is None:
+        raise SourceError(
+            f"whether {left} {symbol} {right} is not known while the program is built",
+            code="not-static",
+            hint="narrow the range of the dim, or compare consts",
+        )
+    return known != is_opposite
+
+
+def _known_order(symbol: str, left: Any, right: Any) -> bool | None:
+    """`left symbol right` for ==, <= and >= where one is a dim; None if it is not known."""
+    if not isinstance(left, int | Dim) or not isinstance(right, int | Dim):
+        return False if symbol == "==" else None
+    if symbol == "==":
+        if dims.always_equal(left, right):
             return True
-        elif dims.always_less_equal(high + 1, low):
-            return False
-    elif symbol == "==":
-        return False
-    raise SourceError(
-        f"whether {described(left)} {symbol} {described(right)} is not known while the program "
-        "is built",
-        code="not-static",
-        hint="narrow the range of the dim, or compare consts",
-    )
+        return False if dims.never_equal(left, right) else None
+    low, high = (right, left) if symbol == ">=" else (left, right)
+    if dims.always_less_equal(low, high):
+        return True
+    return False if dims.always_less_equal(high + 1, low) else None
 
 
 # -- functions ------------------------------------------------------------------------------------

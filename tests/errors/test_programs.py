@@ -1,0 +1,423 @@
+"""Bad programs: what each of them is told, where, and what to do about it."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from graphc.errors import ErrorGroup, GraphcError
+from graphc.frontend.elaborate import elaborate
+from graphc.library import library
+
+HEAD = "dim B: 1..64\n"
+
+
+@dataclass(frozen=True)
+class Told:
+    """One error: its code, its place, and parts of its text."""
+
+    code: str
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+
+
+def function(*lines: str, parameters: str = "x: f32[B, 3]", before: str = HEAD) -> str:
+    """A program with one exported function; its body begins on line 3."""
+    body = "".join(f"    {line}\n" for line in lines)
+    return f"{before}def f({parameters}):\n{body}export f = f\n"
+
+
+def model(*lines: str, call: str = "return x", before: str = HEAD) -> str:
+    """A program with one exported model; its body begins on line 3."""
+    body = "".join(f"    {line}\n" for line in lines)
+    return (
+        f"{before}model M(n=3):\n{body}    def forward(x: f32[B, n]):\n        {call}\n"
+        "export f = M.forward\n"
+    )
+
+
+PROGRAMS: dict[str, tuple[str, list[Told]]] = {
+    # -- names
+    "unknown name": (
+        function("return gleu(x)"),
+        [Told("unknown-name", 3, 12, "'gleu'", "did you mean 'gelu'")],
+    ),
+    "unknown name of another case": (
+        function("return X"),
+        [Told("unknown-name", 3, 12, "'X'", "did you mean 'x'")],
+    ),
+    "unknown layer": (
+        model("fc = Liner(n, 4)"),
+        [Told("unknown-name", 3, 10, "'Liner'", "did you mean 'Linear'")],
+    ),
+    "unknown method of a tensor": (
+        function("return x.reshap(3)"),
+        [Told("unknown-name", 3, 12, "'reshap'", "did you mean 'reshape'")],
+    ),
+    "unknown member of a model": (
+        "model M(n=3):\n    fc = Linear(n, n)\n    def forward(x: f32[3]):\n"
+        "        return fc.wieght @ x\nexport f = M.forward\n",
+        [Told("unknown-name", 4, 16, "'wieght'", "did you mean 'weight'")],
+    ),
+    "unknown dtype": (
+        function("return x", parameters="x: float[B]"),
+        [Told("dtype-unknown", 2, 10, "'float'", "f32 or f64")],
+    ),
+    "undeclared dim of an export": (
+        function("return x", parameters="x: f32[Batch, 3]"),
+        [Told("unknown-name", 2, 14, "'Batch'")],
+    ),
+    "local name before it is assigned": (
+        function("y = z", "z = x", "return y"),
+        [Told("unknown-name", 3, 9, "'z'")],
+    ),
+    "two functions of one name": (
+        "def f(x: f32[2]):\n    return x\ndef f(x: f32[3]):\n    return x\n",
+        [Told("duplicate", 3, 1, "'f' is defined twice", "line 1")],
+    ),
+    "two exports of one name": (
+        "def f(x: f32[2]):\n    return x\nexport g = f\nexport g = f\n",
+        [Told("duplicate", 4, 1, "'g' is defined twice", "line 3")],
+    ),
+    "two parameters of one name": (
+        function("return x", parameters="x: f32[2], x: f32[3]"),
+        [Told("duplicate", 2, 18, "'x'")],
+    ),
+    "two members of one name": (
+        model("a = Linear(n, n)", "a = Linear(n, n)"),
+        [Told("duplicate", 4, 5, "'a'", "rename")],
+    ),
+    "member that every model has": (
+        model("param parameters: f32[3]"),
+        [Told("reserved-name", 3, 5, "'parameters'", "another name")],
+    ),
+    "underscore dim": (
+        "dim _B: 1..4\n",
+        [Told("dim-name", 1, 1, "'_B'", "call it 'B'")],
+    ),
+    # -- dims
+    "empty range": ("dim B: 4..1\n", [Told("dim-range", 1, 1, "4..1", "smaller number first")]),
+    "fraction as a bound": ("dim B: 1..4.5\n", [Told("size", 1, 11, "4.5")]),
+    "dim as a bound": (
+        "dim A: 1..4\ndim B: 1..A\n",
+        [Told("not-static", 2, 11, "A is a dim")],
+    ),
+    "argument out of range": (
+        HEAD + "def g(x: f32[B]):\n    return x\n"
+        "def f(x: f32[100]):\n    return g(x)\nexport f = f\n",
+        [Told("dim-out-of-range", 5, 14, "100", "widen the declaration of B")],
+    ),
+    "sizes of state are numbers": (
+        model("param w: f32[B]"),
+        [Told("not-static", 3, 14, "sizes are numbers", "const")],
+    ),
+    # -- shapes and dtypes
+    "matmul of shapes that do not fit": (
+        function("return x @ w", parameters="x: f32[B, 64], w: f32[32, 10]"),
+        [Told("shape-mismatch", 3, 12, "64")],
+    ),
+    "addition of shapes that do not fit": (
+        function("y = x[:, :2]", "return x + y"),
+        [Told("shape-mismatch", 4, 12, "[B, 3]")],
+    ),
+    "addition of dtypes that do not fit": (
+        function("return x + y", parameters="x: f32[B], y: i32[B]"),
+        [Told("dtype-promotion", 3, 12, "i32 and f32", "cast(x, f32)")],
+    ),
+    "dims are unified": (
+        HEAD + "def g(a: f32[N], b: f32[N]):\n    return a + b\n"
+        "def f(x: f32[B], y: f32[5]):\n    return g(x, y)\nexport f = f\n",
+        [Told("shape-mismatch", 5, 17, "the argument 'b' of g is f32[5], expected f32[N]")],
+    ),
+    "argument of another rank": (
+        HEAD + "def g(a: f32[N, 2]):\n    return a\n"
+        "def f(x: f32[B]):\n    return g(a=x)\nexport f = f\n",
+        [Told("shape-mismatch", 5, 16, "of 1 axes; expected f32[N, 2], of 2")],
+    ),
+    "argument of another dtype": (
+        "def g(a: i32[N]):\n    return a\ndef f(x: f32[2]):\n    return g(x)\nexport f = f\n",
+        [Told("dtype-mismatch", 4, 14, "the argument 'a' of g is f32[2]", "cast(x, i32)")],
+    ),
+    "result of another shape": (
+        HEAD + "def f(x: f32[B, 3]) -> f32[B]:\n    return x[:, :2]\nexport f = f\n",
+        [Told("shape-mismatch", 3, 12, "the result of f is f32[B, 2]")],
+    ),
+    "result of another size": (
+        HEAD + "def f(x: f32[B, 3]) -> f32[B, 4]:\n    return x\nexport f = f\n",
+        [Told("shape-mismatch", 3, 12, "3 meets 4")],
+    ),
+    "a tuple is expected": (
+        "def f(x: f32[3]) -> (f32[3], f32[]):\n    return x\nexport f = f\n",
+        [Told("annotation", 2, 12, "expected a tuple of 2")],
+    ),
+    "no return": (
+        "def f(x: f32[3]) -> f32[3]:\n    y = x\nexport f = f\n",
+        [Told("annotation", 1, 1, "expected a tensor")],
+    ),
+    "annotated assignment": (
+        function("y: f32[B, 4] = x", "return y"),
+        [Told("shape-mismatch", 3, 20, "'y' is f32[B, 3], expected f32[B, 4]")],
+    ),
+    "layer of another size": (
+        model("fc = Linear(4, 5)", call="return fc(x)"),
+        [Told("shape-mismatch", 5, 16, "Linear(4, 5) takes [..., 4]", "in_features")],
+    ),
+    "index out of range": (
+        function("return x[:, 3]"),
+        [Told("index", 3, 12, "axis 1 of f32[B, 3]", "3 elements")],
+    ),
+    "axis that is not there": (
+        function("return sum(x, axis=2)"),
+        [Told("axis", 3, 12, "no axis 2", "-2 to 1")],
+    ),
+    # -- calls
+    "argument too many": (
+        function("return softmax(x, 1, 2)"),
+        [Told("argument-count", 3, 12, "softmax takes 2 arguments, 3", "softmax(x, axis=-1)")],
+    ),
+    "argument missing": (
+        function("return g(x)", before="def g(a, b): return a\n".replace(": ", ":\n    ") + HEAD),
+        [Told("argument-missing", 5, 12, "g needs the argument 'b'", "g(a, b)")],
+    ),
+    "argument unknown": (
+        function("return softmax(x, axs=1)"),
+        [Told("argument-unknown", 3, 12, "'axs'", "did you mean 'axis'")],
+    ),
+    "argument twice": (
+        function("return softmax(x, x=x)"),
+        [Told("argument-twice", 3, 12, "'x'")],
+    ),
+    "layer without its arguments": (
+        model("fc = Linear(3)"),
+        [Told("argument-missing", 3, 10, "'out_features'", "Linear(in_features, out_features")],
+    ),
+    "number where a tensor is expected": (
+        function("return softmax(3)"),
+        [Told("argument", 3, 12, "softmax")],
+    ),
+    "text for a number": (
+        model('fc = Linear("a", 3)'),
+        [Told("shape-mismatch", 3, 10, "'a' is no size", "numbers")],
+    ),
+    "tensor is called": (
+        function("return x(3)"),
+        [Told("not-callable", 3, 12, "is no function", "x[i]")],
+    ),
+    "model for a tensor": (
+        model("fc = Linear(n, n)", call="return fc(fc)"),
+        [Told("argument", 5, 16, "Linear")],
+    ),
+    "function that calls itself": (
+        function("return f(x)"),
+        [Told("recursion", 3, 12, "f calls itself", "for i in range(n)")],
+    ),
+    "functions that call each other": (
+        "def g(x: f32[2]):\n    return f(x)\ndef f(x: f32[2]):\n    return g(x)\nexport f = f\n",
+        [Told("recursion", 2, 12, "f calls itself"), Told("recursion", 4, 12, "g calls itself")],
+    ),
+    "model that contains itself": (
+        model("inner = M()"),
+        [Told("recursion", 3, 13, "M contains itself", "list of parts")],
+    ),
+    "layer made in a function": (
+        function("return Linear(3, 4)(x)"),
+        [Told("model-in-function", 3, 12, "new at each call", "part = Linear(...)")],
+    ),
+    "model that was not made": (
+        "model M(n=3):\n    fc = Linear(n, n)\n    def forward(x: f32[3]):\n        return fc(x)\n"
+        "def f(x: f32[3]):\n    return M.forward(x)\nexport f = f\n",
+        [Told("model-class", 6, 12, "not made yet", "net: M")],
+    ),
+    "argument is another model": (
+        "model A(n=1):\n    param w: f32[2]\n    def forward(x: f32[2]):\n        return x * w\n"
+        "model C(n=1):\n    a = A()\n    def forward(x: f32[2]):\n        return g(a, x)\n"
+        "def g(net: C, x: f32[2]):\n    return x * net.a.w\nexport f = C.forward\n",
+        [Told("annotation", 8, 18, "is the model A, expected the model C")],
+    ),
+    # -- what is known while the program is built
+    "branch on a tensor": (
+        function("if sum(x) > 0:", "    return x", "return -x"),
+        [Told("not-supported", 3, 8, "run time only", "where")],
+    ),
+    "choice by a tensor": (
+        function("return x if sum(x) > 0 else -x"),
+        [Told("not-supported", 3, 17, "run time only", "where")],
+    ),
+    "and of tensors": (
+        function("return x > 0 and x < 1"),
+        [Told("not-supported", 3, 12, "run time only", "& |")],
+    ),
+    "branch on a dim": (
+        function("if B > 3:", "    return x", "return -x"),
+        [Told("not-static", 3, 8, "whether B > 3 is", "narrow")],
+    ),
+    "loop over a dim": (
+        function("for i in range(B):", "    x = x + 1", "return x"),
+        [Told("not-supported", 3, 14, "the dim B", "fixed size")],
+    ),
+    "loop over a tensor": (
+        function("for row in x:", "    x = x + row", "return x"),
+        [Told("not-supported", 3, 16, "rows of a tensor", "range(n)")],
+    ),
+    "loop with a condition": (
+        function("while sum(x) > 0, at most 3:", "    x = x - 1", "return x"),
+        [Told("not-supported", 3, 5, "loop with a condition", "range(n)")],
+    ),
+    "decorator": (
+        "@gradient(g)\ndef f(x: f32[2]):\n    return x\nexport f = f\n",
+        [Told("not-supported", 1, 2, "a decorator")],
+    ),
+    "import": (
+        "import layers\n",
+        [Told("not-supported", 1, 1, "an import")],
+    ),
+    "state as an argument": (
+        "def f(x: f32[2], state w: f32[2]):\n    return x\nexport f = f\n",
+        [Told("not-supported", 1, 18, "takes state", "net: MLP")],
+    ),
+    "const that is a tensor": (
+        "const W = ones((2,))\n",
+        [Told("not-static", 1, 11, "a const", "in functions")],
+    ),
+    "division by zero": ("const A = 1 // 0\n", [Told("arithmetic", 1, 11, "no value")]),
+    "number beyond 64 bits": (
+        "const A = 2 ** 2 ** 40\n",
+        [Told("arithmetic", 1, 11, "64 bits", "float")],
+    ),
+    "root of a negative number": ("const A = sqrt(-1)\n", [Told("arithmetic", 1, 11, "sqrt(-1)")]),
+    "text as an operand": (
+        'const A = "a" * 3\n',
+        [Told("operand", 1, 11, "the text 'a' is no operand of '*'")],
+    ),
+    "unpacking": (
+        function("a, b = x", "return a"),
+        [Told("unpack", 3, 5, "assigned to 2 names", "x[0]")],
+    ),
+    "too many steps": (
+        "def f(x: f32[2]):\n    for i in range(90000):\n        for j in range(90000):\n"
+        "            pass\n    return x\nexport f = f\n",
+        [Told("too-large", 3, 9, "unrolls", "unrolled")],
+    ),
+    "a value of too many parts": (
+        "def f(x: f32[2]):\n    t = (x, x)\n    for i in range(30):\n        t = (t, t)\n"
+        "    return t\nexport f = f\n",
+        [Told("too-large", 4, 13, "parts", "stack")],
+    ),
+    # -- exports and state
+    "export of a number": (
+        "export a = 3\n",
+        [Told("export", 1, 12, "the number 3 cannot be exported", "MLP.forward")],
+    ),
+    "export without a type": (
+        "def f(x):\n    return x\nexport f = f\n",
+        [Told("annotation", 1, 7, "'x' needs a type", "x: f32[B, 64]")],
+    ),
+    "export of a model without defaults": (
+        "model M(n):\n    param w: f32[n]\n    def forward(x: f32[3]):\n        return x * w\n"
+        "export f = M.forward\n",
+        [Told("model-arguments", 5, 12, "'n' has none", "M(n=64)")],
+    ),
+    "export of an unknown method": (
+        "model M(n=1):\n    def forward(x: f32[3]):\n        return x\nexport f = M.forwad\n",
+        [Told("unknown-name", 4, 12, "'forwad'", "did you mean 'forward'")],
+    ),
+    "training of a loss with axes": (
+        "model M(n=1):\n    param w: f32[3]\n    def forward(x: f32[3]):\n        return x * w\n"
+        "def loss(net: M, x: f32[3]):\n    return net(x)\n"
+        "export train = train_step(M, loss, sgd(lr=0.1))\n",
+        [Told("loss-result", 7, 16, "f32[3]", "mean or sum")],
+    ),
+    "learning rate below zero": (
+        "model M(n=1):\n    param w: f32[3]\n    def forward(x: f32[3]):\n        return x * w\n"
+        "def loss(net: M, x: f32[3]):\n    return sum(net(x))\n"
+        "export train = train_step(M, loss, sgd(lr=-0.1))\n",
+        [Told("optimizer-argument", 7, 36, "lr is -0.1")],
+    ),
+    "first value of nothing": (
+        model('param w: f32[3] = "zeros"', call="return x * w"),
+        [Told("initializer", 3, 23, "the text 'zeros'", "zeros()")],
+    ),
+    "initialiser for another shape": (
+        model("param w: f32[3] = kaiming_uniform()", call="return x * w"),
+        [Told("shape-mismatch", 3, 5, "two axes", "uniform")],
+    ),
+    "update of no state": (
+        function("update x = x", "return x"),
+        [Told("update", 3, 12, "is no state", "declares")],
+    ),
+    "update of another shape": (
+        model("state s: f32[3]", call="update s = x"),
+        [Told("shape-mismatch", 5, 20, "the state is f32[3], its new value f32[B, 3]")],
+    ),
+    # -- several at once
+    "one error in each function": (
+        HEAD + "def f(x: f32[B]):\n    return x + missing\n"
+        "def g(x: f32[B]):\n    return softmax(x, axis=4)\n"
+        "model M(n=2):\n    def forward(x: f32[B]):\n        return x @ x @ x\n"
+        "    def other(x: f32[B]):\n        return nothing(x)\n"
+        "export f = f\nexport m = M.forward\n",
+        [
+            Told("unknown-name", 3, 16, "'missing'"),
+            Told("axis", 5, 12, "no axis 4"),
+            Told("shape-mismatch", 8, 16, "matmul"),
+            Told("unknown-name", 10, 16, "'nothing'"),
+        ],
+    ),
+    "errors of definitions come alone": (
+        "dim B: 3..1\nconst A = 1 / 0\nexport f = g\n",
+        [Told("dim-range", 1, 1, "3..1"), Told("arithmetic", 2, 11, "no value")],
+    ),
+    "functions that nothing calls are checked": (
+        "def f(x: f32[2]):\n    return x\ndef unused(x: f32[N], y: f32[N, 2]):\n"
+        "    return x + y\nexport f = f\n",
+        [Told("shape-mismatch", 4, 12, "[N, 2]")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_bad_program_is_explained(name: str):
+    text, expected = PROGRAMS[name]
+    with pytest.raises(GraphcError) as caught:
+        elaborate(text, f"{name}.gc", library())
+    error = caught.value
+    errors = error.errors if isinstance(error, ErrorGroup) else (error,)
+    assert [one.code for one in errors] == [told.code for told in expected], error.render()
+    for one, told in zip(errors, expected, strict=True):
+        assert one.span is not None
+        assert (one.span.line, one.span.column) == (told.line, told.column), one.render()
+        assert told.message in one.message
+        assert told.hint in (one.hint or "")
+
+
+def test_an_error_is_rendered_with_its_line_and_a_caret():
+    text = (
+        HEAD + "def f(x: f32[B, 64], w: f32[32, 10]):\n    y = x\n    return y @ w\nexport f = f\n"
+    )
+    with pytest.raises(GraphcError) as caught:
+        elaborate(text, "rendered.gc", library())
+    lines = caught.value.render().splitlines()
+    assert lines[0].startswith("error[shape-mismatch]: matmul")
+    assert lines[1:5] == [
+        " --> rendered.gc:4:12",
+        "  |",
+        "4 |     return y @ w",
+        "  |            ^^^^^",
+    ]
+
+
+def test_an_error_inside_a_call_says_where_the_call_is():
+    text = "def g(x):\n    return x @ x\ndef f(x: f32[2, 3]):\n    return g(x)\nexport f = f\n"
+    with pytest.raises(GraphcError) as caught:
+        elaborate(text, "inside.gc", library())
+    assert str(caught.value.span) == "inside.gc:2:12"
+    assert "in g, called at inside.gc:4:12" in caught.value.notes
+
+
+def test_errors_are_in_source_order_and_bounded():
+    text = "".join(f"def f{i}(x: f32[2]):\n    return x + y{i}\n" for i in range(40))
+    with pytest.raises(ErrorGroup) as caught:
+        elaborate(text, "many.gc", library())
+    lines = [error.span.line for error in caught.value.errors if error.span]
+    assert lines == [2 * i + 2 for i in range(20)]
