@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from graphc.codegen.dialect import Dialect
@@ -56,6 +56,8 @@ from graphc.ir.op import Elementwise
 
 __all__ = ["emit_kernel"]
 
+_COLUMNS = 100
+
 # An expression nested deeper than this gets a name, so that lines stay readable.
 _DEPTH_INLINE = 3
 
@@ -98,7 +100,7 @@ class _Emitter:
         depth = sum(line.count("{") - line.count("}") for line in lines)
         lines += ["    " * depth + line for line in body.lines]
         lines += ["    " * level + "}" for level in reversed(range(depth))]
-        return "\n".join(lines) + "\n"
+        return "\n".join(part for line in lines for part in _folded(line)) + "\n"
 
     # -- scopes ------------------------------------------------------------------------------
 
@@ -190,7 +192,7 @@ class _Emitter:
                 self.line(f"{function}({texts});")
 
     def loop(self, loop: Loop) -> None:
-        variable, extent = _name(loop.variable), c_index(loop.extent)
+        variable, extent = _name(loop.variable), self.count(loop.extent)
         if loop.kind is LoopKind.LANE:
             head = self.dialect.lane_loop(variable, extent, self.kernel.lanes)
         else:
@@ -205,6 +207,15 @@ class _Emitter:
             self.block(loop.body)
         self.lane = outer_lane
         self.nest(head, inner)
+
+    def count(self, extent: DimLike) -> str:
+        """The extent of a loop as a number or a name, so that no iteration computes it again."""
+        text = c_index(extent)
+        if re.fullmatch(r"\w+", text):
+            return text
+        name = self.fresh("count")
+        self.line(f"const {self.dialect.index_type} {name} = {text};")
+        return name
 
     def argument(self, argument: Address | Expr | DimLike | str) -> str:
         match argument:
@@ -253,7 +264,7 @@ class _Emitter:
                 innermost(variable, extent)
 
         def innermost(variable: Dim, extent: DimLike) -> None:
-            name, count = _name(variable), c_index(extent)
+            name, count = _name(variable), self.count(extent)
             exact = dims.divides(extent, lanes)
             short = dims.bounds(extent)[1] < lanes
             if not short:
@@ -266,13 +277,13 @@ class _Emitter:
                 self.nest([f"for ({index} {name}_base = 0; {step}) {{"], base)
             if not exact:
                 with self.scope(name) as lane:
-                    self.line(f"const {index} {name} = {start(count, short)} + lane;")
+                    self.line(f"const {index} {name} = {whole(count, short)} + lane;")
                     self.fold_terms(fold.terms, targets)
-                rest = f"{count} - {start(count, short)}"
+                rest = count if short else f"{count} % {lanes}"
                 self.nest([f"for (int lane = 0; lane < {rest}; ++lane) {{"], lane)
 
-        def start(count: str, short: bool) -> str:
-            return "0" if short else f"({count}) / {lanes} * {lanes}"
+        def whole(count: str, short: bool) -> str:
+            return "0" if short else f"{count} / {lanes} * {lanes}"
 
         body()
         for name, term in zip(names, fold.terms, strict=True):
@@ -282,12 +293,11 @@ class _Emitter:
             ctype = self.dialect.compute_type(term.result.dtype)
             self.line(f"const {ctype} {term.result.name} = {name}[0];")
 
-    def serial(self, variable: Dim, extent: DimLike, body: object) -> None:
-        assert callable(body)
-        name, index = _name(variable), self.dialect.index_type
+    def serial(self, variable: Dim, extent: DimLike, body: Callable[[], None]) -> None:
+        name, index, count = _name(variable), self.dialect.index_type, self.count(extent)
         with self.scope(name) as inner:
             body()
-        self.nest([f"for ({index} {name} = 0; {name} < {c_index(extent)}; ++{name}) {{"], inner)
+        self.nest([f"for ({index} {name} = 0; {name} < {count}; ++{name}) {{"], inner)
 
     def fold_in_threads(self, fold: Fold) -> None:
         """CUDA: each thread folds its iterations, then the block combines the threads."""
@@ -309,10 +319,10 @@ class _Emitter:
         if rest:
             self.serial(variable, extent, lambda: self.thread_loops(rest, terms))
             return
-        name = _name(variable)
+        name, count = _name(variable), self.count(extent)
         with self.scope(name) as inner:
             self.fold_terms(terms, [term.result.name for term in terms])
-        self.nest(self.dialect.lane_loop(name, c_index(extent), self.kernel.lanes), inner)
+        self.nest(self.dialect.lane_loop(name, count, self.kernel.lanes), inner)
 
     def fold_terms(self, terms: Sequence[FoldTerm], targets: Sequence[str]) -> None:
         for term, target in zip(terms, targets, strict=True):
@@ -523,6 +533,19 @@ _ONCE: tuple[Dim, DimLike] = (_ONCE_VARIABLE, 1)
 def _name(variable: Dim) -> str:
     (name,) = dims.variables(variable)
     return c_identifier(name)
+
+
+def _folded(line: str) -> Iterator[str]:
+    """A line in parts of at most `_COLUMNS`, broken after a comma or at a space, and indented."""
+    indent = " " * (len(line) - len(line.lstrip()) + 8)
+    while len(line) > _COLUMNS and not line.lstrip().startswith(("#", "/")):
+        at = line.rfind(", ", _COLUMNS // 2, _COLUMNS) + 1
+        at = at or line.rfind(" ", len(indent) + 1, _COLUMNS + 1)
+        if at < 0:
+            break
+        yield line[:at]
+        line = indent + line[at + 1 :]
+    yield line
 
 
 def _hint(expr: Expr) -> str:

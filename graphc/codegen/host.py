@@ -52,9 +52,10 @@ class HostDialect(Dialect):
         return _INTEGERS
 
     def open_kernel(self, kernel: Kernel, step: str, grid: str) -> list[str]:  # noqa: D102
+        head = f"static void {kernel.name}("
         lines = [
-            f"static void {kernel.name}(void *const *buffers, const int64_t *scalars,",
-            "                    int64_t begin, int64_t end) {",
+            f"{head}void *const *buffers, const int64_t *scalars,",
+            f"{' ' * len(head)}int64_t begin, int64_t end) {{",
         ]
         for number, buffer in enumerate(kernel.parameters):
             constant = "" if buffer in kernel.written else "const "
@@ -217,9 +218,10 @@ def _device_text(name: str) -> str:
 
 
 def _entry(entry: Entry) -> str:
+    head = f"void {entry_symbol(entry.name)}("
     lines = [
-        f"void {entry_symbol(entry.name)}(const struct gc_runner *runner, void *const *slots,",
-        "                    const int64_t *dims) {",
+        f"{head}const struct gc_runner *runner, void *const *slots,",
+        f"{' ' * len(head)}const int64_t *dims) {{",
     ]
     for number, name in enumerate(entry.dims):
         lines.append(f"    const int64_t {c_identifier(name)} = dims[{number}];")
