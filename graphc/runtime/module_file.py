@@ -10,18 +10,22 @@ A zip archive, uncompressed and in fixed order, so that the same build gives the
     kernels/<target>.cu        the kernels of a GPU target, to read
     cubins/<architecture>.cubin, ptx/<architecture>.ptx
 
-Nothing in it is code for the host: a loader reads JSON, text and arrays.
+Nothing in it is code for the host: a loader reads JSON, text and arrays. Source files are named
+without their folders, so that the bytes do not depend on where the model lies.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
 import os
+import stat
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import ModuleFormatError, UsageError
+from graphc.errors import DTypeError, ModuleFormatError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.lazy import safetensors
 
@@ -41,9 +45,6 @@ FORMAT_VERSION = 1
 Array = np.ndarray[Any, Any]
 
 _DATE = (1980, 1, 1, 0, 0, 0)
-# A graph, a plan or a list of kernels is text that a person could read; weights are bounded by
-# the file they are in.
-_TEXT_BYTES_AT_MOST = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,16 @@ class ModuleFile:
     sources: Mapping[str, Any] = field(default_factory=dict)
 
     def content_key(self) -> str:
-        """A hash of what host code is generated from: graphs and options, not weights."""
-        text = _json({"graphs": dict(self.graphs), "options": self.manifest.get("options", {})})
-        return hashlib.sha256(text.encode()).hexdigest()
+        """A hash of what host code is generated from: the graphs, whatever the weights."""
+        return hashlib.sha256(_json(dict(self.graphs)).encode()).hexdigest()
 
     def to_bytes(self) -> bytes:
-        """The file; the same content gives the same bytes."""
+        """The file; the same content gives the same bytes.
+
+        Raises:
+            DTypeError: a weight of a dtype that safetensors has no name for.
+            ModuleFormatError: a name that cannot be that of a member.
+        """
         members: dict[str, bytes] = {}
         for name, text in self.graphs.items():
             members[f"graphs/{name}.gc"] = text.encode()
@@ -86,6 +91,9 @@ class ModuleFile:
         for target, text in self.kernels.items():
             members[f"kernels/{target}.cu"] = text.encode()
         members.update(self.binaries)
+        for name in members:
+            if not _is_plain(name):
+                raise ModuleFormatError(f"{name!r} cannot be the name of a member of a module")
         hashes = {name: hashlib.sha256(members[name]).hexdigest() for name in sorted(members)}
         manifest = {
             "format": FORMAT,
@@ -110,11 +118,16 @@ class ModuleFile:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file beside its place and rename it, so that nobody ever sees a part of it.
 
+    A file that is there keeps its permissions; one that must not be written is left alone. A
+    link stays one: what it points to is replaced.
+
     Raises:
         UsageError: the place cannot be written.
     """
+    place = Path(os.path.realpath(path))
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        mode = _permissions(place)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
@@ -122,16 +135,28 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
+        os.chmod(temporary, mode)
+        os.replace(temporary, place)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, OSError):
             raise _unwritable(path, error) from error
         raise
+
+
+def _permissions(place: Path) -> int:
+    """Those of the file that is there, or what the process gives to new files."""
+    if place.exists():
+        mode = place.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is not an ordinary file")
+        if not mode & stat.S_IWUSR or not os.access(place, os.W_OK):
+            raise OSError(errno.EACCES, "it is read-only")
+        return stat.S_IMODE(mode)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
@@ -156,21 +181,26 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 def _pack_weights(weights: Mapping[str, Array]) -> bytes:
-    tensors = {}
+    tensors: dict[str, Any] = {}
     for name, array in weights.items():
         dtype = dtypes.from_numpy(array.dtype)
+        if dtype.safetensors_name is None:
+            raise DTypeError(
+                f"the state {name!r} is {dtype.name}, which a module file cannot hold",
+                code="dtype-unsupported",
+                hint="keep it as c64, or as two tensors for the real and the imaginary part",
+            )
         tensors[name] = {
             "dtype": array.dtype.name,
             "shape": list(array.shape),
             "data": np.ascontiguousarray(array).tobytes(),
         }
-        assert dtype.safetensors_name is not None
     return bytes(safetensors.serialize(tensors))
 
 
 def _unpack_weights(data: bytes, path: Path) -> dict[str, Array]:
     try:
-        tensors = safetensors.deserialize(data)
+        tensors: list[tuple[str, Any]] = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise _damaged(path, f"its weights cannot be read: {error}") from error
     weights = {}
@@ -208,17 +238,18 @@ def read_module(path: Path) -> ModuleFile:
             return _read_members(archive, path)
         except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
             raise _damaged(path, str(error)) from error
-        except RuntimeError as error:  # zipfile's word for encrypted members
+        except (RuntimeError, zlib.error) as error:  # encrypted members, broken compression
             raise _damaged(path, str(error)) from error
 
 
 def _read_members(archive: zipfile.ZipFile, path: Path) -> ModuleFile:
+    _check_directory(archive, path)
     manifest = _manifest(archive, path)
     members: dict[str, bytes] = {}
     hashes = manifest["members"]
     present = [name for name in archive.namelist() if name != "manifest.json"]
-    if len(set(present)) != len(present) or set(present) != set(hashes):
-        odd = sorted(set(present) ^ set(hashes)) or ["a member twice"]
+    if set(present) != set(hashes):
+        odd = sorted(set(present) ^ set(hashes))
         raise _damaged(path, f"its members differ from its manifest: {', '.join(odd[:3])}")
     for name in present:
         data = archive.read(name)
@@ -233,7 +264,7 @@ def _read_members(archive: zipfile.ZipFile, path: Path) -> ModuleFile:
             if name.startswith(folder) and name.endswith(suffix)
         }
 
-    return ModuleFile(
+    file = ModuleFile(
         manifest={
             k: v for k, v in manifest.items() if k not in ("format", "format_version", "members")
         },
@@ -244,26 +275,77 @@ def _read_members(archive: zipfile.ZipFile, path: Path) -> ModuleFile:
         binaries={n: d for n, d in members.items() if n.startswith(("cubins/", "ptx/"))},
         sources=json.loads(_member(members, "sources.json", path)),
     )
+    if set(file.graphs) != set(manifest["exports"]):
+        raise _damaged(path, "its manifest lists other exports than it has graphs of")
+    return file
+
+
+def _check_directory(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse what a build does not write, before any of it is read into memory."""
+    members = archive.infolist()
+    names = [member.filename for member in members]
+    if len(set(names)) != len(names):
+        raise _damaged(path, "a member is there twice")
+    for name in names:
+        if not _is_plain(name):
+            raise _damaged(path, f"{name!r} is no name of a member")
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise _damaged(path, "a member is compressed")
+    if sum(member.file_size for member in members) > path.stat().st_size:
+        raise _damaged(path, "its members are larger than the file")
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a member of this name lies inside the folder that an archive is unpacked to."""
+    parts = name.split("/")
+    return name.isprintable() and not any(
+        part in ("", ".", "..") or "\\" in part or ":" in part for part in parts
+    )
 
 
 def _manifest(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     if "manifest.json" not in archive.namelist():
         raise _damaged(path, "it has no manifest.json")
-    if archive.getinfo("manifest.json").file_size > _TEXT_BYTES_AT_MOST:
-        raise _damaged(path, "its manifest is too large")
     manifest = json.loads(archive.read("manifest.json"))
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise _damaged(path, "its manifest is not that of a graphc module")
     version = manifest.get("format_version")
-    if not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
+    if type(version) is not int or version < 1:
+        raise _damaged(path, f"its format version is {version!r}")
+    if version > FORMAT_VERSION:
         raise ModuleFormatError(
-            f"{path} has the module format {version!r}, this graphc reads up to {FORMAT_VERSION}",
+            f"{path} has the module format {version}, this graphc reads up to {FORMAT_VERSION}",
+            code="module-newer",
             hint="install a newer graphc, or build the module again with this one",
         )
-    hashes = manifest.get("members")
-    if not isinstance(hashes, dict) or not isinstance(manifest.get("exports"), dict):
+    hashes, exports = manifest.get("members"), manifest.get("exports")
+    if not isinstance(hashes, dict) or not isinstance(exports, dict):
         raise _damaged(path, "its manifest lacks 'members' or 'exports'")
+    for name, export in exports.items():
+        if not _is_export(export):
+            raise _damaged(path, f"its manifest does not describe the export {name!r}")
     return manifest
+
+
+def _is_export(export: Any) -> bool:
+    """Whether the manifest's entry of an export has the parts that `compiler` writes."""
+
+    def texts(value: Any) -> bool:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+    def is_dim(value: Any) -> bool:
+        return isinstance(value, list) and [type(item) for item in value] == [str, int, int]
+
+    return (
+        isinstance(export, dict)
+        and isinstance(export.get("doc"), str)
+        and isinstance(export.get("inputs"), list)
+        and all(texts(pair) and len(pair) == 2 for pair in export["inputs"])
+        and texts(export.get("results"))
+        and texts(export.get("state"))
+        and isinstance(export.get("dims"), dict)
+        and all(map(is_dim, export["dims"].values()))
+    )
 
 
 def _member(members: Mapping[str, bytes], name: str, path: Path) -> bytes:
