@@ -63,72 +63,130 @@ def _type(entry: Entry, name: str) -> str:
 def bind_arguments(entry: Entry, arguments: Sequence[Any]) -> tuple[list[Array], dict[str, int]]:
     """The arguments as contiguous arrays of the declared dtypes, and the values of the dims.
 
-    An array must have the declared dtype; Python numbers and lists are converted to it.
+    An array (anything with `__dlpack__` or `__array__`) must have the declared dtype, in either
+    byte order; Python numbers and lists are converted to it where it can hold them. Arrays that
+    are contiguous and aligned are not copied.
 
     Raises:
-        DTypeError, ShapeError, DimensionError: an argument does not fit; the message names it.
+        DTypeError, ShapeError, DimensionError, UsageError: an argument does not fit; the message
+            names it.
     """
-    arrays: list[Array] = []
+    slots = [entry.slots[number] for number in entry.inputs]
+    arrays = [_array(entry, slot, one) for slot, one in zip(slots, arguments, strict=True)]
+    return arrays, _bind_dims(entry, slots, arrays)
+
+
+def _bind_dims(entry: Entry, slots: Sequence[Slot], arrays: Sequence[Array]) -> dict[str, int]:
+    """The values of the named dims. Shapes that determine a dim are read first."""
     environment: dict[str, int] = {}
-    for number, argument in zip(entry.inputs, arguments, strict=True):
-        slot = entry.slots[number]
-        array = _array(entry, slot, argument)
-        try:
-            environment = dims.bind(slot.type.shape, array.shape, environment)
-        except DimensionError as error:
-            raise error.note(_expected(entry, slot)) from None
-        except ShapeError as error:
-            raise error.note(_expected(entry, slot)) from None
-        arrays.append(array)
+    waiting = list(zip(slots, arrays, strict=True))
+    while waiting:
+        later: list[tuple[Slot, Array]] = []
+        failure: DimensionError | None = None
+        for slot, array in waiting:
+            try:
+                environment = dims.bind(
+                    slot.type.shape, array.shape, environment, f"the argument {slot.name!r}"
+                )
+            except DimensionError as error:
+                failure = error.note(f"{entry.name} declares {slot.name}: {slot.type}")
+                if error.code != "dim-unsolvable":
+                    raise
+                later.append((slot, array))
+        if failure is not None and len(later) == len(waiting):
+            raise failure
+        waiting = later
     missing = sorted(set(entry.dims) - set(environment))
     if missing:
         raise DimensionError(
             f"{entry.name}: no argument says what {missing[0]} is",
+            code="dim-unbound",
             hint=f"give an argument whose shape has {missing[0]} alone as a dim",
         )
-    return arrays, environment
-
-
-def _expected(entry: Entry, slot: Slot) -> str:
-    return f"in argument {slot.name!r} of {entry.name}, declared as {slot.type}"
+    return environment
 
 
 def _array(entry: Entry, slot: Slot, argument: Any) -> Array:
-    dtype = slot.type.dtype.numpy
-    if isinstance(argument, np.ndarray):
-        array = argument
-    elif isinstance(argument, bool | int | float | complex | list | tuple):
+    if isinstance(argument, bool | int | float | complex | list | tuple) and not isinstance(
+        argument, np.generic
+    ):
         array = _from_python(entry, slot, argument)
-    elif hasattr(argument, "__dlpack__"):
-        array = np.from_dlpack(argument)
     else:
-        array = np.asarray(argument)
-    if array.dtype != dtype:
-        found = dtypes.from_numpy(array.dtype)
+        array = _from_array(entry, slot, argument)
+    declared = slot.type.dtype
+    if array.dtype.newbyteorder("=") != declared.numpy:
+        found = _dtype_name(array.dtype)
         raise DTypeError(
-            f"{entry.name}: argument {slot.name!r} is {found.name}, expected {slot.type.dtype.name}",
-            hint=f"convert it: {slot.name}.astype({dtype.name!r})",
+            f"{entry.name}: the argument {slot.name!r} is {found}, expected {declared.name}",
+            hint=f"convert it: {slot.name}.astype({declared.array_api_name!r})",
         )
-    if len(array.shape) != slot.type.rank:
+    if array.ndim != slot.type.rank:
         raise ShapeError(
-            f"{entry.name}: argument {slot.name!r} has shape {array.shape}, expected {slot.type}",
-            hint="a batch of one still needs its axis: x[None]"
+            f"{entry.name}: the argument {slot.name!r} has shape {array.shape}, "
+            f"expected {slot.type}",
+            hint=f"a batch of one still needs its axis: {slot.name}[None]"
             if array.ndim == slot.type.rank - 1
             else None,
         )
-    return np.require(array, requirements=["C", "A"])
+    return np.require(array, declared.numpy, ["C", "A"])
+
+
+def _from_array(entry: Entry, slot: Slot, argument: Any) -> Array:
+    if isinstance(argument, np.ma.MaskedArray):
+        raise UsageError(
+            f"{entry.name}: the argument {slot.name!r} is a masked array, whose mask would be lost",
+            code="argument-type",
+            hint=f"fill it: {slot.name}.filled(0)",
+        )
+    try:
+        if isinstance(argument, np.ndarray) or not hasattr(argument, "__dlpack__"):
+            return np.asarray(argument)
+        return np.asarray(np.from_dlpack(argument))
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{entry.name}: the argument {slot.name!r}, a {type(argument).__name__}, cannot be "
+            f"read as an array: {error}",
+            code="argument-type",
+            hint="give an array in the memory of the host, detached from any gradient",
+        ) from error
+
+
+# What may become what without losing its nature.
+_KINDS = {"bool": 0, "unsigned": 1, "signed": 1, "float": 2, "storage": 2, "complex": 3}
 
 
 def _from_python(entry: Entry, slot: Slot, value: Any) -> Array:
+    """Numbers and lists of numbers as an array of the declared dtype."""
+    declared = slot.type.dtype
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise ShapeError(f"{entry.name}: argument {slot.name!r}: {error}") from None
-    target = slot.type.dtype.numpy
-    if array.size == 0 or np.can_cast(array.dtype, target, casting="same_kind"):
-        return array.astype(target)
-    if array.dtype.kind in "iub" and target.kind in "iufc":
-        converted = array.astype(target)
-        if np.array_equal(converted, array):
-            return converted
-    return array
+        raise ShapeError(f"{entry.name}: the argument {slot.name!r}: {error}") from None
+    if array.dtype.kind not in "biufc":
+        what = "a number is too large" if array.dtype == object else f"it holds {array.dtype}"
+        raise DTypeError(
+            f"{entry.name}: the argument {slot.name!r} cannot become {declared.name}: {what}"
+        )
+    found = dtypes.from_numpy(array.dtype)
+    if array.size and _KINDS[found.kind] > _KINDS[declared.kind]:
+        return array
+    with np.errstate(all="ignore"):
+        converted = array.astype(declared.numpy)
+    if declared.is_integer:
+        lost = converted.astype(object) != array.astype(object)
+    else:
+        lost = np.isinf(converted.astype(array.dtype)) & ~np.isinf(array)
+    if np.any(lost):
+        raise DTypeError(
+            f"{entry.name}: the argument {slot.name!r} holds {array[lost].flat[0]}, which is out "
+            f"of the range of {declared.name}"
+        )
+    return converted
+
+
+def _dtype_name(dtype: np.dtype[Any]) -> str:
+    """The language's name of a dtype, or NumPy's where it has none."""
+    try:
+        return dtypes.from_numpy(dtype).name
+    except DTypeError:
+        return str(dtype)
