@@ -55,7 +55,8 @@ def compile_unit(
     for name, graph in unit.exports.items():
         graphs[name] = pipeline.run(graph, passes, unit.sources, observe=observe)
         entries[name] = plan_entry(graphs[name], target.dialect, library, unit.sources)
-    lanes = {name: kernel.lanes for name, kernel in library.kernels.items()}
-    program = Program(target.dialect.name, entries, lanes)
-    source = target.emit(library.kernels, list(entries.values()))
+    kernels, launches = library.kernels, list(entries.values())
+    geometry = target.dialect.geometry(kernels, launches)
+    program = Program(target.dialect.name, entries, geometry)
+    source = target.emit(kernels, launches)
     return TargetCode(program, source, library.kernels, graphs)

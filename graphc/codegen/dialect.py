@@ -15,11 +15,27 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.expr import Buffer
 from graphc.ir.kernel import Kernel
+from graphc.runtime.program import Entry, Geometry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["Dialect"]
+__all__ = ["Dialect", "LaneFold"]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFold:
+    """A value that every thread holds a part of, to be combined over the block.
+
+    Attributes:
+        name: the variable.
+        dtype: what it is combined in.
+        combined: text that combines `left` and `right`.
+    """
+
+    name: str
+    dtype: DType
+    combined: str
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,13 @@ class Dialect(ABC):
             hint='the reference device does: load(..., device="reference")',
         )
 
+    def wrapping_type(self, dtype: DType) -> str | None:
+        """The C type in which sums and products of an integer dtype wrap.
+
+        None where they wrap as they are spelled.
+        """
+        return None
+
     # -- structure ---------------------------------------------------------------------------
 
     @abstractmethod
@@ -106,6 +129,14 @@ class Dialect(ABC):
         """Whether a `Fold` keeps its lanes in arrays (host) or in one value a thread (CUDA)."""
         return self.nests_loops
 
-    def fold_lanes(self, name: str, dtype: DType, combined: str, lanes: int) -> list[str]:
-        """The lines that combine `name` over the threads of a block."""
+    def fold_lanes(self, terms: Sequence[LaneFold], lanes: int) -> list[str]:
+        """The lines that combine values over the threads of a block, in the order of `Fold`."""
         raise NotImplementedError
+
+    # -- launches ----------------------------------------------------------------------------
+
+    def geometry(
+        self, kernels: Mapping[str, Kernel], entries: Sequence[Entry]
+    ) -> dict[str, Geometry]:
+        """How launches of the kernels are shaped, by name."""
+        return {name: Geometry(kernel.lanes) for name, kernel in kernels.items()}

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from graphc.codegen.dialect import Dialect
+from graphc.codegen.dialect import Dialect, LaneFold
 from graphc.codegen.index import c_identifier, c_index
 from graphc.errors import InternalError
 from graphc.ir import dims
@@ -62,6 +62,9 @@ _COLUMNS = 100
 _DEPTH_INLINE = 3
 
 _ATOM = re.compile(r"[A-Za-z0-9_.]+(\([^()]*\)|\[[^\[\]]*\])?")
+
+# Operators of C whose result may not fit the type of their operands.
+_SUM_OR_PRODUCT = re.compile(r"[-+*]")
 
 
 class _Scope:
@@ -307,12 +310,12 @@ class _Emitter:
             self.line(f"{ctype} {term.result.name} = {start};")
         loops = fold.loops or (_ONCE,)
         self.thread_loops(loops, fold.terms)
-        for term in fold.terms:
-            combined = self.combine(term, "left", "right")
-            for line in self.dialect.fold_lanes(
-                term.result.name, term.result.dtype, combined, self.kernel.lanes
-            ):
-                self.line(line)
+        folds = [
+            LaneFold(term.result.name, term.result.dtype, self.combine(term, "left", "right"))
+            for term in fold.terms
+        ]
+        for line in self.dialect.fold_lanes(folds, self.kernel.lanes):
+            self.line(line)
 
     def thread_loops(self, loops: Sequence[tuple[Dim, DimLike]], terms: Sequence[FoldTerm]) -> None:
         (variable, extent), *rest = loops
@@ -458,7 +461,12 @@ class _Emitter:
     ) -> str:
         assert isinstance(lowering, Elementwise)
         suffix = "f32" if operand in (dtypes.f16, dtypes.bf16) else operand.name
-        text = lowering.spelling(operand).format(*map(_atom, operands), t=suffix)
+        spelling, atoms = lowering.spelling(operand), [_atom(text) for text in operands]
+        wrapping = self.dialect.wrapping_type(operand)
+        if wrapping and _SUM_OR_PRODUCT.search(spelling):
+            atoms = [f"({wrapping}){text}" for text in atoms]
+            return f"({self.dialect.compute_type(result)})({spelling.format(*atoms)})"
+        text = spelling.format(*atoms, t=suffix)
         if result in (dtypes.f16, dtypes.bf16):
             return f"gc_round_{result.name}({text})"
         if result.is_integer and result.bits < 64:

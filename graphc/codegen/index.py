@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from graphc.ir import dims
@@ -65,12 +66,14 @@ def _atom(atom: Atom) -> str:
     if isinstance(atom, Variable):
         name = c_identifier(atom.name)
         return name if atom.multiple == 1 else f"({name} / {atom.multiple})"
-    left, right = (c_index(argument) for argument in atom.arguments)
+    left, *rest = (c_index(argument) for argument in atom.arguments)
     if atom.kind in ("//", "%"):
+        (right,) = rest
         if dims.bounds(atom.arguments[0])[0] >= 0:
             return f"({_factor(left)} {'/' if atom.kind == '//' else '%'} {_factor(right)})"
         return f"gc_index_{'floor_divide' if atom.kind == '//' else 'modulo'}({left}, {right})"
-    return f"gc_index_{'maximum' if atom.kind == 'max' else 'minimum'}({left}, {right})"
+    function = "gc_index_maximum" if atom.kind == "max" else "gc_index_minimum"
+    return functools.reduce(lambda a, b: f"{function}({a}, {b})", rest, left)
 
 
 def _factor(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from graphc.errors import ModuleFormatError
@@ -18,7 +18,17 @@ from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.types import TensorType
 
-__all__ = ["ALIGNMENT", "Alternative", "Binding", "Entry", "Layout", "Program", "Slot", "Step"]
+__all__ = [
+    "ALIGNMENT",
+    "Alternative",
+    "Binding",
+    "Entry",
+    "Geometry",
+    "Layout",
+    "Program",
+    "Slot",
+    "Step",
+]
 
 ALIGNMENT = 256
 """Bytes that every slot of the arena is aligned to: a multiple of cache lines and of what bulk
@@ -135,6 +145,24 @@ class Entry:
         return {name: dims.bounds(dim)[1] for name, dim in self.dims.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """What a launch of a kernel must know of it.
+
+    Attributes:
+        lanes: lanes of a grid step: threads of a block on a GPU.
+        shared_bytes: dynamic shared memory of a block.
+        segments: 0 for a kernel that takes its parameters and scalars one by one; else the
+            bindings that one launch takes at most, in a table.
+        index_bits: width of the kernel's scalars, 32 or 64.
+    """
+
+    lanes: int
+    shared_bytes: int = 0
+    segments: int = 0
+    index_bits: int = 64
+
+
 @dataclass(frozen=True)
 class Program:
     """All exports of a unit for one target.
@@ -142,18 +170,18 @@ class Program:
     Attributes:
         target: the dialect's name.
         entries: exports by name.
-        lanes: lanes of each kernel, by its name.
+        geometry: of each kernel, by its name.
     """
 
     target: str
     entries: Mapping[str, Entry]
-    lanes: Mapping[str, int] = field(default_factory=dict)
+    geometry: Mapping[str, Geometry] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The program as plain data; dims are text of the language."""
         return {
             "target": self.target,
-            "lanes": dict(self.lanes),
+            "kernels": {name: asdict(geometry) for name, geometry in self.geometry.items()},
             "entries": {name: _entry_to_json(entry) for name, entry in self.entries.items()},
         }
 
@@ -162,13 +190,20 @@ class Program:
         """The program that `to_json` wrote; anything else is refused."""
         try:
             entries = {name: _entry_from_json(name, e) for name, e in data["entries"].items()}
-            lanes = {str(k): int(v) for k, v in data["lanes"].items()}
-            return cls(str(data["target"]), entries, lanes)
+            geometry = {str(name): _geometry(g) for name, g in data["kernels"].items()}
+            return cls(str(data["target"]), entries, geometry)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise ModuleFormatError(
                 f"the program is not of the expected form: {error!r}",
                 hint="build the module again",
             ) from error
+
+
+def _geometry(data: Mapping[str, Any]) -> Geometry:
+    found = Geometry(**{str(name): int(value) for name, value in data.items()})
+    if not 1 <= found.lanes <= 1024 or found.index_bits not in (32, 64):
+        raise ValueError(f"{found} is of no kernel")
+    return found
 
 
 def _entry_to_json(entry: Entry) -> dict[str, Any]:

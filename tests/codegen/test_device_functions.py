@@ -88,7 +88,7 @@ extern "C" __global__ void philox(unsigned* words, float* uniform, double* wide,
                                   unsigned long long key, unsigned long long high, int n) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n) return;
-  gc_philox_words counter = gc_philox(key, i, high);
+  gc_philox_words counter = gc_philox_block(key, i, high);
   for (int j = 0; j < 4; ++j) words[4 * i + j] = counter.word[j];
   uniform[i] = gc_uniform_f32(counter.word[0]);
   wide[i] = gc_uniform_f64(counter.word[1], counter.word[2]);
@@ -96,7 +96,7 @@ extern "C" __global__ void philox(unsigned* words, float* uniform, double* wide,
 
 extern "C" __global__ void philox_word(unsigned* words, unsigned long long key,
                                        unsigned long long low, unsigned long long high) {
-  gc_philox_words counter = gc_philox(key, low, high);
+  gc_philox_words counter = gc_philox_block(key, low, high);
   for (int j = 0; j < 4; ++j) words[j] = counter.word[j];
 }
 

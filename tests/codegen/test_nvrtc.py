@@ -42,7 +42,7 @@ extern "C" __global__ void every(float* f, double* d, unsigned short* h, unsigne
   gc_load_matrices_x2_transposed(b, tile + 8 * (i % 16));
   gc_mma_m16n8k16_f16(c, a, b);
   f[i + 200] = c[0] + c[1] + c[2] + c[3];
-  gc_philox_words words = gc_philox(1, i, 2);
+  gc_philox_words words = gc_philox_block(1, i, 2);
   f[i + 300] = gc_uniform_f32(words.word[0]);
   d[i + 100] = gc_uniform_f64(words.word[1], words.word[2]);
 }

@@ -3,28 +3,58 @@
 Each function has a body for the GPU, mostly one instruction of PTX, and one for the simulator
 (under `GC_SIMULATOR`) that says in plain loops what the instruction does. No header is needed.
 
-Families: numeric (16-bit formats), extremum (minimum and maximum that keep NaN), warp (reductions
-over a warp), atomic, async_copy, tensor_core, random.
+Families: index (division and extremes of indices), numeric (16-bit formats), conversion (constants,
+rounding, floats to integers), extremum (minimum and maximum that keep NaN), arithmetic and math
+(the elementwise ops that C has no operator for), fold (over a block), warp (over a warp), atomic,
+async_copy, tensor_core, random.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable
 from importlib import resources
 
-__all__ = ["FAMILIES", "device_source"]
+__all__ = ["FAMILIES", "device_source", "families_of"]
 
 # Families in an order in which each finds what it uses above it, with what it uses.
 FAMILIES: dict[str, tuple[str, ...]] = {
+    "index": (),
     "numeric": (),
+    "conversion": ("numeric",),
     "extremum": (),
+    "arithmetic": ("extremum",),
+    "math": (),
+    "fold": (),
     "warp": (),
     "atomic": ("extremum",),
     "async_copy": (),
     "tensor_core": ("numeric",),
     "random": (),
 }
+
+
+# A definition in a family's text; in a macro the name may go on with an argument of it.
+_FUNCTION = re.compile(r"__forceinline__ (?:\w+ )+(gc_\w+)(##)?")
+_CONSTANT = re.compile(r"#define (GC_[A-Z]\w+) ")
+
+
+def families_of(text: str) -> list[str]:
+    """The families that define what a kernel's text uses.
+
+    >>> families_of("x = gc_exp_f32(gc_bf16_to_f32(y[0]));")
+    ['numeric', 'math']
+    """
+    return [family for family in FAMILIES if _definitions(family).search(text)]
+
+
+@functools.cache
+def _definitions(family: str) -> re.Pattern[str]:
+    source = _family_source(family)
+    names = [name + (r"\w+" if goes_on else "") for name, goes_on in _FUNCTION.findall(source)]
+    names += _CONSTANT.findall(source)
+    return re.compile(rf"\b(?:{'|'.join(dict.fromkeys(names))})\b")
 
 
 def device_source(families: Iterable[str]) -> str:

@@ -15,9 +15,9 @@ __device__ __forceinline__ gc_philox_words gc_philox_round(gc_philox_words count
 }
 
 // Four words for a 64-bit key and a 128-bit counter, given as its two halves.
-__device__ __forceinline__ gc_philox_words gc_philox(unsigned long long key,
-                                                     unsigned long long counter_low,
-                                                     unsigned long long counter_high) {
+__device__ __forceinline__ gc_philox_words gc_philox_block(unsigned long long key,
+                                                           unsigned long long counter_low,
+                                                           unsigned long long counter_high) {
   gc_philox_words counter = {{(unsigned)counter_low, (unsigned)(counter_low >> 32),
                               (unsigned)counter_high, (unsigned)(counter_high >> 32)}};
   unsigned key0 = (unsigned)key, key1 = (unsigned)(key >> 32);
@@ -28,6 +28,12 @@ __device__ __forceinline__ gc_philox_words gc_philox(unsigned long long key,
     key1 += 0xbb67ae85u;
   }
   return counter;
+}
+
+// The first of the words: all that an element of a tensor takes.
+__device__ __forceinline__ unsigned gc_philox(unsigned long long key, unsigned long long stream,
+                                              unsigned long long counter) {
+  return gc_philox_block(key, counter, stream).word[0];
 }
 
 // The 24 high bits as a float in [0, 1): every value is exact and equally likely.

@@ -13,12 +13,33 @@ import numpy.typing as npt
 from graphc.errors import UsageError
 from graphc.runtime.simulator.buffers import CheckedBuffers
 
-__all__ = ["Argument", "Dimensions", "Kernel", "KernelRecord", "Scalar", "as_ctypes"]
+__all__ = [
+    "Argument",
+    "Dimensions",
+    "Kernel",
+    "KernelRecord",
+    "PointerTable",
+    "Scalar",
+    "as_ctypes",
+]
 
 Array: TypeAlias = npt.NDArray[Any]
 Scalar: TypeAlias = "ctypes._SimpleCData[Any] | ctypes.Structure"
-Argument: TypeAlias = "Array | Scalar"
+Argument: TypeAlias = "Array | Scalar | PointerTable"
 Dimensions: TypeAlias = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class PointerTable:
+    """A struct with pointers in it.
+
+    Attributes:
+        table: the struct, with anything in place of the pointers.
+        pointers: the offset of each pointer, and the array that it is to point to.
+    """
+
+    table: ctypes.Structure
+    pointers: tuple[tuple[int, Array], ...]
 
 
 class ParameterRecord(ctypes.Structure):
@@ -64,7 +85,13 @@ class Kernel:
 
     def named_arrays(self, arguments: Sequence[Argument]) -> list[tuple[str, Array]]:
         """The arrays among the arguments, with the names of their parameters."""
-        return [(n, a) for n, _, a in self._pairs(arguments) if isinstance(a, np.ndarray)]
+        found: list[tuple[str, Array]] = []
+        for name, _, argument in self._pairs(arguments):
+            if isinstance(argument, np.ndarray):
+                found.append((name, argument))
+            elif isinstance(argument, PointerTable):
+                found += [(name, array) for _, array in argument.pointers]
+        return found
 
     def _pairs(self, arguments: Sequence[Argument]) -> list[tuple[str, ParameterRecord, Argument]]:
         records = self.record.parameters[: self.record.parameter_count]
@@ -81,6 +108,8 @@ def _mismatch(parameter: ParameterRecord, argument: Argument) -> str | None:
         if parameter.writable and not argument.flags.writeable:
             return "the array is read-only, and the kernel may write to it"
         return None
+    if isinstance(argument, PointerTable):
+        return _mismatch(parameter, argument.table)
     kind = _kind_of(argument)
     if kind is None:
         return f"expected an array or a ctypes scalar, got {type(argument).__name__}"
@@ -102,8 +131,16 @@ def _kind_of(argument: Any) -> int | None:
 
 
 def as_ctypes(argument: Argument, buffers: CheckedBuffers | None) -> Any:
-    """The argument as the kernel is to see it: the address of an array, or of its checked copy."""
+    """The argument as the kernel is to see it: arrays by the address of them or of their copies."""
+    if isinstance(argument, PointerTable):
+        table = type(argument.table).from_buffer_copy(argument.table)
+        for offset, array in argument.pointers:
+            ctypes.c_void_p.from_buffer(table, offset).value = _address(array, buffers)
+        return table
     if not isinstance(argument, np.ndarray):
         return argument
-    address = argument.ctypes.data if buffers is None else buffers.address_of(argument)
-    return ctypes.c_void_p(address)
+    return ctypes.c_void_p(_address(argument, buffers))
+
+
+def _address(array: Array, buffers: CheckedBuffers | None) -> int:
+    return int(array.ctypes.data) if buffers is None else buffers.address_of(array)
