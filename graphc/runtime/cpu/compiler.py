@@ -20,7 +20,12 @@ __all__ = ["Compiler", "compile_object", "find_compiler"]
 # wraps, as in NumPy. Kernels may read a buffer that they write (updates in place).
 FLAGS = (
     "-std=gnu11",
-    "-O3",
+    # What -O3 adds that generated loops profit from, at a third of its compile time.
+    "-O2",
+    "-ftree-vectorize",
+    "-fvect-cost-model=unlimited",
+    "-fsplit-loops",
+    "-fpeel-loops",
     "-march=native",
     "-fPIC",
     "-shared",
