@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -30,46 +30,11 @@ from graphc.ir.op import (
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.types import TensorType, TupleType
 from graphc.runtime.cpu.executor import CpuExecutor
+from tests.accuracy import ANY_ZERO, NUMPY_ULPS, ULPS, within
 from tests.emitted import emitted
 from tests.values import random_array, same_bits
 
 Array = np.ndarray[Any, Any]
-
-# Units in the last place that elementwise functions may be off by, in f32 and in f64: what
-# graphc/codegen/device/math.h states, rounded up. Every other elementwise op is exact. In f64 the
-# value they are compared with is itself NumPy's, with an error of its own.
-ULPS: Mapping[str, tuple[float, float]] = {
-    "exp": (1.1, 1.1),
-    "expm1": (1.5, 2),
-    "exp2": (0.6, 2),
-    "log": (0.9, 0.9),
-    "log1p": (1.5, 2),
-    "log2": (0.6, 2),
-    "log10": (0.6, 2),
-    "rsqrt": (1.5, 1.5),
-    "sin": (2.7, 2),
-    "cos": (2.7, 2),
-    "tan": (0.6, 2),
-    "asin": (0.6, 2),
-    "acos": (0.6, 2),
-    "atan": (0.6, 2),
-    "atan2": (0.6, 2),
-    "hypot": (0.6, 2),
-    "sinh": (0.6, 2),
-    "cosh": (0.6, 2),
-    "tanh": (1.4, 1.4),
-    "asinh": (0.6, 2),
-    "acosh": (0.6, 2),
-    "atanh": (0.6, 2),
-    "erf": (1.2, 2),
-    "sigmoid": (2.5, 2.3),
-    "power": (0.6, 2),
-}
-
-NUMPY_ULPS = 1
-
-# Where two zeros of different sign meet, these give either.
-ANY_ZERO = frozenset({"maximum", "minimum", "relu"})
 
 # Ops of one unit of C: enough to share the fixed cost of compiling, few enough to compile soon.
 OPS_PER_UNIT = 24
@@ -140,21 +105,6 @@ def cases(op: Op, *, special: bool) -> Iterator[Case]:
             for type_ in sample.operands
         ]
         yield Case(sample, graph, arrays, executor.call(name, arrays))
-
-
-def within(found: Array, precise: Array, ulps: float, dtype: DType) -> bool:
-    """Whether `found` is within some units in the last place of the value in f64."""
-    found = found.astype(np.float64)
-    largest = float(np.float64(dtype.maximum_value))
-    with np.errstate(all="ignore"):
-        magnitude = np.maximum(np.abs(precise), float(dtype.smallest_normal))
-        exponent = np.floor(np.log2(np.where(np.isfinite(magnitude), magnitude, 1.0)))
-        # log2 may round up to the next power of two.
-        unit = np.exp2(np.minimum(exponent, np.log2(largest)) - (dtype.precision - 1))
-        near = np.abs(found - precise) <= ulps * unit
-        over = np.isinf(found) & (np.abs(precise) > largest) & (np.sign(found) == np.sign(precise))
-    same = (found == precise) | (np.isnan(found) & np.isnan(precise))
-    return bool(np.all(near | over | same))
 
 
 def is_exact(op: Op, dtype: DType) -> bool:

@@ -1,0 +1,204 @@
+"""How near the value of a node must be to what its op's reference gives for the same operands.
+
+A graph is compared node by node: each against its reference on the operands that the backend
+itself computed. So no tolerance depends on how errors grow along the graph; each is that of one
+op, and states what the op promises:
+
+- moving elements, casts, whole numbers and booleans: every bit;
+- elementwise ops: every bit, but for the functions of `ULPS`;
+- sums and matrix products of n terms: n u times the sum of the magnitudes, for the unit roundoff u
+  of the dtype that they are accumulated in, whatever the order (N. Higham, "Accuracy and Stability
+  of Numerical Algorithms", 2002, chapters 3 and 4), and one rounding to the dtype of the result;
+- products of n factors: n u times the value.
+
+Where the magnitudes overflow, or a product underflows on the way, the order decides whether a
+number or an infinity comes out, and the order is the backend's affair: these are not compared.
+Everywhere else NaN and infinities are where the reference has them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.dtype import DType
+from graphc.ir.evaluate import evaluate_node
+from graphc.ir.node import Node
+from graphc.ir.op import Contraction, Elementwise, Reduction
+from tests.values import same_bits
+
+__all__ = ["ANY_ZERO", "NUMPY_ULPS", "ULPS", "is_accurate", "within"]
+
+Array = np.ndarray[Any, Any]
+
+# Units in the last place that elementwise functions may be off by, in f32 and in f64: what
+# graphc/codegen/device/math.h states, rounded up. Every other elementwise op is exact. In f64 the
+# value they are compared with is itself NumPy's, with an error of its own.
+ULPS: Mapping[str, tuple[float, float]] = {
+    "exp": (1.1, 1.1),
+    "expm1": (1.5, 2),
+    "exp2": (0.6, 2),
+    "log": (0.9, 0.9),
+    "log1p": (1.5, 2),
+    "log2": (0.6, 2),
+    "log10": (0.6, 2),
+    "rsqrt": (1.5, 1.5),
+    "sin": (2.7, 2),
+    "cos": (2.7, 2),
+    "tan": (0.6, 2),
+    "asin": (0.6, 2),
+    "acos": (0.6, 2),
+    "atan": (0.6, 2),
+    "atan2": (0.6, 2),
+    "hypot": (0.6, 2),
+    "sinh": (0.6, 2),
+    "cosh": (0.6, 2),
+    "tanh": (1.4, 1.4),
+    "asinh": (0.6, 2),
+    "acosh": (0.6, 2),
+    "atanh": (0.6, 2),
+    "erf": (1.2, 2),
+    "sigmoid": (2.5, 2.3),
+    "power": (0.6, 2),
+}
+
+NUMPY_ULPS = 1
+
+# Where two zeros of different sign meet, these give either.
+ANY_ZERO = frozenset({"maximum", "minimum", "relu"})
+
+# NumPy's vectorised functions in f32, which the reference and the interpreter compute with
+# (https://numpy.org/neps/nep-0038-SIMD-optimizations.html: at most 4).
+_NUMPY_ULPS_F32 = 4
+
+
+def within(found: Array, precise: Array, ulps: float, dtype: DType) -> bool:
+    """Whether `found` is within some units in the last place of the value in f64."""
+    found = found.astype(np.float64)
+    largest = float(np.float64(dtype.maximum_value))
+    with np.errstate(all="ignore"):
+        magnitude = np.maximum(np.abs(precise), float(dtype.smallest_normal))
+        exponent = np.floor(np.log2(np.where(np.isfinite(magnitude), magnitude, 1.0)))
+        # log2 may round up to the next power of two.
+        unit = np.exp2(np.minimum(exponent, np.log2(largest)) - (dtype.precision - 1))
+        near = np.abs(found - precise) <= ulps * unit
+        over = np.isinf(found) & (np.abs(precise) > largest) & (np.sign(found) == np.sign(precise))
+    same = (found == precise) | (np.isnan(found) & np.isnan(precise))
+    return bool(np.all(near | over | same))
+
+
+def is_accurate(
+    node: Node,
+    operands: Sequence[Array],
+    found: Array,
+    sizes: Mapping[str, int],
+    *,
+    in_numpy: bool = False,
+) -> bool:
+    """Whether a backend's value of a node is as near to its reference as the op promises.
+
+    Args:
+        node: with one result.
+        operands: the backend's values of the node's operands.
+        found: its value of the node.
+        sizes: the named dims.
+        in_numpy: whether elementwise functions are NumPy's, not graphc's own.
+    """
+    rule, dtype = node.op.lowering, node.dtype
+    expected = np.asarray(evaluate_node(node, operands, sizes))
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        return False
+    folds = isinstance(rule, Reduction | Contraction)
+    is_function = isinstance(rule, Elementwise) and node.op.name in ULPS
+    if dtype.kind == "complex" and is_function:
+        # Functions of complex numbers are NumPy's alone so far.
+        return _same(found, expected, any_zero=False)
+    if not dtype.precision or not (folds or is_function):
+        return _same(found, expected, any_zero=node.op.name in ANY_ZERO)
+    if isinstance(rule, Reduction) and rule.combine in ("maximum", "minimum"):
+        return _same(found, expected, any_zero=True)
+    wide = [operand.astype(_wide(operand.dtype)) for operand in operands]
+    precise = np.asarray(evaluate_node(node, wide, sizes, precise=True))
+    if is_function:
+        return within(found, precise, _ulps(node, in_numpy), dtype)
+    return _is_folded_accurately(node, wide, found, precise, sizes)
+
+
+def _same(found: Array, expected: Array, *, any_zero: bool) -> bool:
+    if any_zero:
+        found, expected = found + found.dtype.type(0), expected + expected.dtype.type(0)
+    return same_bits(found, expected)
+
+
+def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    kinds = {"float": np.dtype(np.float64), "complex": np.dtype(np.complex128)}
+    return kinds.get(dtypes.from_numpy(dtype).kind, dtype)
+
+
+def _ulps(node: Node, in_numpy: bool) -> float:
+    in_f32, in_f64 = ULPS[node.op.name]
+    if node.dtype is dtypes.f64:
+        return in_f64 + NUMPY_ULPS
+    if node.dtype.bits < 32:
+        return 0.51  # the function's own error in f32, and one rounding
+    return max(in_f32, _NUMPY_ULPS_F32) if in_numpy else in_f32
+
+
+def _is_folded_accurately(
+    node: Node, wide: Sequence[Array], found: Array, precise: Array, sizes: Mapping[str, int]
+) -> bool:
+    dtype, accumulator = node.dtype, node.dtype.accumulator
+    # A product of complex numbers rounds in three places, in two components.
+    steps = (_terms(node, sizes) + 1) * (4 if dtype.kind == "complex" else 1)
+    # In f64 the reference is as far from the exact value as the backend.
+    steps *= 2 if dtype.real is dtypes.f64 else 1
+    with np.errstate(all="ignore"):
+        largest, smallest = _extremes(node, wide, sizes)
+        decides_order = largest >= accumulator.maximum_value / 2
+        decides_order |= smallest < accumulator.smallest_normal
+        magnitude = np.abs(precise) if _multiplies(node) else largest
+        bound = steps * accumulator.epsilon / 2 * magnitude
+        bound = bound + dtype.epsilon / 2 * np.abs(precise)
+        bound = bound + steps * float(dtype.smallest_normal) * dtype.epsilon
+        value = found.astype(precise.dtype)
+        near = np.abs(value - precise) <= bound
+        over = np.isinf(value) & (np.sign(value) == np.sign(precise))
+        over &= np.abs(precise) + bound > float(dtype.maximum_value)
+    same = (value == precise) | (np.isnan(value) & np.isnan(precise))
+    return bool(np.all(near | over | same | decides_order))
+
+
+def _multiplies(node: Node) -> bool:
+    return isinstance(node.op.lowering, Reduction) and node.op.lowering.combine == "multiply"
+
+
+def _terms(node: Node, sizes: Mapping[str, int]) -> int:
+    """How many numbers each element of the result is folded from."""
+    shape = node.inputs[0].shape
+    axes = node["axes"] if isinstance(node.op.lowering, Reduction) else (len(shape) - 1,)
+    return math.prod(dims.evaluate(shape[axis], sizes) for axis in axes)
+
+
+def _extremes(
+    node: Node, wide: Sequence[Array], sizes: Mapping[str, int]
+) -> tuple[Array, Array | float]:
+    """The largest magnitude that any order meets on the way, and for products the smallest.
+
+    Infinite and undefined terms decide the result in every order, and are left out.
+    """
+    sizes_of = [np.abs(np.where(np.isfinite(operand), operand, 1.0)) for operand in wide]
+
+    def folded(operands: Sequence[Array]) -> Array:
+        given = [one.astype(array.dtype) for one, array in zip(operands, wide, strict=True)]
+        return np.abs(np.asarray(evaluate_node(node, given, sizes, precise=True)))
+
+    if not _multiplies(node):
+        return folded(sizes_of), np.inf
+    (factors,) = sizes_of
+    factors = np.where(factors == 0, 1.0, factors)
+    return folded([np.maximum(factors, 1.0)]), folded([np.minimum(factors, 1.0)])

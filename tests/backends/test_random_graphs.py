@@ -1,0 +1,352 @@
+"""Random graphs through every backend: kernels run in NumPy, and host C.
+
+Each graph is run with all its nodes as results, so that every value is compared with the reference
+of its op on the operands that the backend itself computed (see `tests/accuracy.py`), and once as it
+is: what a backend computes does not depend on what is fused. Graphs of a batch share one unit of
+generated text, which keeps the compiler's fixed cost small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import SearchStrategy
+
+from graphc.codegen.host import HOST
+from graphc.codegen.plan import Library
+from graphc.errors import DTypeError
+from graphc.ir import dims
+from graphc.ir.evaluate import evaluate
+from graphc.ir.graph import Graph
+from graphc.ir.listing import listing
+from graphc.ir.node import Node
+from graphc.ir.op import Decomposition, Op
+from graphc.ir.ops.structural import graph_input, input_
+from graphc.ir.source_map import SourceMap
+from graphc.ir.types import TensorType
+from graphc.passes import pipeline
+from graphc.passes.autodiff import gradients
+from graphc.passes.decompose import decompose
+from graphc.runtime.interpreter import Interpreter
+from graphc.runtime.program import Program
+from tests.accuracy import ANY_ZERO, ULPS, is_accurate
+from tests.emitted import emitted, planned
+from tests.passes.test_random_graphs import has_derivative, scalar_of
+from tests.random_graphs import RandomGraph, graphs
+from tests.values import same_bits
+
+Array = np.ndarray[Any, Any]
+
+BATCHES = range(4)
+GRAPHS_IN_A_BATCH = 20
+
+
+class Executor(Protocol):
+    state: dict[str, Array]
+
+    def call(self, name: str, arguments: Sequence[Any]) -> list[Array]: ...
+
+
+def interpreted(graphs: Sequence[Graph], state: dict[str, Array] | None = None) -> Interpreter:
+    """The graphs' kernels for the CPU, run in NumPy."""
+    library = Library()
+    entries = {graph.name: planned(graph, library) for graph in graphs}
+    return Interpreter(Program(HOST.name, entries), library.kernels, state or {})
+
+
+BACKENDS: dict[str, Callable[..., Executor]] = {"interpreter": interpreted, "cpu": emitted}
+
+
+def renamed(graph: Graph, name: str) -> Graph:
+    return Graph(name, graph.inputs, graph.state, graph.results, graph.updates)
+
+
+def with_all_results(graph: Graph) -> Graph:
+    """The decomposed graph, with each of its nodes among the results."""
+    plain = decompose(graph, SourceMap())
+    nodes = [n for n in plain.nodes() if n.op is not input_ and isinstance(n.type, TensorType)]
+    return Graph("every_node", graph.inputs, (), (*plain.results, *nodes))
+
+
+def first_inaccurate(
+    graph: Graph, case: RandomGraph, found: Sequence[Array], *, in_numpy: bool
+) -> str | None:
+    """The first node whose value is not what its op gives for the operands that were computed."""
+    values = dict(zip(graph.inputs, case.arrays(), strict=True))
+    values |= dict(zip(graph.results, found, strict=True))
+    for node in graph.nodes():
+        if node.op is input_:
+            continue
+        operands = [values[operand] for operand in node.inputs]
+        if not is_accurate(node, operands, values[node], case.sizes, in_numpy=in_numpy):
+            return f"{node!r} of {operands} is {values[node]}\nin {case!r}"
+    return None
+
+
+# -- drawing --------------------------------------------------------------------------------------
+
+
+def drawn(strategy: SearchStrategy[RandomGraph], count: int) -> list[RandomGraph]:
+    """Random graphs, the same ones at every run."""
+    cases: list[RandomGraph] = []
+
+    @settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def collect(case: RandomGraph) -> None:
+        cases.append(case)
+
+    collect()
+    return cases
+
+
+def is_compiled(case: RandomGraph) -> bool:
+    """Whether the CPU's kernels compute in all dtypes of the graph."""
+    try:
+        for node in (*case.graph.inputs, *with_all_results(case.graph).results):
+            HOST.compute_type(node.dtype)
+    except DTypeError:
+        return False
+    return True
+
+
+@cache
+def batch(number: int) -> list[RandomGraph]:
+    wanted = len(BATCHES) * GRAPHS_IN_A_BATCH
+    cases = [case for case in drawn(graphs(), 2 * wanted) if is_compiled(case)]
+    assert len(cases) >= wanted
+    return cases[number * GRAPHS_IN_A_BATCH : (number + 1) * GRAPHS_IN_A_BATCH]
+
+
+# -- values ---------------------------------------------------------------------------------------
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(graphs())
+def test_kernels_compute_what_the_graph_says(case: RandomGraph) -> None:
+    every = with_all_results(case.graph)
+    found = interpreted([every]).call(every.name, case.arrays())
+    assert first_inaccurate(every, case, found, in_numpy=True) is None
+
+
+@pytest.mark.parametrize("number", BATCHES)
+def test_compiled_kernels_compute_what_the_graph_says(number: int) -> None:
+    cases = batch(number)
+    every = [with_all_results(case.graph) for case in cases]
+    executor = emitted([renamed(graph, f"every{i}") for i, graph in enumerate(every)])
+    for i, (case, graph) in enumerate(zip(cases, every, strict=True)):
+        found = executor.call(f"every{i}", case.arrays())
+        assert first_inaccurate(graph, case, found, in_numpy=False) is None
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A case's results as it is, and as results among all nodes, on one backend."""
+
+    case: RandomGraph
+    own: list[Array]
+    among_all: list[Array]
+
+
+def fused(backend: str, number: int) -> Iterator[Fused]:
+    cases = batch(number)
+    every = [with_all_results(case.graph) for case in cases]
+    executor = BACKENDS[backend](
+        [
+            *(renamed(graph, f"every{i}") for i, graph in enumerate(every)),
+            *(renamed(case.graph, f"own{i}") for i, case in enumerate(cases)),
+        ]
+    )
+    for i, case in enumerate(cases):
+        among_all = executor.call(f"every{i}", case.arrays())[: len(case.graph.results)]
+        yield Fused(case, executor.call(f"own{i}", case.arrays()), among_all)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("number", BATCHES)
+def test_fusion_changes_no_bit(backend: str, number: int) -> None:
+    for one in fused(backend, number):
+        for a, b in zip(one.own, one.among_all, strict=True):
+            assert same_bits(a, b), one.case
+
+
+def has_one_result(graph: Graph) -> bool:
+    """Whether each op gives the same bits wherever it is computed: sums and products do."""
+    names = {node.op.name for node in decompose(graph, SourceMap()).nodes()}
+    return not names & (ULPS.keys() | ANY_ZERO)
+
+
+@pytest.mark.parametrize("number", BATCHES)
+def test_compiled_kernels_give_the_bits_that_kernels_mean(number: int) -> None:
+    cases = [case for case in batch(number) if has_one_result(case.graph)]
+    assert cases
+    own = [renamed(case.graph, f"own{i}") for i, case in enumerate(cases)]
+    compiled, meant = emitted(own), interpreted(own)
+    for graph, case in zip(own, cases, strict=True):
+        results = (executor.call(graph.name, case.arrays()) for executor in (compiled, meant))
+        for a, b in zip(*results, strict=True):
+            assert same_bits(a, b), case
+
+
+# -- passes ---------------------------------------------------------------------------------------
+
+
+def stages(graph: Graph) -> list[Graph]:
+    """What the graph is after each pass."""
+    steps: list[pipeline.Step] = []
+    pipeline.run(graph, pipeline.standard_passes(), SourceMap(), observe=steps.append)
+    return list(dict.fromkeys(step.made for step in steps))
+
+
+@pytest.mark.parametrize("number", BATCHES)
+def test_graphs_after_each_pass_compute_what_they_say(number: int) -> None:
+    cases = [(case, stage) for case in batch(number) for stage in stages(case.graph)]
+    every = [with_all_results(stage) for _, stage in cases]
+    distinct = {graph: f"every{i}" for i, graph in enumerate(dict.fromkeys(every))}
+    executor = emitted([renamed(graph, name) for graph, name in distinct.items()])
+    for (case, _), graph in zip(cases, every, strict=True):
+        found = executor.call(distinct[graph], case.arrays())
+        assert first_inaccurate(graph, case, found, in_numpy=False) is None
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("number", BATCHES)
+def test_simplify_changes_no_bit(backend: str, number: int) -> None:
+    cases = batch(number)
+    before, after = [], []
+    for i, case in enumerate(cases):
+        made = stages(case.graph)
+        before.append(renamed(decompose(case.graph, SourceMap()), f"before{i}"))
+        after.append(renamed(made[-1], f"after{i}"))
+    executor = BACKENDS[backend]([*before, *after])
+    for i, case in enumerate(cases):
+        found = [executor.call(f"{when}{i}", case.arrays()) for when in ("before", "after")]
+        for a, b in zip(*found, strict=True):
+            assert same_bits(a, b), case
+
+
+# -- gradients ------------------------------------------------------------------------------------
+
+
+@cache
+def gradient_cases() -> list[tuple[RandomGraph, Graph]]:
+    smooth = graphs(smooth=True, accept=_has_derivative, steps=5)
+    cases = drawn(smooth, 2 * GRAPHS_IN_A_BATCH)
+    return [
+        (case, Graph("gradient", case.graph.inputs, (), tuple(slopes)))
+        for case in cases
+        if (slopes := gradients(scalar_of(case), case.graph.inputs))
+    ]
+
+
+def _has_derivative(op: Op) -> bool:
+    return has_derivative(op) and not isinstance(op.lowering, Decomposition)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gradients_compute_what_they_say(backend: str) -> None:
+    cases = gradient_cases()
+    every = [with_all_results(stages(graph)[-1]) for _, graph in cases]
+    executor = BACKENDS[backend]([renamed(graph, f"every{i}") for i, graph in enumerate(every)])
+    for i, ((case, _), graph) in enumerate(zip(cases, every, strict=True)):
+        found = executor.call(f"every{i}", case.arrays())
+        assert first_inaccurate(graph, case, found, in_numpy=backend == "interpreter") is None
+
+
+# -- state ----------------------------------------------------------------------------------------
+
+
+def with_names(graph: Graph, suffix: str) -> Graph:
+    """The graph with other names of its inputs, so that graphs of a batch share no state."""
+    made: dict[Node, Node] = {
+        node: graph_input(f"{node['name']}{suffix}", node.dtype, node.shape)
+        for node in graph.inputs
+    }
+    for node in graph.nodes():
+        if node not in made:
+            made[node] = Node(node.op, tuple(made[i] for i in node.inputs), node.attributes)
+    inputs, results = ([made[node] for node in nodes] for nodes in (graph.inputs, graph.results))
+    return Graph(graph.name, tuple(inputs), (), tuple(results))
+
+
+def with_state(graph: Graph, seed: int) -> Graph:
+    """The graph with some of its inputs as state, updated with values of their types.
+
+    Among the values are other states, so that states are swapped as well. The shapes of inputs
+    alone bind the named dims of a call, so that state has none.
+    """
+    rng = np.random.default_rng(seed)
+    fixed = [node for node in graph.inputs if not any(map(dims.variables, node.shape))]
+    chosen = [node for node in fixed if rng.random() < 0.7] or fixed
+    updates: list[tuple[Node, Node]] = []
+    for old in chosen:
+        alike = [n for n in (*graph.inputs, *graph.nodes()) if n.type is old.type and n is not old]
+        if alike:
+            updates.append((old, alike[rng.integers(len(alike))]))
+    left = tuple(node for node in graph.inputs if node not in chosen)
+    return Graph(graph.name, left, tuple(chosen), graph.results, tuple(updates))
+
+
+@cache
+def updating_cases() -> list[tuple[RandomGraph, Graph]]:
+    """Cases that update state, with graphs whose names are apart."""
+    found = []
+    for i, case in enumerate(drawn(graphs(), 12 * GRAPHS_IN_A_BATCH)):
+        apart = with_names(renamed(case.graph, f"updating{i}"), str(i))
+        graph = with_state(apart, case.seed)
+        if graph.updates and is_compiled(case):
+            found.append((case, graph))
+    assert len(found) >= 2 * GRAPHS_IN_A_BATCH
+    return found[: 2 * GRAPHS_IN_A_BATCH]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_updates_in_place_change_no_bit(backend: str) -> None:
+    """A graph that writes its state computes what it does where new values are results."""
+    plain, values = [], {}
+    for i, (case, graph) in enumerate(updating_cases()):
+        inputs = with_names(case.graph, graph.name.removeprefix("updating")).inputs
+        names = (node["name"] for node in inputs)
+        values |= dict(zip(names, case.arrays(), strict=True))
+        new = tuple(dict(graph.updates).get(node, node) for node in graph.state)
+        plain.append(Graph(f"plain{i}", inputs, (), (*graph.results, *new)))
+    updating = [graph for _, graph in updating_cases()]
+    states = {node["name"]: values[node["name"]] for graph in updating for node in graph.state}
+    executor = BACKENDS[backend]([*updating, *plain], states)
+    for graph, other in zip(updating, plain, strict=True):
+        expected = executor.call(other.name, [values[node["name"]] for node in other.inputs])
+        results = executor.call(graph.name, [values[node["name"]] for node in graph.inputs])
+        after = [executor.state[node["name"]] for node in graph.state]
+        for a, b in zip([*results, *after], expected, strict=True):
+            assert same_bits(a, b), (graph.updates, listing(graph))
+
+
+# -- the reference --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", BATCHES)
+def test_whole_numbers_are_those_of_the_reference(number: int) -> None:
+    """Where no float decides, the results are the reference's, without a tolerance."""
+    cases = [case for case in batch(number) if _is_of_whole_numbers(case.graph)]
+    executor = emitted([renamed(case.graph, f"own{i}") for i, case in enumerate(cases)])
+    for i, case in enumerate(cases):
+        expected, _ = evaluate(case.graph, case.arrays())
+        for a, b in zip(executor.call(f"own{i}", case.arrays()), expected, strict=True):
+            assert same_bits(a, b), case
+
+
+def _is_of_whole_numbers(graph: Graph) -> bool:
+    nodes = [*graph.inputs, *graph.nodes()]
+    return all(isinstance(n.type, TensorType) and not n.dtype.precision for n in nodes)
