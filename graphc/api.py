@@ -29,7 +29,7 @@ from graphc.lazy import (
     reference,
     simulator_executor,
 )
-from graphc.runtime.cache import content_key, stored_file
+from graphc.runtime.cache import cache_directory, content_key, stored_file
 from graphc.runtime.cpu.compiler import compile_object, find_compiler
 from graphc.runtime.loaded import Executor, LoadedModule
 from graphc.runtime.module_file import ModuleFile, read_module
@@ -61,32 +61,37 @@ def load(path: str | Path, device: str | None = None) -> LoadedModule:
         path: a `.gcm` file. Nothing in it is executed as code of the host; what is wrong with
             it is reported, and nothing of it used.
         device: "cpu"; "cuda"; "sim", the CUDA kernels on the CPU; "reference", the evaluator;
-            "auto" (the default): "cuda" where the module has cubins and there is a GPU, else
-            "cpu".
+            "auto" (the default, unless `GRAPHC_DEVICE` names another): the first that this
+            machine has of "cuda" (if the module has cubins), "cpu" and "reference". What is
+            missing is said once, by the logger "graphc".
 
     Raises:
         UsageError, ModuleFormatError: the file cannot be read, or is damaged.
-        DeviceError: the device that was asked for is missing.
+        DeviceError, ToolchainError: the device that was asked for, or what it needs, is missing.
     """
     return load_file(read_module(Path(path)), device)
 
 
 def load_file(file: ModuleFile, device: str | None = None) -> LoadedModule:
     """A module that was read or has just been built, on a device; see `load`."""
-    wanted = device or config.settings().device
+    wanted = device or "auto"
+    if wanted == "auto":
+        wanted = config.settings().device
     if wanted not in DEVICES:
         raise DeviceError(
-            f"there is no device {wanted!r}", hint=f"devices are {', '.join(DEVICES)}"
+            f"there is no device {wanted!r}",
+            code="unknown-device",
+            hint=f"devices are {', '.join(DEVICES)}",
         )
-    _check_weights(file)
-    chosen = _automatic(file) if wanted == "auto" else wanted
-    executor, chosen = _EXECUTORS[chosen](file)
+    _check_names(file)
+    executor, chosen = _automatic(file) if wanted == "auto" else (_EXECUTORS[wanted](file), wanted)
+    _check_weights(file, executor.program)
     # The executor has its own copy of the state: the file's is let go.
     return LoadedModule(executor, replace(file, weights={}), chosen)
 
 
-def _check_weights(file: ModuleFile) -> None:
-    needed = {name for e in file.manifest["exports"].values() for name in e.get("state", [])}
+def _check_names(file: ModuleFile) -> None:
+    needed = {name for e in file.manifest["exports"].values() for name in e["state"]}
     missing = sorted(needed - set(file.weights))
     if missing:
         raise ModuleFormatError(
@@ -96,15 +101,33 @@ def _check_weights(file: ModuleFile) -> None:
         )
 
 
-def _automatic(file: ModuleFile) -> str:
-    if not any(name.startswith("cubins/") for name in file.binaries):
-        return "cpu"
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        _notice("no CUDA driver was found: the module runs on the CPU")
-        return "cpu"
-    return "cuda"
+def _check_weights(file: ModuleFile, program: Program) -> None:
+    """Whether each weight is of the type that the program reads."""
+    slots = (e.slots[number] for e in program.entries.values() for number in e.state)
+    for slot in slots:
+        weight = file.weights.get(slot.name)
+        if (
+            weight is None
+            or weight.dtype != slot.type.dtype.numpy
+            or weight.shape != slot.type.shape
+        ):
+            found = "missing" if weight is None else f"{weight.dtype.name}{list(weight.shape)}"
+            raise ModuleFormatError(
+                f"the weight {slot.name!r} is {found}, expected {slot.type}",
+                code="weight-mismatch",
+                hint="build the module again with `graphc build`",
+            )
+
+
+def _automatic(file: ModuleFile) -> tuple[Executor, str]:
+    """The first device that this machine has."""
+    has_cubins = any(name.startswith("cubins/") for name in file.binaries)
+    for device in ("cuda", "cpu") if has_cubins else ("cpu",):
+        try:
+            return _EXECUTORS[device](file), device
+        except (DeviceError, ToolchainError) as error:
+            _notice(f"the module does not run on {device!r}: {error.message}")
+    return _on_reference(file), "reference"
 
 
 @functools.cache
@@ -116,28 +139,21 @@ def _notice(text: str) -> None:
 # -- devices ---------------------------------------------------------------------------------
 
 
-def _on_cpu(file: ModuleFile) -> tuple[Executor, str]:
-
-    try:
-        find_compiler()
-    except ToolchainError as error:
-        _notice(f"{error.message}: the module runs by the reference evaluator, slowly")
-        return _on_reference(file)
-
-    program, library, symbols = _host_code(file)
-    return cpu_executor.CpuExecutor(program, library, file.weights, symbols), "cpu"
+def _on_cpu(file: ModuleFile) -> Executor:
+    program, source, symbols = _host_code(file)
+    return cpu_executor.CpuExecutor(program, compile_object(source), file.weights, symbols)
 
 
-def _host_code(file: ModuleFile) -> tuple[Program, Path, dict[str, str]]:
-    """The CPU program of a module, its compiled kernels, and the C function of each export.
+def _host_code(file: ModuleFile) -> tuple[Program, str, dict[str, str]]:
+    """The CPU program of a module, the text of its kernels, and the C function of each export.
 
     Host code is made from the module's graphs, which are data. Only a module that this machine
     has not seen before needs the compiler's packages.
     """
-
     key = content_key(
         file.content_key(), graphc.__version__, _fingerprint(), find_compiler().identity
     )
+    name = f"programs/{key}.json"
 
     def produce(path: Path) -> None:
         code = compiler.compile_for(unit_of(file), "cpu")
@@ -145,53 +161,71 @@ def _host_code(file: ModuleFile) -> tuple[Program, Path, dict[str, str]]:
         data = {"program": code.program.to_json(), "source": code.source, "symbols": symbols}
         path.write_text(json.dumps(data), encoding="utf-8")
 
-    stored = json.loads(stored_file(f"programs/{key}.json", produce).read_text("utf-8"))
-    program = Program.from_json(stored["program"])
-    return program, compile_object(stored["source"]), stored["symbols"]
+    try:
+        return _parsed_code(stored_file(name, produce))
+    except (ValueError, KeyError, ModuleFormatError):
+        # A disk that was full, say. Deleting an entry of the cache is always safe.
+        (cache_directory() / name).unlink()
+        return _parsed_code(stored_file(name, produce))
+
+
+def _parsed_code(path: Path) -> tuple[Program, str, dict[str, str]]:
+    stored = json.loads(path.read_text("utf-8"))
+    return Program.from_json(stored["program"]), stored["source"], stored["symbols"]
 
 
 @functools.cache
 def _fingerprint() -> str:
     """Changes whenever this installation of graphc does."""
     folder = Path(__file__).parent
-    files = sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".h", ".lark", ".json"))
+    files = sorted(
+        p for p in folder.rglob("*") if p.suffix in (".py", ".h", ".c", ".lark", ".json")
+    )
     return repr([(p.name, s.st_size, s.st_mtime_ns) for p in files if (s := p.stat())])
 
 
-def _on_reference(file: ModuleFile) -> tuple[Executor, str]:
+def _on_reference(file: ModuleFile) -> Executor:
+    executor: Executor = reference.ReferenceExecutor(unit_of(file).exports, file.weights)
+    return executor
 
-    return reference.ReferenceExecutor(unit_of(file).exports, file.weights), "reference"
 
-
-def _on_simulator(file: ModuleFile) -> tuple[Executor, str]:
-
-    if "cuda" in file.programs:
+def _on_simulator(file: ModuleFile) -> Executor:
+    if "cuda" in file.programs and "cuda" in file.kernels:
         program, source = Program.from_json(file.programs["cuda"]), file.kernels["cuda"]
     else:
         code = compiler.compile_for(unit_of(file), "cuda")
         program, source = code.program, code.source
-    return simulator_executor.SimulatorExecutor(program, source, file.weights), "sim"
+    executor: Executor = simulator_executor.SimulatorExecutor(program, source, file.weights)
+    return executor
 
 
-def _on_cuda(file: ModuleFile) -> tuple[Executor, str]:
-
+def _on_cuda(file: ModuleFile) -> Executor:
     if "cuda" not in file.programs:
         raise DeviceError(
             "the module was built without CUDA kernels",
             code="target-missing",
             hint="build it with --target cuda",
         )
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        raise DeviceError(
+            "no CUDA driver was found (libcuda.so.1)",
+            code="driver-missing",
+            hint="`graphc doctor` says what this machine has",
+        ) from None
     cubins = {
         name.removeprefix("cubins/").removesuffix(".cubin"): data
         for name, data in file.binaries.items()
         if name.startswith("cubins/")
     }
-    return cuda_executor.CudaExecutor(
+    executor: Executor = cuda_executor.CudaExecutor(
         Program.from_json(file.programs["cuda"]), cubins, file.weights
-    ), "cuda"
+    )
+    return executor
 
 
-_EXECUTORS: Mapping[str, Callable[[ModuleFile], tuple[Executor, str]]] = {
+_EXECUTORS: Mapping[str, Callable[[ModuleFile], Executor]] = {
     "cpu": _on_cpu,
     "cuda": _on_cuda,
     "sim": _on_simulator,
@@ -201,7 +235,6 @@ _EXECUTORS: Mapping[str, Callable[[ModuleFile], tuple[Executor, str]]] = {
 
 def unit_of(file: ModuleFile) -> Unit:
     """The unit of a module, read from its graphs."""
-
     graphs = {name: graph_text.read_graph(text, f"{name}.gc") for name, text in file.graphs.items()}
     state = {node["name"]: node.tensor for graph in graphs.values() for node in graph.state}
     sources = SourceMap()
@@ -213,10 +246,16 @@ def unit_of(file: ModuleFile) -> Unit:
 def _restore_spans(
     sources: SourceMap, graphs: Mapping[str, Graph], data: Mapping[str, Any]
 ) -> None:
-
-    for name, graph in graphs.items():
-        for node, spans in zip(graph.nodes(), data.get(name, ()), strict=False):
-            sources.add(node, [Span(*span) for span in spans])
+    try:
+        for name, graph in graphs.items():
+            for node, spans in zip(graph.nodes(), data.get(name, ()), strict=False):
+                sources.add(node, [Span(str(file), *map(int, place)) for file, *place in spans])
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ModuleFormatError(
+            f"the source lines of the module are not of the expected form: {error}",
+            code="module-damaged",
+            hint="build it again with `graphc build`",
+        ) from error
 
 
 def read_source(path: str | Path) -> str:
@@ -239,7 +278,6 @@ def read_source(path: str | Path) -> str:
 
 def source_unit(path: str | Path) -> Unit:
     """The unit of a `.gc` file: checked completely, nothing compiled."""
-
     return elaborate.elaborate(read_source(path), str(path), library.library())
 
 
@@ -264,7 +302,6 @@ def build(
     progress: Callable[[str], None] = lambda what: None,
 ) -> Built:
     """Compile a unit, or the `.gc` file at a path, to a module; see `compiler.build_module`."""
-
     unit = source_unit(source) if isinstance(source, str | Path) else source
     return compiler.build_module(
         unit, targets=targets, seed=seed, max_memory=max_memory, progress=progress

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from graphc.errors import DTypeError, NameLookupError, ShapeError, UsageError
-from graphc.ir import dtype as dtypes
+from graphc.ir import dims
 from graphc.runtime.arguments import ordered_arguments
 from graphc.runtime.module_file import ModuleFile
 from graphc.runtime.program import Program
@@ -46,8 +48,11 @@ class Executor(Protocol):
 class Export:
     """One exported function of a loaded module; call it with arrays."""
 
-    def __init__(self, executor: Executor, name: str, doc: str) -> None:
+    def __init__(
+        self, executor: Executor, name: str, doc: str, turns: AbstractContextManager[Any]
+    ) -> None:
         self._executor = executor
+        self._turns = turns
         self._entry = executor.program.entries[name]
         self._name = name
         self.__name__ = name
@@ -56,7 +61,8 @@ class Export:
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Run it: one array, or a tuple of arrays where it has several results."""
         ordered = ordered_arguments(self._entry, arguments, named)
-        results = self._executor.call(self._name, ordered)
+        with self._turns:
+            results = self._executor.call(self._name, ordered)
         return results[0] if len(results) == 1 else tuple(results)
 
     @property
@@ -75,7 +81,9 @@ class Export:
 class LoadedModule:
     """A module on a device. Exports are attributes: `module.predict(x)`.
 
-    Several threads may call it; calls that share state take turns.
+    An export that is called like a method of this class is reached as `module.exports["save"]`.
+    Several threads may call it: calls of exports that have state take turns, also with reading
+    and replacing the state.
     """
 
     def __init__(self, executor: Executor, file: ModuleFile, device: str) -> None:
@@ -83,8 +91,12 @@ class LoadedModule:
         self._file = file
         self.device = device
         docs = {name: str(e.get("doc", "")) for name, e in file.manifest["exports"].items()}
+        self._turns = threading.RLock()
         self.exports: dict[str, Export] = {
-            name: Export(executor, name, docs.get(name, "")) for name in executor.program.entries
+            name: Export(
+                executor, name, docs.get(name, ""), self._turns if entry.state else nullcontext()
+            )
+            for name, entry in executor.program.entries.items()
         }
 
     def __getattr__(self, name: str) -> Export:
@@ -111,49 +123,73 @@ class LoadedModule:
         Args:
             name: the export.
             dim_values: values of its dims; those not given are at the top of their range.
+
+        Raises:
+            NameLookupError: no such export or dim.
+            DimensionError: a value out of its range.
         """
-        entry = self._executor.program.entries[name]
-        unknown = set(dim_values) - set(entry.dims)
+        entry = self._executor.program.entries.get(name)
+        if entry is None:
+            raise NameLookupError(
+                f"the module has no export {name!r}", hint=f"it has {', '.join(self.exports)}"
+            )
+        unknown = sorted(set(dim_values) - set(entry.dims))
         if unknown:
-            raise NameLookupError(f"{name} has no dim {sorted(unknown)[0]!r}")
+            known = ", ".join(entry.dims) or "none"
+            raise NameLookupError(f"{name} has no dim {unknown[0]!r}", hint=f"it has {known}")
         environment = {**entry.largest_dims(), **dim_values}
+        for dim in entry.dims.values():
+            dims.evaluate(dim, environment)
         parts = {role: entry.bytes_of(role, environment) for role in ("input", "result", "state")}
         arena = entry.layout(environment).arena_bytes
         return {**parts, "arena": arena, "peak": sum(parts.values()) + arena}
 
     def state_dict(self) -> dict[str, Array]:
-        """A copy of all state by name."""
-        return {name: np.array(value) for name, value in self._executor.state.items()}
+        """A copy of all state by name, as it is between two calls."""
+        with self._turns:
+            return {name: np.array(value) for name, value in self._executor.state.items()}
 
-    def load_state_dict(self, values: Mapping[str, Array]) -> None:
+    def load_state_dict(self, values: Mapping[str, Any]) -> None:
         """Replace state by name; names, dtypes and shapes must be those of the module.
 
         Raises:
             NameLookupError: a name is missing or unknown. Nothing has changed then.
             ShapeError, DTypeError: a value does not fit. Nothing has changed then.
         """
-        state = self._executor.state
-        missing = sorted(set(state) - set(values))
-        unknown = sorted(set(values) - set(state))
-        if missing or unknown:
-            raise NameLookupError(
-                f"the state does not fit: missing {missing or 'none'}, unknown {unknown or 'none'}",
-                code="missing-weight" if missing else "unknown-weight",
-            )
-        for name, value in values.items():
-            if value.shape != state[name].shape:
-                raise ShapeError(f"{name} is {value.shape}, expected {state[name].shape}")
-            if value.dtype != state[name].dtype:
-                found = dtypes.from_numpy(value.dtype).name
-                raise DTypeError(
-                    f"{name} is {found}, expected {dtypes.from_numpy(state[name].dtype).name}"
-                )
-        self._executor.set_state(values)
+        arrays = {name: np.asarray(value) for name, value in values.items()}
+        with self._turns:
+            state = self._executor.state
+            _check_names(state, arrays)
+            for name, array in arrays.items():
+                _check_value(name, array, state[name])
+            self._executor.set_state(arrays)
 
     def save(self, path: str | Path) -> Path:
-        """Write the module with its present state; returns the path."""
+        """Write the module with its present state, whole or not at all; returns the path.
+
+        Raises:
+            UsageError: not the path of a `.gcm` file, or a place that cannot be written.
+        """
         target = Path(path)
         if target.suffix != ".gcm":
-            raise UsageError(f"{target}: a module file ends in .gcm")
+            raise UsageError(f"{target}: a module file ends in .gcm", code="output-name")
         replace(self._file, weights=self.state_dict()).write(target)
         return target
+
+
+def _check_names(state: Mapping[str, Array], values: Mapping[str, Array]) -> None:
+    missing = sorted(set(state) - set(values))
+    unknown = sorted(set(values) - set(state))
+    if missing or unknown:
+        raise NameLookupError(
+            f"the state does not fit: missing {', '.join(missing) or 'none'}, "
+            f"unknown {', '.join(unknown) or 'none'}",
+            code="missing-weight" if missing else "unknown-weight",
+        )
+
+
+def _check_value(name: str, value: Array, present: Array) -> None:
+    if value.shape != present.shape:
+        raise ShapeError(f"{name} is {value.shape}, expected {present.shape}")
+    if value.dtype.newbyteorder("=") != present.dtype:
+        raise DTypeError(f"{name} is {value.dtype.name}, expected {present.dtype.name}")
