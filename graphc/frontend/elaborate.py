@@ -12,12 +12,14 @@ from graphc.frontend import syntax
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.functions import UserFunction
 from graphc.frontend.elaboration.models import SourceModel, method_of
+from graphc.frontend.elaboration.numbers import is_number, tensor_of
 from graphc.frontend.elaboration.program import Program, TooLarge
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.module import Module
 from graphc.frontend.named_dims import DEFAULT_RANGE
 from graphc.frontend.parser import parse
+from graphc.frontend.tensor import Tensor
 from graphc.frontend.trace import Export
 from graphc.frontend.unit import build_unit
 from graphc.ir import dims
@@ -204,16 +206,15 @@ class _Elaboration:
     def _placed(self, export: Export, span: Span) -> Export:
         """The export, with nodes that have no place of their own at `span`."""
         function, sources = export.body, self.program.sources
+        own = self.program.own_function(function)
+        place = _header(own.definition) if own is not None else span
 
         def placed(*arguments: Any, **keywords: Any) -> Any:
             with sources.at(span):
-                return function(*arguments, **keywords)
+                return _result(function(*arguments, **keywords), place)
 
         # The types of a function of the program are given already.
-        if isinstance(function, UserFunction):
-            signature = function.signature
-        else:
-            signature = inspect.signature(function)
+        signature = own.signature if own is not None else inspect.signature(function)
         placed.__signature__ = signature  # type: ignore[attr-defined]
         placed.__name__ = getattr(function, "__name__", "export")
         placed.__doc__ = _doc_of(function)
@@ -249,17 +250,16 @@ class _Elaboration:
     # -- definitions that no export reaches, or all of them
 
     def _check_definitions(self, everything: bool) -> None:
-        if self.errors and not self.program.scope:
-            return
         for function in self._functions():
-            is_reached = function.definition in self.program.reached
-            if everything or not is_reached:
+            if everything or function.definition not in self.program.reached:
                 self._attempt(function.definition.span, self._check, function)
 
     def _functions(self) -> Iterator[UserFunction]:
         for node in self.module.body:
             if not isinstance(node, syntax.Function | syntax.Model):
                 continue
+            if len(self.errors) >= MAX_ERRORS:
+                return
             value = self.program.scope.find(node.name)
             if isinstance(value, UserFunction):
                 yield value
@@ -309,6 +309,22 @@ def _free_names(node: syntax.Node) -> Iterator[str]:
         yield node.id
     for child in syntax.children(node):
         yield from _free_names(child)
+
+
+def _result(value: Any, place: Span) -> Any:
+    """What an export returns: tensors, or tuples of them; a number becomes a tensor."""
+    if isinstance(value, tuple | list):
+        return tuple(_result(one, place) for one in value)
+    if is_number(value):
+        return tensor_of(value)
+    if not isinstance(value, Tensor):
+        raise refused(
+            f"the result is {described(value)}, expected a tensor",
+            "result",
+            place,
+            "return tensors, or tuples of them",
+        )
+    return value
 
 
 def _doc_of(function: Callable[..., Any]) -> str:

@@ -18,7 +18,7 @@ Two rules make the notation mean what is usually meant by it:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from graphc.errors import NameLookupError, ShapeError, Span
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.calls import Operation
+from graphc.frontend.elaboration.elementwise import is_elementwise
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
@@ -34,7 +35,6 @@ from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
-from graphc.ir.op import Decomposition, Elementwise, Op, find
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import iota
 
@@ -354,7 +354,7 @@ class _IndexEvaluator(Evaluator):
         self, name: str, result: Node, operands: Sequence[Node], node: syntax.Call
     ) -> None:
         """Refuse a function that computes over axes: in the space they mean something else."""
-        if not _is_elementwise(result, frozenset(operands)):
+        if not is_elementwise(result, frozenset(operands)):
             raise not_supported(
                 f"{name}, which does not compute element by element, in index notation",
                 node.span,
@@ -396,48 +396,6 @@ def _without_first(
             return None, None
         return first, syntax.Binary(rest, "*", node.right, span=node.span)
     return (None, None) if _mentions(node.left, names) else (node.left, node.right)
-
-
-def _is_elementwise(result: Node, operands: frozenset[Node]) -> bool:
-    """Whether each element of the result depends on those at the same place alone."""
-    depends = _dependent(result, operands)
-    pending, seen = [result], set[Node]()
-    while pending:
-        node = pending.pop()
-        if node in seen or node in operands or not depends[node]:
-            continue
-        seen.add(node)
-        if isinstance(node.op.lowering, Decomposition):
-            expanded = node.op.lowering.expand(node)
-            if not _is_elementwise(expanded, operands):
-                return False
-            continue
-        if not isinstance(node.op.lowering, Elementwise) and node.op not in _pointwise():
-            return False
-        pending += node.inputs
-    return True
-
-
-def _dependent(result: Node, operands: frozenset[Node]) -> Mapping[Node, bool]:
-    """For each node below the result whether it depends on an operand."""
-    found: dict[Node, bool] = {}
-    stack = [(result, iter(result.inputs))]
-    while stack:
-        node, inputs = stack[-1]
-        pending = next((one for one in inputs if one not in found), None)
-        if pending is None:
-            stack.pop()
-            found[node] = node in operands or any(found[one] for one in node.inputs)
-        elif pending in operands:
-            found[pending] = True
-        else:
-            stack.append((pending, iter(pending.inputs)))
-    return found
-
-
-def _pointwise() -> tuple[Op, ...]:
-    """Ops that keep every element at its place, though they lower as something else."""
-    return tuple(find(name) for name in ("cast", "broadcast_to", "stop_gradient"))
 
 
 def _text(node: syntax.Expression) -> str:

@@ -297,7 +297,7 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     "too many steps": (
         "def f(x: f32[2]):\n    for i in range(90000):\n        for j in range(90000):\n"
         "            pass\n    return x\nexport f = f\n",
-        [Told("too-large", 3, 9, "unrolls", "unrolled")],
+        [Told("too-large", 4, 13, "unrolls", "unrolled")],
     ),
     "a value of too many parts": (
         "def f(x: f32[2]):\n    t = (x, x)\n    for i in range(30):\n        t = (t, t)\n"

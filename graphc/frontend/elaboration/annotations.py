@@ -16,12 +16,13 @@ from graphc.frontend import syntax
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.refusal import refused
 from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.named_dims import DEFAULT_RANGE
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.types import TensorType
 
-__all__ = ["Shapes", "declared_type", "dtype_of"]
+__all__ = ["Shapes", "declared_type", "dtype_of", "static_size"]
 
 
 @dataclass
@@ -125,7 +126,7 @@ class Shapes:
         return static_size(axis.pattern, self.scope)
 
     def _solve(self, name: str, axis: _Axis) -> None:
-        unknown = self.declared.get(name) or dims.variable(name, 0, dims_limit)
+        unknown = self.declared.get(name) or dims.variable(name, 0, DEFAULT_RANGE[1])
         inner = Scope(self.scope)
         inner.define(name, unknown)
         solved = dims.solve(static_size(axis.pattern, inner), axis.size, {})  # type: ignore[arg-type]
@@ -135,10 +136,6 @@ class Shapes:
                 f"{axis.size}"
             )
         self._bind(name, solved.get(name, 0), axis.what)
-
-
-dims_limit = 2**31 - 1
-"""The largest size of a dim that is declared nowhere."""
 
 
 @dataclass(frozen=True)

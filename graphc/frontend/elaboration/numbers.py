@@ -159,8 +159,9 @@ def _computed(compute: Callable[[DType], Tensor], is_whole: bool, text: str) -> 
 
 def _evaluated(symbol: str, left: Any, right: Any) -> Any:
     if symbol in ("**", "<<") and isinstance(left, int) and isinstance(right, int):
-        grows = left.bit_length() * right if symbol == "**" else left.bit_length() + right
-        if right > 0 and abs(left) > 1 and grows > 2 * MAX_BITS:
+        is_power = symbol == "**"
+        bits = left.bit_length() * right if is_power else left.bit_length() + right
+        if right > 0 and abs(left) > is_power and bits > 2 * MAX_BITS:
             raise _too_large()
     try:
         return _bounded(_STATIC[symbol](left, right))
@@ -211,6 +212,7 @@ _ORDER: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 _OPPOSITE = {"!=": "==", "<": ">=", ">": "<="}
+_MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 def compare(symbol: str, left: Any, right: Any) -> Any:
@@ -226,7 +228,11 @@ def compare(symbol: str, left: Any, right: Any) -> Any:
                 raise SourceError(
                     f"{described(value)} is not compared with a tensor", code="operand"
                 )
-        return binary(symbol, _beside(left, right), _beside(right, left))
+        left, right = _beside(left, right), _beside(right, left)
+        if not isinstance(left, Tensor):
+            # As in Python: the tensor is asked first.
+            return binary(_MIRRORED[symbol], right, left)
+        return binary(symbol, left, right)
     if isinstance(left, Formula) or isinstance(right, Formula):
         a, b = _formula(left), _formula(right)
         dtype = dtypes.i64 if a.is_whole and b.is_whole else dtypes.f32

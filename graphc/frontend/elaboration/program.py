@@ -29,7 +29,7 @@ from graphc.ir.source_map import SourceMap
 
 __all__ = ["Program", "TooLarge"]
 
-MAX_STEPS = 500_000
+MAX_STEPS = 200_000
 """Expressions and statements that are evaluated, those of unrolled loops counted each time."""
 MAX_CALLS = 64
 """Functions and models that are inside of each other at one time."""

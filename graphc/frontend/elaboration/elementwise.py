@@ -1,0 +1,52 @@
+"""Which computations keep every element at its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from graphc.ir.node import Node
+from graphc.ir.op import Decomposition, Elementwise, Op, find
+
+__all__ = ["is_elementwise"]
+
+
+def is_elementwise(result: Node, operands: frozenset[Node]) -> bool:
+    """Whether each element of the result depends on those at the same place alone."""
+    depends = _dependent(result, operands)
+    pending, seen = [result], set[Node]()
+    while pending:
+        node = pending.pop()
+        if node in seen or node in operands or not depends[node]:
+            continue
+        seen.add(node)
+        if isinstance(node.op.lowering, Decomposition):
+            expanded = node.op.lowering.expand(node)
+            if not is_elementwise(expanded, operands):
+                return False
+            continue
+        if not isinstance(node.op.lowering, Elementwise) and node.op not in _pointwise():
+            return False
+        pending += node.inputs
+    return True
+
+
+def _dependent(result: Node, operands: frozenset[Node]) -> Mapping[Node, bool]:
+    """For each node below the result whether it depends on an operand."""
+    found: dict[Node, bool] = {}
+    stack = [(result, iter(result.inputs))]
+    while stack:
+        node, inputs = stack[-1]
+        pending = next((one for one in inputs if one not in found), None)
+        if pending is None:
+            stack.pop()
+            found[node] = node in operands or any(found[one] for one in node.inputs)
+        elif pending in operands:
+            found[pending] = True
+        else:
+            stack.append((pending, iter(pending.inputs)))
+    return found
+
+
+def _pointwise() -> tuple[Op, ...]:
+    """Ops that keep every element at its place, though they lower as something else."""
+    return tuple(find(name) for name in ("cast", "broadcast_to", "stop_gradient"))
