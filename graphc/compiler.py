@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from graphc.frontend.graph_text import graph_text
 from graphc.ir import dims
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph, Unit
+from graphc.ir.source_map import portable
 from graphc.passes import pipeline
 from graphc.runtime.module_file import ModuleFile
 from graphc.runtime.program import Entry, Program
@@ -50,7 +51,7 @@ class ExportReport:
     Attributes:
         steps: launches of a call.
         kernels: distinct kernels, all alternatives counted.
-        variants: ranges of dims that have kernels of their own.
+        variants: ranges of dims that have kernels of their own, and the rest.
         arena_bytes, state_bytes, input_bytes, result_bytes: at the largest dims.
     """
 
@@ -150,7 +151,13 @@ def compile_for(
 
 
 def initial_state(unit: Unit, seed: int) -> dict[str, np.ndarray[Any, Any]]:
-    """The first value of all state, for a seed."""
+    """The first value of all state, for a seed.
+
+    Raises:
+        UsageError: the seed is negative, or wider than 64 bits.
+    """
+    if not 0 <= seed < 1 << 64:
+        raise UsageError(f"the seed is {seed}, expected a number from 0 to 2**64 - 1", code="seed")
     values, _ = evaluate(unit.initial, [np.array(seed, np.uint64)])
     return {name: np.array(value) for name, value in zip(unit.state, values, strict=True)}
 
@@ -181,14 +188,20 @@ def _report(entry: Entry, program: Program) -> ExportReport:
     environment = entry.largest_dims()
     inputs = ", ".join(f"{entry.slots[i].name}: {entry.slots[i].type}" for i in entry.inputs)
     results = ", ".join(str(entry.slots[i].type) for i in entry.results)
+    # An alternative without a condition has the number 0 for its dim.
+    conditions = {
+        (a.dim, a.low, a.high)
+        for step in entry.steps
+        for a in step.alternatives
+        if not isinstance(a.dim, int)
+    }
     return ExportReport(
         entry.name,
         program.target,
         f"{entry.name}({inputs}) -> {results}",
         len(entry.steps),
         len({a.kernel for step in entry.steps for a in step.alternatives}),
-        len({(str(a.dim), a.low, a.high) for s in entry.steps for a in s.alternatives if a.dim})
-        or 1,
+        1 + len(conditions),
         entry.layout(environment).arena_bytes,
         entry.bytes_of("state", environment),
         entry.bytes_of("input", environment),
@@ -221,8 +234,8 @@ def _sources(unit: Unit) -> Mapping[str, Any]:
     """For each export the spans of its nodes, in the order of `Graph.nodes`."""
     return {
         name: [
-            [[s.file, s.line, s.column, s.end_line, s.end_column] for s in unit.sources.spans(n)]
-            for n in graph.nodes()
+            [list(astuple(portable(span))) for span in unit.sources.spans(node)]
+            for node in graph.nodes()
         ]
         for name, graph in unit.exports.items()
     }

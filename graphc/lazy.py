@@ -18,6 +18,7 @@ __all__ = [
     "library",
     "reference",
     "safetensors",
+    "safetensors_numpy",
     "simulator_executor",
 ]
 
@@ -37,6 +38,7 @@ class _Lazy:
 
 if TYPE_CHECKING:
     import safetensors
+    import safetensors.numpy as safetensors_numpy
 
     from graphc import compiler, library
     from graphc.frontend import elaborate, graph_text
@@ -56,4 +58,6 @@ else:
     cuda_executor = _Lazy("graphc.runtime.cuda.executor")
     reference = _Lazy("graphc.runtime.reference")
     simulator_executor = _Lazy("graphc.runtime.simulator.executor")
+    # Files of weights; the reading half of its NumPy module lacks bf16.
     safetensors = _Lazy("safetensors")
+    safetensors_numpy = _Lazy("safetensors.numpy")

@@ -35,7 +35,7 @@ import numpy as np
 
 from graphc.errors import DTypeError, ModuleFormatError, UsageError
 from graphc.ir import dtype as dtypes
-from graphc.lazy import safetensors
+from graphc.lazy import safetensors, safetensors_numpy
 
 __all__ = ["FORMAT_VERSION", "ModuleFile", "read_module", "write_atomically"]
 
@@ -181,7 +181,6 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 def _pack_weights(weights: Mapping[str, Array]) -> bytes:
-    tensors: dict[str, Any] = {}
     for name, array in weights.items():
         dtype = dtypes.from_numpy(array.dtype)
         if dtype.safetensors_name is None:
@@ -190,12 +189,9 @@ def _pack_weights(weights: Mapping[str, Array]) -> bytes:
                 code="dtype-unsupported",
                 hint="keep it as c64, or as two tensors for the real and the imaginary part",
             )
-        tensors[name] = {
-            "dtype": array.dtype.name,
-            "shape": list(array.shape),
-            "data": np.ascontiguousarray(array).tobytes(),
-        }
-    return bytes(safetensors.serialize(tensors))
+    # In the machine's byte order and contiguous; ascontiguousarray would add an axis to numbers.
+    plain = {n: np.asarray(a, a.dtype.newbyteorder("="), order="C") for n, a in weights.items()}
+    return bytes(safetensors_numpy.save(plain))
 
 
 def _unpack_weights(data: bytes, path: Path) -> dict[str, Array]:
