@@ -10,10 +10,11 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from graphc import __version__
-from graphc.errors import GraphcError
+from graphc.errors import GraphcError, InternalError
 
 __all__ = ["main"]
 
@@ -37,9 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"graphc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     given = list(sys.argv[1:] if arguments is None else arguments)
+    command = next((word for word in given if not word.startswith("-")), None)
     for name, summary in _COMMANDS.items():
         one = commands.add_parser(name, help=summary, allow_abbrev=False)
-        if name in given[:1]:
+        if name == command:
             module = importlib.import_module(f"graphc.cli.{name}")
             one.description = module.__doc__
             one.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -60,3 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except Exception as error:
+        print(_defect(error).render(), file=sys.stderr)
+        return 1
+
+
+def _defect(error: Exception) -> InternalError:
+    """What nobody expected, as an error: its kind, and where in graphc it happened."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    return InternalError(
+        f"{type(error).__name__}: {error}",
+        hint="this is a defect of graphc: please report it with the model and `graphc doctor`",
+        notes=[f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames],
+    )

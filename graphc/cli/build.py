@@ -20,7 +20,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `graphc build`."""
-    parser.add_argument("source", metavar="SOURCE", help="a .gc file")
+    parser.add_argument("source", metavar="SOURCE", type=Path, help="a .gc file")
     parser.add_argument("-o", "--output", type=Path, help="the module file (default: SOURCE.gcm)")
     parser.add_argument(
         "-t",
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Build, write, report."""
-    output = module_path(options.output or Path(options.source).with_suffix(".gcm"))
+    output = module_path(options.output or options.source.with_name(options.source.stem + ".gcm"))
     limit = parse_bytes(options.max_memory) if options.max_memory else None
     unit = source_unit(options.source)
     with tqdm(

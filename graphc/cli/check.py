@@ -6,8 +6,10 @@ Nothing is compiled. All errors that can be told apart are reported in one run.
 from __future__ import annotations
 
 import argparse
+import sys
 
 from graphc.api import source_unit
+from graphc.errors import GraphcError
 
 __all__ = ["add_arguments", "run"]
 
@@ -18,11 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check each file; print its exports."""
+    """Check each file; print its exports, or its errors."""
+    failed = False
     for source in options.sources:
-        unit = source_unit(source)
+        try:
+            unit = source_unit(source)
+        except GraphcError as error:
+            failed = True
+            print(error.render(), file=sys.stderr)
+            continue
         for name, graph in unit.exports.items():
             inputs = ", ".join(f"{node['name']}: {node.type}" for node in graph.inputs)
             results = ", ".join(str(node.type) for node in graph.results)
             print(f"{source}: {name}({inputs}) -> {results}")
-    return 0
+    return 1 if failed else 0

@@ -2,8 +2,8 @@
 
     graphc run mlp.gcm predict x=images.npy --output logits.npy
 
-Arguments are NAME=FILE.npy, or NAME=NUMBER for a scalar. Without --output the results are
-printed. With --save the module, with its new state, is written to a file.
+Arguments are NAME=FILE.npy, or NAME=NUMBER, NAME=true, NAME=false for a scalar. Without --output
+the results are printed. With --save the module, with its new state, is written to a file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.api import load
+from graphc.api import load, module_path
 from graphc.errors import UsageError
 from graphc.runtime.module_file import write_atomically
 
@@ -34,7 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Load, call, print or write."""
-    named = dict(_argument(text) for text in options.arguments)
+    named: dict[str, Any] = {}
+    for text in options.arguments:
+        name, value = _argument(text)
+        if name in named:
+            raise UsageError(f"the argument {name!r} is given twice", code="argument-count")
+        named[name] = value
+    if options.output is not None and options.output.suffix not in (".npy", ".npz"):
+        raise UsageError(f"{options.output}: results go into a .npy or .npz file")
+    if options.save is not None:
+        module_path(options.save)
     module = load(options.module, options.device)
     if options.export not in module.exports:
         raise UsageError(
@@ -57,20 +66,30 @@ def run(options: argparse.Namespace) -> int:
 def _argument(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name or not value:
-        raise UsageError(f"{text!r} is no argument", hint="write NAME=FILE.npy or NAME=NUMBER")
+        raise UsageError(
+            f"{text!r} is no argument", hint="write NAME=FILE.npy, NAME=NUMBER or NAME=true"
+        )
+    if value in ("true", "false"):
+        return name, value == "true"
     if not value.endswith(".npy"):
         try:
             return name, float(value) if set(value) & set(".einf") else int(value)
         except ValueError:
             raise UsageError(f"{text!r}: {value!r} is neither a number nor a .npy file") from None
     try:
-        return name, np.load(value, allow_pickle=False)
+        with open(value, "rb") as file:
+            return name, np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"{value} cannot be read: {error}") from None
+        raise UsageError(f"{value} cannot be read: {error}", code="file-unreadable") from None
 
 
 def _write(path: Path, results: tuple[Any, ...]) -> None:
     buffer = io.BytesIO()
+    for value in results:
+        if value.dtype.kind == "V":
+            raise UsageError(
+                f"{path}: .npy files have no {value.dtype.name}; return the result as f32"
+            )
     if path.suffix == ".npz":
         np.savez(buffer, *results)
     elif path.suffix == ".npy" and len(results) == 1:
