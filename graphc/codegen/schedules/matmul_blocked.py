@@ -22,32 +22,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphc.codegen.dialect import Dialect
-from graphc.codegen.loops import unflatten
-from graphc.codegen.lowering import Lowering, flat_index
-from graphc.codegen.schedules.schedule import (
-    Scheduled,
-    Variant,
-    kernel_name,
-    make_kernel,
-    output_buffers,
-    step_variable,
-)
+from graphc.codegen.schedules.product import Operand, Product, let_index, part
+from graphc.codegen.schedules.schedule import Scheduled, Variant
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
-from graphc.ir.dtype import DType
-from graphc.ir.expr import Buffer, Convert, Expr, Index, Inside, Load, Scalar, Space, substitute
+from graphc.ir.expr import Buffer, Inside, Load, Space
 from graphc.ir.kernel import (
     Address,
     Block,
     Call,
     Declare,
-    LetIndex,
     Loop,
     LoopKind,
     Statement,
     Store,
 )
-from graphc.ir.node import Node
 from graphc.passes.fuse import Group, GroupKind
 
 __all__ = ["MatmulConfig", "claims", "default_config", "variants"]
@@ -108,143 +97,24 @@ def _round_up(number: int, multiple: int) -> int:
     return -(-number // multiple) * multiple
 
 
-@dataclass(frozen=True, slots=True)
-class _Operand:
-    """An operand: its element (i, k) as a value, and as memory if it lies there with strides.
-
-    `address + i * along + k * deep` is then the flat index of the element in `buffer`.
-    """
-
-    value: Expr
-    i: DimLike
-    k: DimLike
-    buffer: Buffer | None = None
-    address: DimLike = 0
-    along: DimLike = 0
-    deep: DimLike = 0
-
-    @classmethod
-    def of(cls, value: Expr, i: DimLike, k: DimLike) -> _Operand:
-        """The operand whose element (i, k) is `value`."""
-        if not isinstance(value, Load):
-            return cls(value, i, k)
-        along, deep = _stride(value.index, i), _stride(value.index, k)
-        if along is None or deep is None:
-            return cls(value, i, k)
-        address = value.index - i * along - k * deep
-        if {*dims.variables(i), *dims.variables(k)} & set(dims.variables(address)):
-            return cls(value, i, k)
-        return cls(value, i, k, value.buffer, address, along, deep)
-
-    def at(self, i: DimLike, k: DimLike) -> Address | None:
-        """The address of element (i, k), or None."""
-        if self.buffer is None:
-            return None
-        return Address(self.buffer, self.address + i * self.along + k * self.deep)
-
-
-def _stride(index: DimLike, variable: DimLike) -> DimLike | None:
-    """By how much a flat index grows with a variable; None if not always by the same."""
-    if not isinstance(variable, Dim):
-        return 0
-    (name,) = dims.variables(variable)
-    stride = dims.substitute(index, {name: variable + 1}, proved=False) - index
-    return None if name in dims.variables(stride) else stride
-
-
-def _running(name: str, extent: DimLike) -> DimLike:
-    """A variable that runs below `extent`; 0 where nothing else can be."""
-    return dims.variable(name, 0, max(dims.bounds(extent)[1] - 1, 0))
-
-
-def _shifted(*pairs: tuple[DimLike, DimLike]) -> dict[str, DimLike]:
-    """Each variable by what it stands for."""
-    return {name: value for variable, value in pairs for name in dims.variables(variable)}
-
-
-def _let(body: list[Statement], name: str, value: DimLike) -> DimLike:
-    """A name for an index in `body`; numbers need none."""
-    if isinstance(value, int):
-        return value
-    low, high = dims.bounds(value)
-    variable = dims.variable(name, low, max(high, low + 1))
-    assert isinstance(variable, Dim)
-    body.append(LetIndex(variable, value))
-    return variable
-
-
-def _part(extent: DimLike, size: int, start: DimLike) -> DimLike:
-    """How much of `extent` the part of at most `size` that begins at `start` has."""
-    whole = dims.divides(extent, size) and dims.always_less_equal(1, extent)
-    return size if whole else dims.minimum(size, extent - start)
-
-
-class _Product:
-    """A contraction group as it becomes a kernel with tiles of `rows` x `columns`."""
+class _Product(Product):
+    """A product whose steps gather their tile in scratch memory before the epilogue."""
 
     def __init__(self, group: Group, dialect: Dialect, rows: int, columns: int) -> None:
-        self.group = group
+        super().__init__(group, rows, columns, column="_lane")
         self.dialect = dialect
-        self.anchor = group.anchor
-        self.number: DType = self.anchor.dtype.accumulator
         self.tile = Buffer("tile", self.number, rows * columns, Space.SHARED)
         self.tile_rows, self.tile_columns = rows, columns
-        *batch, m, n = self.anchor.shape
-        self.depth = self.anchor.inputs[0].shape[-1]
-        self.index = tuple(_running(f"_b{axis}", extent) for axis, extent in enumerate(batch))
-        self.row, self.lane, k = (
-            _running("_row", m),
-            _running("_lane", n),
-            _running("_k", self.depth),
-        )
-        self.product = Scalar("product", self.anchor.dtype)
-        self.lowering = Lowering(group, self.computed)
-        left, right = self.anchor.inputs
-        self.left = _Operand.of(self.lowering.value(left, (*self.index, self.row, k)), self.row, k)
-        self.right = _Operand.of(
-            self.lowering.value(right, (*self.index, k, self.lane)), self.lane, k
-        )
-        self.grid = dims.product([*batch, dims.ceil_div(m, rows), dims.ceil_div(n, columns)])
-        self.step = step_variable(self.grid)
-        self.body: list[Statement] = [Declare(self.tile)]
-        *where, i, j = unflatten(
-            self.step, [*batch, dims.ceil_div(m, rows), dims.ceil_div(n, columns)]
-        )
-        for variable, value in zip(self.index, where, strict=True):
-            if isinstance(variable, Dim):
-                self.body.append(LetIndex(variable, value))
-        self.m0 = _let(self.body, "_m0", i * rows)
-        self.n0 = _let(self.body, "_n0", j * columns)
-        self.rows = _let(self.body, "_rows", _part(m, rows, self.m0))
-        self.columns = _let(self.body, "_columns", _part(n, columns, self.n0))
-
-    def computed(self, node: Node, index: Index) -> Expr | None:
-        """The product, for the epilogue."""
-        return self.product if node is self.anchor else None
+        self.body.insert(0, Declare(self.tile))
+        self.rows = let_index(self.body, "_rows", part(self.m, rows, self.m0))
+        self.columns = let_index(self.body, "_columns", part(self.n, columns, self.n0))
 
     def finish(self) -> Scheduled:
         """The kernel, with the epilogue over the tile at its end."""
-        outputs = output_buffers(self.group)
-        index = (*self.index, self.row, self.lane)
-        total: Expr = Load(self.tile, self.row * self.tile_columns + self.lane)
-        if self.number is not self.anchor.dtype:
-            total = Convert(total, self.anchor.dtype)
-        there = _shifted((self.row, self.m0 + self.row), (self.lane, self.n0 + self.lane))
-        stores = tuple(
-            Store(
-                buffer,
-                dims.substitute(flat_index(node.shape, index), there, proved=False),
-                substitute(self.lowering.value(node, index), there, {self.product: total}),
-            )
-            for buffer, node in outputs.items()
-        )
-        self.body += _loops(((self.row, self.rows), (self.lane, self.columns)), stores)
-        inputs = {buffer: node for node, buffer in self.lowering.inputs.items()}
-        kernel = make_kernel(
-            kernel_name(self.group), [*inputs, *outputs], outputs, self.grid, self.step,
-            self.dialect.lanes, tuple(self.body),
-        )  # fmt: skip
-        return Scheduled(kernel, inputs, outputs, {dim: dim for dim in kernel.scalars})
+        total = Load(self.tile, self.row * self.tile_columns + self.column)
+        stores = self.stores(total, self.m0 + self.row, self.n0 + self.column)
+        self.body += _loops(((self.row, self.rows), (self.column, self.columns)), stores)
+        return self.scheduled(self.dialect.lanes)
 
 
 def _loops(axes: Sequence[tuple[DimLike, DimLike]], body: Block) -> Block:
@@ -286,8 +156,8 @@ def _blocked(product: _Product, config: MatmulConfig) -> Scheduled:
     assert isinstance(block, Dim)
     right = Buffer("right", product.number, config.depth * product.tile_columns, Space.SHARED)
     body: list[Statement] = []
-    k0 = _let(body, "_k0", block * config.depth)
-    depth = _let(body, "_depth", _part(product.depth, config.depth, k0))
+    k0 = let_index(body, "_k0", block * config.depth)
+    depth = let_index(body, "_depth", part(product.depth, config.depth, k0))
     body += _pack(
         "gc_pack_right", (Address(right, 0),), product.right,
         (product.n0, k0), (product.columns, depth), (product.tile_columns, config.depth),
@@ -299,7 +169,7 @@ def _blocked(product: _Product, config: MatmulConfig) -> Scheduled:
     assert isinstance(groups, Dim)
     first = groups * group
     inner: list[Statement] = []
-    here = _let(inner, "_here", _part(product.rows, group, first))
+    here = let_index(inner, "_here", part(product.rows, group, first))
     inner += _pack(
         "gc_pack_left", (Address(left, 0), stride), product.left,
         (product.m0 + first, k0), (here, depth), (group, config.depth),
@@ -324,7 +194,7 @@ def _blocked(product: _Product, config: MatmulConfig) -> Scheduled:
 def _pack(
     function: str,
     target: tuple[Address | int, ...],
-    operand: _Operand,
+    operand: Operand,
     start: tuple[DimLike, DimLike],
     extent: tuple[DimLike, DimLike],
     most: tuple[int, int],
@@ -339,9 +209,7 @@ def _pack(
     scratch = Buffer(f"{function[3:]}_block", number, most[0] * most[1], Space.SHARED)
     i0, k0 = start
     i, k = operand.i, operand.k
-    value = substitute(operand.value, _shifted((i, i0 + i), (k, k0 + k)))
-    if number is not value.dtype:
-        value = Convert(value, number)
+    value = operand.value_at(i0 + i, k0 + k)
     fill = _loops(((i, extent[0]), (k, extent[1])), (Store(scratch, i * most[1] + k, value),))
     name = f"{function}_{number.name}"
     call = Call(name, (*target, Address(scratch, 0), most[1], 1, *extent))
