@@ -1,0 +1,255 @@
+"""Fusion: what every grouping must keep, and how many kernels well-known models become."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import networkx as nx
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+import graphc.passes.fuse as fusion
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.expr import Index
+from graphc.ir.graph import Graph
+from graphc.ir.node import Node
+from graphc.ir.op import Contraction, Structural, functions
+from graphc.ir.ops.slicing import slice_
+from graphc.ir.ops.structural import graph_input
+from graphc.ir.source_map import SourceMap
+from graphc.passes import pipeline
+from graphc.passes.autodiff import gradients
+from graphc.passes.decompose import decompose
+from graphc.passes.fuse import Group, GroupKind, fuse, is_transparent, kept
+from graphc.passes.reads import indices_read, operands_read
+from tests.random_graphs import RandomGraph, graphs
+
+often = settings(
+    max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+F: Any = functions
+B = dims.variable("B", 1, 4096)
+
+
+def groups_of(*results: Node, inputs: Sequence[Node] = ()) -> list[Group]:
+    """The groups of a graph after the passes of every build."""
+    graph = Graph("test", tuple(inputs) or inputs_of(results), (), results)
+    return fuse(pipeline.run(graph, pipeline.standard_passes(), SourceMap()))
+
+
+def inputs_of(results: Sequence[Node]) -> tuple[Node, ...]:
+    nodes = Graph("", (), (), tuple(results)).nodes()
+    return tuple(node for node in nodes if node.op.name == "input")
+
+
+def f32(name: str, *shape: dims.DimLike) -> Node:
+    return graph_input(name, dtypes.f32, shape)
+
+
+# -- what every grouping keeps ---------------------------------------------------------------------
+
+
+def loads(group: Group) -> Iterator[Node]:
+    """What the group reads from memory."""
+    for member in group.members:
+        for operand in operands_read(member):
+            if operand not in group.members:
+                yield operand
+
+
+def check(graph: Graph, groups: Sequence[Group]) -> None:
+    stored: set[Node] = {*graph.inputs, *graph.state}
+    for group in groups:
+        # In an order that runs: what a group loads has been stored by one before.
+        assert stored.issuperset(loads(group))
+        assert set(group.outputs) <= set(group.members)
+        assert stored.isdisjoint(group.outputs), "stored twice"
+        stored.update(group.outputs)
+        shapes = {group.shape}
+        if group.kind is GroupKind.REDUCTION:
+            shapes.add(kept(group.shape, group.axes))
+        assert all(node.shape in shapes for node in group.outputs)
+        contractions = [n for n in group.members if isinstance(n.op.lowering, Contraction)]
+        assert len(contractions) == (group.kind is GroupKind.CONTRACTION)
+    roots = {node for node in graph.roots if not isinstance(node.op.lowering, Structural)}
+    assert roots <= stored
+    needed = [n for n in graph.nodes() if not isinstance(n.op.lowering, Structural)]
+    computed = {node for group in groups for node in group.members}
+    assert {n for n in needed if not is_transparent(n) or n in roots} == computed
+
+
+@often
+@given(graphs(steps=14))
+def test_groups_of_random_graphs(case: RandomGraph) -> None:
+    graph = decompose(case.graph, SourceMap())
+    check(graph, fuse(graph))
+
+
+@often
+@given(graphs(steps=14))
+def test_groups_of_simplified_random_graphs(case: RandomGraph) -> None:
+    graph = pipeline.run(case.graph, pipeline.standard_passes(), SourceMap())
+    check(graph, fuse(graph))
+
+
+@often
+@given(graphs(steps=14))
+def test_groups_are_convex(case: RandomGraph) -> None:
+    graph = decompose(case.graph, SourceMap())
+    groups = fuse(graph)
+    producer = {node: i for i, group in enumerate(groups) for node in group.outputs}
+    dependencies: nx.DiGraph[int] = nx.DiGraph()
+    for number, group in enumerate(groups):
+        for node in loads(group):
+            if node in producer:
+                dependencies.add_edge(producer[node], number)
+    assert nx.is_directed_acyclic_graph(dependencies)
+
+
+# -- nodes that a group may compute but not store --------------------------------------------------
+
+
+def test_a_node_read_through_a_view_is_not_stored_by_its_reader() -> None:
+    total = F["add"](f32("x", 4), f32("y", 4))
+    part = F["add"](head(total, 2), 1.0)
+    graph = Graph("test", inputs_of([part]), (), (part, F["multiply"](total, total)))
+    check(graph, fuse(graph))
+
+
+def head(node: Node, count: int) -> Node:
+    """The first rows."""
+    rank = len(node.shape)
+    return slice_(node, start=(0,) * rank, stop=(count, *node.shape[1:]), step=(1,) * rank)
+
+
+def test_a_reduction_of_which_one_row_is_read_keeps_its_rows() -> None:
+    row = F["multiply"](head(F["sum"](f32("x", 5, 3, 7), 2), 1), 2.0)
+    graph = decompose(Graph("test", inputs_of([row]), (), (row,)), SourceMap())
+    groups = fuse(graph)
+    check(graph, groups)
+    assert [group.shape for group in groups] == [(5, 3, 7), (1, 3)]
+
+
+def test_groups_that_read_each_other_transposed_stay_apart() -> None:
+    x = f32("x", 4, 4)
+    y = F["divide"](F["exp"](x), F["add"](x, f32("z", 4, 4)))
+    turned = F["add"](F["permute"](y, (1, 0)), x)
+    graph = decompose(Graph("test", inputs_of([turned]), (), (y, turned)), SourceMap())
+    groups = fuse(graph)
+    check(graph, groups)
+    assert len(groups) == 2
+
+
+# -- how many kernels ------------------------------------------------------------------------------
+
+
+def test_a_chain_of_elementwise_ops_is_one_kernel() -> None:
+    x = f32("x", B, 64)
+    (group,) = groups_of(F["add"](F["multiply"](F["gelu"](x), 0.7), x))
+    assert group.kind is GroupKind.POINTWISE and len(group.outputs) == 1
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "layer_norm"])
+def test_normalisations_are_one_kernel(name: str) -> None:
+    affine = (f32("w", 64), f32("b", 64)) if name == "layer_norm" else ()
+    (group,) = groups_of(F[name](f32("x", B, 64), *affine))
+    assert group.kind is GroupKind.REDUCTION and group.axes == (1,)
+
+
+def test_what_a_reduction_also_returns_is_stored_by_its_kernel() -> None:
+    x = f32("x", B, 64)
+    top = F["max"](x, axis=1)
+    below = F["subtract"](x, F["reshape"](top, (B, 1)))
+    (group,) = groups_of(top, below)
+    assert [node.shape for node in group.outputs] == [(B,), (B, 64)]
+
+
+def test_cross_entropy_is_one_kernel_for_rows_and_one_for_their_mean() -> None:
+    loss = F["cross_entropy"](f32("x", B, 10), graph_input("y", dtypes.i32, (B,)))
+    groups = groups_of(loss)
+    assert [group.kind for group in groups] == [GroupKind.REDUCTION, GroupKind.REDUCTION]
+
+
+def layers(*sizes: int) -> tuple[list[Node], list[Node]]:
+    pairs = list(itertools.pairwise(sizes))
+    weights = [f32(f"w{i}", after, before) for i, (before, after) in enumerate(pairs)]
+    return weights, [f32(f"b{i}", after) for i, (_, after) in enumerate(pairs)]
+
+
+def mlp(x: Node, weights: Sequence[Node], biases: Sequence[Node]) -> Node:
+    for number, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        x = F["linear"](x, weight, bias)
+        x = F["gelu"](x) if number < len(weights) - 1 else x
+    return x
+
+
+def test_each_layer_of_a_perceptron_is_one_kernel() -> None:
+    groups = groups_of(mlp(f32("x", B, 784), *layers(784, 1024, 512, 10)))
+    assert [group.kind for group in groups] == [GroupKind.CONTRACTION] * 3
+
+
+def trained(depth: int, width: int) -> Graph:
+    """The training step of a perceptron by Adam, its weight matrices all of one shape."""
+    x, y = f32("x", B, width), graph_input("y", dtypes.i32, (B,))
+    weights, biases = layers(*[width] * (depth + 1))
+    parameters = weights + biases
+    loss = F["cross_entropy"](mlp(x, weights, biases), y)
+    step = graph_input("step", dtypes.i32, ())
+    now = F["cast"](F["add"](step, 1), dtypes.f32)
+    state, updates = [step, *parameters], [(step, F["add"](step, 1))]
+    for p, g in zip(parameters, gradients(loss, parameters), strict=True):
+        m, v = (f32(f"{slot}.{p['name']}", *p.shape) for slot in "mv")
+        m1 = F["add"](F["multiply"](m, 0.9), F["multiply"](g, 0.1))
+        v1 = F["add"](F["multiply"](v, 0.99), F["multiply"](F["multiply"](g, g), 0.01))
+        scaled = F["divide"](m1, F["subtract"](1.0, F["power"](0.9, now)))
+        change = F["divide"](F["multiply"](scaled, 1e-3), F["add"](F["sqrt"](v1), 1e-8))
+        state += [m, v]
+        updates += [(m, m1), (v, v1), (p, F["subtract"](p, change))]
+    return Graph("train", (x, y), tuple(state), (loss,), tuple(updates))
+
+
+def test_updates_of_state_are_pointwise_groups_one_for_each_parameter() -> None:
+    graph = trained(3, 32)
+    simple = pipeline.run(graph, pipeline.standard_passes(), SourceMap())
+    groups = fuse(simple)
+    check(simple, groups)
+    new = {value for _, value in simple.updates}
+    updating = [group for group in groups if new & set(group.outputs)]
+    assert all(group.kind is GroupKind.POINTWISE for group in updating)
+    # Six parameters with their two slots each, and the number of steps.
+    assert sorted(len(group.outputs) for group in updating) == [1, *[3] * 6]
+
+
+# -- size -----------------------------------------------------------------------------------------
+
+
+def test_long_chains_need_no_recursion() -> None:
+    x = y = f32("x", 64)
+    for _ in range(5000):
+        y = F["add"](F["sin"](y), 0.5)
+    groups = fuse(decompose(Graph("chain", (x,), (), (y,)), SourceMap()))
+    assert sum(len(group.members) for group in groups) >= 10_000
+    assert all(len(group.members) <= 1500 for group in groups)
+
+
+def test_work_grows_with_the_graph_and_not_with_its_square(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    traced: list[Node] = []
+
+    def counted(user: Node, index: Index) -> dict[Node, set[Index]]:
+        traced.append(user)
+        return indices_read(user, index)
+
+    monkeypatch.setattr(fusion, "indices_read", counted)
+
+    def work(depth: int) -> float:
+        graph = pipeline.run(trained(depth, 16), pipeline.standard_passes(), SourceMap())
+        traced.clear()
+        fuse(graph)
+        return len(traced) / len(list(graph.nodes()))
+
+    assert work(32) < 1.5 * work(4)
