@@ -11,11 +11,13 @@ from graphc.errors import ErrorGroup, GraphcError, Span, register_source
 from graphc.frontend import syntax
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.functions import UserFunction
+from graphc.frontend.elaboration.graphs import GraphFunction
 from graphc.frontend.elaboration.models import SourceModel, method_of
 from graphc.frontend.elaboration.numbers import is_number, tensor_of
 from graphc.frontend.elaboration.program import Program, TooLarge
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.graph_reader import is_graph
 from graphc.frontend.module import Module
 from graphc.frontend.named_dims import DEFAULT_RANGE
 from graphc.frontend.parser import parse
@@ -104,18 +106,20 @@ class _Elaboration:
 
     def _declare(self) -> None:
         self._check_names()
-        declare: dict[type, Callable[[Any], None]] = {
-            syntax.Function: self.program.declare_function,
-            syntax.Model: self.program.declare_model,
-            syntax.Dimension: self.program.declare_dim,
-            syntax.Constant: self.program.declare_constant,
-        }
-        # Functions and models may be named before they are defined, values may not.
-        kinds = ((syntax.Function, syntax.Model), (syntax.Dimension, syntax.Constant))
-        for group in kinds:
-            for node in self.module.body:
-                if isinstance(node, group):
-                    self._attempt(_header(node), declare[type(node)], node)
+        program, body = self.program, self.module.body
+        # Functions and models may be named before they are defined, values and graphs may not.
+        for node in body:
+            if isinstance(node, syntax.Model):
+                self._attempt(_header(node), program.declare_model, node)
+            elif isinstance(node, syntax.Function) and not is_graph(node):
+                self._attempt(_header(node), program.declare_function, node)
+        for node in body:
+            if isinstance(node, syntax.Dimension):
+                self._attempt(node.span, program.declare_dim, node)
+            elif isinstance(node, syntax.Constant):
+                self._attempt(node.span, program.declare_constant, node)
+            elif isinstance(node, syntax.Function) and is_graph(node):
+                self._attempt(_header(node), program.declare_graph, node)
 
     def _check_names(self) -> None:
         seen: dict[str, Span] = {}
@@ -164,6 +168,8 @@ class _Elaboration:
                 value = program.root(value)
             if isinstance(value, Export):
                 return self._placed(replace(value, is_python=False), node.value.span)
+            if isinstance(value, GraphFunction):
+                return self._placed(Export(value, is_python=False), node.value.span)
             function = program.own_function(value)
             if function is None:
                 raise refused(

@@ -19,9 +19,10 @@ from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import find
 from graphc.ir.ops.structural import graph_input
+from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType, TupleType
 
-__all__ = ["read_graph"]
+__all__ = ["is_graph", "read_definition", "read_graph"]
 
 # Tables of numbers are taken out before the text is parsed: they may be larger than a program.
 _DATA = re.compile(r'base64\("([A-Za-z0-9+/=]{256,})"\)')
@@ -50,6 +51,37 @@ def read_graph(text: str, file: str) -> Graph:
         raise
 
 
+def is_graph(node: syntax.Function) -> bool:
+    """Whether a function is marked as a graph."""
+    return any(_mark_of(decorator) is not None for decorator in node.decorators)
+
+
+def _mark_of(decorator: syntax.Expression) -> tuple[syntax.Keyword, ...] | None:
+    match decorator:
+        case syntax.Name("graph"):
+            return ()
+        case syntax.Call(syntax.Name("graph"), (), keywords):
+            return keywords
+    return None
+
+
+def read_definition(
+    node: syntax.Function, dims_: Mapping[str, Dim], graphs: Mapping[str, Graph], sources: SourceMap
+) -> Graph:
+    """The graph of a marked function among other definitions of a program.
+
+    Args:
+        node: the function.
+        dims_: the dims of the program, by name.
+        graphs: the marked functions before it, by name.
+        sources: records where each node is written.
+
+    Raises:
+        GraphcError: it is no graph in the canonical form.
+    """
+    return _Body(_Reader([], dims_, graphs), node, sources).graph()
+
+
 def _refuse(message: str, span: Span) -> SourceError:
     return SourceError(
         message, code="graph-text", span=span, hint="a graph is a function marked @graph"
@@ -59,10 +91,15 @@ def _refuse(message: str, span: Span) -> SourceError:
 class _Reader:
     """The names of one text: dims and graphs."""
 
-    def __init__(self, tables: list[str]) -> None:
+    def __init__(
+        self,
+        tables: list[str],
+        dims_: Mapping[str, Dim] | None = None,
+        graphs: Mapping[str, Graph] | None = None,
+    ) -> None:
         self._tables = tables
-        self._dims: dict[str, Dim] = {}
-        self._graphs: dict[str, Graph] = {}
+        self._dims = dict(dims_ or {})
+        self._graphs = dict(graphs or {})
 
     def graph(self, module: syntax.Module) -> Graph:
         """The last graph of the text."""
@@ -200,8 +237,11 @@ _DTYPES: Mapping[str, dtypes.DType] = {dtype.name: dtype for dtype in dtypes.ALL
 class _Body:
     """One function that is a graph."""
 
-    def __init__(self, reader: _Reader, node: syntax.Function) -> None:
+    def __init__(
+        self, reader: _Reader, node: syntax.Function, sources: SourceMap | None = None
+    ) -> None:
         self._reader = reader
+        self._sources = sources
         self._node = node
         self._values: dict[str, Node] = {}
         self._updates: list[tuple[Node, Node]] = []
@@ -218,7 +258,10 @@ class _Body:
                 case syntax.Docstring():
                     pass
                 case syntax.Assign(syntax.Name(name), syntax.Call() as call, None):
-                    self._define(name, self._applied(call), statement.span)
+                    node = self._applied(call)
+                    self._define(name, node, statement.span)
+                    if self._sources is not None:
+                        self._sources.add(node, [statement.span])
                 case syntax.Update(target, value):
                     self._updates.append((self._operand(target), self._operand(value)))
                 case syntax.Return(value):
@@ -234,11 +277,9 @@ class _Body:
     def _mark(self) -> dict[str, Any]:
         """What the mark says about names."""
         for decorator in self._node.decorators:
-            match decorator:
-                case syntax.Name("graph"):
-                    return {}
-                case syntax.Call(syntax.Name("graph"), (), keywords):
-                    return {one.arg: self._reader.value(one.value) for one in keywords}
+            keywords = _mark_of(decorator)
+            if keywords is not None:
+                return {one.arg: self._reader.value(one.value) for one in keywords}
         raise _refuse(f"{self._node.name} is not marked as a graph", self._node.span)
 
     def _parameters(self, mark: Mapping[str, Any]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:

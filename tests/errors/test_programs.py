@@ -192,6 +192,14 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
         model("fc = Linear(3)"),
         [Told("argument-missing", 3, 10, "'out_features'", "Linear(in_features, out_features")],
     ),
+    "tensor for a shape": (
+        function("return ones(x)"),
+        [Told("argument", 3, 12, "ones: shape is tensor f32[B, 3]")],
+    ),
+    "slice in a type": (
+        function("return x", parameters="x=f32[:]"),
+        [Told("size", 2, 9, "is no size", "f32[B, 64]")],
+    ),
     "number where a tensor is expected": (
         function("return softmax(3)"),
         [Told("argument", 3, 12, "softmax")],

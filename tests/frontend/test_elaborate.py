@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from graphc import nn, optim
 from graphc.errors import GraphcError
 from graphc.frontend.elaborate import elaborate
+from graphc.frontend.graph_text import graph_text
 from graphc.frontend.tensor import call
 from graphc.frontend.trace import Export, trace
 from graphc.frontend.unit import build_unit
@@ -416,3 +417,26 @@ def test_a_hostile_program_ends(text: str):
         unit_of(text)
     except GraphcError as error:
         assert error.render()
+
+
+# -- graphs in programs ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["predict", "train"])
+def test_a_printed_graph_is_a_program_that_can_be_built(name: str):
+    graph = unit_of(PROGRAM).exports[name]
+    unit = unit_of(graph_text(graph) + f"\nexport {name} = {name}\n")
+    assert unit.exports[name] is graph
+    assert set(unit.state) == {node["name"] for node in graph.state}
+    lines = {span.line for node in graph.nodes() for span in unit.sources.spans(node)}
+    assert len(lines) > len(list(graph.nodes())) // 2
+
+
+def test_a_function_calls_a_graph():
+    head = "@graph\ndef g(a: f32[B, 3]) -> f32[B, 3]:\n    v0 = exp(a)\n    return v0\n"
+    graph = graph_of("return g(x) + 1", head=head)
+    assert [node.op.name for node in graph.nodes()][:2] == ["input", "exp"]
+    with pytest.raises(GraphcError, match=r"'a' of the graph g is f32\[B, 2\]"):
+        graph_of("return g(x[:, :2])", head=head)
+    with pytest.raises(GraphcError, match="g needs the argument 'a'"):
+        graph_of("return g()", head=head)

@@ -76,10 +76,23 @@ class Operation:
         for name, value in bound.arguments.items():
             parameter = signature.parameters[name]
             takes_numbers = parameter.annotation == "Operand"
+            if isinstance(value, Tensor) and not _takes_tensors(parameter):
+                raise refused(
+                    f"{self.name}: {name} is {described(value)}, expected what is known while "
+                    "the program is built",
+                    "argument",
+                    None,
+                )
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
                 value = tuple(_operand(one, dtype, takes_numbers) for one in value)
             bound.arguments[name] = _operand(value, dtype, takes_numbers)
         return call(self.name, *bound.args, **bound.kwargs)
+
+
+def _takes_tensors(parameter: inspect.Parameter) -> bool:
+    """Whether an annotation of the library has room for a tensor."""
+    text = str(parameter.annotation)
+    return any(word in text for word in ("Node", "Operand", "Any", "Item", "Tensor", "_empty"))
 
 
 def _are_numbers(name: str, values: list[Any]) -> bool:

@@ -197,11 +197,19 @@ class Evaluator:
             if isinstance(value, Tensor):
                 return value[items]
             if isinstance(value, dtypes.DType):
-                return TensorType(value, () if items == ((),) else items)
+                return self._type(value, () if items == ((),) else items, node)
             is_container = isinstance(value, Module) and hasattr(value, "__getitem__")
             if isinstance(value, tuple | list | range) or is_container:
                 return self._element(value, items, node)
             raise refused(f"{described(value)} has no elements", "index", node.span)
+
+    def _type(self, dtype: dtypes.DType, sizes: Any, node: syntax.Subscript) -> TensorType:
+        for size in sizes:
+            if isinstance(size, bool) or not isinstance(size, int | Dim):
+                raise refused(
+                    f"{described(size)} is no size", "size", node.span, "a type is f32[B, 64]"
+                )
+        return TensorType(dtype, tuple(sizes))
 
     def _item(self, node: syntax.Expression) -> Any:
         if isinstance(node, syntax.Slice):

@@ -15,15 +15,18 @@ from graphc.frontend.elaboration.annotations import Shapes, dtype_of, static_siz
 from graphc.frontend.elaboration.calls import Operation
 from graphc.frontend.elaboration.expressions import PROGRAM, Evaluator
 from graphc.frontend.elaboration.functions import UserFunction
+from graphc.frontend.elaboration.graphs import GraphFunction
 from graphc.frontend.elaboration.models import SourceModel, method_of, model_class
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.graph_reader import read_definition
 from graphc.frontend.index_notation import elaborate_notation
 from graphc.frontend.module import Module
 from graphc.frontend.tensor import Tensor
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
+from graphc.ir.graph import Graph
 from graphc.ir.op import functions
 from graphc.ir.source_map import SourceMap
 
@@ -63,6 +66,7 @@ class Program:
         self.reached: set[syntax.Function] = set()
         self.exporting = False
         self.makes_models = False
+        self._graphs: dict[str, Graph] = {}
         self._roots: dict[type[SourceModel], SourceModel] = {}
         self._stack: list[tuple[object, object]] = []
         self._steps = 0
@@ -119,6 +123,12 @@ class Program:
         function = self.function(node, self.scope)
         _ = function.signature
         self.scope.define(node.name, function)
+
+    def declare_graph(self, node: syntax.Function) -> None:
+        """Define a function that is marked as a graph."""
+        graph = read_definition(node, self.dims, self._graphs, self.sources)
+        self._graphs[node.name] = graph
+        self.scope.define(node.name, GraphFunction(graph, self))
 
     def declare_model(self, node: syntax.Model) -> None:
         """Define a model of the file."""
