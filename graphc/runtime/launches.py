@@ -21,6 +21,7 @@ __all__ = [
     "MAX_BLOCKS",
     "Launch",
     "Segment",
+    "arguments_of",
     "launches_of",
     "scalar_type",
     "shape_of",
@@ -112,6 +113,21 @@ def shape_of(type_: TensorType, environment: Mapping[str, int]) -> tuple[int, ..
 def scalar_type(geometry: Geometry) -> type[ctypes.c_int32] | type[ctypes.c_int64]:
     """The C type of a kernel's scalars."""
     return ctypes.c_int32 if geometry.index_bits == 32 else ctypes.c_int64
+
+
+def arguments_of(launch: Launch, addresses: Mapping[int, int]) -> list[Any]:
+    """The arguments of a launch as ctypes objects, for slots at the given addresses."""
+    first, scalar = launch.segments[0], scalar_type(launch.geometry)
+    if not launch.geometry.segments:
+        pointers = [ctypes.c_void_p(addresses[slot]) for slot in first.slots]
+        return [*pointers, *map(scalar, first.scalars)]
+    table = table_type(launch.geometry, len(first.slots), len(first.scalars))()
+    table.count = len(launch.segments)
+    for row, segment in zip(table.segment, launch.segments, strict=False):
+        row.slots[:] = [addresses[slot] for slot in segment.slots]
+        row.scalars[:] = segment.scalars
+        row.end = segment.end
+    return [table]
 
 
 @functools.cache
