@@ -1,0 +1,280 @@
+"""The plan: state, results and memory of whole graphs, run kernel by kernel in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from graphc.codegen.dialect import Dialect
+from graphc.codegen.host import HOST
+from graphc.codegen.plan import Library, plan_entry
+from graphc.errors import DTypeError
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.evaluate import evaluate
+from graphc.ir.graph import Graph
+from graphc.ir.node import Node
+from graphc.ir.op import functions
+from graphc.ir.ops.structural import graph_input
+from graphc.ir.source_map import SourceMap
+from graphc.ir.types import substitute_type
+from graphc.passes.decompose import decompose
+from graphc.runtime.interpreter import Interpreter
+from graphc.runtime.program import ALIGNMENT, Entry, Program
+from tests.random_graphs import RandomGraph, graphs
+from tests.values import random_array, same_bits
+
+F: Any = functions
+Array = np.ndarray[Any, Any]
+B = dims.variable("B", 0, 64)
+often = settings(
+    max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+
+
+def planned(graph: Graph, dialect: Dialect = HOST) -> tuple[Entry, Library]:
+    library = Library()
+    return plan_entry(decompose(graph, SourceMap()), dialect, library), library
+
+
+def run(
+    graph: Graph, inputs: Sequence[Array], state: Sequence[Array]
+) -> tuple[list[Array], list[Array]]:
+    """Results and state after one call."""
+    entry, library = planned(graph)
+    names = [node["name"] for node in graph.state]
+    program = Program("cpu", {graph.name: entry})
+    executor = Interpreter(program, library.kernels, dict(zip(names, state, strict=True)))
+    return executor.call(graph.name, inputs), [executor.state[name] for name in names]
+
+
+def i32(name: str, *shape: dims.DimLike) -> Node:
+    return graph_input(name, dtypes.i32, shape)
+
+
+def assert_agrees(graph: Graph, inputs: Sequence[Array], state: Sequence[Array]) -> None:
+    """Results and state are those of the reference, bit for bit."""
+    expected, after = evaluate(graph, inputs, state)
+    found, found_after = run(graph, inputs, state)
+    for a, b in zip((*found, *found_after), (*expected, *after), strict=True):
+        assert same_bits(a, b), (a, b)
+
+
+# -- state ----------------------------------------------------------------------------------------
+
+
+@st.composite
+def updating(draw: st.DrawFn) -> RandomGraph:
+    """Whole numbers and booleans alone, so that every bit is known; two inputs become state."""
+    case = draw(graphs(accept=lambda op: op.name not in ("random_bits",), steps=8))
+    nodes = [*dict.fromkeys((*case.graph.nodes(), *case.graph.inputs))]
+    state, inputs = case.graph.inputs[:2], case.graph.inputs[2:]
+    updates = tuple(
+        (old, draw(st.sampled_from([n for n in nodes if n.type is old.type]))) for old in state
+    )
+    results = (*case.graph.results, *draw(st.lists(st.sampled_from(state), max_size=2)))
+    graph = Graph("step", inputs, state, results, updates)
+    return RandomGraph(graph, case.sizes, case.seed, case.special)
+
+
+def is_exact(graph: Graph) -> bool:
+    """Whether every value has one right answer, and the dims are known without the state."""
+    named = {n for s in graph.inputs for d in s.shape for n in dims.variables(d)}
+    if any(dims.variables(d) for s in graph.state for d in s.shape):
+        return False
+    for node in decompose(graph, SourceMap()).nodes():
+        if node.dtype.kind not in ("signed", "unsigned", "bool"):
+            return False
+        if any(set(dims.variables(d)) - named for d in node.shape):
+            return False
+        try:
+            HOST.compute_type(node.dtype)
+        except DTypeError:
+            return False
+    return True
+
+
+@settings(often, max_examples=600)
+@given(updating())
+def test_state_after_a_call_is_that_of_the_reference(case: RandomGraph) -> None:
+    if not is_exact(case.graph):
+        return
+    rng = np.random.default_rng(case.seed)
+    inputs, state = (
+        [random_array(substitute_type(node.tensor, case.sizes), rng) for node in nodes]
+        for nodes in (case.graph.inputs, case.graph.state)
+    )
+    assert_agrees(case.graph, inputs, state)
+
+
+X, A, C = (np.arange(6, dtype=np.int32) * k for k in (1, 10, 100))
+
+
+def step(results: Sequence[Node], updates: Sequence[tuple[Node, Node]]) -> Graph:
+    return Graph("step", (i32("x", 6),), (i32("a", 6), i32("c", 6)), tuple(results), tuple(updates))
+
+
+x, a, c = i32("x", 6), i32("a", 6), i32("c", 6)
+
+
+def check_step(results: Sequence[Node], updates: Sequence[tuple[Node, Node]]) -> Entry:
+    graph = step(results, updates)
+    assert_agrees(graph, [X], [A, C])
+    return planned(graph)[0]
+
+
+def roles_written(entry: Entry) -> list[str]:
+    """The roles of the slots that each step writes."""
+    return [
+        entry.slots[slot].role
+        for one in entry.steps
+        for alternative in one.alternatives
+        for binding in alternative.bindings
+        for slot, written in zip(binding.slots, alternative.written, strict=True)
+        if written
+    ]
+
+
+def test_a_new_value_is_written_over_the_old_one() -> None:
+    entry = check_step([], [(a, F["add"](a, x))])
+    assert roles_written(entry) == ["state"]
+
+
+def test_states_are_swapped() -> None:
+    check_step([], [(a, c), (c, a)])
+
+
+def test_a_state_that_is_returned_as_it_was() -> None:
+    check_step([a], [(a, F["add"](a, x))])
+
+
+def test_a_state_that_becomes_the_old_value_of_another() -> None:
+    check_step([], [(a, F["add"](a, x)), (c, a)])
+
+
+def test_two_states_that_get_one_new_value() -> None:
+    total = F["add"](a, c)
+    check_step([total, total], [(a, total), (c, total)])
+
+
+def test_a_state_that_becomes_an_input() -> None:
+    check_step([x], [(a, x), (c, x)])
+
+
+def test_a_state_that_stays() -> None:
+    entry = check_step([], [(a, a)])
+    assert not entry.steps
+
+
+def test_a_state_that_is_read_backwards_is_not_overwritten() -> None:
+    turned = F["flip"](a, 0)
+    check_step([], [(a, F["add"](turned, a))])
+    check_step([], [(a, turned)])
+
+
+def test_crossed_updates() -> None:
+    check_step([], [(a, F["multiply"](c, 2)), (c, F["multiply"](a, 3))])
+    check_step([a, c], [(a, F["multiply"](c, 2)), (c, F["multiply"](a, 2))])
+
+
+def test_a_reduction_and_an_update_of_the_same_state() -> None:
+    check_step([F["max"](a)], [(a, F["add"](a, F["max"](a)))])
+    check_step([F["max"](c)], [(c, F["add"](a, c)), (a, F["add"](F["max"](c), a))])
+
+
+def test_who_reads_a_state_runs_before_it_is_replaced() -> None:
+    count = i32("count")
+    now = F["add"](count, 1)
+    graph = Graph(
+        "step", (x,), (count, a), (), ((count, now), (a, F["multiply"](F["flip"](x, 0), now)))
+    )
+    assert_agrees(graph, [X], [np.array(4, np.int32), A])
+    assert roles_written(planned(graph)[0]) == ["state", "state"]
+
+
+# -- results --------------------------------------------------------------------------------------
+
+
+def test_results_that_are_inputs_constants_views_and_one_node_twice() -> None:
+    total = F["add"](x, a)
+    check_step([x, total, total, F["flip"](x, 0), F["full_like"](x, 7), a, c], [])
+
+
+def test_empty_tensors_take_part() -> None:
+    empty, y = i32("e", 0, 3), i32("y", 2, 3)
+    stored = F["multiply"](F["add"](empty, 1), empty)
+    results = (F["concat"]([stored, y], 0), F["sum"](stored, 0), F["sum"](stored), stored)
+    graph = Graph("empty", (empty, y), (), results)
+    assert_agrees(
+        graph, [np.zeros((0, 3), np.int32), np.arange(6, dtype=np.int32).reshape(2, 3)], []
+    )
+
+
+def test_a_new_value_without_elements() -> None:
+    old = i32("old", 0)
+    graph = Graph("empty", (x,), (old,), (F["add"](x, x),), ((old, F["add"](old, 1)),))
+    assert_agrees(graph, [X], [np.zeros(0, np.int32)])
+
+
+def test_a_dim_may_be_zero() -> None:
+    y = i32("y", B, 3)
+    results = (F["sum"](y, 0), F["sum"](y, 1), F["sum"](y), F["add"](F["permute"](y, (1, 0)), 1))
+    graph = Graph("rows", (y,), (), results)
+    for rows in (0, 1, 64):
+        assert_agrees(graph, [np.arange(rows * 3, dtype=np.int32).reshape(rows, 3)], [])
+
+
+# -- launches -------------------------------------------------------------------------------------
+
+
+def test_launches_of_one_kernel_become_one() -> None:
+    graph = Graph(
+        "many",
+        tuple(i32(f"x{i}", i + 2) for i in range(20)),
+        (),
+        tuple(F["multiply"](F["add"](i32(f"x{i}", i + 2), 1), 3) for i in range(20)),
+    )
+    entry, library = planned(graph)
+    assert len(library.kernels) == len(entry.steps) == 1
+    assert len(entry.steps[0].alternatives[0].bindings) == 20
+
+
+def test_a_launch_stays_behind_what_it_needs() -> None:
+    first = F["flip"](x, 0)
+    second = F["multiply"](F["flip"](F["multiply"](F["flip"](F["add"](first, 1), 0), a), 0), c)
+    check_step([first, second, F["multiply"](F["flip"](second, 0), a)], [])
+
+
+# -- memory ---------------------------------------------------------------------------------------
+
+
+@often
+@given(graphs(steps=14), st.integers(1, 4), st.integers(0, 3))
+def test_slots_that_live_together_do_not_overlap(case: RandomGraph, rows: int, length: int) -> None:
+    graph = decompose(case.graph, SourceMap())
+    try:
+        for node in graph.nodes():
+            HOST.compute_type(node.dtype)
+    except DTypeError:
+        return
+    entry = plan_entry(graph, HOST, Library())
+    layout = entry.layout({"B": rows, "N": length})
+    life: dict[int, list[int]] = {}
+    for position, one in enumerate(entry.steps):
+        for alternative in one.alternatives:
+            for binding in alternative.bindings:
+                for slot in binding.slots:
+                    life.setdefault(slot, []).append(position)
+    places = []
+    for slot, offset in layout.offsets.items():
+        size = dims.evaluate(entry.slots[slot].type.nbytes, {"B": rows, "N": length})
+        assert offset % ALIGNMENT == 0 and offset + size <= layout.arena_bytes
+        if slot in life and size:
+            places.append((offset, offset + size, min(life[slot]), max(life[slot])))
+    for i, (low, high, first, last) in enumerate(places):
+        for low2, high2, first2, last2 in places[:i]:
+            assert high <= low2 or high2 <= low or last < first2 or last2 < first
