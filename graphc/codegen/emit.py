@@ -68,11 +68,15 @@ _SUM_OR_PRODUCT = re.compile(r"[-+*]")
 
 
 class _Scope:
-    """One block of the text: its lines, and the values that have a name in it."""
+    """One block of the text: its lines, and the values that have a name in it.
 
-    def __init__(self, level: int, variables: Sequence[str] = ()) -> None:
+    Nothing is loaded outside of a conditional block for use inside: its place may not exist.
+    """
+
+    def __init__(self, level: int, variables: Sequence[str], is_conditional: bool) -> None:
         self.level = level
         self.variables = set(variables)
+        self.is_conditional = is_conditional
         self.lines: list[str] = []
         self.names: dict[Expr, str] = {}
 
@@ -108,9 +112,9 @@ class _Emitter:
     # -- scopes ------------------------------------------------------------------------------
 
     @contextmanager
-    def scope(self, *variables: str) -> Iterator[_Scope]:
+    def scope(self, *variables: str, is_conditional: bool = False) -> Iterator[_Scope]:
         """A nested block; its lines are the caller's to place."""
-        scope = _Scope(len(self.scopes), variables)
+        scope = _Scope(len(self.scopes), variables, is_conditional)
         self.scopes.append(scope)
         try:
             yield scope
@@ -148,7 +152,7 @@ class _Emitter:
 
         Parameters may be bound to the same memory (updates in place).
         """
-        texts = self.texts([store.value for store in stores], len(self.scopes) - 1)
+        texts = self.texts([store.value for store in stores])
         names = []
         for store in stores:
             name = self.fresh(f"{store.buffer.name}_value")
@@ -182,7 +186,7 @@ class _Emitter:
                 self.loop(statement)
             case If(condition, body):
                 head = [f"if ({self.value(condition)}) {{"]
-                with self.scope() as inner:
+                with self.scope(is_conditional=True) as inner:
                     self.block(body)
                 self.nest(head, inner)
             case Barrier():
@@ -341,10 +345,10 @@ class _Emitter:
 
     def value(self, root: Expr) -> str:
         """The text of an expression, valid in the innermost scope."""
-        return self.texts([root], len(self.scopes) - 1)[root]
+        return self.texts([root])[root]
 
-    def texts(self, roots: Sequence[Expr], floor: int) -> dict[Expr, str]:
-        """Texts of expressions; loads are placed no further out than scope `floor`."""
+    def texts(self, roots: Sequence[Expr]) -> dict[Expr, str]:
+        """Texts of expressions, valid in the innermost scope."""
         here = len(self.scopes) - 1
         order = list(_walk_outside_guards(roots))
         levels: dict[Expr, int] = {}
@@ -352,11 +356,7 @@ class _Emitter:
         outermost: dict[Expr, int] = {}
         for expr in order:
             # A guard is a statement of its own, written here: what needs it cannot move out.
-            own = (
-                here
-                if isinstance(expr, Guard)
-                else self.own_level(expr, floor if floor < here else 0)
-            )
+            own = here if isinstance(expr, Guard) else self.own_level(expr)
             levels[expr] = max([own, *(levels[c] for c in _children(expr))])
         for expr in order:
             for child in _children(expr):
@@ -374,7 +374,7 @@ class _Emitter:
                 continue
             level = levels[expr]
             if isinstance(expr, Guard):
-                texts[expr], depth[expr] = self.guard(expr, level, texts), 0
+                texts[expr], depth[expr] = self.guard(expr, texts), 0
                 continue
             text = self.spelling(expr, texts)
             depth[expr] = 1 + max((depth[c] for c in _children(expr)), default=0)
@@ -386,7 +386,7 @@ class _Emitter:
             texts[expr] = text
         return texts
 
-    def own_level(self, expr: Expr, guard_floor: int) -> int:
+    def own_level(self, expr: Expr) -> int:
         """The innermost scope that an expression needs by itself, its operands aside."""
         here = len(self.scopes) - 1
         if isinstance(expr, Scalar):
@@ -395,7 +395,7 @@ class _Emitter:
         if isinstance(expr, Load):
             if expr.buffer in self.volatile or expr.buffer.space is not Space.GLOBAL:
                 return here
-            level = guard_floor
+            level = max((s.level for s in self.scopes if s.is_conditional), default=0)
         names = {c_identifier(name) for index in indices(expr) for name in dims.variables(index)}
         for scope in reversed(self.scopes):
             if names & scope.variables:
@@ -424,18 +424,29 @@ class _Emitter:
             for e in walk(expr)
         )
 
-    def guard(self, expr: Guard, level: int, texts: Mapping[Expr, str]) -> str:
-        """`T t = otherwise; if (condition) { ...; t = value; }`: loads stay behind the test."""
-        here = len(self.scopes) - 1
-        name = self.fresh("guarded")
-        condition = texts[expr.condition]
-        otherwise = self.texts([expr.otherwise], here)[expr.otherwise]
-        self.line(f"{self.dialect.compute_type(expr.dtype)} {name} = {otherwise};")
-        with self.scope() as inner:
-            value = self.texts([expr.value], len(self.scopes) - 1)
-            self.line(f"{name} = {value[expr.value]};")
-        self.nest([f"if ({condition}) {{"], inner)
+    def guard(self, expr: Guard, texts: Mapping[Expr, str]) -> str:
+        """`T t; if (condition) { ...; t = value; } else { ...; t = otherwise; }`.
+
+        Each side is computed behind the test; a constant stands before it.
+        """
+        name, ctype = self.fresh("guarded"), self.dialect.compute_type(expr.dtype)
+        head = [f"if ({texts[expr.condition]}) {{"]
+        if isinstance(expr.otherwise, Constant):
+            self.line(f"{ctype} {name} = {self.value(expr.otherwise)};")
+            self.nest(head, self.assignment(name, expr.value))
+            return name
+        self.line(f"{ctype} {name};")
+        # What both need stands before the test.
+        sides = [self.assignment(name, side) for side in (expr.value, expr.otherwise)]
+        for opening, side in zip((head, ["else {"]), sides, strict=True):
+            self.nest(opening, side)
         return name
+
+    def assignment(self, name: str, value: Expr) -> _Scope:
+        """The block of one side of a guard."""
+        with self.scope(is_conditional=True) as side:
+            self.line(f"{name} = {self.value(value)};")
+        return side
 
     def spelling(self, expr: Expr, texts: Mapping[Expr, str]) -> str:
         match expr:
