@@ -178,12 +178,15 @@ class CudaDialect(Dialect):
         aligned = f"__align__({buffer.alignment}) " if buffer.alignment > 4 else ""
         return [f"__shared__ {aligned}{ctype} {name}[{size}];"]
 
-    def lane_loop(self, variable: str, extent: str, lanes: int) -> list[str]:  # noqa: D102
+    def lane_loop(  # noqa: D102
+        self, variable: str, extent: str, lanes: int, *, is_used: bool
+    ) -> list[str]:
         index = self.index_type
         if extent == str(lanes):
-            return ["{", f"    const {index} {variable} = threadIdx.x;"]
+            return ["{", *([f"    const {index} {variable} = threadIdx.x;"] if is_used else [])]
         if extent == "1":
-            return ["if (threadIdx.x == 0) {", f"    constexpr {index} {variable} = 0;"]
+            zero = [f"    constexpr {index} {variable} = 0;"] if is_used else []
+            return ["if (threadIdx.x == 0) {", *zero]
         if extent.isdecimal() and int(extent) % lanes == 0:
             count = int(extent) // lanes
             return [
@@ -244,7 +247,13 @@ CUDA = CudaDialect(
     nests_loops=False,
     scratch_bytes=32 * 1024,
     functions=frozenset(
-        {"gc_copy_async_16", "gc_load_matrices_x4", "gc_mma_m16n8k16_bf16", "gc_mma_m16n8k16_f16"}
+        {
+            "gc_copy_async_16",
+            "gc_load_matrices_x4",
+            "gc_mma_m16n8k16_bf16",
+            "gc_mma_m16n8k16_f16",
+            "gc_multiply_add",
+        }
     ),
 )
 

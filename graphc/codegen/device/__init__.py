@@ -6,7 +6,7 @@ Each function has a body for the GPU, mostly one instruction of PTX, and one for
 Families: index (division and extremes of indices), numeric (16-bit formats), conversion (constants,
 rounding, floats to integers), extremum (minimum and maximum that keep NaN), arithmetic and math
 (the elementwise ops that C has no operator for), fold (over a block), warp (over a warp), atomic,
-async_copy, tensor_core, random.
+multiply_add, async_copy, tensor_core, random.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "fold": (),
     "warp": (),
     "atomic": ("extremum",),
+    "multiply_add": (),
     "async_copy": (),
     "tensor_core": ("numeric",),
     "random": (),

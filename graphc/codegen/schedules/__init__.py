@@ -5,8 +5,15 @@ A schedule asks the dialect for capabilities and never for its name.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from graphc.codegen.dialect import Dialect
-from graphc.codegen.schedules import matmul_blocked, pointwise, reduction
+from graphc.codegen.schedules import (
+    matmul_blocked,
+    matmul_tiled,
+    pointwise,
+    reduction,
+)
 from graphc.codegen.schedules.schedule import Variant
 from graphc.errors import InternalError
 from graphc.passes.fuse import Group
@@ -16,10 +23,20 @@ __all__ = ["schedule_group"]
 _SCHEDULES = (pointwise, reduction)
 
 
+class _ProductSchedule(Protocol):
+    def claims(self, group: Group, dialect: Dialect) -> bool: ...
+    def variants(self, group: Group, dialect: Dialect) -> list[Variant]: ...
+
+
+# Those that ask more of the dialect and of the operands come first.
+_PRODUCTS: tuple[_ProductSchedule, ...] = (matmul_blocked, matmul_tiled)
+
+
 def schedule_group(group: Group, dialect: Dialect) -> list[Variant]:
     """The kernels for a group: one, or one for each range of a dim."""
-    if matmul_blocked.claims(group, dialect):
-        return matmul_blocked.variants(group, dialect)
+    for product in _PRODUCTS:
+        if product.claims(group, dialect):
+            return product.variants(group, dialect)
     for module in _SCHEDULES:
         if module.claims(group):
             return [Variant(module.schedule(group, dialect))]
