@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from graphc.errors import DeviceError, ModuleFormatError
+from graphc.errors import DeviceError, GraphcError, ModuleFormatError
 from graphc.runtime.program import Geometry
 
 __all__ = ["Gpu", "Memory", "Recording"]
@@ -278,7 +278,7 @@ def _explained(what: str) -> Iterator[None]:
     """Errors of CUDA as errors of graphc."""
     try:
         yield
-    except (DeviceError, ModuleFormatError):
+    except GraphcError:
         raise
     except Exception as error:
         raise _failure(what, error) from error
