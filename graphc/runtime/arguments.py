@@ -140,15 +140,23 @@ def _from_array(entry: Entry, slot: Slot, argument: Any) -> Array:
         )
     try:
         if isinstance(argument, np.ndarray) or not hasattr(argument, "__dlpack__"):
-            return np.asarray(argument)
-        return np.asarray(np.from_dlpack(argument))
+            array = np.asarray(argument)
+        else:
+            array = np.asarray(np.from_dlpack(argument))
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"{entry.name}: the argument {slot.name!r}, a {type(argument).__name__}, cannot be "
-            f"read as an array: {error}",
-            code="argument-type",
-            hint="give an array in the memory of the host, detached from any gradient",
-        ) from error
+        raise _unreadable(entry, slot, argument, str(error)) from error
+    if array.dtype.kind in "OSUMm":
+        raise _unreadable(entry, slot, argument, "it does not hold numbers")
+    return array
+
+
+def _unreadable(entry: Entry, slot: Slot, argument: Any, why: str) -> UsageError:
+    return UsageError(
+        f"{entry.name}: the argument {slot.name!r}, a {type(argument).__name__}, cannot be read as "
+        f"an array: {why}",
+        code="argument-type",
+        hint="give an array in the memory of the host, detached from any gradient",
+    )
 
 
 # What may become what without losing its nature.
@@ -175,7 +183,7 @@ def _from_python(entry: Entry, slot: Slot, value: Any) -> Array:
     if declared.is_integer:
         lost = converted.astype(object) != array.astype(object)
     else:
-        lost = np.isinf(converted.astype(array.dtype)) & ~np.isinf(array)
+        lost = ~np.isfinite(converted) & np.isfinite(array)
     if np.any(lost):
         raise DTypeError(
             f"{entry.name}: the argument {slot.name!r} holds {array[lost].flat[0]}, which is out "

@@ -181,7 +181,9 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 def _pack_weights(weights: Mapping[str, Array]) -> bytes:
-    for name, array in weights.items():
+    # In the machine's byte order and contiguous; ascontiguousarray would add an axis to numbers.
+    plain = {n: np.asarray(a, a.dtype.newbyteorder("="), order="C") for n, a in weights.items()}
+    for name, array in plain.items():
         dtype = dtypes.from_numpy(array.dtype)
         if dtype.safetensors_name is None:
             raise DTypeError(
@@ -189,8 +191,6 @@ def _pack_weights(weights: Mapping[str, Array]) -> bytes:
                 code="dtype-unsupported",
                 hint="keep it as c64, or as two tensors for the real and the imaginary part",
             )
-    # In the machine's byte order and contiguous; ascontiguousarray would add an axis to numbers.
-    plain = {n: np.asarray(a, a.dtype.newbyteorder("="), order="C") for n, a in weights.items()}
     return bytes(safetensors_numpy.save(plain))
 
 
