@@ -113,8 +113,11 @@ class Dialect(ABC):
         """The lines that declare storage that is not GLOBAL, where it is used."""
 
     @abstractmethod
-    def lane_loop(self, variable: str, extent: str, lanes: int) -> list[str]:
-        """The head of a loop over lanes, up to its opening brace."""
+    def lane_loop(self, variable: str, extent: str, lanes: int, *, is_used: bool) -> list[str]:
+        """The head of a loop over lanes, up to its opening brace.
+
+        `is_used` says whether the body mentions the variable.
+        """
 
     @abstractmethod
     def lane_element(self, buffer: Buffer, index: str, variable: str) -> str:

@@ -200,20 +200,25 @@ class _Emitter:
 
     def loop(self, loop: Loop) -> None:
         variable, extent = _name(loop.variable), self.count(loop.extent)
-        if loop.kind is LoopKind.LANE:
-            head = self.dialect.lane_loop(variable, extent, self.kernel.lanes)
-        else:
-            index = self.dialect.index_type
-            unroll = ["#pragma GCC unroll 64" if self.dialect.nests_loops else "#pragma unroll"]
-            head = unroll if loop.kind is LoopKind.UNROLLED else []
-            head = [*head, f"for ({index} {variable} = 0; {variable} < {extent}; ++{variable}) {{"]
         outer_lane = self.lane
         if loop.kind is LoopKind.LANE:
             self.lane = variable
         with self.scope(variable) as inner:
             self.block(loop.body)
         self.lane = outer_lane
-        self.nest(head, inner)
+        if loop.kind is LoopKind.LANE:
+            self.nest(self.lane_head(variable, extent, inner), inner)
+            return
+        index = self.dialect.index_type
+        unroll = ["#pragma GCC unroll 64" if self.dialect.nests_loops else "#pragma unroll"]
+        head = unroll if loop.kind is LoopKind.UNROLLED else []
+        test = f"{variable} < {extent}"
+        self.nest([*head, f"for ({index} {variable} = 0; {test}; ++{variable}) {{"], inner)
+
+    def lane_head(self, variable: str, extent: str, inner: _Scope) -> list[str]:
+        """The head of a loop over lanes, made for what its body uses."""
+        is_used = any(re.search(rf"\b{variable}\b", line) for line in inner.lines)
+        return self.dialect.lane_loop(variable, extent, self.kernel.lanes, is_used=is_used)
 
     def count(self, extent: DimLike) -> str:
         """The extent of a loop as a number or a name, so that no iteration computes it again."""
@@ -329,7 +334,7 @@ class _Emitter:
         name, count = _name(variable), self.count(extent)
         with self.scope(name) as inner:
             self.fold_terms(terms, [term.result.name for term in terms])
-        self.nest(self.dialect.lane_loop(name, count, self.kernel.lanes), inner)
+        self.nest(self.lane_head(name, count, inner), inner)
 
     def fold_terms(self, terms: Sequence[FoldTerm], targets: Sequence[str]) -> None:
         for term, target in zip(terms, targets, strict=True):

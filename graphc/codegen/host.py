@@ -76,7 +76,9 @@ class HostDialect(Dialect):
         aligned = f"__attribute__((aligned({buffer.alignment})))"
         return [f"{self.compute_type(buffer.dtype)} {buffer.name}[{extent}] {aligned};"]
 
-    def lane_loop(self, variable: str, extent: str, lanes: int) -> list[str]:  # noqa: D102
+    def lane_loop(  # noqa: D102
+        self, variable: str, extent: str, lanes: int, *, is_used: bool
+    ) -> list[str]:
         if extent == "1":
             return [f"for (int64_t {variable} = 0; {variable} < 1; ++{variable}) {{"]
         return [
