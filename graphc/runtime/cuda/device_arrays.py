@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DeviceError, ShapeError
+from graphc.errors import DeviceError, ShapeError, UsageError
 from graphc.runtime.program import Entry, Slot
 
 __all__ = ["DeviceArray", "device_arrays"]
@@ -50,6 +50,7 @@ def device_arrays(
     Raises:
         DeviceError: an array lies on another device.
         ShapeError: an array is not contiguous.
+        UsageError: its package does not give it, or it is of a dtype that has no name here.
     """
     slots = (entry.slots[number] for number in entry.inputs)
     return [
@@ -72,16 +73,23 @@ def _device_array(
             f"the module on GPU {device}",
             hint="move one to the other",
         )
-    view = importlib.import_module("cuda.core.utils").StridedMemoryView.from_dlpack(
-        argument, stream
-    )
+    try:
+        view = importlib.import_module("cuda.core.utils").StridedMemoryView.from_dlpack(
+            argument, stream
+        )
+        dtype = view.dtype
+    except (BufferError, NotImplementedError, RuntimeError, TypeError) as error:
+        raise UsageError(
+            f"{entry.name}: argument {slot.name!r} cannot be read on the GPU: {error}",
+            hint="give it as an array of the host",
+        ) from error
     if not _is_contiguous(view.shape, view.strides):
         raise ShapeError(
             f"{entry.name}: argument {slot.name!r} is not contiguous on the GPU",
             hint="make a contiguous copy of it there",
         )
     # Its pages are never touched, so that they take no memory.
-    return DeviceArray(int(view.ptr), np.empty(view.shape, view.dtype), view)
+    return DeviceArray(int(view.ptr), np.empty(view.shape, dtype), view)
 
 
 def _is_contiguous(shape: Sequence[int], strides: Sequence[int] | None) -> bool:

@@ -16,7 +16,14 @@ import pytest
 
 from graphc.codegen.cuda import ARCHITECTURES
 from graphc.codegen.nvrtc import Request, compile_all, compile_cubin
-from graphc.errors import DeviceError, DimensionError, DTypeError, GraphcError, ShapeError
+from graphc.errors import (
+    DeviceError,
+    DimensionError,
+    DTypeError,
+    GraphcError,
+    ShapeError,
+    UsageError,
+)
 from graphc.ir import dims, op
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
@@ -181,6 +188,13 @@ def aligned(array: Array, offset: int) -> Array:
     return copy
 
 
+class Withheld(OnDevice):
+    """A tensor that its package does not give, say because it needs a gradient."""
+
+    def __dlpack__(self, *, stream: int, **_: Any) -> Any:
+        raise BufferError("detach it first")
+
+
 @pytest.mark.parametrize("offset", [0, 4])
 def test_arrays_on_the_device_are_read_there(offset: int) -> None:
     pytest.importorskip("cuda.core")
@@ -208,6 +222,7 @@ def test_arrays_on_the_device_are_read_there(offset: int) -> None:
         (OnDevice(np.zeros((6, 40), np.float64)), DTypeError),
         (OnDevice(np.zeros((6, 41), np.float32)), DimensionError),
         (OnDevice(np.zeros((6, 40, 1), np.float32)), ShapeError),
+        (Withheld(np.zeros((6, 40), np.float32)), UsageError),
         (OnDevice(np.zeros((65, 40), np.float32)), DimensionError),
     ],
 )
