@@ -10,6 +10,7 @@ from typing import Protocol
 from graphc.codegen.dialect import Dialect
 from graphc.codegen.schedules import (
     matmul_blocked,
+    matmul_tensor_core,
     matmul_tiled,
     pointwise,
     reduction,
@@ -29,7 +30,11 @@ class _ProductSchedule(Protocol):
 
 
 # Those that ask more of the dialect and of the operands come first.
-_PRODUCTS: tuple[_ProductSchedule, ...] = (matmul_blocked, matmul_tiled)
+_PRODUCTS: tuple[_ProductSchedule, ...] = (
+    matmul_blocked,
+    matmul_tensor_core,
+    matmul_tiled,
+)
 
 
 def schedule_group(group: Group, dialect: Dialect) -> list[Variant]:

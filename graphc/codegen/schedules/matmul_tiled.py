@@ -264,7 +264,8 @@ class _Tiles(Product):
             reads.append(_unrolled(element, side.lane_size, Store(side.part, element, value)))
         left, right = Load(self.above.part, self.i), Load(self.beside.part, self.j)
         add = Call(
-            f"gc_multiply_add_{self.number.name}", (Address(self.sums, self._total_place), left, right)
+            f"gc_multiply_add_{self.number.name}",
+            (Address(self.sums, self._total_place), left, right),
         )
         kind = LoopKind.UNROLLED if isinstance(depth, int) else LoopKind.SERIAL
         return self._each_lane(Loop(k, depth, kind, (*reads, self._elements((add,)))))
