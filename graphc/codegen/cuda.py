@@ -96,6 +96,10 @@ class CudaDialect(Dialect):
             return None
         return "unsigned long long" if dtype.bits == 64 else "unsigned"
 
+    @property
+    def moves_loads(self) -> bool:  # noqa: D102
+        return self.frame.is_restrict
+
     # -- structure ---------------------------------------------------------------------------
 
     def open_kernel(self, kernel: Kernel, step: str, grid: str) -> list[str]:  # noqa: D102

@@ -102,6 +102,14 @@ class Dialect(ABC):
         """
         return None
 
+    @property
+    def moves_loads(self) -> bool:
+        """Whether what is loaded in a loop may be loaded before it.
+
+        Not where lanes run apart and one may store, in place, what another loads for nothing.
+        """
+        return True
+
     # -- structure ---------------------------------------------------------------------------
 
     @abstractmethod

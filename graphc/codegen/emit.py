@@ -97,6 +97,8 @@ class _Emitter:
             if isinstance(argument, Address)
         }
         self.volatile = stored | {b for b in called if b.space is not Space.GLOBAL}
+        if not dialect.moves_loads:
+            self.volatile |= set(kernel.parameters)
         self.scalar_level: dict[Scalar, int] = {}
 
     def run(self) -> str:
@@ -203,7 +205,9 @@ class _Emitter:
         outer_lane = self.lane
         if loop.kind is LoopKind.LANE:
             self.lane = variable
-        with self.scope(variable) as inner:
+        # One lane alone may load what it then replaces: the others must not load it as well.
+        is_for_one = loop.kind is LoopKind.LANE and dims.bounds(loop.extent)[1] <= 1
+        with self.scope(variable, is_conditional=is_for_one) as inner:
             self.block(loop.body)
         self.lane = outer_lane
         if loop.kind is LoopKind.LANE:

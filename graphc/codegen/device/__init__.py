@@ -36,8 +36,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 }
 
 
-# A definition in a family's text; in a macro the name may go on with an argument of it.
+# A definition in a family's text; in a macro the name may go on with a dtype.
 _FUNCTION = re.compile(r"__forceinline__ (?:\w+ )+(gc_\w+)(##)?")
+_DTYPE = r"(?:[iu](?:8|16|32|64)|f(?:32|64))"
 _CONSTANT = re.compile(r"#define (GC_[A-Z]\w+) ")
 
 
@@ -53,7 +54,7 @@ def families_of(text: str) -> list[str]:
 @functools.cache
 def _definitions(family: str) -> re.Pattern[str]:
     source = _family_source(family)
-    names = [name + (r"\w+" if goes_on else "") for name, goes_on in _FUNCTION.findall(source)]
+    names = [name + (_DTYPE if goes_on else "") for name, goes_on in _FUNCTION.findall(source)]
     names += _CONSTANT.findall(source)
     return re.compile(rf"\b(?:{'|'.join(dict.fromkeys(names))})\b")
 
