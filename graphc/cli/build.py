@@ -35,9 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Build, write, report."""
-    output = module_path(options.output or options.source.with_name(options.source.stem + ".gcm"))
     limit = parse_bytes(options.max_memory) if options.max_memory else None
+    if options.output is not None:
+        module_path(options.output)
     unit = source_unit(options.source)
+    output = module_path(options.output or options.source.with_suffix(".gcm"))
     with tqdm(
         bar_format="{desc} [{elapsed}]", file=sys.stderr, disable=options.quiet or None, leave=False
     ) as bar:

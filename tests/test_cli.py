@@ -1,0 +1,274 @@
+"""The command line: what it prints and writes; every failure is an error and no traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc
+from graphc import cli
+from graphc.cli.text import parse_bytes, quantity, table
+from graphc.errors import UsageError
+
+SOURCE = '''"""Two exports."""
+
+dim B: 1..8
+
+model Net():
+    fc = Linear(4, 2)
+
+    def forward(x: f32[B, 4]) -> f32[B, 2]:
+        """A layer."""
+        return relu(fc(x))
+
+def loss(net: Net, x: f32[B, 4], y: i32[B]) -> f32[]:
+    return cross_entropy(net(x), y)
+
+export predict = Net.forward
+export train = train_step(Net, loss, sgd(lr=0.1))
+'''
+WRONG = SOURCE.replace("fc(x)", "fc(x, x)").replace("Linear(4, 2)", "Linear(5, 2)")
+
+MAIN = "import sys; from graphc.cli import main; sys.exit(main())"
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in a folder with `net.gc`, `wrong.gc` and `x.npy`; code, output, errors."""
+    monkeypatch.chdir(tmp_path)
+    Path("net.gc").write_text(SOURCE)
+    Path("wrong.gc").write_text(WRONG)
+    Path("bytes.gc").write_bytes(b"dim B: \xff")
+    Path("damaged.gcm").write_bytes(b"PK\x03\x04")
+    np.save("x.npy", np.ones((2, 4), np.float32))
+    np.save("y.npy", np.zeros(2, np.int32))
+    np.save("wide.npy", np.ones((2, 4)))
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        try:
+            code = cli.main(arguments)
+        except SystemExit as exit_:
+            code = int(str(exit_.code))
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return command
+
+
+@pytest.fixture
+def built(run: Run) -> Run:
+    assert run("build", "net.gc", "--quiet") == (0, "", "")
+    return run
+
+
+# -- what works -----------------------------------------------------------------------------------
+
+
+def test_build_reports_what_it_made(run: Run) -> None:
+    code, output, _ = run("build", "net.gc", "-o", "other.gcm", "--seed", "3")
+    assert code == 0
+    assert output.splitlines()[0].split() == [
+        "export", "target", "steps", "kernels", "variants", "arena", "peak",
+    ]  # fmt: skip
+    assert [line.split()[0] for line in output.splitlines()[1:3]] == ["predict", "train"]
+    assert "other.gcm: " in output
+    assert Path("other.gcm").exists() and not Path("net.gcm").exists()
+
+
+def test_run_prints_what_the_module_returns(built: Run) -> None:
+    expected = graphc.load("net.gcm").predict(np.ones((2, 4), np.float32))
+    assert built("run", "net.gcm", "predict", "x=x.npy")[1].strip() == np.array2string(expected)
+    assert built("run", "net.gcm", "predict", "x=x.npy", "-o", "out.npy") == (0, "", "")
+    assert np.array_equal(np.load("out.npy"), expected)
+
+
+def test_run_saves_the_trained_module(built: Run) -> None:
+    before = Path("net.gcm").read_bytes()
+    command = ["run", "net.gcm", "train", "x=x.npy", "y=y.npy", "--save", "next.gcm"]
+    first = built(*command)[1]
+    assert Path("net.gcm").read_bytes() == before
+    command[1] = "next.gcm"
+    assert float(built(*command)[1]) < float(first)
+
+
+def test_info_says_what_a_module_contains(built: Run) -> None:
+    code, output, _ = built("info", "net.gcm", "--weights")
+    assert code == 0
+    for text in ("Two exports.", "predict(x: f32[B, 4]) -> f32[B, 2]", "B: 1..8", "fc.weight"):
+        assert text in output
+
+
+def test_check_prints_signatures_and_every_files_errors(run: Run) -> None:
+    code, output, errors = run("check", "net.gc", "wrong.gc", "none.gc")
+    assert code == 1
+    assert "net.gc: predict(x: f32[B, 4]) -> f32[B, 2]" in output
+    assert "--> wrong.gc:10:" in errors and "there is no file none.gc" in errors
+    assert run("check", "net.gc")[0] == 0
+
+
+@pytest.mark.parametrize("stage", ["graph", "passes", "kernels", "program"])
+@pytest.mark.parametrize("source", ["net.gc", "net.gcm"])
+def test_every_stage_is_shown(built: Run, source: str, stage: str) -> None:
+    code, output, _ = built("show", source, "--stage", stage, "--export", "predict")
+    assert code == 0
+    assert "predict" in output
+    assert "train" not in output
+
+
+def test_fmt_formats_and_checks(run: Run) -> None:
+    Path("ugly.gc").write_text("dim   B : 1..8\n")
+    assert run("fmt", "--check", "ugly.gc") == (1, "would format ugly.gc\n", "")
+    assert Path("ugly.gc").read_text() == "dim   B : 1..8\n"
+    assert run("fmt", "ugly.gc")[:2] == (0, "formatted ugly.gc\n")
+    assert Path("ugly.gc").read_text() == "dim B: 1..8\n"
+    assert run("fmt", "--check", "ugly.gc") == (0, "", "")
+
+
+def test_doctor_lists_the_machine(run: Run) -> None:
+    code, output, _ = run("doctor")
+    assert code == 0
+    for thing in ("cache directory", "C compiler", "NVRTC", "CUDA driver", "numpy"):
+        assert thing in output
+
+
+def test_doctor_says_what_to_do() -> None:
+    environment = {**os.environ, "GRAPHC_CC": "/nowhere/cc", "GRAPHC_CACHE_DIR": "/dev/null/x"}
+    result = subprocess.run(
+        [sys.executable, "-c", MAIN, "doctor"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0
+    assert "[missing] C compiler" in result.stdout and "/nowhere/cc" in result.stdout
+    assert "[missing] cache directory" in result.stdout and "GRAPHC_CACHE_DIR" in result.stdout
+
+
+# -- what fails -----------------------------------------------------------------------------------
+
+FAILURES: tuple[tuple[int, str, str], ...] = (
+    (2, "", "COMMAND"),
+    (2, "nothing", "invalid choice"),
+    (2, "build", "SOURCE"),
+    (2, "build none.gc", "there is no file none.gc"),
+    (2, "build .", "cannot be read: Is a directory"),
+    (2, "build net.gc -o net.so", "a module file ends in .gcm"),
+    (2, "build net.gc -o none/net.gcm", "none is no directory"),
+    (2, "build net.gc --seed -1", "the seed is -1"),
+    (2, "build net.gc --seed x", "invalid int value"),
+    (2, "build net.gc --target gpu", "there is no target 'gpu'"),
+    (2, "build net.gc --target cpu,", "there is no target ''"),
+    (2, "build net.gc --max-memory much", "not a number of bytes"),
+    (2, "build net.gc --max-memory 10B", "--max-memory allows 10"),
+    (1, "build wrong.gc", "--> wrong.gc:10:"),
+    (2, "build bytes.gc", "bytes.gc is not UTF-8 text: byte 7 is 0xff"),
+    (2, "check", "SOURCE"),
+    (2, "run none.gcm predict", "there is no file none.gcm"),
+    (2, "run . predict", "is a directory"),
+    (1, "run damaged.gcm predict", "not a whole graphc module"),
+    (1, "run net.gc predict", "not a whole graphc module"),
+    (2, "run net.gcm forward", "no export 'forward'"),
+    (2, "run net.gcm predict", "predict needs 'x' as well"),
+    (2, "run net.gcm predict x", "'x' is no argument"),
+    (2, "run net.gcm predict x=", "'x=' is no argument"),
+    (2, "run net.gcm predict x=one", "neither a number nor a .npy file"),
+    (2, "run net.gcm predict x=none.npy", "none.npy cannot be read"),
+    (2, "run net.gcm predict x=x.npy x=x.npy", "'x' is given twice"),
+    (2, "run net.gcm predict y=x.npy", "no argument 'y'"),
+    (1, "run net.gcm predict x=wide.npy", "'x' is f64, expected f32"),
+    (1, "run net.gcm predict x=1", "has shape (), expected f32[B, 4]"),
+    (1, "run net.gcm predict x=x.npy --device tpu", "no device 'tpu'"),
+    (1, "run net.gcm predict x=x.npy --device cuda", "without CUDA kernels"),
+    (2, "run net.gcm predict x=x.npy -o out.txt", "out.txt"),
+    (2, "run net.gcm predict x=x.npy -o none/out.npy", "cannot be written"),
+    (2, "run net.gcm predict x=x.npy --save net.txt", "a module file ends in .gcm"),
+    (1, "info damaged.gcm", "not a whole graphc module"),
+    (2, "info none.gcm", "there is no file none.gcm"),
+    (2, "show net.gc --export forward", "no export 'forward'"),
+    (2, "show net.gc --stage x", "invalid choice"),
+    (1, "show wrong.gc", "--> wrong.gc:10:"),
+    (2, "fmt none.gc", "there is no file none.gc"),
+    (2, "fmt bytes.gc", "not UTF-8"),
+)
+
+
+@pytest.mark.parametrize(("code", "command", "message"), FAILURES, ids=[c for _, c, _ in FAILURES])
+def test_failures(built: Run, code: int, command: str, message: str) -> None:
+    before = {path: path.stat().st_mtime_ns for path in Path().iterdir()}
+    found, _, errors = built(*command.split())
+    assert found == code, errors
+    assert message in errors
+    assert "Traceback" not in errors and "internal" not in errors
+    assert {path: path.stat().st_mtime_ns for path in Path().iterdir()} == before
+
+
+def test_a_syntax_error_shows_its_line(run: Run) -> None:
+    Path("broken.gc").write_text("export predict = (\n")
+    for command in ("build", "check", "fmt", "show"):
+        code, _, errors = run(command, "broken.gc")
+        assert code == 1
+        assert "broken.gc:" in errors and "^" in errors
+        assert Path("broken.gc").read_text() == "export predict = (\n"
+
+
+def test_a_defect_is_reported_as_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: Any) -> Any:
+        raise RuntimeError("what nobody expected")
+
+    monkeypatch.setattr("graphc.cli.doctor.run", broken)
+    code, _, errors = run("doctor")
+    assert code == 1
+    assert "error[internal]: RuntimeError: what nobody expected" in errors
+    assert "test_cli.py" in errors and "please report it" in errors
+
+
+def test_an_interrupt_leaves_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("graphc.cli.doctor.run", interrupted)
+    assert run("doctor") == (130, "", "interrupted\n")
+
+
+def test_a_reader_that_has_gone_is_no_error(run: Run) -> None:
+    command = f"{sys.executable} -c '{MAIN}'"
+    result = subprocess.run(
+        f"{command} show net.gc --stage kernels | head -1", shell=True, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert result.stderr == "" and len(result.stdout.splitlines()) == 1
+
+
+# -- text -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (2**50, "1024.0 TiB")],
+)
+def test_quantities(nbytes: int, text: str) -> None:
+    assert quantity(nbytes) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "nbytes"), [("0", 0), ("7B", 7), ("1 kB", 1000), ("2MiB", 2**21), ("3gib", 3 * 2**30)]
+)
+def test_bytes_as_people_write_them(text: str, nbytes: int) -> None:
+    assert parse_bytes(text) == nbytes
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "MiB", "1 apple"])
+def test_bytes_that_are_none(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_bytes(text)
+
+
+def test_tables_align() -> None:
+    assert table([["a", "b"], ["longer", "1"]]) == "a       b\nlonger  1"
