@@ -9,10 +9,8 @@ that no kernel computes by chance, NaN for floats.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,6 @@ import numpy as np
 from graphc.errors import InternalError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
-from graphc.ir.dims.atoms import Atom, Variable
 from graphc.ir.dtype import DType
 from graphc.ir.expr import (
     Apply,
@@ -55,7 +52,9 @@ from graphc.ir.kernel import (
     Store,
 )
 from graphc.ir.kernels.functions import find_function
+from graphc.ir.kernels.index_values import Number, index_value
 from graphc.ir.kernels.listing import statement_text
+from graphc.ir.kernels.scopes import name_of
 from graphc.ir.op import Call as OpCall
 from graphc.ir.op import Op
 from graphc.ir.ops.conversion import converted
@@ -64,7 +63,6 @@ from graphc.ir.types import TensorType
 __all__ = ["evaluate_kernel"]
 
 Array = np.ndarray[Any, Any]
-Number = int | Array
 
 
 def evaluate_kernel(kernel: Kernel, arrays: Sequence[Array], scalars: Sequence[int]) -> None:
@@ -79,17 +77,17 @@ def evaluate_kernel(kernel: Kernel, arrays: Sequence[Array], scalars: Sequence[i
         InternalError: an access outside a buffer, two lanes that store to one element, or a call
             of a device function without a meaning.
     """
-    named = {_name(dim): value for dim, value in zip(kernel.scalars, scalars, strict=True)}
+    named = {name_of(dim): value for dim, value in zip(kernel.scalars, scalars, strict=True)}
     memory = dict(zip(kernel.parameters, arrays, strict=True))
     for buffer, array in memory.items():
         if array.ndim != 1 or array.dtype != buffer.dtype.numpy:
             raise InternalError(f"{buffer.name} of {kernel.name} is given a {array.dtype} array")
-    grid = _index(kernel.grid, named)
+    grid = index_value(kernel.grid, named)
     assert isinstance(grid, int)
     run = _Step(kernel, memory)
     with np.errstate(all="ignore"):
         for step in range(grid):
-            run.block(kernel.body, _Scope({**named, _name(kernel.step): step}))
+            run.block(kernel.body, _Scope({**named, name_of(kernel.step): step}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ class _Scope:
 
     def with_index(self, variable: Dim, value: Number) -> _Scope:
         """A scope inside this one in which a variable has a value."""
-        return replace(self, indices={**self.indices, _name(variable): value})
+        return replace(self, indices={**self.indices, name_of(variable): value})
 
     def where(self, condition: Array) -> _Scope:
         """The scope of the lanes for which the condition holds."""
@@ -151,17 +149,17 @@ class _Step:
     def stores(self, stores: Sequence[Store], scope: _Scope) -> None:
         values = self.values([store.value for store in stores], scope)
         for store in stores:
-            self.store(store, values[store.value], scope)
+            self.store(Address(store.buffer, store.index), values[store.value], scope, store)
 
-    def store(self, store: Store, value: Array, scope: _Scope) -> None:
-        place = self.place(store.buffer, store.index, scope, store)
+    def store(self, to: Address, value: Array, scope: _Scope, where: Statement) -> None:
+        place = self.place(to.buffer, to.index, scope, where)
         if scope.lanes is not None:
             places = np.broadcast_to(place, scope.lanes.shape)
-            if store.buffer.space is not Space.LANE and len(np.unique(places)) < len(places):
-                raise self.error("several lanes store to one element", store)
-        array = self.memory[store.buffer]
-        if store.buffer.space is Space.LANE:
-            array[self.own_lane(scope, store), place] = value
+            if to.buffer.space is not Space.LANE and len(np.unique(places)) < len(places):
+                raise self.error("several lanes store to one element", where)
+        array = self.memory[to.buffer]
+        if to.buffer.space is Space.LANE:
+            array[self.own_lane(scope, where), place] = value
         else:
             array[place] = value
 
@@ -173,7 +171,7 @@ class _Step:
             case Let(scalar, value):
                 scope.scalars[scalar] = self.value(value, scope)
             case LetIndex(variable, index):
-                return scope.with_index(variable, _index(index, scope.indices))
+                return scope.with_index(variable, index_value(index, scope.indices))
             case Loop():
                 self.loop(statement, scope)
             case If(condition, body):
@@ -189,13 +187,13 @@ class _Step:
         return scope
 
     def declare(self, buffer: Buffer, scope: _Scope) -> None:
-        size = _index(buffer.size, scope.indices)
+        size = index_value(buffer.size, scope.indices)
         assert isinstance(size, int)
         shape = (self.kernel.lanes, size) if buffer.space is Space.LANE else (size,)
         self.memory[buffer] = np.full(shape, _unset(buffer.dtype), buffer.dtype.numpy)
 
     def loop(self, loop: Loop, scope: _Scope) -> None:
-        extent = _index(loop.extent, scope.indices)
+        extent = index_value(loop.extent, scope.indices)
         if loop.kind is LoopKind.LANE:
             assert isinstance(extent, int)
             lanes = np.arange(max(extent, 0), dtype=np.int64)
@@ -228,7 +226,7 @@ class _Step:
             yield scope
             return
         (variable, extent), *rest = loops
-        count = _index(extent, scope.indices)
+        count = index_value(extent, scope.indices)
         assert isinstance(count, int)
         for iteration in range(count):
             yield from self.nest(rest, scope.with_index(variable, iteration))
@@ -242,7 +240,7 @@ class _Step:
     ) -> None:
         """Combine the iterations of the innermost loop into the lanes, in turn."""
         variable, extent = loop
-        count = _index(extent, scope.indices)
+        count = index_value(extent, scope.indices)
         assert isinstance(count, int)
         iterations = np.arange(max(count, 0), dtype=np.int64)
         inner = replace(scope, lanes=iterations % self.kernel.lanes)
@@ -262,15 +260,23 @@ class _Step:
                 f"kernel {self.kernel.name} calls {call.function}, which has no meaning here",
                 hint="declare it in graphc/ir/kernels/functions.py, beside the others",
             )
-        function.meaning(*(self.argument(argument, call, scope) for argument in call.arguments))
+        if not function.is_of_lane:
+            function.meaning(*(self.argument(a, call, scope) for a in call.arguments))
+            return
+        (written,) = (call.arguments[number] for number in function.writes)
+        assert isinstance(written, Address)
+        result = function.meaning(*(self.lane_argument(a, scope) for a in call.arguments))
+        assert result is not None
+        self.store(written, result, scope, call)
 
     def argument(
         self, argument: Address | Expr | DimLike | str, call: Call, scope: _Scope
     ) -> Array | int | str:
+        """What a function of the whole step is given: for an address the memory from there on."""
         match argument:
             case Address(buffer, index):
                 array = self.memory[buffer]
-                offset = _index(index, scope.indices)
+                offset = index_value(index, scope.indices)
                 if not isinstance(offset, int) or not 0 <= offset <= len(array):
                     raise self.error(f"the address {offset} is outside {buffer.name}", call)
                 return array[offset:]
@@ -279,9 +285,21 @@ class _Step:
             case str():
                 return argument
             case int() | Dim():
-                number = _index(argument, scope.indices)
+                number = index_value(argument, scope.indices)
                 assert isinstance(number, int)
                 return number
+
+    def lane_argument(self, argument: Address | Expr | DimLike | str, scope: _Scope) -> Any:
+        """What a function of a lane is given: for an address the element there."""
+        match argument:
+            case Address(buffer, index):
+                return self.value(Load(buffer, index), scope)
+            case Expr():
+                return self.value(argument, scope)
+            case str():
+                return argument
+            case int() | Dim():
+                return index_value(argument, scope.indices)
 
     # -- expressions -----------------------------------------------------------------------------
 
@@ -309,9 +327,9 @@ class _Step:
             case Scalar():
                 return scope.scalars[expr]
             case IndexValue(index, dtype):
-                return converted(np.asarray(_index(index, indices), np.int64), dtype)
+                return converted(np.asarray(index_value(index, indices), np.int64), dtype)
             case Inside(index, low, high):
-                at, first, end = (_index(d, indices) for d in (index, low, high))
+                at, first, end = (index_value(d, indices) for d in (index, low, high))
                 return np.logical_and(first <= at, at < end)
             case Load(buffer, index):
                 place = self.place(buffer, index, scope, expr)
@@ -337,9 +355,11 @@ class _Step:
 
     # -- memory ----------------------------------------------------------------------------------
 
-    def place(self, buffer: Buffer, index: DimLike, scope: _Scope, where: Store | Expr) -> Number:
+    def place(
+        self, buffer: Buffer, index: DimLike, scope: _Scope, where: Statement | Expr
+    ) -> Number:
         """The value of an index, inside its buffer."""
-        place = _index(index, scope.indices)
+        place = index_value(index, scope.indices)
         size = self.memory[buffer].shape[-1]
         inside = np.logical_and(np.asarray(place) >= 0, np.asarray(place) < size)
         if not inside.all():
@@ -347,7 +367,7 @@ class _Step:
             raise self.error(f"{buffer.name}[{first}] of {size} elements", where)
         return place
 
-    def own_lane(self, scope: _Scope, where: Store | Expr) -> Array:
+    def own_lane(self, scope: _Scope, where: Statement | Expr) -> Array:
         lanes = scope.lanes
         if lanes is None or (len(lanes) and lanes.max() >= self.kernel.lanes):
             raise self.error("a LANE buffer is used by other than a lane of the step", where)
@@ -375,37 +395,3 @@ def _unset(dtype: DType) -> Any:
     if dtype.precision:
         return np.asarray(np.nan).astype(dtype.numpy)
     return True if dtype is dtypes.bool_ else 0x5A
-
-
-def _name(variable: Dim) -> str:
-    (name,) = variable.names
-    return name
-
-
-def _index(index: DimLike, values: Mapping[str, Number]) -> Number:
-    """The value of an index; for each lane, where a variable has one for each lane."""
-    if isinstance(index, int):
-        return index
-    total: Number = 0
-    for monomial, coefficient in index.terms:
-        total = total + coefficient * math.prod(_atom(atom, values) for atom in monomial)
-    return total
-
-
-def _atom(atom: Atom, values: Mapping[str, Number]) -> Any:
-    if isinstance(atom, Variable):
-        return values[atom.name] // atom.multiple
-    arguments = [_index(argument, values) for argument in atom.arguments]
-    match atom.kind:
-        case "//":
-            return arguments[0] // arguments[1]
-        case "%":
-            return arguments[0] % arguments[1]
-        case "max":
-            return reduce(_larger, arguments)
-        case "min":
-            return -reduce(_larger, [-argument for argument in arguments])
-
-
-def _larger(a: Number, b: Number) -> Number:
-    return max(a, b) if isinstance(a, int) and isinstance(b, int) else np.maximum(a, b)

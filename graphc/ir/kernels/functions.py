@@ -28,7 +28,10 @@ class DeviceFunction:
         name: without the dtype.
         writes: numbers of the arguments whose memory it writes.
         reads: numbers of the arguments whose memory it reads.
-        meaning: does to NumPy arrays what the function does to memory.
+        meaning: does to NumPy arrays what the function does to memory. For a function of a lane it
+            takes the elements at its addresses, one for each lane, and returns the new element at
+            the address that it writes.
+        is_of_lane: whether every lane calls it for itself, inside a loop over lanes.
         synchronizes: whether all lanes have arrived when it begins, and none goes on before it
             ends.
     """
@@ -36,7 +39,8 @@ class DeviceFunction:
     name: str
     writes: tuple[int, ...]
     reads: tuple[int, ...]
-    meaning: Callable[..., None]
+    meaning: Callable[..., Array | None]
+    is_of_lane: bool = False
     synchronizes: bool = False
 
 
@@ -45,7 +49,7 @@ def find_function(name: str) -> DeviceFunction | None:
     return FUNCTIONS.get(name) or FUNCTIONS.get(name.rpartition("_")[0])
 
 
-# -- matrix products on the host ------------------------------------------------------------------
+# -- multiply-adds --------------------------------------------------------------------------------
 
 
 def multiply_add(a: Array, b: Array, c: Array) -> Array:
@@ -98,6 +102,13 @@ def _sum_to_odd(a: Array, b: Array) -> Array:
     is_even = total.view(np.int64) % 2 == 0
     neighbour = np.nextafter(total, np.where(lost > 0, np.inf, -np.inf))
     return np.where(is_even & (lost != 0) & np.isfinite(lost), neighbour, total)
+
+
+def _add_product(total: Array, a: Array, b: Array) -> Array:
+    return multiply_add(a, b, total)
+
+
+# -- matrix products on the host ------------------------------------------------------------------
 
 
 def _block(memory: Array, outer: int, inner: int, rows: int, columns: int) -> Array:
@@ -167,6 +178,7 @@ FUNCTIONS: Mapping[str, DeviceFunction] = MappingProxyType(
     {
         function.name: function
         for function in (
+            DeviceFunction("gc_multiply_add", (0,), (0,), _add_product, is_of_lane=True),
             DeviceFunction("gc_pack_right", (0,), (1,), _pack_right, synchronizes=True),
             DeviceFunction("gc_pack_left", (0,), (2,), _pack_left, synchronizes=True),
             DeviceFunction(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
+from graphc.ir.dims.atoms import Opaque
 from graphc.ir.expr import Buffer, Load, Space, computed_first, walk
 from graphc.ir.kernel import (
     Address,
@@ -51,9 +52,28 @@ def _holds(definition: Definition, scope: Scope) -> bool:
     """Whether every value of the variable is proved to be in its range."""
     low, high = dims.bounds(definition.variable)
     if definition.value is not None:
-        return _proved(low, definition.value, scope) and _proved(definition.value, high, scope)
+        last = _last_quotient(definition.value, scope)
+        highest = definition.value if last is None else last
+        return _proved(low, definition.value, scope) and _proved(highest, high, scope)
     assert definition.count is not None
     return low <= 0 and _proved(definition.count, high + 1, scope)
+
+
+def _last_quotient(value: DimLike, scope: Scope) -> DimLike | None:
+    """The largest value of `v // d` where v counts to a multiple p * d: p - 1; None otherwise."""
+    if isinstance(value, int) or len(value.terms) != 1:
+        return None
+    ((monomial, coefficient),) = value.terms
+    atom = monomial[0] if len(monomial) == 1 and coefficient == 1 else None
+    if not isinstance(atom, Opaque) or atom.kind != "//":
+        return None
+    numerator, divisor = atom.arguments
+    names = list(dims.variables(numerator))
+    definition = scope.indices.get(names[0]) if len(names) == 1 else None
+    if definition is None or definition.count is None or definition.variable is not numerator:
+        return None
+    quotient = definition.count // divisor
+    return quotient - 1 if quotient * divisor == definition.count else None
 
 
 def bounds(kernel: Kernel) -> Iterator[Violation]:
