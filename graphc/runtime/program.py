@@ -7,11 +7,11 @@ dims. A program is what the compiler leaves to the runtimes and what a module fi
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from graphc.errors import ModuleFormatError
+from graphc.errors import GraphcError, ModuleFormatError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
@@ -192,9 +192,10 @@ class Program:
             entries = {name: _entry_from_json(name, e) for name, e in data["entries"].items()}
             geometry = {str(name): _geometry(g) for name, g in data["kernels"].items()}
             return cls(str(data["target"]), entries, geometry)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, GraphcError) as error:
+            what = error.message if isinstance(error, GraphcError) else repr(error)
             raise ModuleFormatError(
-                f"the program is not of the expected form: {error!r}",
+                f"the program is not of the expected form: {what}",
                 hint="build the module again",
             ) from error
 
@@ -266,27 +267,7 @@ def _entry_from_json(name: str, data: Mapping[str, Any]) -> Entry:
         for s in data["slots"]
     )
     steps = tuple(
-        Step(
-            tuple(
-                Alternative(
-                    str(a["kernel"]),
-                    tuple(
-                        Binding(
-                            _slots(b["slots"], len(slots)),
-                            tuple(dim(s) for s in b["scalars"]),
-                            dim(b["grid"]),
-                        )
-                        for b in a["bindings"]
-                    ),
-                    tuple(bool(w) for w in a["written"]),
-                    dim(a["when"][0]),
-                    int(a["when"][1]),
-                    int(a["when"][2]),
-                )
-                for a in s["alternatives"]
-            ),
-            str(s["text"]),
-        )
+        Step(tuple(_alternative(a, dim, len(slots)) for a in s["alternatives"]), str(s["text"]))
         for s in data["steps"]
     )
     lists = (_slots(data[key], len(slots)) for key in ("inputs", "state", "results"))
@@ -294,7 +275,19 @@ def _entry_from_json(name: str, data: Mapping[str, Any]) -> Entry:
     return Entry(name, named, slots, inputs, state, results, steps)
 
 
-def _type(slot: Mapping[str, Any], dim: Any) -> TensorType:
+def _alternative(data: Mapping[str, Any], dim: Callable[[str], DimLike], count: int) -> Alternative:
+    written = tuple(bool(w) for w in data["written"])
+    bindings = tuple(
+        Binding(_slots(b["slots"], count), tuple(dim(s) for s in b["scalars"]), dim(b["grid"]))
+        for b in data["bindings"]
+    )
+    if any(len(binding.slots) != len(written) for binding in bindings):
+        raise ValueError("a binding has another number of slots than the kernel has parameters")
+    value, low, high = data["when"]
+    return Alternative(str(data["kernel"]), bindings, written, dim(value), int(low), int(high))
+
+
+def _type(slot: Mapping[str, Any], dim: Callable[[str], DimLike]) -> TensorType:
     dtype: DType = dtypes.from_name(slot["dtype"])
     return TensorType(dtype, tuple(dim(text) for text in slot["shape"]))
 
@@ -308,6 +301,6 @@ def _role(text: str) -> Role:
 
 
 def _slots(numbers: list[int], count: int) -> tuple[int, ...]:
-    if any(not isinstance(n, int) or not 0 <= n < count for n in numbers):
+    if any(type(n) is not int or not 0 <= n < count for n in numbers):
         raise ValueError("a slot number is out of range")
     return tuple(numbers)
