@@ -32,7 +32,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import Contraction, Elementwise, Reduction
 from tests.values import same_bits
 
-__all__ = ["ANY_ZERO", "NUMPY_ULPS", "ULPS", "is_accurate", "within"]
+__all__ = ["ANY_ZERO", "IN_NUMPY", "NUMPY_ULPS", "ULPS", "is_accurate", "within"]
 
 Array = np.ndarray[Any, Any]
 
@@ -72,9 +72,9 @@ NUMPY_ULPS = 1
 # Where two zeros of different sign meet, these give either.
 ANY_ZERO = frozenset({"maximum", "minimum", "relu"})
 
-# NumPy's vectorised functions in f32, which the reference and the interpreter compute with
-# (https://numpy.org/neps/nep-0038-SIMD-optimizations.html: at most 4).
-_NUMPY_ULPS_F32 = 4
+IN_NUMPY: Mapping[str, tuple[float, float]] = {name: (4, bound[1]) for name, bound in ULPS.items()}
+"""The same for NumPy, which the reference and the interpreter compute with: its vectorised
+functions in f32 are within 4 units (https://numpy.org/neps/nep-0038-SIMD-optimizations.html)."""
 
 
 def within(found: Array, precise: Array, ulps: float, dtype: DType) -> bool:
@@ -97,8 +97,7 @@ def is_accurate(
     operands: Sequence[Array],
     found: Array,
     sizes: Mapping[str, int],
-    *,
-    in_numpy: bool = False,
+    ulps: Mapping[str, tuple[float, float]] = ULPS,
 ) -> bool:
     """Whether a backend's value of a node is as near to its reference as the op promises.
 
@@ -107,14 +106,14 @@ def is_accurate(
         operands: the backend's values of the node's operands.
         found: its value of the node.
         sizes: the named dims.
-        in_numpy: whether elementwise functions are NumPy's, not graphc's own.
+        ulps: units in the last place that elementwise functions may be off by, in f32 and f64.
     """
     rule, dtype = node.op.lowering, node.dtype
     expected = np.asarray(evaluate_node(node, operands, sizes))
     if found.shape != expected.shape or found.dtype != expected.dtype:
         return False
     folds = isinstance(rule, Reduction | Contraction)
-    is_function = isinstance(rule, Elementwise) and node.op.name in ULPS
+    is_function = isinstance(rule, Elementwise) and node.op.name in ulps
     if dtype.kind == "complex" and is_function:
         # Functions of complex numbers are NumPy's alone so far.
         return _same(found, expected, any_zero=False)
@@ -125,7 +124,7 @@ def is_accurate(
     wide = [operand.astype(_wide(operand.dtype)) for operand in operands]
     precise = np.asarray(evaluate_node(node, wide, sizes, precise=True))
     if is_function:
-        return within(found, precise, _ulps(node, in_numpy), dtype)
+        return within(found, precise, _units(ulps[node.op.name], dtype), dtype)
     return _is_folded_accurately(node, wide, found, precise, sizes)
 
 
@@ -140,13 +139,12 @@ def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return kinds.get(dtypes.from_numpy(dtype).kind, dtype)
 
 
-def _ulps(node: Node, in_numpy: bool) -> float:
-    in_f32, in_f64 = ULPS[node.op.name]
-    if node.dtype is dtypes.f64:
+def _units(bounds: tuple[float, float], dtype: DType) -> float:
+    in_f32, in_f64 = bounds
+    if dtype is dtypes.f64:
         return in_f64 + NUMPY_ULPS
-    if node.dtype.bits < 32:
-        return 0.51  # the function's own error in f32, and one rounding
-    return max(in_f32, _NUMPY_ULPS_F32) if in_numpy else in_f32
+    # Below f32: the function's own error there, and one rounding.
+    return in_f32 if dtype.bits == 32 else 0.51
 
 
 def _is_folded_accurately(

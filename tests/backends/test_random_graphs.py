@@ -1,4 +1,4 @@
-"""Random graphs through every backend: kernels run in NumPy, and host C.
+"""Random graphs through every backend: kernels run in NumPy, host C, and CUDA text.
 
 Each graph is run with all its nodes as results, so that every value is compared with the reference
 of its op on the operands that the backend itself computed (see `tests/accuracy.py`), and once as it
@@ -8,7 +8,7 @@ generated text, which keeps the compiler's fixed cost small.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -18,8 +18,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
+from graphc.codegen.cuda import CUDA
+from graphc.codegen.dialect import Dialect
 from graphc.codegen.host import HOST
-from graphc.codegen.plan import Library
+from graphc.codegen.plan import Library, plan_entry
 from graphc.errors import DTypeError
 from graphc.ir import dims
 from graphc.ir.evaluate import evaluate
@@ -35,15 +37,18 @@ from graphc.passes.autodiff import gradients
 from graphc.passes.decompose import decompose
 from graphc.runtime.interpreter import Interpreter
 from graphc.runtime.program import Program
-from tests.accuracy import ANY_ZERO, ULPS, is_accurate
-from tests.emitted import emitted, planned
+from graphc.runtime.simulator.executor import SimulatorExecutor
+from tests.accuracy import ANY_ZERO, IN_NUMPY, ULPS, is_accurate
+from tests.backends.test_simulator_backend import ULPS as CUDA_ULPS
+from tests.emitted import emitted
 from tests.passes.test_random_graphs import has_derivative, scalar_of
 from tests.random_graphs import RandomGraph, graphs
+from tests.simulated import simulated
 from tests.values import same_bits
 
 Array = np.ndarray[Any, Any]
 
-BATCHES = range(4)
+BATCHES = 4
 GRAPHS_IN_A_BATCH = 20
 
 
@@ -53,14 +58,54 @@ class Executor(Protocol):
     def call(self, name: str, arguments: Sequence[Any]) -> list[Array]: ...
 
 
-def interpreted(graphs: Sequence[Graph], state: dict[str, Array] | None = None) -> Interpreter:
+State = Mapping[str, Array] | None
+
+
+def interpreted(graphs: Sequence[Graph], state: State = None) -> Interpreter:
     """The graphs' kernels for the CPU, run in NumPy."""
+    return _interpreted(HOST, graphs, state)
+
+
+def interpreted_cuda(graphs: Sequence[Graph], state: State = None) -> Interpreter:
+    """The graphs' kernels for CUDA, run in NumPy."""
+    return _interpreted(CUDA, graphs, state)
+
+
+def _interpreted(dialect: Dialect, graphs: Sequence[Graph], state: State) -> Interpreter:
     library = Library()
-    entries = {graph.name: planned(graph, library) for graph in graphs}
-    return Interpreter(Program(HOST.name, entries), library.kernels, state or {})
+    plain = [decompose(graph, SourceMap()) for graph in graphs]
+    entries = {graph.name: plan_entry(graph, dialect, library) for graph in plain}
+    return Interpreter(Program(dialect.name, entries), library.kernels, state or {})
 
 
-BACKENDS: dict[str, Callable[..., Executor]] = {"interpreter": interpreted, "cpu": emitted}
+def simulated_and_checked(graphs: Sequence[Graph], state: State = None) -> SimulatorExecutor:
+    """The graphs' CUDA text on the simulator, with races and bounds checked."""
+    return simulated(graphs, state, check=True)
+
+
+@dataclass(frozen=True)
+class Backend:
+    """How graphs are made runnable, and how accurate their elementwise functions are."""
+
+    name: str
+    executor: Callable[[Sequence[Graph], State], Executor]
+    ulps: Mapping[str, tuple[float, float]]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+INTERPRETER = Backend("interpreter", interpreted, IN_NUMPY)
+INTERPRETER_OF_CUDA = Backend("interpreter of CUDA", interpreted_cuda, IN_NUMPY)
+CPU = Backend("cpu", emitted, ULPS)
+SIMULATOR = Backend("simulator", simulated_and_checked, CUDA_ULPS)
+
+COMPILED = [CPU, SIMULATOR]
+BACKENDS = [INTERPRETER, *COMPILED]
+
+on_every_backend = pytest.mark.parametrize("backend", BACKENDS, ids=str)
+on_compiled_backends = pytest.mark.parametrize("backend", COMPILED, ids=str)
+in_batches = pytest.mark.parametrize("number", range(BATCHES))
 
 
 def renamed(graph: Graph, name: str) -> Graph:
@@ -75,7 +120,7 @@ def with_all_results(graph: Graph) -> Graph:
 
 
 def first_inaccurate(
-    graph: Graph, case: RandomGraph, found: Sequence[Array], *, in_numpy: bool
+    graph: Graph, case: RandomGraph, found: Sequence[Array], backend: Backend
 ) -> str | None:
     """The first node whose value is not what its op gives for the operands that were computed."""
     values = dict(zip(graph.inputs, case.arrays(), strict=True))
@@ -84,7 +129,7 @@ def first_inaccurate(
         if node.op is input_:
             continue
         operands = [values[operand] for operand in node.inputs]
-        if not is_accurate(node, operands, values[node], case.sizes, in_numpy=in_numpy):
+        if not is_accurate(node, operands, values[node], case.sizes, backend.ulps):
             return f"{node!r} of {operands} is {values[node]}\nin {case!r}"
     return None
 
@@ -124,7 +169,7 @@ def is_compiled(case: RandomGraph) -> bool:
 
 @cache
 def batch(number: int) -> list[RandomGraph]:
-    wanted = len(BATCHES) * GRAPHS_IN_A_BATCH
+    wanted = BATCHES * GRAPHS_IN_A_BATCH
     cases = [case for case in drawn(graphs(), 2 * wanted) if is_compiled(case)]
     assert len(cases) >= wanted
     return cases[number * GRAPHS_IN_A_BATCH : (number + 1) * GRAPHS_IN_A_BATCH]
@@ -133,53 +178,40 @@ def batch(number: int) -> list[RandomGraph]:
 # -- values ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(graphs())
-def test_kernels_compute_what_the_graph_says(case: RandomGraph) -> None:
+@pytest.mark.parametrize("backend", [INTERPRETER, INTERPRETER_OF_CUDA], ids=str)
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(case=graphs())
+def test_kernels_mean_what_the_graph_says(backend: Backend, case: RandomGraph) -> None:
     every = with_all_results(case.graph)
-    found = interpreted([every]).call(every.name, case.arrays())
-    assert first_inaccurate(every, case, found, in_numpy=True) is None
+    found = backend.executor([every], None).call(every.name, case.arrays())
+    assert first_inaccurate(every, case, found, backend) is None
 
 
-@pytest.mark.parametrize("number", BATCHES)
-def test_compiled_kernels_compute_what_the_graph_says(number: int) -> None:
+@on_compiled_backends
+@in_batches
+def test_compiled_kernels_compute_what_the_graph_says(backend: Backend, number: int) -> None:
     cases = batch(number)
     every = [with_all_results(case.graph) for case in cases]
-    executor = emitted([renamed(graph, f"every{i}") for i, graph in enumerate(every)])
+    executor = backend.executor(
+        [renamed(graph, f"every{i}") for i, graph in enumerate(every)], None
+    )
     for i, (case, graph) in enumerate(zip(cases, every, strict=True)):
         found = executor.call(f"every{i}", case.arrays())
-        assert first_inaccurate(graph, case, found, in_numpy=False) is None
+        assert first_inaccurate(graph, case, found, backend) is None
 
 
-@dataclass(frozen=True)
-class Fused:
-    """A case's results as it is, and as results among all nodes, on one backend."""
-
-    case: RandomGraph
-    own: list[Array]
-    among_all: list[Array]
-
-
-def fused(backend: str, number: int) -> Iterator[Fused]:
+@on_every_backend
+@in_batches
+def test_fusion_changes_no_bit(backend: Backend, number: int) -> None:
     cases = batch(number)
-    every = [with_all_results(case.graph) for case in cases]
-    executor = BACKENDS[backend](
-        [
-            *(renamed(graph, f"every{i}") for i, graph in enumerate(every)),
-            *(renamed(case.graph, f"own{i}") for i, case in enumerate(cases)),
-        ]
-    )
+    every = [renamed(with_all_results(c.graph), f"every{i}") for i, c in enumerate(cases)]
+    own = [renamed(case.graph, f"own{i}") for i, case in enumerate(cases)]
+    executor = backend.executor([*every, *own], None)
     for i, case in enumerate(cases):
-        among_all = executor.call(f"every{i}", case.arrays())[: len(case.graph.results)]
-        yield Fused(case, executor.call(f"own{i}", case.arrays()), among_all)
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("number", BATCHES)
-def test_fusion_changes_no_bit(backend: str, number: int) -> None:
-    for one in fused(backend, number):
-        for a, b in zip(one.own, one.among_all, strict=True):
-            assert same_bits(a, b), one.case
+        alone = executor.call(f"own{i}", case.arrays())
+        among_all = executor.call(f"every{i}", case.arrays())[: len(alone)]
+        for a, b in zip(alone, among_all, strict=True):
+            assert same_bits(a, b), case
 
 
 def has_one_result(graph: Graph) -> bool:
@@ -188,14 +220,19 @@ def has_one_result(graph: Graph) -> bool:
     return not names & (ULPS.keys() | ANY_ZERO)
 
 
-@pytest.mark.parametrize("number", BATCHES)
-def test_compiled_kernels_give_the_bits_that_kernels_mean(number: int) -> None:
+@pytest.mark.parametrize(
+    ("compiled", "meant"), [(CPU, INTERPRETER), (SIMULATOR, INTERPRETER_OF_CUDA)], ids=str
+)
+@in_batches
+def test_compiled_kernels_give_the_bits_that_kernels_mean(
+    compiled: Backend, meant: Backend, number: int
+) -> None:
     cases = [case for case in batch(number) if has_one_result(case.graph)]
     assert cases
     own = [renamed(case.graph, f"own{i}") for i, case in enumerate(cases)]
-    compiled, meant = emitted(own), interpreted(own)
+    executors = [backend.executor(own, None) for backend in (compiled, meant)]
     for graph, case in zip(own, cases, strict=True):
-        results = (executor.call(graph.name, case.arrays()) for executor in (compiled, meant))
+        results = (executor.call(graph.name, case.arrays()) for executor in executors)
         for a, b in zip(*results, strict=True):
             assert same_bits(a, b), case
 
@@ -210,27 +247,28 @@ def stages(graph: Graph) -> list[Graph]:
     return list(dict.fromkeys(step.made for step in steps))
 
 
-@pytest.mark.parametrize("number", BATCHES)
-def test_graphs_after_each_pass_compute_what_they_say(number: int) -> None:
+@on_compiled_backends
+@in_batches
+def test_graphs_after_each_pass_compute_what_they_say(backend: Backend, number: int) -> None:
     cases = [(case, stage) for case in batch(number) for stage in stages(case.graph)]
     every = [with_all_results(stage) for _, stage in cases]
     distinct = {graph: f"every{i}" for i, graph in enumerate(dict.fromkeys(every))}
-    executor = emitted([renamed(graph, name) for graph, name in distinct.items()])
+    executor = backend.executor([renamed(graph, name) for graph, name in distinct.items()], None)
     for (case, _), graph in zip(cases, every, strict=True):
         found = executor.call(distinct[graph], case.arrays())
-        assert first_inaccurate(graph, case, found, in_numpy=False) is None
+        assert first_inaccurate(graph, case, found, backend) is None
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("number", BATCHES)
-def test_simplify_changes_no_bit(backend: str, number: int) -> None:
+@on_every_backend
+@in_batches
+def test_simplify_changes_no_bit(backend: Backend, number: int) -> None:
     cases = batch(number)
     before, after = [], []
     for i, case in enumerate(cases):
         made = stages(case.graph)
         before.append(renamed(decompose(case.graph, SourceMap()), f"before{i}"))
         after.append(renamed(made[-1], f"after{i}"))
-    executor = BACKENDS[backend]([*before, *after])
+    executor = backend.executor([*before, *after], None)
     for i, case in enumerate(cases):
         found = [executor.call(f"{when}{i}", case.arrays()) for when in ("before", "after")]
         for a, b in zip(*found, strict=True):
@@ -255,14 +293,16 @@ def _has_derivative(op: Op) -> bool:
     return has_derivative(op) and not isinstance(op.lowering, Decomposition)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_gradients_compute_what_they_say(backend: str) -> None:
+@on_every_backend
+def test_gradients_compute_what_they_say(backend: Backend) -> None:
     cases = gradient_cases()
     every = [with_all_results(stages(graph)[-1]) for _, graph in cases]
-    executor = BACKENDS[backend]([renamed(graph, f"every{i}") for i, graph in enumerate(every)])
+    executor = backend.executor(
+        [renamed(graph, f"every{i}") for i, graph in enumerate(every)], None
+    )
     for i, ((case, _), graph) in enumerate(zip(cases, every, strict=True)):
         found = executor.call(f"every{i}", case.arrays())
-        assert first_inaccurate(graph, case, found, in_numpy=backend == "interpreter") is None
+        assert first_inaccurate(graph, case, found, backend) is None
 
 
 # -- state ----------------------------------------------------------------------------------------
@@ -312,8 +352,8 @@ def updating_cases() -> list[tuple[RandomGraph, Graph]]:
     return found[: 2 * GRAPHS_IN_A_BATCH]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_updates_in_place_change_no_bit(backend: str) -> None:
+@on_every_backend
+def test_updates_in_place_change_no_bit(backend: Backend) -> None:
     """A graph that writes its state computes what it does where new values are results."""
     plain, values = [], {}
     for i, (case, graph) in enumerate(updating_cases()):
@@ -324,7 +364,7 @@ def test_updates_in_place_change_no_bit(backend: str) -> None:
         plain.append(Graph(f"plain{i}", inputs, (), (*graph.results, *new)))
     updating = [graph for _, graph in updating_cases()]
     states = {node["name"]: values[node["name"]] for graph in updating for node in graph.state}
-    executor = BACKENDS[backend]([*updating, *plain], states)
+    executor = backend.executor([*updating, *plain], states)
     for graph, other in zip(updating, plain, strict=True):
         expected = executor.call(other.name, [values[node["name"]] for node in other.inputs])
         results = executor.call(graph.name, [values[node["name"]] for node in graph.inputs])
@@ -336,11 +376,14 @@ def test_updates_in_place_change_no_bit(backend: str) -> None:
 # -- the reference --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", BATCHES)
-def test_whole_numbers_are_those_of_the_reference(number: int) -> None:
+@on_compiled_backends
+@in_batches
+def test_whole_numbers_are_those_of_the_reference(backend: Backend, number: int) -> None:
     """Where no float decides, the results are the reference's, without a tolerance."""
     cases = [case for case in batch(number) if _is_of_whole_numbers(case.graph)]
-    executor = emitted([renamed(case.graph, f"own{i}") for i, case in enumerate(cases)])
+    executor = backend.executor(
+        [renamed(case.graph, f"own{i}") for i, case in enumerate(cases)], None
+    )
     for i, case in enumerate(cases):
         expected, _ = evaluate(case.graph, case.arrays())
         for a, b in zip(executor.call(f"own{i}", case.arrays()), expected, strict=True):
