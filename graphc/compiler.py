@@ -185,7 +185,7 @@ def _cubins(source: str, architectures: Sequence[str]) -> dict[str, bytes]:
 
 
 def _report(entry: Entry, program: Program) -> ExportReport:
-    environment = entry.largest_dims()
+    memory = program.memory(entry.name, entry.largest_dims())
     inputs = ", ".join(f"{entry.slots[i].name}: {entry.slots[i].type}" for i in entry.inputs)
     results = ", ".join(str(entry.slots[i].type) for i in entry.results)
     # An alternative without a condition has the number 0 for its dim.
@@ -202,10 +202,10 @@ def _report(entry: Entry, program: Program) -> ExportReport:
         len(entry.steps),
         len({a.kernel for step in entry.steps for a in step.alternatives}),
         1 + len(conditions),
-        entry.layout(environment).arena_bytes,
-        entry.bytes_of("state", environment),
-        entry.bytes_of("input", environment),
-        entry.bytes_of("result", environment),
+        memory["arena"],
+        memory["state"],
+        memory["input"],
+        memory["result"],
     )
 
 

@@ -140,9 +140,7 @@ class LoadedModule:
         environment = {**entry.largest_dims(), **dim_values}
         for dim in entry.dims.values():
             dims.evaluate(dim, environment)
-        parts = {role: entry.bytes_of(role, environment) for role in ("input", "result", "state")}
-        arena = entry.layout(environment).arena_bytes
-        return {**parts, "arena": arena, "peak": sum(parts.values()) + arena}
+        return self._executor.program.memory(name, environment)
 
     def state_dict(self) -> dict[str, Array]:
         """A copy of all state by name, as it is between two calls."""

@@ -177,6 +177,28 @@ class Program:
     entries: Mapping[str, Entry]
     geometry: Mapping[str, Geometry] = field(default_factory=dict)
 
+    def memory(self, name: str, environment: Mapping[str, int]) -> dict[str, int]:
+        """Bytes that are held during a call of an export: by part, and "peak" for all together.
+
+        State is that of all exports: it stays in memory whichever of them is called.
+        """
+        entry = self.entries[name]
+        parts: dict[str, int] = {
+            "input": entry.bytes_of("input", environment),
+            "result": entry.bytes_of("result", environment),
+            "state": self._state_bytes(),
+            "arena": entry.layout(environment).arena_bytes,
+        }
+        return {**parts, "peak": sum(parts.values())}
+
+    def _state_bytes(self) -> int:
+        types = {
+            entry.slots[slot].name: entry.slots[slot].type
+            for entry in self.entries.values()
+            for slot in entry.state
+        }
+        return sum(dims.evaluate(type_.nbytes, {}) for type_ in types.values())
+
     def to_json(self) -> dict[str, Any]:
         """The program as plain data; dims are text of the language."""
         return {
