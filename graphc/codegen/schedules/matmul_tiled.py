@@ -210,8 +210,9 @@ class _Tiles(Product):
     def schedule(self) -> Scheduled:
         """The whole kernel."""
         depth = self.config.depth
-        for side in (self.above, self.beside):
-            self.body += [Declare(side.tile), Declare(side.part)]
+        if self.depth != 0:
+            for side in (self.above, self.beside):
+                self.body += [Declare(side.tile), Declare(side.part)]
         self.body += [Declare(self.sums), *self._zeros()]
         whole, rest = self.depth // depth, self.depth % depth
         if whole != 0:
