@@ -47,6 +47,7 @@ class Lowering:
     ) -> None:
         self.inputs: dict[Node, Buffer] = {}
         self._members = frozenset(group.members)
+        self._stored_views = group.stored_views
         self._computed = computed
         self._values: dict[tuple[Node, Index], Expr] = {}
 
@@ -91,7 +92,9 @@ class Lowering:
         return found
 
     def _is_stored(self, node: Node) -> bool:
-        return node not in self._members and not is_transparent(node)
+        if node in self._members:
+            return False
+        return not is_transparent(node) or node in self._stored_views
 
     def _expand(self, node: Node, index: Index) -> Expr:
         computed = self._computed(node, index)

@@ -7,8 +7,9 @@ the indices at which they read it fit the group's domain. Because every user is 
 can leave the group and come back: groups are convex, and so the order of kernels exists. Where
 the users are in two groups over one domain with no path between them, the groups merge.
 
-Views, sources and scalars computed elementwise belong to no group: each user computes its own.
-So do several groups for a node that costs them no more to compute than to load.
+Views, sources and scalars computed elementwise belong to no group: each user computes its own
+(but for views too deep to be followed at every read, see `stored_views.py`). So do several
+groups for a node that costs them no more to compute than to load.
 
 The result decides structure: values stay, but for the order in which floats are summed, which
 follows from the axes that a kernel can tell apart.
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 
 import networkx as nx
 
+from graphc.errors import DimensionError
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.expr import Index
@@ -30,6 +32,7 @@ from graphc.ir.op import Contraction, Element, Elementwise, Reduction, Source, S
 from graphc.passes.group import Group, GroupKind, domain_of, is_transparent, kept
 from graphc.passes.reachability import Reachability
 from graphc.passes.reads import indices_read, operands_read
+from graphc.passes.stored_views import stored_views
 
 __all__ = ["Group", "GroupKind", "domain_of", "fuse", "is_transparent", "kept"]
 
@@ -81,6 +84,7 @@ class _Fuser:
     def __init__(self, graph: Graph) -> None:
         self.order = list(graph.nodes())
         self.position = {node: i for i, node in enumerate(self.order)}
+        self.stored_views = stored_views(self.order)
         self.roots = {node for node in graph.roots if not isinstance(node.op.lowering, Structural)}
         self.updates = {value for _, value in graph.updates}
         self.groups_of: dict[Node, list[_Draft]] = {}
@@ -95,14 +99,18 @@ class _Fuser:
         for node in reversed(self.order):
             if isinstance(node.op.lowering, Structural):
                 continue
-            if is_transparent(node) and node not in self.roots:
+            if self.is_transparent(node) and node not in self.roots:
                 continue
             self.place(node)
         return self.finish()
 
+    def is_transparent(self, node: Node) -> bool:
+        """Whether users compute the node themselves, in this graph."""
+        return is_transparent(node) and node not in self.stored_views
+
     def place(self, node: Node) -> None:
         """Put the node into the group of its users, or into one of its own."""
-        users = [] if is_transparent(node) else self.reached(node)
+        users = [] if self.is_transparent(node) else self.reached(node)
         groups = list(dict.fromkeys(group for user in users for group in self.groups_of[user]))
         if len(groups) > 1 and node.tensor.size != 1:
             groups = self.merge_all(groups)
@@ -148,7 +156,7 @@ class _Fuser:
         """
         if node in self.roots or not isinstance(node.op.lowering, Elementwise | Element):
             return False
-        operands = [o for o in operands_read(node) if o.tensor.size != 1]
+        operands = [o for o in operands_read(node, self.stored_views) if o.tensor.size != 1]
         if len(operands) > 1 or any(
             isinstance(o.op.lowering, Reduction | Contraction) for o in operands
         ):
@@ -156,7 +164,7 @@ class _Fuser:
         return all(
             len(group.at) < _MEMBERS_AT_MOST
             and (reads := self.reads(node, group, users)) is not None
-            and _accepts_pointwise(node, group, reads, stored=False)
+            and self.accepts_pointwise(node, group, reads, stored=False)
             for group in groups
         )
 
@@ -172,7 +180,7 @@ class _Fuser:
             seen.add(user)
             if user in self.groups_of:
                 found[user] = None
-            if is_transparent(user):
+            if self.is_transparent(user):
                 # A transparent result is stored by its own group and still read through.
                 pending.extend(self.users[user])
         return sorted(found, key=self.position.__getitem__)
@@ -194,7 +202,7 @@ class _Fuser:
             return False
         match node.op.lowering:
             case Elementwise() | Element() | View() | Source():
-                accepted = _accepts_pointwise(node, group, reads, stored)
+                accepted = self.accepts_pointwise(node, group, reads, stored)
             case Reduction():
                 accepted = self.accepts_reduction(node, group, reads)
             case Contraction():
@@ -221,8 +229,27 @@ class _Fuser:
         """What `user` reads when it is computed at `index`."""
         key = (user, index)
         if key not in self.known_reads:
-            self.known_reads[key] = indices_read(user, index)
+            self.known_reads[key] = indices_read(user, index, self.stored_views)
         return self.known_reads[key]
+
+    def accepts_pointwise(self, node: Node, group: _Draft, reads: set[Index], stored: bool) -> bool:
+        if reads == {group.domain} and node.shape == group.shape:
+            return True
+        if group.kind is GroupKind.CONTRACTION:
+            return False
+        if group.kind is GroupKind.REDUCTION and reads == {group.outer}:
+            return True
+        if stored or len(reads) > 1:
+            return False
+        # Read through a view: computed where it is read, unless that would repeat work.
+        lowering = node.op.lowering
+        cheap = isinstance(lowering, Elementwise | Element) and lowering.cheap
+        if not cheap or not dims.always_less_equal(dims.product(group.shape), node.tensor.size):
+            return False
+        try:
+            return all(self.reads_of(node, index) is not None for index in reads)
+        except DimensionError:  # the index of what it reads would be beyond all limits
+            return False
 
     def accepts_reduction(self, node: Node, group: _Draft, reads: set[Index]) -> bool:
         axes: tuple[int, ...] = node["axes"]
@@ -315,7 +342,7 @@ class _Fuser:
         if not self.paths.has_path(source, target):
             return True
         for user in target.at:
-            for node in operands_read(user):
+            for node in operands_read(user, self.stored_views):
                 if node in source.at and node not in target.at:
                     reads = self.reads(node, target, [user])
                     if reads is None or not reads <= source.at[node]:
@@ -330,28 +357,15 @@ class _Fuser:
         for draft in drafts:
             members = tuple(sorted(draft.at, key=self.position.__getitem__))
             outputs = tuple(node for node in members if self.is_output(node, draft))
-            groups[draft] = Group(draft.kind, draft.shape, draft.axes, members, outputs)
+            groups[draft] = Group(
+                draft.kind, draft.shape, draft.axes, members, outputs, self.stored_views
+            )
         dependencies: nx.DiGraph[_Draft] = nx.DiGraph()
         dependencies.add_nodes_from(drafts)
         dependencies.add_edges_from(self.paths.edges())
         last = {draft: self.position[groups[draft].members[-1]] for draft in drafts}
         order = nx.lexicographical_topological_sort(dependencies, key=last.__getitem__)
         return [groups[draft] for draft in order]
-
-
-def _accepts_pointwise(node: Node, group: _Draft, reads: set[Index], stored: bool) -> bool:
-    if reads == {group.domain} and node.shape == group.shape:
-        return True
-    if group.kind is GroupKind.CONTRACTION:
-        return False
-    if group.kind is GroupKind.REDUCTION and reads == {group.outer}:
-        return True
-    if stored or len(reads) > 1:
-        return False
-    # Read through a view: computed where it is read, unless that would repeat work.
-    lowering = node.op.lowering
-    cheap = isinstance(lowering, Elementwise | Element) and lowering.cheap
-    return cheap and dims.always_less_equal(dims.product(group.shape), node.tensor.size)
 
 
 def _can_be_epilogue(group: _Draft) -> bool:

@@ -35,6 +35,7 @@ class Group:
         members: in the order in which they can be computed.
         outputs: those that are stored, because a result, an update or another group needs them.
             Each has the shape of the domain or, in a reduction, that of what is left of it.
+        stored_views: views that are loaded where they are no members; see `stored_views.py`.
     """
 
     kind: GroupKind
@@ -42,6 +43,7 @@ class Group:
     axes: tuple[int, ...]
     members: tuple[Node, ...]
     outputs: tuple[Node, ...]
+    stored_views: frozenset[Node] = frozenset()
 
     @property
     def anchor(self) -> Node:

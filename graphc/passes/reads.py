@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from graphc.ir.expr import Constant, Expr, Index
 from graphc.ir.node import Node
 from graphc.ir.op import Element, Elementwise, Reduction, Source, View
@@ -10,8 +12,8 @@ from graphc.passes.group import is_transparent
 __all__ = ["indices_read", "operands_read"]
 
 
-def operands_read(node: Node) -> list[Node]:
-    """The nodes that computing `node` reads, through transparent ones."""
+def operands_read(node: Node, stored: Container[Node] = ()) -> list[Node]:
+    """The nodes that computing `node` reads, through transparent ones that are not stored."""
     found: dict[Node, None] = {}
     pending = list(node.inputs)
     seen: set[Node] = set()
@@ -20,24 +22,25 @@ def operands_read(node: Node) -> list[Node]:
         if operand in seen:
             continue
         seen.add(operand)
-        if is_transparent(operand):
+        if is_transparent(operand) and operand not in stored:
             pending.extend(operand.inputs)
         else:
             found[operand] = None
     return list(found)
 
 
-def indices_read(user: Node, index: Index) -> dict[Node, set[Index]]:
-    """What `user`, computed at `index`, reads, through transparent nodes, and at which indices.
+def indices_read(user: Node, index: Index, stored: Container[Node] = ()) -> dict[Node, set[Index]]:
+    """What `user`, computed at `index`, reads, and at which indices.
 
-    For a reduction, `index` is that of its operand.
+    It reads through transparent nodes that are not stored. For a reduction, `index` is that of
+    its operand.
     """
     found: dict[Node, set[Index]] = {}
     pending: list[tuple[Node, Index]] = []
 
     def visit(node: Node, at: Index) -> Expr:
         found.setdefault(node, set()).add(at)
-        if is_transparent(node):
+        if is_transparent(node) and node not in stored:
             pending.append((node, at))
         return Constant(0, node.dtype)
 

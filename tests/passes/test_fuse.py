@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 import networkx as nx
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 import graphc.passes.fuse as fusion
+from graphc.codegen.emit import emit_kernel
+from graphc.codegen.host import HOST
+from graphc.codegen.plan import Library, plan_entry
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.evaluate import evaluate
 from graphc.ir.expr import Index
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
@@ -25,6 +30,8 @@ from graphc.passes.autodiff import gradients
 from graphc.passes.decompose import decompose
 from graphc.passes.fuse import Group, GroupKind, fuse, is_transparent, kept
 from graphc.passes.reads import indices_read, operands_read
+from graphc.runtime.interpreter import Interpreter
+from graphc.runtime.program import Program
 from tests.random_graphs import RandomGraph, graphs
 
 often = settings(
@@ -55,7 +62,7 @@ def f32(name: str, *shape: dims.DimLike) -> Node:
 def loads(group: Group) -> Iterator[Node]:
     """What the group reads from memory."""
     for member in group.members:
-        for operand in operands_read(member):
+        for operand in operands_read(member, group.stored_views):
             if operand not in group.members:
                 yield operand
 
@@ -78,7 +85,8 @@ def check(graph: Graph, groups: Sequence[Group]) -> None:
     assert roots <= stored
     needed = [n for n in graph.nodes() if not isinstance(n.op.lowering, Structural)]
     computed = {node for group in groups for node in group.members}
-    assert {n for n in needed if not is_transparent(n) or n in roots} == computed
+    views = groups[0].stored_views if groups else frozenset()
+    assert {n for n in needed if not is_transparent(n) or n in roots or n in views} == computed
 
 
 @often
@@ -223,6 +231,57 @@ def test_updates_of_state_are_pointwise_groups_one_for_each_parameter() -> None:
     assert sorted(len(group.outputs) for group in updating) == [1, *[3] * 6]
 
 
+# -- views ----------------------------------------------------------------------------------------
+
+
+def test_views_are_part_of_their_readers() -> None:
+    x = f32("x", 4, 6)
+    y = F["permute"](F["reshape"](F["permute"](x, (1, 0)), (8, 3)), (1, 0))
+    (group,) = groups_of(F["exp"](y))
+    assert not group.stored_views
+
+
+def shuffled(count: int) -> Node:
+    """Reshapes and permutations that do not cancel."""
+    y = f32("x", 12)
+    for _ in range(count):
+        y = F["reshape"](F["permute"](F["reshape"](y, (3, 4)), (1, 0)), (12,))
+    return y
+
+
+def rolled(count: int) -> Node:
+    """Each element comes from one of 2**count places."""
+    y = f32("x", 8, 8)
+    for _ in range(count):
+        y = F["permute"](F["roll"](y, 1, 0), (1, 0))
+    return y
+
+
+def padded(count: int) -> Node:
+    y = f32("x", 3)
+    for _ in range(count):
+        y = F["pad"](y, ((1, 0),))
+    return y
+
+
+@pytest.mark.parametrize(("make", "count"), [(shuffled, 60), (rolled, 30), (padded, 300)])
+def test_deep_views_are_stored_now_and_then(make: Callable[[int], Node], count: int) -> None:
+    y = F["exp"](make(count))
+    graph = decompose(Graph("deep", inputs_of([y]), (), (y,)), SourceMap())
+    groups = fuse(graph)
+    check(graph, groups)
+    assert 1 < len(groups) <= count
+    library = Library()
+    entry = plan_entry(graph, HOST, library)
+    assert sum(len(emit_kernel(k, HOST)) for k in library.kernels.values()) < 10_000 * len(groups)
+    (x,) = graph.inputs
+    value = np.arange(x.tensor.size, dtype=np.float32).reshape(x.shape) / 100  # type: ignore[arg-type]
+    program = Program("cpu", {"deep": entry})
+    (found,) = Interpreter(program, library.kernels, {}).call("deep", [value])
+    (expected,), _ = evaluate(graph, [value])
+    assert np.allclose(found, expected)
+
+
 # -- size -----------------------------------------------------------------------------------------
 
 
@@ -240,9 +299,9 @@ def test_work_grows_with_the_graph_and_not_with_its_square(
 ) -> None:
     traced: list[Node] = []
 
-    def counted(user: Node, index: Index) -> dict[Node, set[Index]]:
+    def counted(user: Node, index: Index, stored: Container[Node]) -> dict[Node, set[Index]]:
         traced.append(user)
-        return indices_read(user, index)
+        return indices_read(user, index, stored)
 
     monkeypatch.setattr(fusion, "indices_read", counted)
 
