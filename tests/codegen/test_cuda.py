@@ -76,10 +76,22 @@ def test_the_text_of_a_kernel_over_several_bindings(golden: Callable[[str, str],
     golden("descent.cu", source)
 
 
-def test_a_softmax_is_one_launch_and_so_is_an_optimizer() -> None:
-    for graph in (softmax_graph(), descent_graph([(4, 3), (5,), (2, 2)])):
-        (entry,) = cuda_code([graph]).program.entries.values()
-        assert len(entry.steps) == 1
+def linear_graph(dtype: dtypes.DType) -> Graph:
+    x, weight = graph_input("x", dtype, (40, 64)), graph_input("weight", dtype, (48, 64))
+    bias = graph_input("bias", dtype, (48,))
+    y = functions["relu"](functions["linear"](x, weight, bias))
+    return Graph("linear", (x, weight, bias), (), (y,))
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [softmax_graph(), descent_graph([(4, 3), (5,)]), linear_graph(f32), linear_graph(dtypes.bf16)],
+    ids=["softmax", "optimizer", "f32 layer", "bf16 layer"],
+)
+def test_what_belongs_together_is_one_launch(graph: Graph) -> None:
+    code = cuda_code([graph])
+    (entry,) = code.program.entries.values()
+    assert len(launches_of(code.program, entry, {})) == 1
 
 
 def test_only_the_device_functions_that_are_used_come_along() -> None:
