@@ -4,10 +4,12 @@ where there is one (`-m gpu`), every op on it."""
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import sys
 import threading
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,10 +31,12 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.ops.structural import graph_input
+from graphc.runtime.cpu.compiler import find_compiler
 from graphc.runtime.cuda import gpu as gpu_module
 from graphc.runtime.cuda.cubins import best_cubin
 from graphc.runtime.cuda.executor import CudaExecutor
 from graphc.runtime.cuda.gpu import Gpu
+from graphc.runtime.simulator.build import build_module, read_kernel_text
 from tests.accuracy import ANY_ZERO, NUMPY_ULPS, within
 from tests.backends.test_cpu import COMPOSED, COMPUTED, is_close, sample_graphs
 from tests.backends.test_simulator_backend import OPS_PER_UNIT, ULPS
@@ -408,6 +412,31 @@ def test_the_text_of_every_op_compiles_and_nothing_is_to_be_said(number: int) ->
 # -- on a device ----------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(has_driver(), reason="there is a driver, and perhaps a device")
+def test_what_is_asked_of_a_device_is_what_the_driver_understands(tmp_path: Path) -> None:
+    """The tests of a device, with the packages as they are, over a driver without one.
+
+    A driver of the same name takes the place of NVIDIA's; see `tests/simulated_driver.c`.
+    """
+    root = Path(__file__).parents[2]
+    driver, source = tmp_path / "libcuda.so.1", root / "tests" / "simulated_driver.c"
+    compiler = find_compiler().command
+    subprocess.run(
+        [*compiler, "-shared", "-fPIC", "-o", str(driver), str(source), "-ldl"], check=True
+    )
+    tests = ["-m", "gpu", "-k", "not tensors", str(Path(__file__).relative_to(root))]
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
+        cwd=root,
+        env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
+
+
 @pytest.fixture(scope="module")
 def device() -> Gpu:
     return Gpu()
@@ -416,7 +445,10 @@ def device() -> Gpu:
 def loaded(code: CudaCode, state: dict[str, Array], gpu: Gpu) -> CudaExecutor:
     """An executor of CUDA code, compiled for the very device."""
     arch = f"sm_{gpu.capability[0]}{gpu.capability[1]}"
-    cubin = compile_cubin(code.source, arch, name="test").code
+    if gpu.name == "simulated GPU":
+        cubin = bytes(build_module(read_kernel_text(code.source), check=False))
+    else:
+        cubin = compile_cubin(code.source, arch, name="test").code
     return CudaExecutor(code.program, {arch: cubin}, state, gpu)
 
 
@@ -442,6 +474,8 @@ def test_a_device_gives_the_same_bits_again(device: Gpu) -> None:
 @pytest.mark.gpu
 def test_tensors_on_a_device_are_read_there(device: Gpu) -> None:
     torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("torch has no device")
     module = loaded(code(), state(), device)
     expected = module.call("train", inputs(7))
     module.set_state(state())
