@@ -55,6 +55,7 @@ from graphc.ir.kernels.functions import find_function
 from graphc.ir.kernels.index_values import Number, index_value
 from graphc.ir.kernels.listing import statement_text
 from graphc.ir.kernels.scopes import name_of
+from graphc.ir.kernels.warp_functions import LanePointer
 from graphc.ir.op import Call as OpCall
 from graphc.ir.op import Op
 from graphc.ir.ops.conversion import converted
@@ -260,14 +261,8 @@ class _Step:
                 f"kernel {self.kernel.name} calls {call.function}, which has no meaning here",
                 hint="declare it in graphc/ir/kernels/functions.py, beside the others",
             )
-        if not function.is_of_lane:
-            function.meaning(*(self.argument(a, call, scope) for a in call.arguments))
-            return
-        (written,) = (call.arguments[number] for number in function.writes)
-        assert isinstance(written, Address)
-        result = function.meaning(*(self.lane_argument(a, scope) for a in call.arguments))
-        assert result is not None
-        self.store(written, result, scope, call)
+        given = self.lane_argument if function.is_of_lane else self.argument
+        function.meaning(*(given(argument, call, scope) for argument in call.arguments))
 
     def argument(
         self, argument: Address | Expr | DimLike | str, call: Call, scope: _Scope
@@ -289,11 +284,22 @@ class _Step:
                 assert isinstance(number, int)
                 return number
 
-    def lane_argument(self, argument: Address | Expr | DimLike | str, scope: _Scope) -> Any:
-        """What a function of a lane is given: for an address the element there."""
+    def lane_argument(
+        self, argument: Address | Expr | DimLike | str, call: Call, scope: _Scope
+    ) -> LanePointer | Number | str:
+        """What a function of a lane is given: for an address where each lane points to."""
         match argument:
             case Address(buffer, index):
-                return self.value(Load(buffer, index), scope)
+                if scope.lanes is None:
+                    raise self.error("a function of a lane is called outside of its lanes", call)
+                places = np.broadcast_to(index_value(index, scope.indices), scope.lanes.shape)
+                own = self.own_lane(scope, call) if buffer.space is Space.LANE else None
+                return LanePointer(
+                    self.memory[buffer],
+                    places,
+                    own,
+                    lambda place: self.error(f"{buffer.name}[{place}] does not exist", call),
+                )
             case Expr():
                 return self.value(argument, scope)
             case str():

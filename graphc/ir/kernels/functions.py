@@ -15,6 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from graphc.ir import dtype as dtypes
+from graphc.ir.kernels.warp_functions import (
+    add_product,
+    copy_16,
+    load_matrices,
+    multiply_tiles,
+    nothing,
+)
+
 __all__ = ["FUNCTIONS", "DeviceFunction", "find_function", "multiply_add"]
 
 Array = np.ndarray[Any, Any]
@@ -28,10 +37,10 @@ class DeviceFunction:
         name: without the dtype.
         writes: numbers of the arguments whose memory it writes.
         reads: numbers of the arguments whose memory it reads.
-        meaning: does to NumPy arrays what the function does to memory. For a function of a lane it
-            takes the elements at its addresses, one for each lane, and returns the new element at
-            the address that it writes.
-        is_of_lane: whether every lane calls it for itself, inside a loop over lanes.
+        meaning: does to NumPy arrays what the function does to memory.
+        is_of_lane: whether lanes call it inside a loop over lanes, each with addresses of its own
+            (see `warp_functions`).
+        width: elements that a function of a lane touches from each of its addresses on.
         synchronizes: whether all lanes have arrived when it begins, and none goes on before it
             ends.
     """
@@ -39,13 +48,15 @@ class DeviceFunction:
     name: str
     writes: tuple[int, ...]
     reads: tuple[int, ...]
-    meaning: Callable[..., Array | None]
+    meaning: Callable[..., None]
     is_of_lane: bool = False
+    width: int = 1
     synchronizes: bool = False
 
 
 def find_function(name: str) -> DeviceFunction | None:
-    """The function of a `Call`, by its name with or without a dtype."""
+    """The function of a `Call`, by its name with or without a dtype or template arguments."""
+    name = name.partition("<")[0]
     return FUNCTIONS.get(name) or FUNCTIONS.get(name.rpartition("_")[0])
 
 
@@ -102,10 +113,6 @@ def _sum_to_odd(a: Array, b: Array) -> Array:
     is_even = total.view(np.int64) % 2 == 0
     neighbour = np.nextafter(total, np.where(lost > 0, np.inf, -np.inf))
     return np.where(is_even & (lost != 0) & np.isfinite(lost), neighbour, total)
-
-
-def _add_product(total: Array, a: Array, b: Array) -> Array:
-    return multiply_add(a, b, total)
 
 
 # -- matrix products on the host ------------------------------------------------------------------
@@ -174,11 +181,38 @@ def _multiply_rows(
     tile[places] = _add_products(np.zeros((rows, columns), tile.dtype), left, right)
 
 
+def _of_lane(
+    name: str,
+    writes: tuple[int, ...],
+    reads: tuple[int, ...],
+    meaning: Callable[..., None],
+    width: int = 1,
+) -> DeviceFunction:
+    return DeviceFunction(name, writes, reads, meaning, is_of_lane=True, width=width)
+
+
 FUNCTIONS: Mapping[str, DeviceFunction] = MappingProxyType(
     {
         function.name: function
         for function in (
-            DeviceFunction("gc_multiply_add", (0,), (0,), _add_product, is_of_lane=True),
+            _of_lane("gc_multiply_add", (0,), (0,), add_product(multiply_add)),
+            # 16 bytes are 8 elements of the dtypes that tensor cores multiply.
+            _of_lane("gc_copy_async_16", (0,), (1,), copy_16, width=8),
+            _of_lane("gc_copy_async_commit", (), (), nothing),
+            _of_lane("gc_copy_async_wait", (), (), nothing),
+            *(
+                _of_lane(
+                    f"gc_load_matrices_x{count}{'_transposed' if transposed else ''}",
+                    (0,),
+                    (1,),
+                    load_matrices(count, transposed=transposed),
+                    width=8,
+                )
+                for count in (2, 4)
+                for transposed in (False, True)
+            ),
+            _of_lane("gc_mma_m16n8k16_f16", (0,), (0, 1, 2), multiply_tiles(dtypes.f16)),
+            _of_lane("gc_mma_m16n8k16_bf16", (0,), (0, 1, 2), multiply_tiles(dtypes.bf16)),
             DeviceFunction("gc_pack_right", (0,), (1,), _pack_right, synchronizes=True),
             DeviceFunction("gc_pack_left", (0,), (2,), _pack_left, synchronizes=True),
             DeviceFunction(

@@ -47,11 +47,13 @@ class _Access:
 
     Attributes:
         index: in terms of `_LANE`; None where a function decides it.
+        extent: the first element that it may touch, and the first beyond the last.
         position: number of the statement that makes it.
     """
 
     buffer: Buffer
     index: DimLike | None
+    extent: tuple[int, int]
     writes: bool
     position: int
 
@@ -63,7 +65,9 @@ class _Access:
             return False  # one store in two iterations of a serial loop
         if self.index is None or earlier.index is None:
             return True
-        if _switches(self.index) and _switches(earlier.index):
+        if self.extent[1] <= earlier.extent[0] or earlier.extent[1] <= self.extent[0]:
+            return False
+        if _switches(self.index) or _switches(earlier.index):
             return False
         return self.index != earlier.index or _LANE not in dims.variables(self.index).values()
 
@@ -151,15 +155,20 @@ class _Race:
             }
             environment[name_of(lane)] = _LANE
         after = list(pending)
-        for buffer, index, writes in _accesses(statement, lane is not None):
-            if buffer.space is not Space.SHARED:
+        for touched in _accesses(statement, lane is not None):
+            if touched.buffer.space is not Space.SHARED:
                 continue
-            if index is not None:
-                index = dims.substitute(index, environment, proved=False)
-            access = _Access(buffer, index, writes, position)
+            index, extent = None, (0, 0)
+            if touched.index is not None:
+                low, high = dims.bounds(dims.substitute(touched.index, known, proved=False))
+                extent = low, high + touched.width
+                index = dims.substitute(touched.index, environment, proved=False)
+            access = _Access(touched.buffer, index, extent, touched.writes, position)
             if any(access.races_with(earlier) for earlier in pending):
-                verb = "stores to" if writes else "reads"
-                text = f"a lane {verb} {buffer.name}, which another has touched since a barrier"
+                verb = "stores to" if access.writes else "reads"
+                text = (
+                    f"a lane {verb} {access.buffer.name}, which another has touched since a barrier"
+                )
                 self.found.append(Violation(text, position))
             if access not in after:
                 after.append(access)
@@ -176,21 +185,29 @@ def _length(statement: Statement) -> int:
     return sum(1 for _ in statements((statement,)))
 
 
-def _accesses(
-    statement: Statement, is_in_lanes: bool
-) -> Iterator[tuple[Buffer, DimLike | None, bool]]:
-    """Buffer, index and direction of the statement's own accesses."""
+@dataclass(frozen=True, slots=True)
+class _Touched:
+    """What a statement reads or writes: `width` elements from an index on, if it is known."""
+
+    buffer: Buffer
+    index: DimLike | None
+    width: int
+    writes: bool
+
+
+def _accesses(statement: Statement, is_in_lanes: bool) -> Iterator[_Touched]:
+    """The statement's own accesses."""
     for expr in walk(*expressions(statement)):
         if isinstance(expr, Load):
-            yield expr.buffer, expr.index, False
+            yield _Touched(expr.buffer, expr.index, 1, writes=False)
     if isinstance(statement, Store):
-        yield statement.buffer, statement.index, True
-    if isinstance(statement, Call):
-        function = find_function(statement.function)
+        yield _Touched(statement.buffer, statement.index, 1, writes=True)
+    function = find_function(statement.function) if isinstance(statement, Call) else None
+    if isinstance(statement, Call) and function is not None:
         for number, argument in enumerate(statement.arguments):
-            if function is not None and isinstance(argument, Address):
+            if isinstance(argument, Address):
                 index = argument.index if is_in_lanes else None
                 if number in function.reads:
-                    yield argument.buffer, index, False
+                    yield _Touched(argument.buffer, index, function.width, writes=False)
                 if number in function.writes:
-                    yield argument.buffer, index, True
+                    yield _Touched(argument.buffer, index, function.width, writes=True)
