@@ -250,7 +250,8 @@ def test_the_report_of_a_build(built: Built) -> None:
     predict, train = built.reports
     assert (predict.name, predict.target, predict.steps) == ("predict", "cpu", 2)
     assert predict.signature == "predict(x: f32[B, 8]) -> f32[B, 3]"
-    assert train.state_bytes > predict.state_bytes
+    # State stays in memory whichever export is called.
+    assert train.state_bytes == predict.state_bytes > 0
     assert predict.peak_bytes == graphc.load_file(built.file, "cpu").memory("predict")["peak"]
 
 
