@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DeviceError
 from graphc.ir import dims
+from graphc.runtime.aligned import aligned_bytes, aligned_copy
 from graphc.runtime.arguments import bind_arguments
 from graphc.runtime.cpu.pool import runner
 from graphc.runtime.cpu.results import ResultMemory
-from graphc.runtime.program import ALIGNMENT, Entry, Program
+from graphc.runtime.program import Entry, Program
 
 __all__ = ["CpuExecutor"]
 
@@ -62,9 +62,9 @@ class CpuExecutor:
             self._functions[name] = function
         self._runner = runner()
         self._runner_address = ctypes.addressof(self._runner)
-        self.state = {name: _aligned_copy(value) for name, value in state.items()}
+        self.state = {name: aligned_copy(value) for name, value in state.items()}
         self._results = ResultMemory()
-        self._arena = _aligned_bytes(0)
+        self._arena = aligned_bytes(0)
         self._frames: dict[tuple[Any, ...], _Frame] = {}
         self._lock = threading.Lock()
         self.allocations = 0
@@ -132,24 +132,6 @@ class CpuExecutor:
         return _Frame(slots, values, results, layout.arena_bytes)
 
     def _grow(self, nbytes: int) -> None:
-        try:
-            self._arena = _aligned_bytes(nbytes)
-        except MemoryError as error:
-            raise DeviceError(
-                f"there is no memory for an arena of {nbytes} bytes", code="out-of-memory"
-            ) from error
+        self._arena = aligned_bytes(nbytes)
         self._frames.clear()
         self.allocations += 1
-
-
-def _aligned_bytes(nbytes: int) -> Array:
-    raw = np.empty(nbytes + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + nbytes]
-
-
-def _aligned_copy(value: Array) -> Array:
-    memory = _aligned_bytes(value.nbytes)
-    array = memory.view(value.dtype).reshape(value.shape) if value.nbytes else value.copy()
-    array[...] = value
-    return array
