@@ -187,7 +187,7 @@ class CudaDialect(Dialect):
     ) -> list[str]:
         index = self.index_type
         if extent == str(lanes):
-            return ["{", *([f"    const {index} {variable} = threadIdx.x;"] if is_used else [])]
+            return ["{", f"    const {index} {variable} = threadIdx.x;"] if is_used else []
         if extent == "1":
             zero = [f"    constexpr {index} {variable} = 0;"] if is_used else []
             return ["if (threadIdx.x == 0) {", *zero]

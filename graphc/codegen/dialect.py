@@ -124,7 +124,8 @@ class Dialect(ABC):
     def lane_loop(self, variable: str, extent: str, lanes: int, *, is_used: bool) -> list[str]:
         """The head of a loop over lanes, up to its opening brace.
 
-        `is_used` says whether the body mentions the variable.
+        `is_used` says whether the body mentions the variable. No lines say that the body can
+        stand by itself.
         """
 
     @abstractmethod

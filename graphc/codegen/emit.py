@@ -211,7 +211,11 @@ class _Emitter:
             self.block(loop.body)
         self.lane = outer_lane
         if loop.kind is LoopKind.LANE:
-            self.nest(self.lane_head(variable, extent, inner), inner)
+            head = self.lane_head(variable, extent, inner)
+            if head:
+                self.nest(head, inner)
+            else:
+                self.scopes[-1].lines += inner.lines
             return
         index = self.dialect.index_type
         unroll = ["#pragma GCC unroll 64" if self.dialect.nests_loops else "#pragma unroll"]
@@ -220,7 +224,7 @@ class _Emitter:
         self.nest([*head, f"for ({index} {variable} = 0; {test}; ++{variable}) {{"], inner)
 
     def lane_head(self, variable: str, extent: str, inner: _Scope) -> list[str]:
-        """The head of a loop over lanes, made for what its body uses."""
+        """The head of a loop over lanes, made for what its body uses; none if it needs none."""
         is_used = any(re.search(rf"\b{variable}\b", line) for line in inner.lines)
         return self.dialect.lane_loop(variable, extent, self.kernel.lanes, is_used=is_used)
 
