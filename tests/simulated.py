@@ -31,9 +31,7 @@ class CudaCode:
     kernels: Mapping[str, Kernel]
 
 
-def cuda_code(
-    graphs: Sequence[Graph], *, sources: SourceMap | None = None, located: bool = True
-) -> CudaCode:
+def cuda_code(graphs: Sequence[Graph], *, sources: SourceMap | None = None) -> CudaCode:
     """The program and the text of the graphs, all in one unit."""
     library = Library()
     entries = {}
@@ -41,7 +39,7 @@ def cuda_code(
         known = sources or SourceMap()
         entries[graph.name] = plan_entry(decompose(graph, known), CUDA, library, known)
     exports = list(entries.values())
-    source = emit_unit(library.kernels, exports, located=located)
+    source = emit_unit(library.kernels, exports)
     program = Program(CUDA.name, entries, CUDA.geometry(library.kernels, exports))
     return CudaCode(program, source, library.kernels)
 

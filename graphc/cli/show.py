@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from graphc.api import source_unit, unit_of
+from graphc.codegen.cuda import readable_text
 from graphc.compiler import compile_for
 from graphc.errors import UsageError
 from graphc.frontend.graph_text import graph_text
@@ -68,7 +69,7 @@ def _passes(unit: Unit, target: str) -> str:
 
 
 def _kernels(unit: Unit, target: str) -> str:
-    return compile_for(unit, target).source
+    return readable_text(compile_for(unit, target).source)
 
 
 def _program(unit: Unit, target: str) -> str:

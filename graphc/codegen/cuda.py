@@ -27,7 +27,7 @@ from graphc.ir.expr import Buffer, Space
 from graphc.ir.kernel import Declare, Kernel, statements
 from graphc.runtime.program import Entry, Geometry
 
-__all__ = ["ARCHITECTURES", "CUDA", "CudaDialect", "emit_unit"]
+__all__ = ["ARCHITECTURES", "CUDA", "CudaDialect", "emit_unit", "readable_text"]
 
 ARCHITECTURES = ("sm_80", "sm_90a", "sm_100")
 """The architectures that cubins are made for. One text serves all of them: what they offer in
@@ -268,17 +268,12 @@ _PRELUDE = """\
 
 
 def emit_unit(
-    kernels: Mapping[str, Kernel],
-    entries: Sequence[Entry],
-    dialect: CudaDialect = CUDA,
-    *,
-    located: bool = True,
+    kernels: Mapping[str, Kernel], entries: Sequence[Entry], dialect: CudaDialect = CUDA
 ) -> str:
     """One CUDA file with all kernels, and the device functions that they use.
 
-    Args:
-        located: name the model's line before each line of a kernel by `#line`, so that messages
-            of compilers and of the simulator name it. Without it the text is easier to read.
+    A `#line` before each line of a kernel names the model's line, so that messages of compilers
+    and of the simulator name it; see `readable_text`.
     """
     geometry = dialect.geometry(kernels, entries)
     aliased = set(_updated_in_place(entries))
@@ -287,9 +282,14 @@ def emit_unit(
         frame = _Frame(geometry[name], name not in aliased, _dynamic_offsets(kernel))
         text = emit_kernel(kernel, replace(dialect, frame=frame))
         spans = "".join(f"// {span}\n" for span in kernel.spans[:3])
-        texts.append(spans + (_located(kernel, text) if located else text))
+        texts.append(spans + _located(kernel, text))
     body = "\n".join(texts)
     return f"{_PRELUDE}\n{device_source(families_of(body))}\n{body}"
+
+
+def readable_text(source: str) -> str:
+    """A text of `emit_unit` for people: without `#line`."""
+    return re.sub(r"^#line .*\n", "", source, flags=re.MULTILINE)
 
 
 def _located(kernel: Kernel, text: str) -> str:

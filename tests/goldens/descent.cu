@@ -1,7 +1,6 @@
 // Made by graphc. Each kernel computes the lines of the model that are named above it; a block runs
 // the grid steps blockIdx.x, blockIdx.x + gridDim.x, ...
 
-#line 1 "graphc/codegen/device/index.cuh"
 // Indices: floor division and modulo for a positive divisor, extremes; in int or long long, whichever
 // the wider of the operands is.
 
