@@ -127,7 +127,8 @@ class _Race:
                     pending += [access for access in inner if access not in pending]
                 case Loop(variable, _, kind, body):
                     inner_lane = variable if kind is LoopKind.LANE else lane
-                    for _ in range(1 if kind is LoopKind.LANE else 2):
+                    # Lanes meet at no barrier: what meets in two iterations meets in one.
+                    for _ in range(1 if inner_lane is not None else 2):
                         pending = self.block(body, position + 1, pending, known, inner_lane)
                 case Call() if _synchronizes(statement):
                     pending = []
@@ -147,22 +148,17 @@ class _Race:
         """Note the statement's accesses, and which of the earlier ones they race with."""
         if isinstance(statement, Fold) and statement.loops:
             lane = statement.loops[-1][0]
-        environment = dict(known)
-        if lane is not None:
-            environment = {
-                name: dims.substitute(value, {name_of(lane): _LANE}, proved=False)
-                for name, value in known.items()
-            }
-            environment[name_of(lane)] = _LANE
         after = list(pending)
         for touched in _accesses(statement, lane is not None):
             if touched.buffer.space is not Space.SHARED:
                 continue
             index, extent = None, (0, 0)
             if touched.index is not None:
-                low, high = dims.bounds(dims.substitute(touched.index, known, proved=False))
+                index = dims.substitute(touched.index, known, proved=False)
+                low, high = dims.bounds(index)
                 extent = low, high + touched.width
-                index = dims.substitute(touched.index, environment, proved=False)
+                if lane is not None:
+                    index = dims.substitute(index, {name_of(lane): _LANE}, proved=False)
             access = _Access(touched.buffer, index, extent, touched.writes, position)
             if any(access.races_with(earlier) for earlier in pending):
                 verb = "stores to" if access.writes else "reads"
