@@ -37,11 +37,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphc.codegen.dialect import Dialect
-from graphc.codegen.schedules.product import Operand, Product, let_index
+from graphc.codegen.schedules.product import Operand, Product, counter, let_index, unrolled
 from graphc.codegen.schedules.schedule import Scheduled, Variant
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
-from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dims import DimLike
 from graphc.ir.expr import Buffer, Constant, Inside, Load, Space
 from graphc.ir.kernel import (
     Address,
@@ -225,7 +225,7 @@ class _Side:
 
     def copy(self, k0: DimLike, stage: DimLike) -> Loop:
         """Begin to copy the block from k0 on; neighbouring lanes copy neighbouring chunks."""
-        number = _counter("_chunk", self.lines * self.chunks)
+        number = counter("_chunk", self.lines * self.chunks)
         line, chunk = number // self.chunks, number % self.chunks
         i, k = (line, chunk * _CHUNK) if self.is_deep else (chunk * _CHUNK, line)
         source = self.operand.at(self.start + i, k0 + k)
@@ -267,7 +267,7 @@ class _Side:
             halves: which half along this operand, and along k, the matrix of a lane is.
             row: which row of its matrix a lane brings.
         """
-        part = _counter("_part", self.warp_size // _MMA_ROWS)
+        part = counter("_part", self.warp_size // _MMA_ROWS)
         half, deep_half = halves
         first = warp * self.warp_size + part * _MMA_ROWS
         if self.is_deep:
@@ -277,7 +277,7 @@ class _Side:
         function = f"gc_load_matrices_x4{'' if self.is_deep else '_transposed'}"
         target = Address(self.fragments, part * 4)
         call = Call(function, (target, self.place(stage, line, chunk)))
-        return _unrolled(part, self.warp_size // _MMA_ROWS, call)
+        return unrolled(part, self.warp_size // _MMA_ROWS, call)
 
 
 class _Tiles(Product):
@@ -294,8 +294,8 @@ class _Tiles(Product):
             self.right, self.n0, self.n, self.depth, config.columns, columns, config, "right"
         )
         self.sums = Buffer("sums", dtypes.f32, rows * columns // _WARP, Space.LANE)
-        self.lane = _counter("_lane", config.lanes)
-        self.i, self.j = _counter("_i", rows // _MMA_ROWS), _counter("_j", columns // _MMA_COLUMNS)
+        self.lane = counter("_lane", config.lanes)
+        self.i, self.j = counter("_i", rows // _MMA_ROWS), counter("_j", columns // _MMA_COLUMNS)
         self.steps = dims.ceil_div(self.depth, config.depth)
 
     def schedule(self) -> Scheduled:
@@ -309,7 +309,7 @@ class _Tiles(Product):
         self.body += [Declare(self.sums), *self._zeros(), Barrier()]
         for early in range(ahead):
             self.body += self._copy(early, early)
-        block = _counter("_block", dims.bounds(self.steps)[1])
+        block = counter("_block", dims.bounds(self.steps)[1])
         body: list[Statement] = [
             *self._each_lane(Call(f"gc_copy_async_wait<{ahead - 1}>", ())),
             Barrier(),
@@ -332,8 +332,8 @@ class _Tiles(Product):
 
     def _elements(self, body: Block) -> Loop:
         """The body for each product of an instruction in a warp's part of the output."""
-        columns = _unrolled(self.j, self.config.warp_columns // _MMA_COLUMNS, *body)
-        return _unrolled(self.i, self.config.warp_rows // _MMA_ROWS, columns)
+        columns = unrolled(self.j, self.config.warp_columns // _MMA_COLUMNS, *body)
+        return unrolled(self.i, self.config.warp_rows // _MMA_ROWS, columns)
 
     @property
     def _first_sum(self) -> DimLike:
@@ -341,9 +341,9 @@ class _Tiles(Product):
         return (self.i * (self.config.warp_columns // _MMA_COLUMNS) + self.j) * _MMA_SUMS
 
     def _zeros(self) -> Block:
-        element = _counter("_element", self.config.warp_rows * self.config.warp_columns // _WARP)
+        element = counter("_element", self.config.warp_rows * self.config.warp_columns // _WARP)
         zero = Store(self.sums, element, Constant(0, dtypes.f32))
-        return self._each_lane(_unrolled(element, dims.bounds(self.sums.size)[1], zero))
+        return self._each_lane(unrolled(element, dims.bounds(self.sums.size)[1], zero))
 
     def _copy(self, block: DimLike, stage: DimLike) -> Block:
         """Begin to copy a block, if there is one, as a group of copies."""
@@ -358,7 +358,7 @@ class _Tiles(Product):
         body: list[Statement] = []
         down, across, lane = self._warp(body)
         stage = let_index(body, "_stage", stage)
-        k = _counter("_k", self.config.depth // _MMA_DEPTH)
+        k = counter("_k", self.config.depth // _MMA_DEPTH)
         lower, upper, row = lane // 8 % 2, lane // 16, lane % 8
         loads = (
             self.above.load(down, stage, k, (lower, upper), row),
@@ -373,7 +373,7 @@ class _Tiles(Product):
             ),
         )
         steps = self.config.depth // _MMA_DEPTH
-        return self._each_lane(*body, _unrolled(k, steps, *loads, self._elements((multiply,))))
+        return self._each_lane(*body, unrolled(k, steps, *loads, self._elements((multiply,))))
 
     def _epilogue(self) -> Block:
         """Compute and store the outputs of every element that exists.
@@ -385,7 +385,7 @@ class _Tiles(Product):
         outer: list[Statement] = []
         inner: list[Statement] = []
         down, across, lane = self._warp(body)
-        below, beside = _counter("_below", 2), _counter("_beside", 2)
+        below, beside = counter("_below", 2), counter("_beside", 2)
         first_row = down * self.config.warp_rows + lane // 4
         first_column = across * self.config.warp_columns + lane % 4 * 2
         row = let_index(outer, "_row", self.m0 + first_row + self.i * _MMA_ROWS + below * 8)
@@ -394,25 +394,14 @@ class _Tiles(Product):
         )
         total = Load(self.sums, self._first_sum + below * 2 + beside)
         inner += _where(column, self.n, self.config.columns, self.stores(total, row, column))
-        columns = _unrolled(
-            self.j, self.config.warp_columns // _MMA_COLUMNS, _unrolled(beside, 2, *inner)
+        columns = unrolled(
+            self.j, self.config.warp_columns // _MMA_COLUMNS, unrolled(beside, 2, *inner)
         )
         outer += _where(row, self.m, self.config.rows, (columns,))
         rows = self.config.warp_rows // _MMA_ROWS
-        return self._each_lane(*body, _unrolled(self.i, rows, _unrolled(below, 2, *outer)))
+        return self._each_lane(*body, unrolled(self.i, rows, unrolled(below, 2, *outer)))
 
 
 def _where(index: DimLike, limit: DimLike, size: int, body: Block) -> Block:
     """The body where `index` exists; everywhere, if tiles never reach beyond `limit`."""
     return body if dims.divides(limit, size) else (If(Inside(index, 0, limit), body),)
-
-
-def _unrolled(variable: Dim, extent: int, *body: Statement) -> Loop:
-    return Loop(variable, extent, LoopKind.UNROLLED, body)
-
-
-def _counter(name: str, extent: int) -> Dim:
-    """A variable that counts to `extent`."""
-    variable = dims.variable(name, 0, max(extent - 1, 1))
-    assert isinstance(variable, Dim)
-    return variable

@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphc.codegen.dialect import Dialect
-from graphc.codegen.schedules.product import Operand, Product, let_index
+from graphc.codegen.schedules.product import Operand, Product, counter, let_index, unrolled
 from graphc.codegen.schedules.schedule import Scheduled, Variant
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
@@ -178,7 +178,7 @@ class _Side:
             limit: how many there are in all.
         """
         extent = depth if isinstance(depth, int) else self.config.depth
-        element = _counter("_element", self.size * extent)
+        element = counter("_element", self.size * extent)
         if self.operand.deep == 1:
             i, k = element // extent, element % extent
         else:
@@ -202,8 +202,8 @@ class _Tiles(Product):
         self.above = _Side(self.left, self.m0, self.m, config.rows, rows, config, "left")
         self.beside = _Side(self.right, self.n0, self.n, config.columns, columns, config, "right")
         self.sums = Buffer("sums", self.number, rows * columns, Space.LANE)
-        self.lane = _counter("_lane", config.lanes)
-        self.i, self.j = _counter("_i", rows), _counter("_j", columns)
+        self.lane = counter("_lane", config.lanes)
+        self.i, self.j = counter("_i", rows), counter("_j", columns)
         across = config.columns // columns
         self.down, self.across = self.lane // across, self.lane % across
 
@@ -216,7 +216,7 @@ class _Tiles(Product):
         self.body += [Declare(self.sums), *self._zeros()]
         whole, rest = self.depth // depth, self.depth % depth
         if whole != 0:
-            block = _counter("_block", dims.bounds(whole)[1])
+            block = counter("_block", dims.bounds(whole)[1])
             body = self._block(block * depth, depth)
             self.body.append(Loop(block, whole, LoopKind.SERIAL, body))
         if isinstance(rest, Dim):
@@ -231,8 +231,8 @@ class _Tiles(Product):
 
     def _elements(self, body: Block) -> Loop:
         """The body for each element of a lane's part of the output."""
-        columns = _unrolled(self.j, self.config.lane_columns, *body)
-        return _unrolled(self.i, self.config.lane_rows, columns)
+        columns = unrolled(self.j, self.config.lane_columns, *body)
+        return unrolled(self.i, self.config.lane_rows, columns)
 
     @property
     def _total_place(self) -> DimLike:
@@ -255,14 +255,14 @@ class _Tiles(Product):
 
     def _multiply(self, depth: DimLike) -> Block:
         """Add the products of the block in shared memory."""
-        k = _counter("_k", self.config.depth)
+        k = counter("_k", self.config.depth)
         reads = []
         for side, element, lane in (
             (self.above, self.i, self.down),
             (self.beside, self.j, self.across),
         ):
             value = Load(side.tile, k * side.stride + side.offset(element, lane))
-            reads.append(_unrolled(element, side.lane_size, Store(side.part, element, value)))
+            reads.append(unrolled(element, side.lane_size, Store(side.part, element, value)))
         left, right = Load(self.above.part, self.i), Load(self.beside.part, self.j)
         add = Call(
             f"gc_multiply_add_{self.number.name}",
@@ -280,17 +280,6 @@ class _Tiles(Product):
         row = let_index(outer, "_row", self.m0 + self.above.offset(self.i, self.down))
         stores = self.stores(Load(self.sums, self._total_place), row, column)
         inner += stores if self.beside.fits else [If(Inside(column, 0, self.n), stores)]
-        columns = _unrolled(self.j, self.config.lane_columns, *inner)
+        columns = unrolled(self.j, self.config.lane_columns, *inner)
         outer.append(columns if self.above.fits else If(Inside(row, 0, self.m), (columns,)))
-        return self._each_lane(_unrolled(self.i, self.config.lane_rows, *outer))
-
-
-def _unrolled(variable: Dim, extent: int, *body: Statement) -> Loop:
-    return Loop(variable, extent, LoopKind.UNROLLED, body)
-
-
-def _counter(name: str, extent: int) -> Dim:
-    """A variable that counts to `extent`."""
-    variable = dims.variable(name, 0, max(extent - 1, 1))
-    assert isinstance(variable, Dim)
-    return variable
+        return self._each_lane(unrolled(self.i, self.config.lane_rows, *outer))

@@ -22,11 +22,11 @@ from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.expr import Buffer, Convert, Expr, Index, Load, Scalar, substitute
-from graphc.ir.kernel import Address, Block, LetIndex, Statement, Store
+from graphc.ir.kernel import Address, Block, LetIndex, Loop, LoopKind, Statement, Store
 from graphc.ir.node import Node
 from graphc.passes.fuse import Group
 
-__all__ = ["Operand", "Product", "let_index", "part", "shifted"]
+__all__ = ["Operand", "Product", "counter", "let_index", "part", "shifted", "unrolled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,18 @@ def let_index(body: list[Statement], name: str, value: DimLike) -> DimLike:
     assert isinstance(variable, Dim)
     body.append(LetIndex(variable, value))
     return variable
+
+
+def counter(name: str, extent: int) -> Dim:
+    """A variable that counts to `extent`, for a loop."""
+    variable = dims.variable(name, 0, max(extent - 1, 1))
+    assert isinstance(variable, Dim)
+    return variable
+
+
+def unrolled(variable: Dim, extent: int, *body: Statement) -> Loop:
+    """A loop that is written out, so that storage of a lane that it indexes lies in registers."""
+    return Loop(variable, extent, LoopKind.UNROLLED, body)
 
 
 def part(extent: DimLike, size: int, start: DimLike) -> DimLike:
