@@ -22,6 +22,7 @@ from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.source_map import portable
 from graphc.passes import pipeline
+from graphc.passes.tables import lift_tables
 from graphc.runtime.module_file import ModuleFile
 from graphc.runtime.program import Entry, Program
 
@@ -108,6 +109,7 @@ def build_module(
     """
     begin = time.perf_counter()
     architectures = _architectures(targets)
+    unit = lift_tables(unit)
     progress("initial state")
     weights = initial_state(unit, seed)
     programs: dict[str, Any] = {}
