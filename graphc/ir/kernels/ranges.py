@@ -51,12 +51,15 @@ def ranges(kernel: Kernel) -> Iterator[Violation]:
 def _holds(definition: Definition, scope: Scope) -> bool:
     """Whether every value of the variable is proved to be in its range."""
     low, high = dims.bounds(definition.variable)
+    multiple = next(iter(definition.variable.names.values())).multiple
+    if definition.value is not None and not dims.divides(definition.value, multiple):
+        return False
     if definition.value is not None:
         last = _last_quotient(definition.value, scope)
         highest = definition.value if last is None else last
         return _proved(low, definition.value, scope) and _proved(highest, high, scope)
     assert definition.count is not None
-    return low <= 0 and _proved(definition.count, high + 1, scope)
+    return low <= 0 and multiple == 1 and _proved(definition.count, high + 1, scope)
 
 
 def _last_quotient(value: DimLike, scope: Scope) -> DimLike | None:
