@@ -22,6 +22,7 @@ from graphc.ir.kernel import Barrier, Kernel
 from graphc.ir.kernels.verify import verify_kernel
 from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
+from graphc.runtime.interpreter import evaluate_entry
 from graphc.runtime.simulator.executor import SimulatorExecutor
 from tests.emitted import emitted
 from tests.products import (
@@ -102,6 +103,19 @@ def test_not_a_number_and_infinity_reach_their_row_or_column() -> None:
     assert np.all(rest[:, :299] == 1030)
 
 
+def test_the_kernel_ir_means_the_same() -> None:
+    for name in ("NT_7_130_31", "f64_TT_29", "u8_batch", "bf16_NN_29", "epilogue", "pad"):
+        library = Library()
+        entry = plan_entry(GRAPHS[name], PLAIN, library)
+        arrays = random_arguments(GRAPHS[name])
+        for found, expected in zip(
+            evaluate_entry(entry, library.kernels, arrays, {}),
+            executor().call(name, arrays),
+            strict=True,
+        ):
+            assert same_bits(found, expected), name
+
+
 # -- named dims ----------------------------------------------------------------------------------
 
 
@@ -159,7 +173,7 @@ def test_the_epilogue_is_part_of_the_launch() -> None:
 CHECKED = ["NT_49_300_1030", "TN_6_63_513", "f64_batch", "bf16_TT_29", "epilogue", "pad"]
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_the_checker_finds_nothing(seed: int) -> None:
     # Few blocks, so that each runs several steps over the same shared memory.
     checked = simulated_products(
