@@ -20,6 +20,7 @@ from graphc.codegen.emit import emit_kernel
 from graphc.codegen.index import c_identifier
 from graphc.codegen.index_width import fits_in_32_bits
 from graphc.errors import InternalError
+from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
@@ -55,6 +56,8 @@ _STATIC_SHARED_BYTES = 48 * 1024
 # much of them a table of bindings may take.
 _PARAMETER_BYTES = 32_764
 _TABLE_HEAD_BYTES = 8
+
+_WARP = 32
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,14 @@ class CudaDialect(Dialect):
         if not dtype.is_integer or dtype in (dtypes.u32, dtypes.u64):
             return None
         return "unsigned long long" if dtype.bits == 64 else "unsigned"
+
+    def lanes_for(self, extent: DimLike) -> int:
+        """A warp at least, so that few threads have nothing to do."""
+        longest = dims.bounds(extent)[1]
+        lanes = _WARP
+        while lanes < min(longest, self.lanes):
+            lanes *= 2
+        return lanes
 
     @property
     def moves_loads(self) -> bool:  # noqa: D102
@@ -218,7 +229,7 @@ class CudaDialect(Dialect):
             ctype = self.compute_type(term.dtype)
             lines.append(f"__shared__ {ctype} {term.name}_threads[{lanes + 1}];")
             lines.append(f"{term.name}_threads[threadIdx.x] = {term.name};")
-        lines += ["__syncthreads();", "if (threadIdx.x < 32) {"]
+        lines += ["__syncthreads();", f"if (threadIdx.x < {_WARP}) {{"]
         for term in terms:
             ctype = self.compute_type(term.dtype)
             lines.append(f"    gc_fold_threads<{lanes}>({term.name}_threads,")

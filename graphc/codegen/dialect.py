@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from graphc.errors import DTypeError
 from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.expr import Buffer
 from graphc.ir.kernel import Kernel
@@ -101,6 +102,10 @@ class Dialect(ABC):
         None where they wrap as they are spelled.
         """
         return None
+
+    def lanes_for(self, extent: DimLike) -> int:
+        """Lanes of a grid step whose rows have this extent, where fewer of them do."""
+        return self.lanes
 
     @property
     def moves_loads(self) -> bool:

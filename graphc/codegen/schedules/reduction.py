@@ -20,7 +20,7 @@ Where the innermost axis is kept, the lanes run along it instead, and each lane 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphc.codegen.dialect import Dialect
 from graphc.codegen.loops import Axis, LoopNest, unflatten
@@ -62,6 +62,7 @@ class ReductionConfig:
 
     Attributes:
         elements: elements of one grid step at least: short rows are taken several at a time.
+            For the lanes of the dialect; in proportion less where rows need fewer.
         columns: columns of one grid step, where each lane folds a column.
         scratch: bytes of fast memory at most for values of a row that are computed once.
     """
@@ -142,13 +143,16 @@ def schedule(group: Group, dialect: Dialect, config: ReductionConfig | None = No
     ]
     work = _Work(nest, folds, stores[: len(inside)], stores[len(inside) :])
     if nest.axes and not nest.axes[-1].reduced:
+        lanes = dialect.lanes
         grid, step, body = _columns(work, dialect, config)
     else:
-        grid, step, body = _rows(work, config)
+        lanes = dialect.lanes_for(nest.axes[-1].extent if nest.axes else 1)
+        elements = config.elements * lanes // dialect.lanes
+        grid, step, body = _rows(work, replace(config, elements=elements))
     inputs = {buffer: node for node, buffer in lowering.inputs.items()}
     outputs = output_buffers(group)
     kernel = make_kernel(
-        kernel_name(group), [*inputs, *outputs], outputs, grid, step, dialect.lanes, body
+        kernel_name(group), [*inputs, *outputs], outputs, grid, step, lanes, body
     )
     return Scheduled(kernel, inputs, outputs, {dim: dim for dim in kernel.scalars})
 
