@@ -169,28 +169,16 @@ def test_products_are_those_of_f64(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in GRAPHS if name.startswith("named")])
 def test_one_kernel_takes_every_size(name: str) -> None:
     graph = GRAPHS[name]
-    axes = {axis: dim for node in graph.inputs for axis, dim in dims_of(node).items()}
+    axes = {str(dim): dim for node in graph.inputs for dim in node.shape}
     sizes: list[dict[str, int]] = []
     for axis in "MNK":
         for size in (0, 1, 17, 100, 129, 257):
-            multiple = -(-size // 8) * 8
-            chosen = size if axes[axis].admits(size) else multiple
+            chosen = -(-size // 8) * 8 if dims.divides(axes[axis], 8) else size
             sizes.append({"M": 40, "N": 72, "K": 48, axis: chosen})
     for environment in sizes:
         arrays = random_arguments(graph, environment)
         (found,) = executor().call(name, arrays)
         assert_close(name, found, arrays)
-
-
-def dims_of(node: Node) -> dict[str, Any]:
-    """The variables that the dims of a node are, by name."""
-    return {
-        atom.name: atom
-        for dim in node.shape
-        if not isinstance(dim, int)
-        for monomial, _ in dim.terms
-        for atom in monomial
-    }
 
 
 @pytest.mark.parametrize("dtype", [bf16, f16])
@@ -363,7 +351,7 @@ def test_a_missing_statement_is_found(
     broken = simulated_products([graph], change=change, check=True, blocks=1, seed=1)
     with pytest.raises(SimulatorError) as error:
         broken.call(graph.name, random_arguments(graph, {}))
-    assert check in {finding.check for finding in error.value.findings}
+    assert check in {getattr(finding, "check", None) for finding in error.value.findings}
 
 
 # -- machine code --------------------------------------------------------------------------------
@@ -401,4 +389,4 @@ def log_of_assembler(nvrtc: Any, source: str, arch: str) -> str:
     log = b" " * size
     nvrtc.nvrtcGetProgramLog(program, log)
     nvrtc.nvrtcDestroyProgram(program)
-    return log.decode()
+    return str(log, "utf-8")
