@@ -72,7 +72,7 @@ class LetIndex:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """buffer[index] = value, which is of the buffer's dtype; by one lane, or into its own storage."""
+    """buffer[index] = value, of the buffer's dtype: by one lane, or into each lane's own storage."""
 
     buffer: Buffer
     index: DimLike
