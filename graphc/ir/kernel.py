@@ -72,7 +72,7 @@ class LetIndex:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """buffer[index] = value, of the buffer's dtype: by one lane, or into each lane's own storage."""
+    """buffer[index] = value, of the dtype of the buffer; by one lane, or by each into its own."""
 
     buffer: Buffer
     index: DimLike
