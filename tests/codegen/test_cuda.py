@@ -198,7 +198,7 @@ def test_any_number_of_blocks_gives_the_same_bits(blocks: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "threads"), [(1, 32), (32, 32), (33, 64), (255, 256), (256, 256), (5000, 256)]
+    ("columns", "threads"), [(2, 32), (32, 32), (33, 64), (255, 256), (256, 256), (5000, 256)]
 )
 def test_blocks_are_as_large_as_rows_need(columns: int, threads: int) -> None:
     (geometry,) = cuda_code([softmax_graph(8, columns)]).program.geometry.values()
