@@ -213,7 +213,7 @@ class VerificationError(GraphcError):
 
 
 class SimulatorError(GraphcError):
-    """A simulated kernel that broke a rule of CUDA; `findings` holds them as data, notes as text."""
+    """A simulated kernel that broke a rule of CUDA: `findings` as data, notes as text."""
 
     default_code = "simulator"
 

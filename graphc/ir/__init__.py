@@ -1,0 +1,1 @@
+"""The two intermediate representations: graphs of tensors, and kernels."""

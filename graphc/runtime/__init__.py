@@ -1,0 +1,1 @@
+"""Module files, programs, and the devices that run them."""

@@ -182,7 +182,7 @@ def test_constants_keep_their_bits(shape: tuple[int, ...], dtype: Any, random: A
 
 
 def test_types_come_from_annotations() -> None:
-    def f(x: f32["B", 4], y: f32["2*B", 4], scale=2.0):  # noqa: UP037
+    def f(x: f32["B", 4], y: f32["2*B", 4], scale=2.0):
         return (x.sum() + y.sum()) * scale
 
     graph, _ = trace(f)
