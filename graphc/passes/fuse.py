@@ -24,17 +24,17 @@ import networkx as nx
 
 from graphc.errors import DimensionError
 from graphc.ir import dims
-from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dims import DimLike
 from graphc.ir.expr import Index
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import Contraction, Element, Elementwise, Reduction, Source, Structural, View
-from graphc.passes.group import Group, GroupKind, domain_of, is_transparent, kept
+from graphc.passes.group import Group, GroupKind, aligned, domain_of, is_transparent, kept
 from graphc.passes.reachability import Reachability
 from graphc.passes.reads import indices_read, operands_read
 from graphc.passes.stored_views import stored_views
 
-__all__ = ["Group", "GroupKind", "domain_of", "fuse", "is_transparent", "kept"]
+__all__ = ["Group", "GroupKind", "aligned", "domain_of", "fuse", "is_transparent", "kept"]
 
 # A group this large is compiled as several kernels: compile time grows faster than what
 # keeping values in registers saves.
@@ -75,9 +75,16 @@ class _Draft:
             return self.domain
         if _is_reduction(node) and node.inputs[0].shape == self.shape:
             return kept(self.domain, node["axes"])
-        if self.kind is GroupKind.REDUCTION and node.shape == kept(self.shape, self.axes):
-            return self.outer
-        return None
+        return self.row_index(node) if self.kind is GroupKind.REDUCTION else None
+
+    def row_index(self, node: Node) -> Index | None:
+        """The index in the node that stands for what is left of the domain, if it has its shape."""
+        return aligned(self.outer, kept(self.shape, self.axes), node.shape)
+
+
+# A reduction of all of a tensor keeps to itself beyond this size: its grid step would have to
+# do the work of the groups around it alone.
+_ONE_ROW_AT_MOST = 1 << 14
 
 
 class _Fuser:
@@ -102,6 +109,7 @@ class _Fuser:
             if self.is_transparent(node) and node not in self.roots:
                 continue
             self.place(node)
+        self.extend_reductions()
         return self.finish()
 
     def is_transparent(self, node: Node) -> bool:
@@ -237,19 +245,24 @@ class _Fuser:
             return True
         if group.kind is GroupKind.CONTRACTION:
             return False
-        if group.kind is GroupKind.REDUCTION and reads == {group.outer}:
+        if group.kind is GroupKind.REDUCTION and reads == {group.row_index(node)}:
             return True
         if stored or len(reads) > 1:
             return False
         # Read through a view: computed where it is read, unless that would repeat work.
+        (index,) = reads
         lowering = node.op.lowering
         cheap = isinstance(lowering, Elementwise | Element) and lowering.cheap
-        if not cheap or not dims.always_less_equal(dims.product(group.shape), node.tensor.size):
+        shape = group.shape
+        if group.kind is GroupKind.REDUCTION and _names(index) <= _names(group.outer):
+            cheap, shape = isinstance(lowering, Elementwise | Element), kept(shape, group.axes)
+        if not cheap or not dims.always_less_equal(dims.product(shape), node.tensor.size):
             return False
         try:
-            return all(self.reads_of(node, index) is not None for index in reads)
+            self.reads_of(node, index)
         except DimensionError:  # the index of what it reads would be beyond all limits
             return False
+        return True
 
     def accepts_reduction(self, node: Node, group: _Draft, reads: set[Index]) -> bool:
         axes: tuple[int, ...] = node["axes"]
@@ -258,7 +271,11 @@ class _Fuser:
             return reads == {group.outer} and operand == group.shape and axes == group.axes
         if group.kind is not GroupKind.POINTWISE or self.updates_state(group):
             return False
-        if operand == group.shape and reads == {kept(group.domain, axes)}:
+        if (
+            operand == group.shape
+            and reads == {kept(group.domain, axes)}
+            and not _is_one_long_row(operand, axes)
+        ):
             group.kind, group.axes = GroupKind.REDUCTION, axes
             return True
         if reads == {group.domain} and node.shape == group.shape and _can_be_epilogue(group):
@@ -349,6 +366,42 @@ class _Fuser:
                         return False
         return True
 
+    def extend_reductions(self) -> None:
+        """Let reductions take the groups that read their results at the same rows.
+
+        `x / (sum(x) + 1)`: the quotient could not wait for the sum in one group before the sum
+        was known to be a reduction over the quotient's own rows.
+        """
+        drafts = dict.fromkeys(d for node in self.order for d in self.groups_of.get(node, ()))
+        merged: set[_Draft] = set()
+        for draft in drafts:
+            if draft.kind is not GroupKind.REDUCTION or draft in merged:
+                continue
+            if _is_one_long_row(draft.shape, draft.axes):
+                continue
+            pending = self.paths.users(draft)
+            while pending:
+                user = pending.pop()
+                if self.absorb(draft, user):
+                    merged.add(user)
+                    pending = self.paths.users(draft)
+
+    def absorb(self, reduction: _Draft, user: _Draft) -> bool:
+        """Merge a group that reads a reduction's results into it, if it fits."""
+        before = user.shape, user.domain, user.at
+        if user.kind is GroupKind.POINTWISE and user.shape != reduction.shape:
+            rows = kept(reduction.shape, reduction.axes)
+            index = aligned(reduction.outer, rows, user.shape)
+            if index is None or not _can_be_epilogue(user):
+                return False
+            user.at = _renamed(user, index)
+            user.shape, user.domain = reduction.shape, reduction.domain
+        if user.kind is not GroupKind.CONTRACTION and self.fit_together(reduction, user):
+            self.merge(reduction, user)
+            return True
+        user.shape, user.domain, user.at = before
+        return False
+
     # -- the result -----------------------------------------------------------------------
 
     def finish(self) -> list[Group]:
@@ -388,19 +441,33 @@ def _start(node: Node) -> _Draft:
 
 def _widen(group: _Draft, operand: tuple[DimLike, ...], axes: tuple[int, ...]) -> None:
     """Turn a pointwise group into the epilogue of a reduction over `axes` of `operand`."""
-    old = group.domain
+    domain = domain_of(operand)
+    group.at = _renamed(group, kept(domain, axes))
     group.kind, group.shape, group.axes = GroupKind.REDUCTION, operand, axes
-    group.domain = domain_of(operand)
+    group.domain = domain
+
+
+def _renamed(group: _Draft, index: Index) -> dict[Node, set[Index]]:
+    """Where the members are computed, with another index for the group's domain."""
     renamed = {
-        variable: new
-        for before, new in zip(old, group.outer, strict=True)
-        if isinstance(before, Dim)
-        for variable in dims.variables(before)
+        name: new
+        for before, new in zip(group.domain, index, strict=True)
+        for name in _names((before,))
     }
-    for node, indices in group.at.items():
-        group.at[node] = {
-            tuple(dims.substitute(i, renamed, proved=False) for i in index) for index in indices
-        }
+    return {
+        node: {tuple(dims.substitute(i, renamed, proved=False) for i in at) for at in places}
+        for node, places in group.at.items()
+    }
+
+
+def _names(index: Index) -> set[str]:
+    return {name for dim in index for name in dims.variables(dim)}
+
+
+def _is_one_long_row(shape: tuple[DimLike, ...], axes: tuple[int, ...]) -> bool:
+    """Whether the reduction has one result, so that what joins it runs as one grid step."""
+    long = dims.bounds(dims.product(shape))[1] > _ONE_ROW_AT_MOST
+    return long and dims.product(kept(shape, axes)) == 1
 
 
 def _is_reduction(node: Node) -> bool:

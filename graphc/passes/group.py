@@ -13,7 +13,7 @@ from graphc.ir.expr import Index
 from graphc.ir.node import Node
 from graphc.ir.op import Contraction, Element, Elementwise, Source, View
 
-__all__ = ["Group", "GroupKind", "domain_of", "is_transparent", "kept"]
+__all__ = ["Group", "GroupKind", "aligned", "domain_of", "is_transparent", "kept"]
 
 
 class GroupKind(Enum):
@@ -34,7 +34,8 @@ class Group:
         axes: for a reduction, the axes of the domain that are reduced.
         members: in the order in which they can be computed.
         outputs: those that are stored, because a result, an update or another group needs them.
-            Each has the shape of the domain or, in a reduction, that of what is left of it.
+            Each has the shape of the domain or, in a reduction, that of what is left of it, but
+            for axes of extent 1.
         stored_views: views that are loaded where they are no members; see `stored_views.py`.
     """
 
@@ -77,3 +78,15 @@ def kept(index: tuple[DimLike, ...], axes: Iterable[int]) -> tuple[DimLike, ...]
     """An index or a shape without the reduced axes."""
     dropped = set(axes)
     return tuple(i for axis, i in enumerate(index) if axis not in dropped)
+
+
+def aligned(index: Index, shape: Sequence[DimLike], wanted: Sequence[DimLike]) -> Index | None:
+    """The index in a tensor of shape `wanted` that is `index` in one of `shape`.
+
+    None if the shapes differ by more than axes of extent 1.
+    """
+    places = [(i, extent) for i, extent in zip(index, shape, strict=True) if extent != 1]
+    if [extent for _, extent in places] != [extent for extent in wanted if extent != 1]:
+        return None
+    rest = iter(places)
+    return tuple(0 if extent == 1 else next(rest)[0] for extent in wanted)

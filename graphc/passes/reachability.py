@@ -77,6 +77,10 @@ class Reachability(Generic[_T]):
             self.has_path(user, target) for user in self._users[source] if user != target
         )
 
+    def users(self, one: _T) -> list[_T]:
+        """The groups that depend on `one` directly."""
+        return list(self._users[one])
+
     def edges(self) -> Iterator[tuple[_T, _T]]:
         """Every group with each of those that depend on it directly."""
         for one, users in self._users.items():

@@ -214,6 +214,13 @@ def test_empty_tensors_take_part() -> None:
     )
 
 
+def test_nothing_is_read_of_an_empty_tensor() -> None:
+    y = graph_input("y", dtypes.bool_, (0,))
+    grid = F["reshape"](y, (0, 3))
+    graph = Graph("empty", (y,), (), (F["any"](grid), F["all"](F["logical_not"](grid))))
+    assert_agrees(graph, [np.zeros(0, np.bool_)], [])
+
+
 def test_a_new_value_without_elements() -> None:
     old = i32("old", 0)
     graph = Graph("empty", (x,), (old,), (F["add"](x, x),), ((old, F["add"](old, 1)),))

@@ -28,7 +28,7 @@ from graphc.ir.source_map import SourceMap
 from graphc.passes import pipeline
 from graphc.passes.autodiff import gradients
 from graphc.passes.decompose import decompose
-from graphc.passes.fuse import Group, GroupKind, fuse, is_transparent, kept
+from graphc.passes.fuse import Group, GroupKind, aligned, fuse, is_transparent, kept
 from graphc.passes.reads import indices_read, operands_read
 from graphc.runtime.interpreter import Interpreter
 from graphc.runtime.program import Program
@@ -67,6 +67,12 @@ def loads(group: Group) -> Iterator[Node]:
                 yield operand
 
 
+def can_store(group: Group, shape: tuple[dims.DimLike, ...]) -> bool:
+    rows = kept(group.shape, group.axes)
+    is_row = group.kind is GroupKind.REDUCTION and aligned(rows, rows, shape) is not None
+    return shape == group.shape or is_row
+
+
 def check(graph: Graph, groups: Sequence[Group]) -> None:
     stored: set[Node] = {*graph.inputs, *graph.state}
     for group in groups:
@@ -75,10 +81,7 @@ def check(graph: Graph, groups: Sequence[Group]) -> None:
         assert set(group.outputs) <= set(group.members)
         assert stored.isdisjoint(group.outputs), "stored twice"
         stored.update(group.outputs)
-        shapes = {group.shape}
-        if group.kind is GroupKind.REDUCTION:
-            shapes.add(kept(group.shape, group.axes))
-        assert all(node.shape in shapes for node in group.outputs)
+        assert all(can_store(group, node.shape) for node in group.outputs)
         contractions = [n for n in group.members if isinstance(n.op.lowering, Contraction)]
         assert len(contractions) == (group.kind is GroupKind.CONTRACTION)
     roots = {node for node in graph.roots if not isinstance(node.op.lowering, Structural)}
@@ -173,6 +176,21 @@ def test_what_a_reduction_also_returns_is_stored_by_its_kernel() -> None:
     below = F["subtract"](x, F["reshape"](top, (B, 1)))
     (group,) = groups_of(top, below)
     assert [node.shape for node in group.outputs] == [(B,), (B, 64)]
+
+
+def test_what_follows_a_reduction_over_the_same_rows_is_in_its_kernel() -> None:
+    x = f32("x", B, 64)
+    total = F["sum"](F["exp"](x), axis=1)
+    scaled = F["divide"](x, F["add"](F["reshape"](total, (B, 1)), 1e-5))
+    (group,) = groups_of(scaled, F["log"](total))
+    assert group.kind is GroupKind.REDUCTION
+    assert {node.shape for node in group.outputs} == {(B,), (B, 64)}
+
+
+def test_a_reduction_of_a_whole_tensor_does_not_run_the_rest_in_one_step() -> None:
+    x = f32("x", 1000, 1000)
+    groups = groups_of(F["divide"](x, F["sum"](x)))
+    assert [group.kind for group in groups] == [GroupKind.REDUCTION, GroupKind.POINTWISE]
 
 
 def test_cross_entropy_is_one_kernel_for_rows_and_one_for_their_mean() -> None:

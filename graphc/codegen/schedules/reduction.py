@@ -32,10 +32,11 @@ from graphc.codegen.schedules.schedule import (
     output_buffers,
     step_variable,
 )
+from graphc.errors import InternalError
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
-from graphc.ir.expr import Apply, Buffer, Constant, Convert, Expr, Index, Load, Scalar, Space, walk
+from graphc.ir.expr import Apply, Buffer, Constant, Convert, Expr, Load, Scalar, Space, walk
 from graphc.ir.expr import substitute as substitute_expr
 from graphc.ir.kernel import (
     Block,
@@ -51,7 +52,7 @@ from graphc.ir.kernel import (
 )
 from graphc.ir.node import Node
 from graphc.ir.op import Elementwise, Reduction, find
-from graphc.passes.fuse import Group, GroupKind, domain_of, kept
+from graphc.passes.fuse import Group, GroupKind, aligned, domain_of, kept
 
 __all__ = ["ReductionConfig", "claims", "default_config", "schedule"]
 
@@ -104,57 +105,66 @@ class _Fold:
 def schedule(group: Group, dialect: Dialect, config: ReductionConfig | None = None) -> Scheduled:
     """The kernel of a reduction group."""
     config = config or default_config(dialect)
-    domain = domain_of(group.shape)
-    outer = kept(domain, group.axes)
-    outer_shape = kept(group.shape, group.axes)
-    results: dict[Node, Scalar] = {}
-
-    def computed(node: Node, index: Index) -> Expr | None:
-        return results.get(node) if index == outer else None
-
-    lowering = Lowering(group, computed)
-    folds: list[_Fold] = []
-    for node in group.members:
-        if isinstance(node.op.lowering, Reduction):
-            value = lowering.value(node.inputs[0], domain)
-            scalar = Scalar(f"{node.op.name}{len(folds)}", node.dtype)
-            folds.append(_Fold(node, scalar, value))
-            results[node] = scalar
-    inside = [n for n in group.outputs if n.shape == group.shape and n not in results]
-    stored = [*inside, *(n for n in group.outputs if n not in inside)]
-    values = [lowering.value(node, domain if node in inside else outer) for node in stored]
-    positions = [
-        flat_index(group.shape, domain) if node in inside else flat_index(outer_shape, outer)
-        for node in stored
-    ]
-    nest = LoopNest.over(
-        domain, group.shape, group.axes, [f.value for f in folds] + values, positions
-    ).collapsed()
-    folds = [
-        _Fold(fold.node, fold.scalar, value)
-        for fold, value in zip(folds, nest.values[: len(folds)], strict=True)
-    ]
-    buffers = {node: buffer for buffer, node in output_buffers(group).items()}
-    stores = [
-        Store(buffers[node], position, value)
-        for node, position, value in zip(
-            stored, nest.positions, nest.values[len(folds) :], strict=True
-        )
-    ]
-    work = _Work(nest, folds, stores[: len(inside)], stores[len(inside) :])
-    if nest.axes and not nest.axes[-1].reduced:
+    work, inputs = _lowered(group)
+    axes = work.nest.axes
+    if axes and not axes[-1].reduced:
         lanes = dialect.lanes
         grid, step, body = _columns(work, dialect, config)
     else:
-        lanes = dialect.lanes_for(nest.axes[-1].extent if nest.axes else 1)
+        lanes = dialect.lanes_for(axes[-1].extent if axes else 1)
         elements = config.elements * lanes // dialect.lanes
         grid, step, body = _rows(work, replace(config, elements=elements))
-    inputs = {buffer: node for node, buffer in lowering.inputs.items()}
     outputs = output_buffers(group)
-    kernel = make_kernel(
-        kernel_name(group), [*inputs, *outputs], outputs, grid, step, lanes, body
-    )
+    kernel = make_kernel(kernel_name(group), [*inputs, *outputs], outputs, grid, step, lanes, body)
     return Scheduled(kernel, inputs, outputs, {dim: dim for dim in kernel.scalars})
+
+
+def _lowered(group: Group) -> tuple[_Work, dict[Buffer, Node]]:
+    """What the group folds and stores, and the parameters that it loads from."""
+    domain = domain_of(group.shape)
+    outer, outer_shape = kept(domain, group.axes), kept(group.shape, group.axes)
+    results: dict[Node, Expr] = {}
+    lowering = Lowering(group, lambda n, index: results.get(n) if index == outer else None)
+    # Of rows without elements nothing may be read, not even before a loop that never runs.
+    is_empty = dims.product(group.shape) == 0
+    folds: list[_Fold] = []
+    for node in (n for n in group.members if isinstance(n.op.lowering, Reduction)):
+        if is_empty:
+            results[node] = _identity_of(node)
+            continue
+        value = lowering.value(node.inputs[0], domain)
+        results[node] = scalar = Scalar(f"{node.op.name}{len(folds)}", node.dtype)
+        folds.append(_Fold(node, scalar, value))
+    buffers = {node: buffer for buffer, node in output_buffers(group).items()}
+    inner: list[Store] = []
+    rows: list[Store] = []
+    for node in group.outputs:
+        if node.shape == group.shape and node not in results:
+            position, value = flat_index(group.shape, domain), lowering.value(node, domain)
+            inner.append(Store(buffers[node], position, value))
+        else:
+            at = aligned(outer, outer_shape, node.shape)
+            if at is None:
+                raise InternalError(f"{node!r} has not the shape of the rows of its reduction")
+            position, value = flat_index(outer_shape, outer), lowering.value(node, at)
+            rows.append(Store(buffers[node], position, value))
+    stores = rows if is_empty else inner + rows
+    nest = LoopNest.over(
+        domain,
+        group.shape,
+        group.axes,
+        [one.value for one in (*folds, *stores)],
+        [store.index for store in stores],
+    ).collapsed()
+    values = iter(nest.values)
+    folds = [_Fold(fold.node, fold.scalar, next(values)) for fold in folds]
+    stores = [
+        Store(store.buffer, position, next(values))
+        for store, position in zip(stores, nest.positions, strict=True)
+    ]
+    first_row = len(stores) - len(rows)
+    inputs = {buffer: node for node, buffer in lowering.inputs.items()}
+    return _Work(nest, folds, stores[:first_row], stores[first_row:]), inputs
 
 
 @dataclass(frozen=True)
@@ -185,6 +195,14 @@ def _scalars(expr: Expr) -> list[Scalar]:
 
 def _identity(fold: _Fold) -> bool | int | float:
     return fold.rule.identity(fold.accumulator)
+
+
+def _identity_of(node: Node) -> Expr:
+    """The value of a reduction over nothing."""
+    rule, accumulator = node.op.lowering, node.dtype.accumulator
+    assert isinstance(rule, Reduction)
+    identity = Constant(rule.identity(accumulator), accumulator)
+    return identity if accumulator is node.dtype else Convert(identity, node.dtype)
 
 
 def _widened(fold: _Fold) -> Expr:
@@ -222,7 +240,7 @@ def _rows(work: _Work, config: ReductionConfig) -> tuple[DimLike, Dim, Block]:
         for fold in stage:
             value = substitute_expr(fold.value, index, values)
             nbytes = length * value.dtype.accumulator.itemsize
-            if nbytes <= room and _is_costly(value) and _mentions(value, inner[0].variable):
+            if nbytes <= room and _is_costly(value, inner[0].variable):
                 room -= nbytes
                 scratch = Buffer(f"{fold.scalar.name}_row", value.dtype, length, Space.SHARED)
                 store = Store(scratch, inner[0].variable, value)
@@ -236,16 +254,19 @@ def _rows(work: _Work, config: ReductionConfig) -> tuple[DimLike, Dim, Block]:
     return grid, step, tuple(body)
 
 
-def _is_costly(value: Expr) -> bool:
-    """Whether computing the value again costs more than reading it from fast memory."""
-    rules = (e.op.lowering for e in walk(value) if isinstance(e, Apply))
-    return any(isinstance(rule, Elementwise) and not rule.cheap for rule in rules)
+def _is_costly(value: Expr, variable: Dim) -> bool:
+    """Whether computing the value along `variable` again costs more than reading fast memory.
 
-
-def _mentions(value: Expr, variable: Dim) -> bool:
-    """Whether the value changes along the loop of `variable`."""
+    What does not change along it is computed once anyway.
+    """
     names = dims.variables(variable).keys()
-    return any(not names.isdisjoint(dims.variables(i)) for e in walk(value) for i in indices(e))
+    changing: set[Expr] = set()
+    for expr in walk(value):
+        own = any(not names.isdisjoint(dims.variables(index)) for index in indices(expr))
+        if own or not changing.isdisjoint(expr.operands):
+            changing.add(expr)
+    rules = (e.op.lowering for e in changing if isinstance(e, Apply))
+    return any(isinstance(rule, Elementwise) and not rule.cheap for rule in rules)
 
 
 def _environment(axes: Sequence[Axis], index: Sequence[DimLike]) -> dict[str, DimLike]:
