@@ -153,7 +153,7 @@ def _lowered(group: Group) -> tuple[_Work, dict[Buffer, Node]]:
         domain,
         group.shape,
         group.axes,
-        [one.value for one in (*folds, *stores)],
+        [*(fold.value for fold in folds), *(store.value for store in stores)],
         [store.index for store in stores],
     ).collapsed()
     values = iter(nest.values)
