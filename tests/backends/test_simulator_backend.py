@@ -10,8 +10,7 @@ import pytest
 
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
-from graphc.ir.graph import Graph
-from graphc.ir.op import Op, Sample, Source
+from graphc.ir.op import Op
 from graphc.runtime.simulator.executor import SimulatorExecutor
 from tests.accuracy import ANY_ZERO, NUMPY_ULPS, within
 from tests.backends.test_cpu import (
@@ -114,32 +113,3 @@ def test_sums_products_and_compositions_are_near_their_reference(op: Op) -> None
         for found, same, exact in zip(case.found, expected, precise, strict=True):
             dtype = dtypes.from_numpy(found.dtype)
             assert is_close(found, same, exact, dtype), (case.sample, case.arrays, found, exact)
-
-
-# -- in checking mode -----------------------------------------------------------------------------
-
-# Ops whose kernels exchange data between threads, or read where their index is computed.
-CHECKED = [*COMPOSED, *(op for op in MOVING if not isinstance(op.lowering, Source))]
-CHECKED_SAMPLES = 3
-
-
-def checked_graphs(op: Op) -> list[tuple[str, Sample, Graph]]:
-    """Some samples of an op, of different shapes."""
-    by_shape = {tuple(t.shape for t in case[1].operands): case for case in sample_graphs(op)}
-    return list(by_shape.values())[:CHECKED_SAMPLES]
-
-
-@cache
-def checked_unit() -> SimulatorExecutor:
-    return simulated([g for op in CHECKED for _, _, g in checked_graphs(op)], check=True, seed=3)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("op", CHECKED, ids=lambda op: op.name)
-def test_kernels_break_no_rule_and_give_the_same_bits(op: Op) -> None:
-    rng = np.random.default_rng(8)
-    for name, sample, _ in checked_graphs(op):
-        arrays = [random_array(type_, rng, domain=sample.domain) for type_ in sample.operands]
-        found = checked_unit().call(name, arrays)
-        expected = unit_of(COMPUTED.index(op) // OPS_PER_UNIT, check).call(name, arrays)
-        assert all(map(same_bits, found, expected))
