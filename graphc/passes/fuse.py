@@ -18,17 +18,25 @@ follows from the axes that a kernel can tell apart.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 import networkx as nx
 
 from graphc.errors import DimensionError
 from graphc.ir import dims
-from graphc.ir.dims import DimLike
 from graphc.ir.expr import Index
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import Contraction, Element, Elementwise, Reduction, Source, Structural, View
+from graphc.passes.draft import (
+    Draft,
+    can_be_epilogue,
+    is_one_long_row,
+    is_reduction,
+    names_of,
+    renamed,
+    start,
+    widen,
+)
 from graphc.passes.group import Group, GroupKind, aligned, domain_of, is_transparent, kept
 from graphc.passes.reachability import Reachability
 from graphc.passes.reads import indices_read, operands_read
@@ -54,39 +62,6 @@ def fuse(graph: Graph) -> list[Group]:
     return _Fuser(graph).run()
 
 
-@dataclass(eq=False)
-class _Draft:
-    """A group being built. `at` holds the indices at which each member is computed."""
-
-    kind: GroupKind
-    shape: tuple[DimLike, ...]
-    domain: Index
-    axes: tuple[int, ...] = ()
-    at: dict[Node, set[Index]] = field(default_factory=dict)
-
-    @property
-    def outer(self) -> Index:
-        """The index of what is left after reducing."""
-        return kept(self.domain, self.axes)
-
-    def store_index(self, node: Node) -> Index | None:
-        """The index at which the group would store the node; None if it cannot."""
-        if node.shape == self.shape:
-            return self.domain
-        if _is_reduction(node) and node.inputs[0].shape == self.shape:
-            return kept(self.domain, node["axes"])
-        return self.row_index(node) if self.kind is GroupKind.REDUCTION else None
-
-    def row_index(self, node: Node) -> Index | None:
-        """The index in the node that stands for what is left of the domain, if it has its shape."""
-        return aligned(self.outer, kept(self.shape, self.axes), node.shape)
-
-
-# A reduction of all of a tensor keeps to itself beyond this size: its grid step would have to
-# do the work of the groups around it alone.
-_ONE_ROW_AT_MOST = 1 << 14
-
-
 class _Fuser:
     def __init__(self, graph: Graph) -> None:
         self.order = list(graph.nodes())
@@ -94,8 +69,8 @@ class _Fuser:
         self.stored_views = stored_views(self.order)
         self.roots = {node for node in graph.roots if not isinstance(node.op.lowering, Structural)}
         self.updates = {value for _, value in graph.updates}
-        self.groups_of: dict[Node, list[_Draft]] = {}
-        self.paths = Reachability[_Draft]()
+        self.groups_of: dict[Node, list[Draft]] = {}
+        self.paths = Reachability[Draft]()
         self.known_reads: dict[tuple[Node, Index], dict[Node, set[Index]]] = {}
         self.users: dict[Node, list[Node]] = {node: [] for node in self.order}
         for node in self.order:
@@ -131,20 +106,18 @@ class _Fuser:
         else:
             self.store(node, groups, users)
 
-    def store(self, node: Node, groups: list[_Draft], users: list[Node]) -> None:
+    def store(self, node: Node, groups: list[Draft], users: list[Node]) -> None:
         """Compute the node once, in one of several groups that read it or in one of its own."""
         for group in groups:
             if self.join_first(node, group, groups, users):
                 self.groups_of[node] = [group]
                 self.paths.connect(group, (other for other in groups if other is not group))
                 return
-        group = _start(node)
+        group = start(node)
         self.groups_of[node] = [group]
         self.paths.add(group, groups)
 
-    def join_first(
-        self, node: Node, group: _Draft, groups: list[_Draft], users: list[Node]
-    ) -> bool:
+    def join_first(self, node: Node, group: Draft, groups: list[Draft], users: list[Node]) -> bool:
         """Join one of several groups that read the node; it stores the node for the others.
 
         Pointwise groups alone: a reduction would compute again what it stores, and the node may
@@ -156,7 +129,7 @@ class _Fuser:
             return False
         return self.join(node, group, users, stored=True)
 
-    def is_cheaper_to_repeat(self, node: Node, groups: list[_Draft], users: list[Node]) -> bool:
+    def is_cheaper_to_repeat(self, node: Node, groups: list[Draft], users: list[Node]) -> bool:
         """Whether several groups should each compute the node.
 
         They do if each computes it at its own domain and reads at most one tensor for it, as
@@ -196,7 +169,7 @@ class _Fuser:
     # -- joining a group ------------------------------------------------------------------
 
     def join(
-        self, node: Node, group: _Draft, users: Iterable[Node], *, stored: bool = False
+        self, node: Node, group: Draft, users: Iterable[Node], *, stored: bool = False
     ) -> bool:
         """Make the node a member if it fits; `stored`: other groups load it from this one."""
         if len(group.at) >= _MEMBERS_AT_MOST:
@@ -218,10 +191,10 @@ class _Fuser:
             case _:
                 accepted = False
         if accepted:
-            group.at[node] = {group.outer} if _is_reduction(node) else reads
+            group.at[node] = {group.outer} if is_reduction(node) else reads
         return accepted
 
-    def reads(self, node: Node, group: _Draft, users: Iterable[Node]) -> set[Index] | None:
+    def reads(self, node: Node, group: Draft, users: Iterable[Node]) -> set[Index] | None:
         """The indices at which the group reads the node; None if it is not read by index."""
         found: set[Index] = set()
         for user in users:
@@ -230,7 +203,7 @@ class _Fuser:
             if isinstance(user.op.lowering, Contraction):
                 return None
             for at in group.at[user]:
-                found |= self.reads_of(user, group.domain if _is_reduction(user) else at)[node]
+                found |= self.reads_of(user, group.domain if is_reduction(user) else at)[node]
         return found
 
     def reads_of(self, user: Node, index: Index) -> dict[Node, set[Index]]:
@@ -240,7 +213,7 @@ class _Fuser:
             self.known_reads[key] = indices_read(user, index, self.stored_views)
         return self.known_reads[key]
 
-    def accepts_pointwise(self, node: Node, group: _Draft, reads: set[Index], stored: bool) -> bool:
+    def accepts_pointwise(self, node: Node, group: Draft, reads: set[Index], stored: bool) -> bool:
         if reads == {group.domain} and node.shape == group.shape:
             return True
         if group.kind is GroupKind.CONTRACTION:
@@ -254,7 +227,7 @@ class _Fuser:
         lowering = node.op.lowering
         cheap = isinstance(lowering, Elementwise | Element) and lowering.cheap
         shape = group.shape
-        if group.kind is GroupKind.REDUCTION and _names(index) <= _names(group.outer):
+        if group.kind is GroupKind.REDUCTION and names_of(index) <= names_of(group.outer):
             cheap, shape = isinstance(lowering, Elementwise | Element), kept(shape, group.axes)
         if not cheap or not dims.always_less_equal(dims.product(shape), node.tensor.size):
             return False
@@ -264,7 +237,7 @@ class _Fuser:
             return False
         return True
 
-    def accepts_reduction(self, node: Node, group: _Draft, reads: set[Index]) -> bool:
+    def accepts_reduction(self, node: Node, group: Draft, reads: set[Index]) -> bool:
         axes: tuple[int, ...] = node["axes"]
         operand = node.inputs[0].shape
         if group.kind is GroupKind.REDUCTION:
@@ -274,30 +247,30 @@ class _Fuser:
         if (
             operand == group.shape
             and reads == {kept(group.domain, axes)}
-            and not _is_one_long_row(operand, axes)
+            and not is_one_long_row(operand, axes)
         ):
             group.kind, group.axes = GroupKind.REDUCTION, axes
             return True
-        if reads == {group.domain} and node.shape == group.shape and _can_be_epilogue(group):
-            _widen(group, operand, axes)
+        if reads == {group.domain} and node.shape == group.shape and can_be_epilogue(group):
+            widen(group, operand, axes)
             return True
         return False
 
-    def accepts_contraction(self, node: Node, group: _Draft, reads: set[Index]) -> bool:
+    def accepts_contraction(self, node: Node, group: Draft, reads: set[Index]) -> bool:
         accepted = (
             group.kind is GroupKind.POINTWISE
             and reads == {group.domain}
             and node.shape == group.shape
             and node not in self.roots
             and not self.updates_state(group)
-            and _can_be_epilogue(group)
+            and can_be_epilogue(group)
             and sum(self.is_output(m, group) for m in group.at) <= _EPILOGUE_OUTPUTS_AT_MOST
         )
         if accepted:
             group.kind = GroupKind.CONTRACTION
         return accepted
 
-    def updates_state(self, group: _Draft) -> bool:
+    def updates_state(self, group: Draft) -> bool:
         """Whether the group computes new values of state.
 
         Those stay pointwise groups: the updates of all parameters then run as one launch over
@@ -305,7 +278,7 @@ class _Fuser:
         """
         return not self.updates.isdisjoint(group.at)
 
-    def is_output(self, node: Node, group: _Draft) -> bool:
+    def is_output(self, node: Node, group: Draft) -> bool:
         return node in self.roots or any(
             any(other is not group and node not in other.at for other in self.groups_of[user])
             for user in self.reached(node)
@@ -313,7 +286,7 @@ class _Fuser:
 
     # -- merging groups -------------------------------------------------------------------
 
-    def merge_all(self, groups: list[_Draft]) -> list[_Draft]:
+    def merge_all(self, groups: list[Draft]) -> list[Draft]:
         """Merge the groups that read one node, as far as they fit together."""
         merged = [groups[0]]
         for group in groups[1:]:
@@ -326,7 +299,7 @@ class _Fuser:
                 merged.append(group)
         return merged
 
-    def merge(self, a: _Draft, b: _Draft) -> _Draft | None:
+    def merge(self, a: Draft, b: Draft) -> Draft | None:
         if b.kind is GroupKind.REDUCTION and a.kind is GroupKind.POINTWISE:
             a, b = b, a
         if not self.fit_together(a, b):
@@ -338,7 +311,7 @@ class _Fuser:
         self.paths.merge(a, b)
         return a
 
-    def fit_together(self, a: _Draft, b: _Draft) -> bool:
+    def fit_together(self, a: Draft, b: Draft) -> bool:
         """Whether one kernel can compute both groups, of which `b` may be a reduction if `a` is."""
         if a.shape != b.shape or GroupKind.CONTRACTION in (a.kind, b.kind):
             return False
@@ -354,7 +327,7 @@ class _Fuser:
             and self.reads_in_place(b, a)
         )
 
-    def reads_in_place(self, source: _Draft, target: _Draft) -> bool:
+    def reads_in_place(self, source: Draft, target: Draft) -> bool:
         """Whether `target` reads what `source` stores at the indices at which it is computed."""
         if not self.paths.has_path(source, target):
             return True
@@ -373,11 +346,11 @@ class _Fuser:
         was known to be a reduction over the quotient's own rows.
         """
         drafts = dict.fromkeys(d for node in self.order for d in self.groups_of.get(node, ()))
-        merged: set[_Draft] = set()
+        merged: set[Draft] = set()
         for draft in drafts:
             if draft.kind is not GroupKind.REDUCTION or draft in merged:
                 continue
-            if _is_one_long_row(draft.shape, draft.axes):
+            if is_one_long_row(draft.shape, draft.axes):
                 continue
             pending = self.paths.users(draft)
             while pending:
@@ -386,15 +359,15 @@ class _Fuser:
                     merged.add(user)
                     pending = self.paths.users(draft)
 
-    def absorb(self, reduction: _Draft, user: _Draft) -> bool:
+    def absorb(self, reduction: Draft, user: Draft) -> bool:
         """Merge a group that reads a reduction's results into it, if it fits."""
         before = user.shape, user.domain, user.at
         if user.kind is GroupKind.POINTWISE and user.shape != reduction.shape:
             rows = kept(reduction.shape, reduction.axes)
             index = aligned(reduction.outer, rows, user.shape)
-            if index is None or not _can_be_epilogue(user):
+            if index is None or not can_be_epilogue(user):
                 return False
-            user.at = _renamed(user, index)
+            user.at = renamed(user, index)
             user.shape, user.domain = reduction.shape, reduction.domain
         if user.kind is not GroupKind.CONTRACTION and self.fit_together(reduction, user):
             self.merge(reduction, user)
@@ -413,62 +386,9 @@ class _Fuser:
             groups[draft] = Group(
                 draft.kind, draft.shape, draft.axes, members, outputs, self.stored_views
             )
-        dependencies: nx.DiGraph[_Draft] = nx.DiGraph()
+        dependencies: nx.DiGraph[Draft] = nx.DiGraph()
         dependencies.add_nodes_from(drafts)
         dependencies.add_edges_from(self.paths.edges())
         last = {draft: self.position[groups[draft].members[-1]] for draft in drafts}
         order = nx.lexicographical_topological_sort(dependencies, key=last.__getitem__)
         return [groups[draft] for draft in order]
-
-
-def _can_be_epilogue(group: _Draft) -> bool:
-    """Whether a reduction or product may take the pointwise group as its epilogue."""
-    return all(at == {group.domain} for at in group.at.values())
-
-
-def _start(node: Node) -> _Draft:
-    lowering = node.op.lowering
-    if isinstance(lowering, Reduction):
-        shape = node.inputs[0].shape
-        group = _Draft(GroupKind.REDUCTION, shape, domain_of(shape), node["axes"])
-        group.at[node] = {group.outer}
-        return group
-    kind = GroupKind.CONTRACTION if isinstance(lowering, Contraction) else GroupKind.POINTWISE
-    group = _Draft(kind, node.shape, domain_of(node.shape))
-    group.at[node] = {group.domain}
-    return group
-
-
-def _widen(group: _Draft, operand: tuple[DimLike, ...], axes: tuple[int, ...]) -> None:
-    """Turn a pointwise group into the epilogue of a reduction over `axes` of `operand`."""
-    domain = domain_of(operand)
-    group.at = _renamed(group, kept(domain, axes))
-    group.kind, group.shape, group.axes = GroupKind.REDUCTION, operand, axes
-    group.domain = domain
-
-
-def _renamed(group: _Draft, index: Index) -> dict[Node, set[Index]]:
-    """Where the members are computed, with another index for the group's domain."""
-    renamed = {
-        name: new
-        for before, new in zip(group.domain, index, strict=True)
-        for name in _names((before,))
-    }
-    return {
-        node: {tuple(dims.substitute(i, renamed, proved=False) for i in at) for at in places}
-        for node, places in group.at.items()
-    }
-
-
-def _names(index: Index) -> set[str]:
-    return {name for dim in index for name in dims.variables(dim)}
-
-
-def _is_one_long_row(shape: tuple[DimLike, ...], axes: tuple[int, ...]) -> bool:
-    """Whether the reduction has one result, so that what joins it runs as one grid step."""
-    long = dims.bounds(dims.product(shape))[1] > _ONE_ROW_AT_MOST
-    return long and dims.product(kept(shape, axes)) == 1
-
-
-def _is_reduction(node: Node) -> bool:
-    return isinstance(node.op.lowering, Reduction)
