@@ -190,12 +190,11 @@ def _on_reference(file: ModuleFile) -> Executor:
 
 
 def _on_simulator(file: ModuleFile) -> Executor:
-    if "cuda" in file.programs and "cuda" in file.kernels:
-        program, source = Program.from_json(file.programs["cuda"]), file.kernels["cuda"]
-    else:
-        code = compiler.compile_for(unit_of(file), "cuda")
-        program, source = code.program, code.source
-    executor: Executor = simulator_executor.SimulatorExecutor(program, source, file.weights)
+    # The text in the file is for people: what runs on the host is made from the graphs.
+    code = compiler.compile_for(unit_of(file), "cuda")
+    executor: Executor = simulator_executor.SimulatorExecutor(
+        code.program, code.source, file.weights
+    )
     return executor
 
 

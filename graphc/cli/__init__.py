@@ -32,23 +32,8 @@ _COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="graphc", description="A static-graph tensor compiler.", allow_abbrev=False
-    )
-    parser.add_argument("--version", action="version", version=f"graphc {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    command = next((word for word in given if not word.startswith("-")), None)
-    for name, summary in _COMMANDS.items():
-        one = commands.add_parser(name, help=summary, allow_abbrev=False)
-        if name == command:
-            module = importlib.import_module(f"graphc.cli.{name}")
-            one.description = module.__doc__
-            one.formatter_class = argparse.RawDescriptionHelpFormatter
-            module.add_arguments(one)
-            one.set_defaults(run=module.run)
-    options = parser.parse_args(given)
     try:
+        options = _options(list(sys.argv[1:] if arguments is None else arguments))
         code: int = options.run(options)
         sys.stdout.flush()
         return code
@@ -65,6 +50,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         print(_defect(error).render(), file=sys.stderr)
         return 1
+
+
+def _options(given: list[str]) -> argparse.Namespace:
+    """The parsed command line, with the command's function as `run`."""
+    parser = argparse.ArgumentParser(
+        prog="graphc", description="A static-graph tensor compiler.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"graphc {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    command = next((word for word in given if not word.startswith("-")), None)
+    for name, summary in _COMMANDS.items():
+        one = commands.add_parser(name, help=summary, allow_abbrev=False)
+        if name == command:
+            module = importlib.import_module(f"graphc.cli.{name}")
+            one.description = module.__doc__
+            one.formatter_class = argparse.RawDescriptionHelpFormatter
+            module.add_arguments(one)
+            one.set_defaults(run=module.run)
+    return parser.parse_args(given)
 
 
 def _defect(error: Exception) -> InternalError:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from graphc.api import build, module_path, source_unit
 from graphc.cli.text import parse_bytes, quantity, table
+from graphc.errors import SourceError
 
 __all__ = ["add_arguments", "run"]
 
@@ -39,6 +40,12 @@ def run(options: argparse.Namespace) -> int:
     if options.output is not None:
         module_path(options.output)
     unit = source_unit(options.source)
+    if not unit.exports:
+        raise SourceError(
+            f"{options.source} exports nothing",
+            code="no-exports",
+            hint="name what to compile: export predict = Model.forward",
+        )
     output = module_path(options.output or options.source.with_suffix(".gcm"))
     with tqdm(
         bar_format="{desc} [{elapsed}]", file=sys.stderr, disable=options.quiet or None, leave=False

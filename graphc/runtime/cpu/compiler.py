@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphc import config
-from graphc.errors import InternalError, ToolchainError
+from graphc.errors import ToolchainError
 from graphc.runtime.cache import content_key, stored_file
 
 __all__ = ["Compiler", "compile_object", "find_compiler"]
@@ -102,8 +102,7 @@ def compile_object(source: str) -> Path:
     """The shared object of a C text, from the cache or newly compiled.
 
     Raises:
-        ToolchainError: there is no compiler.
-        InternalError: the compiler refuses the text; the notes hold its messages.
+        ToolchainError: there is no compiler, or it fails; the notes hold its messages.
     """
     compiler = find_compiler()
 
@@ -118,9 +117,14 @@ def compile_object(source: str) -> Path:
             text=True,
             check=False,
         )
-        if result.returncode != 0:
-            raise InternalError(
-                "the host compiler refuses the generated code",
+        if result.returncode != 0 or not path.exists():
+            name = " ".join(compiler.command)
+            raise ToolchainError(
+                f"the C compiler {name} did not compile the kernels (exit code "
+                f"{result.returncode})",
+                code="compiler-failed",
+                hint="set GRAPHC_CC to a working C compiler (gcc or clang); if it is one, "
+                "please report this with the model",
                 notes=result.stderr.strip().splitlines()[:20],
             )
 
