@@ -144,6 +144,18 @@ def test_a_reduction_of_which_one_row_is_read_keeps_its_rows() -> None:
     assert [group.shape for group in groups] == [(5, 3, 7), (1, 3)]
 
 
+def test_a_result_of_which_another_kernel_reads_a_part_is_stored_whole() -> None:
+    x = f32("x", 5, 3)
+    doubled = F["exp"](F["add"](x, x))
+    spread = F["sum"](F["multiply"](f32("y", 1, 3, 7), F["expand_dims"](head(doubled, 1), 2)), 2)
+    graph = decompose(Graph("test", inputs_of([spread]), (), (doubled, spread)), SourceMap())
+    check(graph, fuse(graph))
+    partly = F["multiply"](F["expand_dims"](head(F["add"](x, 1.0), 1), 2), f32("y", 1, 3, 7))
+    rows = F["add"](F["sum"](partly, 2), head(F["add"](x, 1.0), 1))
+    graph = decompose(Graph("test", inputs_of([rows]), (), (F["add"](x, 1.0), rows)), SourceMap())
+    check(graph, fuse(graph))
+
+
 def test_groups_that_read_each_other_transposed_stay_apart() -> None:
     x = f32("x", 4, 4)
     y = F["divide"](F["exp"](x), F["add"](x, f32("z", 4, 4)))
