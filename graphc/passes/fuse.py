@@ -145,7 +145,7 @@ class _Fuser:
         return all(
             len(group.at) < _MEMBERS_AT_MOST
             and (reads := self.reads(node, group, users)) is not None
-            and self.accepts_pointwise(node, group, reads, stored=False)
+            and self.accepts_pointwise(node, group, reads)
             for group in groups
         )
 
@@ -175,15 +175,14 @@ class _Fuser:
         if len(group.at) >= _MEMBERS_AT_MOST:
             return False
         reads = self.reads(node, group, users)
-        stored = stored or node in self.roots
-        if reads is not None and stored:
+        if reads is not None and (stored or node in self.roots):
             own = group.store_index(node)
             reads = None if own is None else reads | {own}
         if reads is None:
             return False
         match node.op.lowering:
             case Elementwise() | Element() | View() | Source():
-                accepted = self.accepts_pointwise(node, group, reads, stored)
+                accepted = self.accepts_pointwise(node, group, reads)
             case Reduction():
                 accepted = self.accepts_reduction(node, group, reads)
             case Contraction():
@@ -213,14 +212,14 @@ class _Fuser:
             self.known_reads[key] = indices_read(user, index, self.stored_views)
         return self.known_reads[key]
 
-    def accepts_pointwise(self, node: Node, group: Draft, reads: set[Index], stored: bool) -> bool:
+    def accepts_pointwise(self, node: Node, group: Draft, reads: set[Index]) -> bool:
         if reads == {group.domain} and node.shape == group.shape:
             return True
         if group.kind is GroupKind.CONTRACTION:
             return False
         if group.kind is GroupKind.REDUCTION and reads == {group.row_index(node)}:
             return True
-        if stored or len(reads) > 1:
+        if len(reads) > 1:
             return False
         # Read through a view: computed where it is read, unless that would repeat work.
         (index,) = reads
