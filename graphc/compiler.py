@@ -11,7 +11,7 @@ import numpy as np
 
 from graphc.codegen import nvrtc
 from graphc.codegen.compile import Target, TargetCode, compile_unit
-from graphc.codegen.cuda import CUDA
+from graphc.codegen.cuda import ARCHITECTURES, CUDA
 from graphc.codegen.cuda import emit_unit as emit_cuda
 from graphc.codegen.host import HOST, entry_symbol
 from graphc.codegen.host import emit_unit as emit_host
@@ -35,9 +35,6 @@ __all__ = [
     "entry_symbol",
     "initial_state",
 ]
-
-ARCHITECTURES = ("sm_80", "sm_90a", "sm_100")
-"""The GPU architectures that `graphc build --target cuda` makes cubins for."""
 
 _TARGETS = {
     "cpu": Target(HOST, emit_host),

@@ -16,7 +16,8 @@ from graphc.ir import dims
 from graphc.ir.kernel import Kernel
 from graphc.ir.kernels.evaluate import evaluate_kernel
 from graphc.runtime.arguments import bind_arguments
-from graphc.runtime.program import Alternative, Entry, Program, Slot, Step
+from graphc.runtime.launches import shape_of
+from graphc.runtime.program import Entry, Program, Step
 
 __all__ = ["Interpreter", "evaluate_entry"]
 
@@ -84,7 +85,8 @@ def evaluate_entry(
     for step in entry.steps:
         _run(step, kernels, memory, environment)
     return [
-        memory[number].reshape(_shape(entry.slots[number], environment)) for number in entry.results
+        memory[number].reshape(shape_of(entry.slots[number].type, environment))
+        for number in entry.results
     ]
 
 
@@ -118,20 +120,10 @@ def _run(
     memory: Mapping[int, Array],
     environment: Mapping[str, int],
 ) -> None:
-    chosen = next(a for a in step.alternatives if _applies(a, environment))
+    chosen = next(a for a in step.alternatives if a.applies(environment))
     for binding in chosen.bindings:
         evaluate_kernel(
             kernels[chosen.kernel],
             [memory[slot] for slot in binding.slots],
             [dims.evaluate(scalar, environment) for scalar in binding.scalars],
         )
-
-
-def _applies(alternative: Alternative, environment: Mapping[str, int]) -> bool:
-    if alternative.dim == 0:
-        return True
-    return alternative.low <= dims.evaluate(alternative.dim, environment) <= alternative.high
-
-
-def _shape(slot: Slot, environment: Mapping[str, int]) -> tuple[int, ...]:
-    return tuple(dims.evaluate(dim, environment) for dim in slot.type.shape)

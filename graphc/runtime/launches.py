@@ -15,7 +15,7 @@ from typing import Any
 from graphc.errors import ModuleFormatError
 from graphc.ir import dims
 from graphc.ir.types import TensorType
-from graphc.runtime.program import Alternative, Entry, Geometry, Program, Step
+from graphc.runtime.program import Entry, Geometry, Program, Step
 
 __all__ = [
     "MAX_BLOCKS",
@@ -75,7 +75,7 @@ def launches_of(
 def _launches(
     program: Program, entry: Entry, step: Step, environment: Mapping[str, int]
 ) -> Iterator[Launch]:
-    chosen = next((a for a in step.alternatives if _applies(a, environment)), None)
+    chosen = next((a for a in step.alternatives if a.applies(environment)), None)
     if chosen is None or chosen.kernel not in program.geometry:
         sizes = ", ".join(f"{name} = {value}" for name, value in environment.items())
         raise ModuleFormatError(
@@ -97,12 +97,6 @@ def _launches(
             scalars = tuple(dims.evaluate(scalar, environment) for scalar in binding.scalars)
             segments.append(Segment(binding.slots, scalars, end))
         yield Launch(chosen.kernel, geometry, tuple(segments))
-
-
-def _applies(alternative: Alternative, environment: Mapping[str, int]) -> bool:
-    if alternative.dim == 0:
-        return True
-    return alternative.low <= dims.evaluate(alternative.dim, environment) <= alternative.high
 
 
 def shape_of(type_: TensorType, environment: Mapping[str, int]) -> tuple[int, ...]:

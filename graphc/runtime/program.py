@@ -79,6 +79,12 @@ class Alternative:
     low: int = 0
     high: int = 0
 
+    def applies(self, environment: Mapping[str, int]) -> bool:
+        """Whether the condition holds for given dims."""
+        if self.dim == 0:
+            return True
+        return self.low <= dims.evaluate(self.dim, environment) <= self.high
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
