@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from graphc.ir.op import Op, registry
 from graphc.ir.ops import (
+    activations,
     arithmetic,
     broadcasting,
     complex_numbers,
     contraction,
     conversion,
     creation,
+    cross_entropy,
     einsum,
     elementwise,
     indexing,
     logic,
-    nn,
+    losses,
+    margin_losses,
     normalization,
+    norms,
     random,
     rearrange,
     reduction,
@@ -28,21 +32,26 @@ from graphc.ir.ops import (
     statistics,
     structural,
     transcendental,
+    window,
 )
 
 __all__ = [
+    "activations",
     "arithmetic",
     "broadcasting",
     "complex_numbers",
     "contraction",
     "conversion",
     "creation",
+    "cross_entropy",
     "einsum",
     "elementwise",
     "indexing",
     "logic",
-    "nn",
+    "losses",
+    "margin_losses",
     "normalization",
+    "norms",
     "random",
     "rearrange",
     "reduction",
@@ -52,6 +61,7 @@ __all__ = [
     "statistics",
     "structural",
     "transcendental",
+    "window",
 ]
 
 
