@@ -1,0 +1,168 @@
+"""Norms of vectors and matrices, and the distances and similarities made from them."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.ir import dims
+from graphc.ir.node import Node
+from graphc.ir.op import surface
+from graphc.ir.ops.arithmetic import absolute, add, divide, multiply, power, square, subtract
+from graphc.ir.ops.broadcasting import broadcast, normal_axes, normal_axis, promoted
+from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
+from graphc.ir.ops.elementwise import INEXACT
+from graphc.ir.ops.logic import equal, greater, less, not_equal, where
+from graphc.ir.ops.rearrange import expand_dims
+from graphc.ir.ops.reduction import Axis, kept, max_over, min_over, restored, sum_over
+from graphc.ir.ops.spelling import also_named
+from graphc.ir.ops.transcendental import sqrt
+
+__all__ = ["cosine_similarity", "pairwise_distance", "vector_norm"]
+
+Order = int | float
+
+
+def _require_inexact(name: str, x: Node) -> None:
+    if x.dtype.kind not in INEXACT:
+        raise DTypeError(
+            f"{name} takes floats, not {x.dtype.name}",
+            code="dtype-unsupported",
+            hint="cast the operand first: cast(x, f32)",
+        )
+
+
+# -- norms ----------------------------------------------------------------------------------------
+
+
+def _norm_over(magnitude: Node, order: Order, axes: tuple[int, ...]) -> Node:
+    """The norm of magnitudes over axes, with a derivative of 0 where the norm is 0."""
+    if order == math.inf:
+        return max_over(magnitude, axes=axes)
+    if order == -math.inf:
+        return min_over(magnitude, axes=axes)
+    if order == 0:
+        is_there = not_equal(magnitude, zeros_like(magnitude))
+        return sum_over(cast_to(is_there, magnitude.dtype), axes=axes)
+    if order == 1:
+        return sum_over(magnitude, axes=axes)
+    if order == 2:
+        return _root(sum_over(square(magnitude), axes=axes), 2.0)
+    raised = power(magnitude, constant_like(float(order), magnitude))
+    return _root(sum_over(raised, axes=axes), float(order))
+
+
+def _root(total: Node, order: float) -> Node:
+    is_zero = equal(total, zeros_like(total))
+    safe = where(is_zero, ones_like(total), total)
+    root = sqrt(safe) if order == 2 else power(safe, constant_like(1 / order, safe))
+    # 0 to a negative power is infinite, and its inverse root 0 again.
+    at_zero = constant_like(math.inf if order < 0 else 0.0, root)
+    return where(is_zero, at_zero, root)
+
+
+@surface("vector_norm")
+@also_named(dim="axis", keepdim="keepdims")
+def vector_norm(x: Node, ord: Order = 2, axis: Axis = None, keepdims: bool = False) -> Node:
+    """sum(|x| ** ord) ** (1 / ord) over axes (all by default).
+
+    inf and -inf give the largest and the smallest |x|, 0 the number of elements that are not 0.
+    f16 and bf16 are computed in f32.
+    """
+    _require_inexact("vector_norm", x)
+    axes = normal_axes(axis, len(x.shape), "vector_norm")
+    magnitude = absolute(cast_to(x, x.dtype.accumulator))
+    result = cast_to(_norm_over(magnitude, ord, axes), x.dtype.real)
+    return kept(result, x.shape, axes) if keepdims else result
+
+
+@surface("matrix_norm")
+@also_named(dim="axis", keepdim="keepdims")
+def matrix_norm(
+    x: Node,
+    ord: Order | Literal["fro"] = "fro",
+    axis: tuple[int, int] = (-2, -1),
+    keepdims: bool = False,
+) -> Node:
+    """A norm of the matrices on two axes.
+
+    "fro" is that of all elements, 1 and -1 the largest and smallest sum of a column's magnitudes,
+    inf and -inf those of a row. Norms that need singular values ("nuc", 2, -2) are not here.
+    """
+    _require_inexact("matrix_norm", x)
+    rank = len(x.shape)
+    if rank < 2 or len(axis) != 2:
+        raise ShapeError(f"matrix_norm: {x.type} over the axes {tuple(axis)} is no matrix")
+    row, column = (normal_axis(one, rank, "matrix_norm") for one in axis)
+    if row == column:
+        raise ShapeError(f"matrix_norm: axis {row} occurs twice", code="axis")
+    axes = (min(row, column), max(row, column))
+    magnitude = absolute(cast_to(x, x.dtype.accumulator))
+    if ord == "fro":
+        result = _norm_over(magnitude, 2, axes)
+    elif ord in (1, -1, math.inf, -math.inf):
+        summed, left = (row, column) if abs(ord) == 1 else (column, row)
+        sums = sum_over(magnitude, axes=(summed,))
+        extreme = max_over if ord > 0 else min_over
+        result = extreme(sums, axes=(left - (left > summed),))
+    else:
+        raise UsageError(
+            f"matrix_norm: there is no norm {ord!r} here", hint='use "fro", 1, -1, inf or -inf'
+        )
+    result = cast_to(result, x.dtype.real)
+    return kept(result, x.shape, axes) if keepdims else result
+
+
+@surface("normalize")
+@also_named(dim="axis")
+def normalize(x: Node, p: Order = 2, axis: int = 1, eps: float = 1e-12) -> Node:
+    """x / max(|x|, eps), for the p-norm along an axis."""
+    norm = vector_norm(x, p, axis, keepdims=True)
+    floor = constant_like(eps, norm)
+    size = where(greater(norm, floor), norm, floor)
+    return divide(*broadcast(*promoted(x, size)))
+
+
+# -- distances ------------------------------------------------------------------------------------
+
+
+@surface("cosine_similarity")
+@also_named(dim="axis", x1="x", x2="y")
+def cosine_similarity(x: Node, y: Node, axis: int = 1, eps: float = 1e-8) -> Node:
+    """The cosine of the angle between vectors along an axis; norms below `eps` count as `eps`."""
+    a, b = broadcast(*promoted(x, y))
+    place = normal_axis(axis, len(a.shape), "cosine_similarity")
+    units = []
+    for vector in (a, b):
+        norm = vector_norm(vector, 2, place)
+        floor = constant_like(eps, norm)
+        size = where(less(norm, floor), floor, norm)
+        units.append(divide(vector, restored(size, vector.shape, (place,))))
+    return sum_over(multiply(*units), axes=(place,))
+
+
+@surface("pairwise_distance")
+@also_named(x1="x", x2="y", keepdim="keepdims")
+def pairwise_distance(
+    x: Node, y: Node, p: Order = 2.0, eps: float = 1e-6, keepdims: bool = False
+) -> Node:
+    """The p-norm of x - y + eps along the last axis."""
+    a, b = broadcast(*promoted(x, y))
+    difference = subtract(a, b)
+    moved = add(difference, constant_like(eps, difference))
+    return vector_norm(moved, p, -1, keepdims)
+
+
+@surface("cdist")
+@also_named(x1="x", x2="y")
+def cdist(x: Node, y: Node, p: Order = 2.0) -> Node:
+    """The p-norms of the differences of all rows of `x` [..., n, k] and of `y` [..., m, k]."""
+    if len(x.shape) < 2 or len(y.shape) < 2 or not dims.always_equal(x.shape[-1], y.shape[-1]):
+        raise ShapeError(
+            f"cdist: {x.type} and {y.type}",
+            hint="give rows of one length: [..., n, k], [..., m, k]",
+        )
+    a, b = broadcast(*promoted(expand_dims(x, -2), expand_dims(y, -3)))
+    return vector_norm(subtract(a, b), p, -1)
