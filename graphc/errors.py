@@ -111,34 +111,66 @@ class GraphcError(Exception):
 
     def render(self) -> str:
         """The error as text for a person: message, place with caret, notes and hint."""
-        lines = [f"error[{self.code}]: {self.message}"]
+        lines = [f"error[{self.code}]: {_shortened(self.message)}"]
         margin = " "
         if self.span is not None:
             excerpt, margin = _excerpt(self.span)
             lines += excerpt
-        lines += [f"{margin} = note: {text}" for text in self.notes]
+        lines += [f"{margin} = note: {_shortened(text)}" for text in self.notes]
         if self.hint:
-            lines.append(f"{margin} = hint: {self.hint}")
+            lines.append(f"{margin} = hint: {_shortened(self.hint)}")
         return "\n".join(lines)
+
+
+_WIDTH = 120
+"""Characters that are shown of a line of source."""
+_LENGTH = 1000
+"""Characters that are shown of a message, which may quote what is as long as anyone likes."""
+
+
+def _shortened(text: str) -> str:
+    half = _LENGTH // 2
+    return text if len(text) <= _LENGTH else f"{text[:half]} ... {text[-half:]}"
 
 
 def _excerpt(span: Span) -> tuple[list[str], str]:
     number = str(span.line)
     margin = " " * (len(number) + 1)
     place = [f"{margin[:-1]}--> {span}"]
-    text = linecache.getline(span.file, span.line).rstrip("\r\n")
-    if not text:
+    line = linecache.getline(span.file, span.line).rstrip("\r\n")
+    if not line:
         return place, margin
-    end = span.end_column if span.end_line == span.line else len(text) + 1
-    width = max(1, min(end, len(text) + 1) - span.column)
+    end = min(span.end_column if span.end_line == span.line else len(line) + 1, len(line) + 1)
+    text, start = _window(line, span.column - 1)
+    indent = text[:start]
+    width = max(1, min(end - span.column, len(text) - start))
     # Tabs keep their width in the caret line, so that the caret stands below its text.
-    indent = "".join("\t" if c == "\t" else " " for c in text[: span.column - 1])
+    indent = "".join("\t" if c == "\t" else " " for c in indent)
     return [
         *place,
         f"{margin}|",
         f"{number} | {text}",
         f"{margin}| {indent}{'^' * width}",
     ], margin
+
+
+def _window(line: str, start: int) -> tuple[str, int]:
+    """The part of a line to be shown, and where in it the character at `start` stands.
+
+    >>> text, start = _window("a" * 500 + "b" + "c" * 500, 500)
+    >>> len(text) == _WIDTH, text[:4], text[start], text[-4:]
+    (True, '...a', 'b', 'c...')
+    """
+    if len(line) <= _WIDTH:
+        return line, start
+    # As much as there is after the place, of which most is what is wrong.
+    first = max(0, min(start - _WIDTH // 3, len(line) - _WIDTH))
+    text = line[first : first + _WIDTH]
+    if first:
+        text = "..." + text[3:]
+    if first + _WIDTH < len(line):
+        text = text[:-3] + "..."
+    return text, start - first
 
 
 class SourceError(GraphcError):

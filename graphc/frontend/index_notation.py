@@ -388,14 +388,16 @@ def _without_first(
     node: syntax.Expression, names: Sequence[str]
 ) -> tuple[syntax.Expression | None, syntax.Expression | None]:
     """The first factor of a product if no index occurs in it, and the product without it."""
-    if not isinstance(node, syntax.Binary) or node.operator != "*":
+    products: list[syntax.Binary] = []
+    while isinstance(node, syntax.Binary) and node.operator == "*":
+        products.append(node)
+        node = node.left
+    if not products or _mentions(node, names):
         return None, None
-    if isinstance(node.left, syntax.Binary) and node.left.operator == "*":
-        first, rest = _without_first(node.left, names)
-        if first is None or rest is None:
-            return None, None
-        return first, syntax.Binary(rest, "*", node.right, span=node.span)
-    return (None, None) if _mentions(node.left, names) else (node.left, node.right)
+    rest = products.pop().right
+    for one in reversed(products):
+        rest = syntax.Binary(rest, "*", one.right, span=one.span)
+    return node, rest
 
 
 def _text(node: syntax.Expression) -> str:

@@ -247,15 +247,9 @@ class Printer:
             operator = "**" if simple else " ** "
             return Concat((left, operator, self.expression(node.right, UNARY_PRECEDENCE["-"])))
         # A chain of equally strong operators breaks before all of them or none.
-        links: list[syntax.Binary] = []
-        first: syntax.Expression = node
-        while isinstance(first, syntax.Binary) and (
-            BINARY_PRECEDENCE[first.operator] == precedence
-        ):
-            links.append(first)
-            first = first.left
+        first, links = node.chain()
         parts: list[Document] = [self.expression(first, precedence)]
-        for link in reversed(links):
+        for link in links:
             # A reduction takes all that follows it: as the last operand it needs no parentheses.
             is_reduction = isinstance(link.right, syntax.Reduction)
             least = precedence if is_reduction else precedence + 1
@@ -348,7 +342,7 @@ def _starts_operand(node: syntax.Expression) -> bool:
     """Whether `sum[d]` before this operand is read as a reduction, and not as an element."""
     match node:
         case syntax.Binary():
-            return _starts_operand(node.left)
+            return _starts_operand(node.chain()[0])
         case syntax.Attribute() | syntax.Subscript():
             return _starts_operand(node.value)
         case syntax.Call():

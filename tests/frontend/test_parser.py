@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphc.errors import ErrorGroup, GraphcError, SourceError
+from graphc.frontend.formatter import unparse
 from graphc.frontend.lexer import MAX_CHARACTERS, MAX_ERRORS
 from graphc.frontend.parse_table import TABLE_FILE, parse_table
 from graphc.frontend.parser import parse, parse_expression
@@ -53,6 +54,7 @@ from graphc.frontend.syntax import (
     Unary,
     Update,
     While,
+    children,
 )
 from graphc.frontend.table_generator import generate_table
 from graphc.frontend.tree_builder import TreeBuilder
@@ -355,6 +357,39 @@ def test_several_errors_are_reported_in_order():
 @pytest.mark.parametrize("line", ["x\n", "def\n", "$\n", ")\n", "const a = 1_\n"])
 def test_the_number_of_errors_is_bounded(line):
     assert len(refused(line * 1000)) == MAX_ERRORS
+
+
+CHAINS = [
+    pytest.param(" + ".join(["x"] * 3000), id="sum"),
+    pytest.param(" - ".join(["x * 2 / y"] * 3000), id="sum of products"),
+    pytest.param("(" * 3000 + "x" + " + 1)" * 3000, id="parentheses that change nothing"),
+    pytest.param(" or ".join(["a and b"] * 3000), id="conditions"),
+    pytest.param(" < ".join(["x"] * 3000), id="comparisons"),
+]
+
+
+@pytest.mark.parametrize("text", CHAINS)
+def test_a_long_chain_is_not_deep(text):
+    tree = parse_expression(text)
+    assert tree == parse_expression(text) and hash(tree) == hash(parse_expression(text))
+    assert tree != parse_expression(text.replace("x", "z", 1).replace("a", "z", 1))
+    assert parse_expression(unparse(tree)) == tree
+    assert repr(tree).count("Name(") >= 3000
+
+
+def test_the_operands_of_a_chain_are_its_children():
+    tree = parse_expression("a * b + c - d")
+    assert list(children(tree)) == [parse_expression("a * b"), Name("c"), Name("d")]
+    assert repr(parse_expression("a + b")) == (
+        "Binary(left=Name(id='a'), operator='+', right=Name(id='b'))"
+    )
+    assert parse_expression("a + b") != parse_expression("a - b") != Name("a")
+
+
+def test_real_nesting_inside_of_a_chain_is_bounded():
+    deep = "(" * 200 + "x" + " + 1) * 2" * 200
+    with pytest.raises(SourceError, match="nests more than 100 deep"):
+        parse_expression(" + ".join(["x"] * 200) + " + " + deep)
 
 
 def test_blocks_nest_only_so_deep():

@@ -171,7 +171,9 @@ def _expression_text(node: syntax.Expression) -> str:
         case syntax.EllipsisLiteral():
             return "..."
         case syntax.Binary():
-            return f"{_expression_text(node.left)}{node.operator}{_expression_text(node.right)}"
+            first, links = node.chain()
+            rest = (f"{one.operator}{_expression_text(one.right)}" for one in links)
+            return _expression_text(first) + "".join(rest)
         case _:
             return "(...)"
 

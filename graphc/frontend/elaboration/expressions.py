@@ -111,8 +111,13 @@ class Evaluator:
 
     def _binary(self, node: syntax.Binary) -> Any:
         if node.operator in ("and", "or"):
-            is_and = node.operator == "and"
-            return self.truth(node.right) if self.truth(node.left) == is_and else not is_and
+            first, links = node.chain()
+            value = self.truth(first)
+            for link in links:
+                if value != (node.operator == "and"):
+                    return value
+                value = self.truth(link.right)
+            return value
         # Sums and products lean to the left: walking that spine in a loop is not deep.
         spine = [node]
         while isinstance(spine[-1].left, syntax.Binary) and spine[-1].left.operator not in (

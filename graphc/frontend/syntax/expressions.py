@@ -1,0 +1,226 @@
+"""The nodes of expressions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from graphc.frontend.syntax.node import Expression, Node
+from graphc.frontend.syntax.precedence import BINARY_PRECEDENCE
+
+__all__ = [
+    "Attribute",
+    "Binary",
+    "Boolean",
+    "Call",
+    "Compare",
+    "Conditional",
+    "EllipsisLiteral",
+    "Float",
+    "Integer",
+    "Keyword",
+    "List",
+    "ListComprehension",
+    "Name",
+    "NoneLiteral",
+    "Reduction",
+    "Slice",
+    "String",
+    "Subscript",
+    "Tuple",
+    "Unary",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Expression):
+    """`x`"""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Integer(Expression):
+    """`12`, `1_000`, `0xff`: at most 64 bits. `text` is its spelling in the source."""
+
+    value: int
+    text: str = field(default="", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Float(Expression):
+    """`0.5`, `1e-3`: finite. `text` is its spelling in the source."""
+
+    value: float
+    text: str = field(default="", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class String(Expression):
+    """`"mean"`"""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Boolean(Expression):
+    """`True`, `False`"""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NoneLiteral(Expression):
+    """`None`"""
+
+
+@dataclass(frozen=True, slots=True)
+class EllipsisLiteral(Expression):
+    """`...`"""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute(Expression):
+    """`value.attr`"""
+
+    value: Expression
+    attr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword(Node):
+    """`arg=value` in a call."""
+
+    arg: str
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Expression):
+    """`function(args, keywords)`"""
+
+    function: Expression
+    args: tuple[Expression, ...] = ()
+    keywords: tuple[Keyword, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Expression):
+    """`lower:upper:step`, inside a subscript only."""
+
+    lower: Expression | None = None
+    upper: Expression | None = None
+    step: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscript(Expression):
+    """`value[indices]`, with at least one index."""
+
+    value: Expression
+    indices: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple(Expression):
+    """`(a, b)`, or `a, b` where a whole value stands."""
+
+    elements: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class List(Expression):
+    """`[a, b]`"""
+
+    elements: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListComprehension(Expression):
+    """`[element for target in iterable if condition]`"""
+
+    element: Expression
+    target: Expression
+    iterable: Expression
+    condition: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(Expression):
+    """`-operand`; the operators are the keys of `UNARY_PRECEDENCE`."""
+
+    operator: str
+    operand: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Expression):
+    """`left + right`; the operators are those of `BINARY_PRECEDENCE` except `COMPARISONS`."""
+
+    left: Expression
+    operator: str
+    right: Expression
+
+    def chain(self) -> tuple[Expression, list[Binary]]:
+        """The first operand and the operations on it, in order, of the chain that ends here.
+
+        A chain, such as `a + b - c`, is as deep as it is long, and is written without any
+        nesting: only a loop walks over it. Its operators bind equally tightly; `**`, which
+        associates to the right, makes none.
+        """
+        links = [self]
+        precedence = BINARY_PRECEDENCE[self.operator]
+        first = self.left
+        while (
+            isinstance(first, Binary)
+            and self.operator != "**"
+            and BINARY_PRECEDENCE[first.operator] == precedence
+        ):
+            links.append(first)
+            first = first.left
+        links.reverse()
+        return first, links
+
+    def _parts(self) -> tuple[Expression, tuple[str, ...], tuple[Expression, ...]]:
+        first, links = self.chain()
+        return first, tuple(one.operator for one in links), tuple(one.right for one in links)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Binary) and self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def __repr__(self) -> str:
+        first, links = self.chain()
+        rest = (f", operator={one.operator!r}, right={one.right!r})" for one in links)
+        return "Binary(left=" * len(links) + repr(first) + "".join(rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Expression):
+    """`left < b <= c`: one operand more than operators; all the comparisons hold."""
+
+    left: Expression
+    operators: tuple[str, ...]
+    comparators: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional(Expression):
+    """`body if test else orelse`"""
+
+    test: Expression
+    body: Expression
+    orelse: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction(Expression):
+    """`sum[d] operand`: the operator, one of `REDUCTIONS`, over the named indices."""
+
+    operator: str
+    indices: tuple[Name, ...]
+    operand: Expression
+
+
+# Types

@@ -1,0 +1,229 @@
+"""The nodes of statements and whole files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphc.frontend.syntax.expressions import Name
+from graphc.frontend.syntax.node import Expression, Node, Statement, Type
+
+__all__ = [
+    "Assign",
+    "AugmentedAssign",
+    "Constant",
+    "Declaration",
+    "Dimension",
+    "Docstring",
+    "Export",
+    "For",
+    "Function",
+    "If",
+    "Import",
+    "ImportFrom",
+    "ImportedName",
+    "IndexAssign",
+    "Model",
+    "Module",
+    "Parameter",
+    "Pass",
+    "Return",
+    "StateParameter",
+    "Update",
+    "While",
+    "docstring",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Docstring(Statement):
+    """A string that opens a module, a model or a function."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Import(Statement):
+    """`import path as alias`"""
+
+    path: str
+    alias: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedName(Node):
+    """`name as alias`"""
+
+    name: str
+    alias: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFrom(Statement):
+    """`from path import names`"""
+
+    path: str
+    names: tuple[ImportedName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension(Statement):
+    """`dim name: lower..upper multiple of multiple`; both bounds belong to the range."""
+
+    name: str
+    lower: Expression
+    upper: Expression
+    multiple: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Statement):
+    """`const name = value`"""
+
+    name: str
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Export(Statement):
+    """`export name = value`"""
+
+    name: str
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter(Node):
+    """`name: annotation = default` of a model or a function."""
+
+    name: str
+    annotation: Type | None = None
+    default: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateParameter(Node):
+    """`state fc1.weight: f32[64, 256]`: state that a function reads and may update."""
+
+    target: Expression
+    annotation: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Model(Statement):
+    """`model name(parameters): body`"""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Function(Statement):
+    """`def name(parameters) -> returns: body` below its decorators."""
+
+    name: str
+    parameters: tuple[Parameter | StateParameter, ...]
+    returns: Type | None
+    body: tuple[Statement, ...]
+    decorators: tuple[Expression, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration(Statement):
+    """`param name: annotation = initializer`, or `state` for what training does not touch."""
+
+    kind: str
+    name: str
+    annotation: Type
+    initializer: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assign(Statement):
+    """`target: annotation = value`; the target is a name or a tuple of targets."""
+
+    target: Expression
+    value: Expression
+    annotation: Type | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexAssign(Statement):
+    """`name[i, j] = value` in index notation: defines every element of a new tensor."""
+
+    name: str
+    indices: tuple[Name, ...]
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentedAssign(Statement):
+    """`name += value`: the name is bound to a new value."""
+
+    name: str
+    operator: str
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Update(Statement):
+    """`update fc1.weight = value`: the state's value after the call."""
+
+    target: Expression
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class For(Statement):
+    """`for target in iterable: body`"""
+
+    target: Expression
+    iterable: Expression
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class While(Statement):
+    """`while test, at most bound: body`"""
+
+    test: Expression
+    bound: Expression
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class If(Statement):
+    """`if test: body else: orelse`; an `elif` is an `If` alone in `orelse`."""
+
+    test: Expression
+    body: tuple[Statement, ...]
+    orelse: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Return(Statement):
+    """`return value`"""
+
+    value: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pass(Statement):
+    """`pass`"""
+
+
+@dataclass(frozen=True, slots=True)
+class Module(Node):
+    """A source file."""
+
+    body: tuple[Statement, ...]
+
+
+def docstring(node: Module | Model | Function) -> str | None:
+    """The text of the docstring that opens a module, a model or a function, if there is one.
+
+    >>> docstring(Module((Docstring("Digits."), Pass())))
+    'Digits.'
+    """
+    first = node.body[0] if node.body else None
+    return first.text if isinstance(first, Docstring) else None

@@ -1,0 +1,39 @@
+"""Walks over the syntax tree, and the bounds within which they may recurse."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from graphc.frontend.syntax.expressions import Binary
+from graphc.frontend.syntax.node import Node
+
+__all__ = ["MAX_BLOCK_DEPTH", "MAX_EXPRESSION_DEPTH", "children"]
+
+MAX_EXPRESSION_DEPTH = 100
+"""Expressions inside of each other; the operands of a chain, `a + b - c`, are equally deep."""
+MAX_BLOCK_DEPTH = 32
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The nodes directly below a node, in the order of their fields.
+
+    Those of an operation are the operands of its whole chain, however long it is.
+
+    >>> list(children(Unary("-", Name("x"))))
+    [Name(id='x')]
+    >>> x = Name("x")
+    >>> list(children(Binary(Binary(x, "+", Name("y")), "-", x)))
+    [Name(id='x'), Name(id='y'), Name(id='x')]
+    """
+    if isinstance(node, Binary):
+        first, links = node.chain()
+        yield first
+        yield from (link.right for link in links)
+        return
+    for item in dataclasses.fields(node):
+        value = getattr(node, item.name)
+        if isinstance(value, Node):
+            yield value
+        elif isinstance(value, tuple):
+            yield from (child for child in value if isinstance(child, Node))
