@@ -40,8 +40,8 @@ def model(*lines: str, call: str = "return x", before: str = HEAD) -> str:
 PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     # -- names
     "unknown name": (
-        function("return gleu(x)"),
-        [Told("unknown-name", 3, 12, "'gleu'", "did you mean 'gelu'")],
+        function("return sofmax(x)"),
+        [Told("unknown-name", 3, 12, "'sofmax'", "did you mean 'softmax'")],
     ),
     "unknown name of another case": (
         function("return X"),

@@ -7,11 +7,8 @@ from graphc.errors import GraphcError, Span, register_source
 
 def rendered(text: str, column: int, end_column: int, message: str = "wrong") -> list[str]:
     register_source("rendered.gc", text + "\n")
-    return (
-        GraphcError(message, span=Span("rendered.gc", 1, column, 1, end_column))
-        .render()
-        .split("\n")
-    )
+    span = Span("rendered.gc", 1, column, 1, end_column)
+    return GraphcError(message, span=span).render().splitlines()
 
 
 @pytest.mark.parametrize("at", [0, 1, 3, 40, 117, 118, 119, 120, 121, 500, 9_000, 9_998, 9_999])
@@ -22,7 +19,7 @@ def test_a_long_line_is_cut_around_the_caret(at: int, after: int):
     source, caret = lines[-2], lines[-1]
     assert source[caret.index("^")] == "b" and caret.count("^") == 1
     assert source.startswith("1 | ...") == (at + 1 + after > 120 and at > 40)
-    assert source.endswith("...") or source.endswith("bc"[min(after, 1)])
+    assert source.endswith(("...", "bc"[min(after, 1)]))
 
 
 def test_what_is_wrong_may_be_longer_than_what_is_shown():
