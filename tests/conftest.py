@@ -1,9 +1,10 @@
-"""Golden texts, and tests that need a GPU."""
+"""Golden texts, and tests that need a GPU or PyTorch."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,8 +46,13 @@ def has_gpu() -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what is marked `gpu` where there is none."""
+    """Deselect what is marked `gpu` or `torch` where there is none."""
+    missing = []
     if any(item.get_closest_marker("gpu") for item in items) and not has_gpu():
-        deselected = [item for item in items if item.get_closest_marker("gpu")]
+        missing.append("gpu")
+    if importlib.util.find_spec("torch") is None:
+        missing.append("torch")
+    deselected = [item for item in items if any(map(item.get_closest_marker, missing))]
+    if deselected:
         items[:] = [item for item in items if item not in deselected]
         config.hook.pytest_deselected(items=deselected)
