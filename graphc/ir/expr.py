@@ -2,11 +2,13 @@
 
 Expressions are interned, so common subexpressions are one object and are computed once.
 Indices are dims: polynomials over loop variables and named dims, which normalise as they are
-built, so that index arithmetic simplifies itself.
+built, so that index arithmetic simplifies itself. An index that data decides is a variable too,
+which `WithIndex` gives a value to: so it composes with views, and its range proves bounds.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
-from graphc.ir.dims import DimLike
+from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.interning import Interned
 
@@ -36,9 +38,13 @@ __all__ = [
     "Read",
     "Scalar",
     "Space",
+    "Unknown",
+    "WithIndex",
+    "computed_always",
     "computed_first",
     "substitute",
     "walk",
+    "with_index",
 ]
 
 Index = tuple[DimLike, ...]
@@ -170,6 +176,85 @@ class Guard(Expr, metaclass=Interned):
         return (self.condition, self.value, self.otherwise)
 
 
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class WithIndex(Expr, metaclass=Interned):
+    """`body`, in whose indices `variable` stands for the integer `value`.
+
+    The value is one of the variable's range wherever the expression is computed: `value` sees to
+    that, or a `Guard` around. A variable stands for one value in a statement. It is named after
+    the value (see `with_index`), so that equal expressions are one object.
+    """
+
+    variable: Dim
+    value: Expr
+    body: Expr
+    dtype: DType = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dtype", self.body.dtype)
+
+    @property
+    def operands(self) -> tuple[Expr, ...]:  # noqa: D102
+        return (self.value, self.body)
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Unknown(Expr, metaclass=Interned):
+    """Stands for an operand that is not computed yet, while it is asked what a rule reads."""
+
+    dtype: DType
+
+
+def with_index(value: Expr, size: DimLike, body: Callable[[DimLike], Expr]) -> Expr:
+    """`body(i)` for the index i that an integer expression gives.
+
+    Args:
+        value: a whole number that is proved to be in 0 .. size - 1 wherever it is computed.
+        size: an upper bound.
+        body: the expression at an index, which is a variable with that range.
+    """
+    if isinstance(value, IndexValue):
+        return body(value.index)
+    last = max(dims.bounds(size)[1] - 1, 0)
+    if last == 0:
+        return body(0)
+    variable = dims.variable(f"_at_{_digest(value)}_{last}", 0, last)
+    assert isinstance(variable, Dim)
+    return WithIndex(variable, value, body(variable))
+
+
+def _digest(root: Expr) -> str:
+    """A short name that is the same in every process for equal expressions, and for no others."""
+    numbers: dict[Expr, int] = {}
+    text = hashlib.sha256()
+    for number, expr in enumerate(walk(root)):
+        numbers[expr] = number
+        inner = [numbers[operand] for operand in expr.operands]
+        text.update(f"{type(expr).__name__} {_own_facts(expr)} {inner}\n".encode())
+    return text.hexdigest()[:16]
+
+
+def _own_facts(expr: Expr) -> str:
+    """What an expression says beside its operands."""
+    match expr:
+        case Constant(value, dtype):
+            return f"{value!r} {dtype.name}"
+        case Scalar(name, dtype):
+            return f"{name} {dtype.name}"
+        case IndexValue(index, dtype):
+            return f"{index} {dtype.name}"
+        case Inside(index, low, high):
+            return f"{index}, {low}, {high}"
+        case Load(buffer, index):
+            return f"{buffer.name} {buffer.space.value} {buffer.dtype.name} {index}"
+        case Apply(op, _, dtype):
+            return f"{op.name} {dtype.name}"
+        case WithIndex(variable, _, _):
+            return str(variable)
+        case _:
+            return expr.dtype.name
+
+
 Read = Callable[[int, Index], Expr]
 """Reads operand number i at an index: what a lowering rule is given."""
 
@@ -181,7 +266,7 @@ def walk(
 
     Args:
         roots: where to begin.
-        operands: those of an expression that count: `computed_first`, or all.
+        operands: those of an expression that count: `computed_first`, `computed_always`, or all.
     """
     done: set[Expr] = set()
     for root in roots:
@@ -202,6 +287,16 @@ def walk(
 
 
 def computed_first(expr: Expr) -> tuple[Expr, ...]:
+    """The operands that an expression begins with: the condition of a `Guard`, or an index."""
+    match expr:
+        case Guard(condition, _, _):
+            return (condition,)
+        case WithIndex(_, value, _):
+            return (value,)
+    return expr.operands
+
+
+def computed_always(expr: Expr) -> tuple[Expr, ...]:
     """The operands that are computed in any case: of a `Guard` the condition alone."""
     return (expr.condition,) if isinstance(expr, Guard) else expr.operands
 
@@ -232,6 +327,10 @@ def substitute(
                 made = Convert(new[value], dtype)
             case Guard(condition, value, otherwise):
                 made = Guard(new[condition], new[value], new[otherwise])
+            case WithIndex(variable, value, body):
+                variable = index(variable)
+                assert isinstance(variable, Dim)
+                made = WithIndex(variable, new[value], new[body])
             case _:
                 made = old
         new[old] = replacements.get(made, made)

@@ -31,6 +31,7 @@ __all__ = [
     "LetIndex",
     "Loop",
     "LoopKind",
+    "ReadIndex",
     "Statement",
     "Store",
     "expressions",
@@ -68,6 +69,17 @@ class LetIndex:
 
     variable: Dim
     index: DimLike
+
+
+@dataclass(frozen=True, slots=True)
+class ReadIndex:
+    """A name for an index that data decides, for the rest of the block.
+
+    The value is one of the variable's range wherever the statement runs.
+    """
+
+    variable: Dim
+    value: Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +156,7 @@ class Call:
     arguments: tuple[Address | Expr | DimLike | str, ...]
 
 
-Statement = Declare | Let | LetIndex | Store | Loop | If | Barrier | Fold | Call
+Statement = Declare | Let | LetIndex | ReadIndex | Store | Loop | If | Barrier | Fold | Call
 Block = tuple[Statement, ...]
 
 
@@ -185,7 +197,7 @@ def statements(block: Block) -> Iterator[Statement]:
 def expressions(statement: Statement) -> tuple[Expr, ...]:
     """The expressions that a statement itself evaluates, not those of its body."""
     match statement:
-        case Let(_, value) | Store(_, _, value):
+        case Let(_, value) | ReadIndex(_, value) | Store(_, _, value):
             return (value,)
         case If(condition, _):
             return (condition,)

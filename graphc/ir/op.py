@@ -14,23 +14,30 @@ from typing import Any, TypeVar
 import numpy as np
 
 from graphc.errors import GraphcError, InternalError, NameLookupError, UsageError
+from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.expr import Expr, Index, Read
+from graphc.ir.graph import Graph
 from graphc.ir.node import Node, build
 from graphc.ir.types import TensorType, Type
 
 __all__ = [
+    "Branch",
+    "BranchParts",
     "Call",
     "Contraction",
     "Decomposition",
     "Element",
     "Elementwise",
+    "Loop",
+    "LoopParts",
     "Lowering",
     "Op",
     "Parameter",
     "Reduction",
     "Refused",
     "Sample",
+    "Scatter",
     "Source",
     "Structural",
     "View",
@@ -60,11 +67,13 @@ class Call:
         type: what the reference must return.
         operands: the operands' types in the graph. In a precise evaluation the arrays are of
             wider dtypes than these, and so is `type`.
+        run: the results of a graph among the attributes, given the arrays of its inputs.
     """
 
     attributes: Mapping[str, Any]
     type: Type
     operands: tuple[Type, ...]
+    run: Callable[[Graph, Sequence[Any]], tuple[np.ndarray[Any, Any], ...]] | None = None
 
     def __getitem__(self, name: str) -> Any:
         return self.attributes[name]
@@ -153,10 +162,70 @@ class Contraction:
 
 
 @dataclass(frozen=True)
+class Scatter:
+    """The first operand with updates combined into elements at indices that are data.
+
+    Operands are the tensor, the updates and one tensor of indices for each axis in attribute
+    `axes`; attribute `batch` counts leading axes that tensor and indices share. Attribute
+    `combine` names the elementwise op that combines an element with an update, or is "set".
+    """
+
+
+@dataclass(frozen=True)
 class Decomposition:
     """The same value written with simpler ops. A schedule may claim the op before that."""
 
     expand: Callable[[Node], Node]
+
+
+@dataclass(frozen=True)
+class LoopParts:
+    """What a node that runs a graph again and again is made of.
+
+    Attributes:
+        body: from carries, rows of `slices` and `constants` to carries and rows of results.
+        condition: from carries and `constants` to whether the body runs once more; or None.
+        length: how often the body runs; at most, where there is a condition.
+        reverse: whether the rows are taken, and given, from the last to the first.
+        init: the first carries.
+        slices: tensors whose rows the body is given, one at a time.
+        constants: what the body is given each time.
+    """
+
+    body: Graph
+    condition: Graph | None
+    length: DimLike
+    reverse: bool
+    init: tuple[Node, ...]
+    slices: tuple[Node, ...]
+    constants: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A graph that runs again and again. Results: the last carries, then rows stacked.
+
+    Rows that a condition kept from being computed are zero.
+    """
+
+    parts: Callable[[Node], LoopParts]
+
+
+@dataclass(frozen=True)
+class BranchParts:
+    """What a node that runs one of two graphs is made of: both take `operands`."""
+
+    predicate: Node
+    then: Graph
+    otherwise: Graph
+    operands: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One of two graphs, by the value of a predicate. Results: those of the graph that ran."""
+
+    parts: Callable[[Node], BranchParts]
 
 
 @dataclass(frozen=True)
@@ -165,7 +234,15 @@ class Structural:
 
 
 Lowering = (
-    Elementwise | View | Element | Source | Reduction | Contraction | Decomposition | Structural
+    Elementwise
+    | View
+    | Element
+    | Source
+    | Reduction
+    | Contraction
+    | Scatter
+    | Decomposition
+    | Structural
 )
 
 

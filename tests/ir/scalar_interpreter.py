@@ -9,7 +9,18 @@ import numpy as np
 
 from graphc.errors import InternalError
 from graphc.ir import dims, expr
-from graphc.ir.expr import Apply, Buffer, Constant, Convert, Expr, Guard, IndexValue, Inside, Load
+from graphc.ir.expr import (
+    Apply,
+    Buffer,
+    Constant,
+    Convert,
+    Expr,
+    Guard,
+    IndexValue,
+    Inside,
+    Load,
+    WithIndex,
+)
 from graphc.ir.op import Call
 from graphc.ir.ops.conversion import converted
 from graphc.ir.types import TensorType
@@ -52,13 +63,18 @@ def interpret(root: Expr, buffers: Mapping[Buffer, Array], environment: Mapping[
                 return converted(value(operand), dtype)
             case Guard(condition, inside, outside):
                 return value(inside if value(condition) else outside)
+            case WithIndex(variable, operand, body):
+                place = int(value(operand))
+                low, high = dims.bounds(variable)
+                assert low <= place <= high, f"{variable} is {place}"
+                return interpret(body, buffers, {**environment, str(variable): place})
             case Apply(op, arguments, dtype):
                 types = tuple(TensorType(argument.dtype, ()) for argument in arguments)
                 call = Call({}, TensorType(dtype, ()), types)
                 return op.reference(call, *(value(argument) for argument in arguments))
         raise InternalError(f"{node!r} is not interpreted")
 
-    for node in expr.walk(root):
+    for node in expr.walk(root, operands=expr.computed_first):
         # Operands first keeps the recursion shallow; guarded ones are left to the guard.
         if isinstance(node, Constant | IndexValue | Inside):
             value(node)

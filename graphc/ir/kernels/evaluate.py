@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import InternalError
+from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
@@ -31,6 +32,7 @@ from graphc.ir.expr import (
     Load,
     Scalar,
     Space,
+    WithIndex,
     computed_first,
     walk,
 )
@@ -48,6 +50,7 @@ from graphc.ir.kernel import (
     LetIndex,
     Loop,
     LoopKind,
+    ReadIndex,
     Statement,
     Store,
 )
@@ -173,6 +176,8 @@ class _Step:
                 scope.scalars[scalar] = self.value(value, scope)
             case LetIndex(variable, index):
                 return scope.with_index(variable, index_value(index, scope.indices))
+            case ReadIndex(variable, value):
+                return self.with_data(variable, self.value(value, scope), scope, statement)
             case Loop():
                 self.loop(statement, scope)
             case If(condition, body):
@@ -348,7 +353,20 @@ class _Step:
                 return converted(known[value], dtype)
             case Guard():
                 return self.guarded(expr, known[expr.condition], scope)
+            case WithIndex(variable, value, body):
+                return self.value(body, self.with_data(variable, known[value], scope, expr))
         raise InternalError(f"a {type(expr).__name__} has no meaning")
+
+    def with_data(
+        self, variable: Dim, value: Array, scope: _Scope, where: Statement | Expr
+    ) -> _Scope:
+        """A scope in which a variable has the value that data gives it, one of its range."""
+        low, high = dims.bounds(variable)
+        outside = (value < low) | (value > high)
+        if outside.any():
+            found = int(value[outside].flat[0])
+            raise self.error(f"{variable} is {found}, outside of {low}..{high}", where)
+        return scope.with_index(variable, value.astype(np.int64) if value.ndim else int(value))
 
     def guarded(self, guard: Guard, condition: Array, scope: _Scope) -> Array:
         if condition.ndim == 0:

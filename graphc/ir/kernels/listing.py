@@ -32,6 +32,7 @@ from graphc.ir.expr import (
     Inside,
     Load,
     Scalar,
+    WithIndex,
     walk,
 )
 from graphc.ir.kernel import (
@@ -47,6 +48,7 @@ from graphc.ir.kernel import (
     Let,
     LetIndex,
     Loop,
+    ReadIndex,
     Statement,
     Store,
     expressions,
@@ -173,6 +175,8 @@ class _Statement:
                 return [f"{scalar.name}: {scalar.dtype.name} = {_bare(self.texts[value])}"]
             case LetIndex(variable, index):
                 return [f"{variable} = {index}"]
+            case ReadIndex(variable, value):
+                return [f"{variable} = {_bare(self.texts[value])}"]
             case Store(buffer, index, value):
                 return [f"{buffer.name}[{index}] = {_bare(self.texts[value])}"]
             case Loop(variable, extent, kind, _):
@@ -222,6 +226,8 @@ def _expression(expr: Expr, operands: Sequence[str]) -> str:
         case Guard():
             condition, chosen, otherwise = operands
             return f"({chosen} if {condition} else {otherwise})"
+        case WithIndex(variable, _, _):
+            return f"({operands[1]} at {variable} = {_bare(operands[0])})"
         case Apply(op, _, _):
             return _applied(op, operands)
     return repr(expr)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from graphc.ir import dims
 from graphc.ir.c_words import RESERVED
 from graphc.ir.dims import Dim, DimLike
-from graphc.ir.expr import Buffer, Scalar, Space, walk
+from graphc.ir.expr import Buffer, Expr, Scalar, Space, walk
 from graphc.ir.kernel import (
     Address,
     Call,
@@ -18,13 +18,22 @@ from graphc.ir.kernel import (
     Let,
     LetIndex,
     Loop,
+    ReadIndex,
     Statement,
     Store,
     expressions,
     indices,
 )
 from graphc.ir.kernels.functions import find_function
-from graphc.ir.kernels.scopes import Scope, Violation, Visit, buffers_used, name_of, visits
+from graphc.ir.kernels.scopes import (
+    Scope,
+    Violation,
+    Visit,
+    bound_indices,
+    buffers_used,
+    name_of,
+    visits,
+)
 
 __all__ = ["defined", "names", "parameters", "scalars", "scopes", "stores"]
 
@@ -95,7 +104,12 @@ def scopes(kernel: Kernel) -> Iterator[Violation]:
     for visit in visits(kernel):
         taken = {buffer.name for buffer in kernel.parameters}
         taken |= {*visit.scope.scalars, *visit.scope.storage, *map(_in_text, visit.scope.indices)}
-        variables = (_in_text(name_of(v)) for v in _defined_variables(visit.statement))
+        values: dict[str, Expr] = {}
+        for bound in bound_indices(visit.statement):
+            if values.setdefault(name_of(bound.variable), bound.value) is not bound.value:
+                yield visit.violation(f"{bound.variable} stands for two values")
+        variables = [_in_text(name_of(v)) for v in _defined_variables(visit.statement)]
+        variables += map(_in_text, values)
         for name in (*_defined_names(visit.statement), *variables):
             if name in taken:
                 yield visit.violation(f"{name!r} is defined twice")
@@ -112,7 +126,7 @@ def _in_text(name: str) -> str:
 
 def _defined_variables(statement: Statement) -> list[Dim]:
     match statement:
-        case Loop(variable, _, _, _) | LetIndex(variable, _):
+        case Loop(variable, _, _, _) | LetIndex(variable, _) | ReadIndex(variable, _):
             return [variable]
         case Fold(loops, _):
             return [variable for variable, _ in loops]

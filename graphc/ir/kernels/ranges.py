@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.dims.atoms import Opaque
-from graphc.ir.expr import Buffer, Load, Space, computed_first, walk
+from graphc.ir.expr import Buffer, Load, Space, computed_always, walk
 from graphc.ir.kernel import (
     Address,
     Call,
@@ -95,7 +95,7 @@ def _own_places(statement: Statement) -> Iterator[tuple[Buffer, DimLike, int]]:
 
     The number is by how much the place may lie past the end: an address may point there.
     """
-    for expr in walk(*expressions(statement), operands=computed_first):
+    for expr in walk(*expressions(statement), operands=computed_always):
         if isinstance(expr, Load) and expr.buffer.space is not Space.GLOBAL:
             yield expr.buffer, expr.index, 0
     if isinstance(statement, Store) and statement.buffer.space is not Space.GLOBAL:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
-from graphc.ir.expr import Buffer, Load, Scalar, walk
+from graphc.ir.expr import Buffer, Load, Scalar, WithIndex, walk
 from graphc.ir.kernel import (
     Address,
     Block,
@@ -20,6 +20,7 @@ from graphc.ir.kernel import (
     LetIndex,
     Loop,
     LoopKind,
+    ReadIndex,
     Statement,
     Store,
     expressions,
@@ -30,6 +31,7 @@ __all__ = [
     "Scope",
     "Violation",
     "Visit",
+    "bound_indices",
     "buffers_used",
     "name_of",
     "opened",
@@ -39,7 +41,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What an index variable runs over: `count` values from 0, or the one value `value`."""
+    """What an index variable runs over: `count` values from 0, or the one value `value`.
+
+    The kernel's scalars and what data decides have neither.
+    """
 
     variable: Dim
     count: DimLike | None = None
@@ -51,7 +56,7 @@ class Scope:
     """The names that a statement can use, and the loops that it is in.
 
     Attributes:
-        indices: index variables by name; the kernel's scalars have neither count nor value.
+        indices: index variables by name.
         scalars: those that `Let` and `Fold` have defined, by name.
         storage: the kernel's own buffers that are declared, by name.
         loops: the loops around the statement, outer first.
@@ -76,6 +81,8 @@ class Scope:
                 return replace(self, scalars={**self.scalars, scalar.name: scalar})
             case LetIndex(variable, index):
                 return self._with(Definition(variable, value=index))
+            case ReadIndex(variable, _):
+                return self._with(Definition(variable))
             case Fold(_, terms):
                 results = {term.result.name: term.result for term in terms}
                 return replace(self, scalars={**self.scalars, **results})
@@ -115,9 +122,15 @@ class Visit:
 
     @property
     def values_scope(self) -> Scope:
-        """The scope in which the statement's own expressions are evaluated."""
+        """The scope in which the statement's own expressions are evaluated.
+
+        It has the variables that data decides in them.
+        """
         fold = self.statement
-        return self.scope.inside(fold) if isinstance(fold, Fold) else self.scope
+        scope = self.scope.inside(fold) if isinstance(fold, Fold) else self.scope
+        for bound in bound_indices(fold):
+            scope = scope._with(Definition(bound.variable))
+        return scope
 
 
 def visits(kernel: Kernel) -> Iterator[Visit]:
@@ -147,6 +160,11 @@ class Violation:
 def name_of(variable: Dim) -> str:
     """The name of an index variable."""
     return next(iter(variable.names))
+
+
+def bound_indices(statement: Statement) -> list[WithIndex]:
+    """The indices that data decides in a statement's own expressions, inner before outer."""
+    return [expr for expr in walk(*expressions(statement)) if isinstance(expr, WithIndex)]
 
 
 def buffers_used(statement: Statement) -> Iterator[Buffer]:

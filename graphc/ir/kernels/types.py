@@ -8,8 +8,18 @@ from functools import cache
 from graphc.errors import GraphcError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
-from graphc.ir.expr import Apply, Constant, Convert, Expr, Guard, IndexValue, walk
-from graphc.ir.kernel import Fold, FoldTerm, If, Kernel, Let, Statement, Store, expressions
+from graphc.ir.expr import Apply, Constant, Convert, Expr, Guard, IndexValue, WithIndex, walk
+from graphc.ir.kernel import (
+    Fold,
+    FoldTerm,
+    If,
+    Kernel,
+    Let,
+    ReadIndex,
+    Statement,
+    Store,
+    expressions,
+)
 from graphc.ir.kernels.scopes import Violation, visits
 from graphc.ir.op import Elementwise, Op
 from graphc.ir.ops.structural import graph_input
@@ -31,6 +41,8 @@ def _type_errors(statement: Statement) -> Iterator[str]:
     match statement:
         case Let(scalar, value) if scalar.dtype is not value.dtype:
             yield f"{scalar.name} is {scalar.dtype.name}, its value {value.dtype.name}"
+        case ReadIndex(variable, value) if not value.dtype.is_integer:
+            yield f"{variable} is a {value.dtype.name}"
         case Store(buffer, _, value) if buffer.dtype is not value.dtype:
             yield f"{buffer.name} holds {buffer.dtype.name}, the value is {value.dtype.name}"
         case Fold(_, terms):
@@ -55,6 +67,8 @@ def _expression_errors(expr: Expr) -> Iterator[str]:
                 yield f"a conversion of {value.dtype.name} to {dtype.name}"
         case IndexValue(_, dtype) if dtype.kind in ("bool", "complex"):
             yield f"an index as {dtype.name}"
+        case WithIndex(variable, value, _) if not value.dtype.is_integer:
+            yield f"{variable} is a {value.dtype.name}"
         case Guard(condition, value, otherwise):
             if condition.dtype is not dtypes.bool_:
                 yield f"a condition is {condition.dtype.name}"
