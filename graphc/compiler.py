@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -20,7 +21,9 @@ from graphc.frontend.graph_text import graph_text
 from graphc.ir import dims
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph, Unit
+from graphc.ir.sizes import check_sizes
 from graphc.ir.source_map import portable
+from graphc.ir.types import TensorType
 from graphc.passes import pipeline
 from graphc.passes.tables import lift_tables
 from graphc.runtime.module_file import ModuleFile
@@ -107,6 +110,8 @@ def build_module(
     begin = time.perf_counter()
     architectures = _architectures(targets)
     unit = lift_tables(unit)
+    for graph in unit.exports.values():
+        check_sizes(graph)
     progress("initial state")
     weights = initial_state(unit, seed)
     programs: dict[str, Any] = {}
@@ -153,12 +158,37 @@ def initial_state(unit: Unit, seed: int) -> dict[str, np.ndarray[Any, Any]]:
     """The first value of all state, for a seed.
 
     Raises:
-        UsageError: the seed is negative, or wider than 64 bits.
+        UsageError: the seed is negative, or wider than 64 bits; or the state is larger than the
+            memory of this machine.
     """
     if not 0 <= seed < 1 << 64:
         raise UsageError(f"the seed is {seed}, expected a number from 0 to 2**64 - 1", code="seed")
-    values, _ = evaluate(unit.initial, [np.array(seed, np.uint64)])
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if sum(map(_bytes, unit.state.values())) > memory:
+        raise _state_too_large(unit)
+    try:
+        values, _ = evaluate(unit.initial, [np.array(seed, np.uint64)])
+    except MemoryError:
+        raise _state_too_large(unit) from None
     return {name: np.array(value) for name, value in zip(unit.state, values, strict=True)}
+
+
+def _bytes(state: TensorType) -> int:
+    return dims.bounds(state.nbytes)[1]
+
+
+def _state_too_large(unit: Unit) -> UsageError:
+    """The error for state that this machine cannot hold; it names the largest part."""
+    total = sum(map(_bytes, unit.state.values()))
+    name, largest = max(unit.state.items(), key=lambda item: _bytes(item[1]))
+    spans = unit.sources.spans(unit.initial.results[list(unit.state).index(name)])
+    return UsageError(
+        f"the state needs {total} bytes, more than this machine has memory; the largest, "
+        f"{name!r}, is {largest} and needs {_bytes(largest)} bytes",
+        code="state-memory",
+        span=spans[0] if spans else None,
+        hint="make its axes smaller, or build on a machine with more memory",
+    )
 
 
 def _architectures(targets: Sequence[str]) -> list[str]:

@@ -26,6 +26,7 @@ from graphc.frontend.trace import Export
 from graphc.frontend.unit import build_unit
 from graphc.ir import dims
 from graphc.ir.graph import Unit
+from graphc.ir.sizes import check_sizes
 
 __all__ = ["elaborate"]
 
@@ -232,20 +233,27 @@ class _Elaboration:
         """The unit of all exports; if that fails, what is wrong with each."""
         docs = {"": syntax.docstring(self.module) or ""}
         docs |= {name: export.body.__doc__ or "" for name, (export, _) in self.exports.items()}
+        dimensions = (one for one in self.module.body if isinstance(one, syntax.Dimension))
+        declared = {one.name: one.span for one in dimensions}
         try:
             self.program.restart()
-            return build_unit(
+            unit = build_unit(
                 {name: export for name, (export, _) in self.exports.items()},
                 dims=tuple(self.program.dims.values()),
                 docs=docs,
                 sources=self.program.sources,
             )
+            for graph in unit.exports.values():
+                check_sizes(graph, declared)
+            return unit
         except TooLarge:
             raise
         except GraphcError as error:
             first = error
         for name, (export, node) in self.exports.items():
-            self._attempt(node.span, self._traced, name, export)
+            unit = self._attempt(node.span, self._traced, name, export)
+            if unit is not None:
+                self._attempt(node.span, check_sizes, unit.exports[name], declared)
         if not self.errors:
             self.errors.append(first.at(self.module.span))
         return None
@@ -306,7 +314,9 @@ def _generic(function: UserFunction) -> UserFunction:
             for one in parameter.annotation.shape:
                 for name in _free_names(one):
                     if scope.find(name) is Scope.MISSING:
-                        scope.define(name, dims.variable(name, *DEFAULT_RANGE))
+                        # Names that begin with '_' are no dims of a user.
+                        dim = f"any{name}" if name.startswith("_") else name
+                        scope.define(name, dims.variable(dim, *DEFAULT_RANGE))
     return replace(function, scope=scope)
 
 

@@ -29,7 +29,7 @@ def named_dims(arguments: Iterable[Any], declared: Iterable[Dim] = ()) -> dict[s
     (True, N)
 
     Raises:
-        DimensionError: one name is declared with two ranges.
+        DimensionError: one name is declared with two ranges, or begins with '_'.
     """
     types = [type_ for argument in arguments for type_ in _types_in(argument)]
     sizes = [size for type_ in types for size in type_.shape]
@@ -37,6 +37,7 @@ def named_dims(arguments: Iterable[Any], declared: Iterable[Dim] = ()) -> dict[s
     for size in (*declared, *sizes):
         variables = dims.variables(size) if isinstance(size, Dim) else {}
         for name, variable in variables.items():
+            _check_name(name)
             if found.setdefault(name, variable) is not variable:
                 raise DimensionError(
                     f"the dim {name} is declared with two ranges",
@@ -45,9 +46,19 @@ def named_dims(arguments: Iterable[Any], declared: Iterable[Dim] = ()) -> dict[s
                 )
     for type_ in types:
         for name in type_.names() if isinstance(type_, TensorSpec) else ():
+            _check_name(name)
             if name not in found:
                 found[name] = dims.variable(name, *DEFAULT_RANGE)
     return found
+
+
+def _check_name(name: str) -> None:
+    if name.startswith("_"):
+        raise DimensionError(
+            f"a dim cannot be called {name!r}: names that begin with '_' are the compiler's own",
+            code="dim-name",
+            hint=f"call it {name.strip('_') or 'N'!r}",
+        )
 
 
 def _types_in(value: Any) -> Iterator[TensorSpec | TensorType]:

@@ -312,6 +312,26 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
         "    return t\nexport f = f\n",
         [Told("too-large", 4, 13, "parts", "stack")],
     ),
+    "number of a dim beyond 64 bits": (
+        "dim B: 1..99999999999999999999\n",
+        [Told("syntax", 1, 11, "more than 64 bits")],
+    ),
+    "range of a dim beyond 64 bits": (
+        "dim B: 1..2**63\n",
+        [Told("dim-range", 1, 1, "64 bits")],
+    ),
+    "range of a dim beyond the index": (
+        "dim B: 1..18446744073709551615\n",
+        [Told("dim-range", 1, 1, "64 bits")],
+    ),
+    "tensor beyond the index": (
+        "dim A: 1..4\ndim B: 1..2**62\ndef f(x: f32[B, A]):\n    return x\nexport f = f\n",
+        [Told("tensor-size", 2, 1, "f32[B, A] has up to", "narrow the range of B")],
+    ),
+    "wildcard in a function that nothing calls": (
+        "def f(x: f32[_, 3]):\n    return x + ones((2, 2))\n",
+        [Told("shape-mismatch", 2, 12, "")],
+    ),
     # -- exports and state
     "export of a number": (
         "export a = 3\n",

@@ -374,7 +374,7 @@ def test_a_long_chain_is_not_deep(text):
     assert tree == parse_expression(text) and hash(tree) == hash(parse_expression(text))
     assert tree != parse_expression(text.replace("x", "z", 1).replace("a", "z", 1))
     assert parse_expression(unparse(tree)) == tree
-    assert repr(tree).count("Name(") >= 3000
+    assert len(repr(tree)) > 3000
 
 
 def test_the_operands_of_a_chain_are_its_children():
