@@ -193,6 +193,84 @@ DISTANCES = [
     Case("cdist", (normal(3, 4), normal(5, 4)), {"p": 3.0}),
 ]
 
+PICTURE = normal(2, 3, 4, 5)
+C, V3 = normal(2, 3), normal(4, 3)
+
+VIEWS = [
+    Case("narrow", (A,), {"dim": 1, "start": 2, "length": 3}),
+    Case("unbind", (A,), {"dim": 1}),
+    Case("chunk", (A,), {"chunks": 3, "dim": 1}),
+    Case("tensor_split", (A,), ours={"sections": 3, "axis": 1}, theirs={"sections": 3, "dim": 1}),
+    Case("rot90", (PICTURE,), ours={"k": 3, "axes": (1, 3)}, theirs={"k": 3, "dims": (1, 3)}),
+    Case("diff", (A,), {"n": 2, "dim": 0}),
+    Case("diff", (A, ), {"dim": 1}, tensors={"prepend": normal(5, 2), "append": normal(5, 1)}),
+    Case("pixel_shuffle", (normal(2, 12, 3, 2),), {"upscale_factor": 2}),
+    Case("pixel_unshuffle", (normal(2, 3, 4, 6),), {"downscale_factor": 2}),
+    Case("channel_shuffle", (normal(2, 6, 3, 2),), {"groups": 3}),
+    *(
+        Case("pad", (PICTURE,), {"mode": mode}, ours={"widths": [(0, 0), (0, 0), (2, 1), (0, 3)]},
+             theirs={"pad": (0, 3, 2, 1)})
+        for mode in ("constant", "reflect", "replicate", "circular")
+    ),
+]  # fmt: skip
+
+PRODUCTS = [
+    Case("outer", (normal(3), normal(4))),
+    Case("dot", (normal(3), normal(3))),
+    Case("mv", (normal(2, 3), normal(3))),
+    Case("inner", (normal(2, 3), normal(4, 3))),
+    Case("vecdot", (normal(2, 3), normal(4, 1, 3))),
+    Case("tensordot", (normal(2, 3, 4), normal(3, 4, 5)), {"dims": 2}),
+    Case("tensordot", (normal(2, 3, 4), normal(4, 5, 2)), {"dims": ([0, 2], [2, 0])}),
+    Case("kron", (normal(2, 3), normal(4, 1, 2))),
+    Case("cross", (V3, normal(4, 3)), {"dim": -1}),
+    Case("addmm", (normal(2, 4), C, normal(3, 4)), {"beta": 0.5, "alpha": 2.0}),
+    Case("baddbmm", (normal(2, 2, 4), normal(2, 2, 3), normal(2, 3, 4))),
+    Case("addcmul", (A, B, normal(7)), {"value": 0.5}),
+    Case("addcdiv", (A, B, positive(7)), {"value": 0.5}),
+    Case("bilinear", (normal(4, 3), normal(4, 2), normal(5, 3, 2), normal(5))),
+    Case("trace", (normal(4, 4),)),
+]
+
+NORMALISATIONS = [
+    Case("batch_norm", (PICTURE,), ours={"training": True},
+         theirs={"running_mean": None, "running_var": None, "training": True}),
+    Case("batch_norm", (PICTURE, normal(3), positive(3), normal(3), normal(3)), fixed=(1, 2)),
+    Case("group_norm", (normal(2, 6, 4),), {"num_groups": 3},
+         tensors={"weight": normal(6), "bias": normal(6)}),
+    Case("instance_norm", (PICTURE,)),
+    Case("layer_norm", (A,), theirs={"normalized_shape": (7,)}),
+    Case("local_response_norm", (normal(2, 6, 4),), {"size": 3, "alpha": 0.5}),
+    Case("local_response_norm", (normal(2, 6, 4),), {"size": 4, "beta": 0.5, "k": 2.0}),
+    Case("rms_norm", (A,), {"eps": 1e-5}, theirs={"normalized_shape": (7,)}),
+]  # fmt: skip
+
+INTERPOLATIONS = [
+    *(
+        Case("interpolate", (PICTURE,), {"size": size, "mode": mode, "align_corners": corners})
+        for mode in ("bilinear", "bicubic")
+        for size in ((7, 3), (4, 9), (1, 1))
+        for corners in (False, True)
+    ),
+    Case("interpolate", (PICTURE,), {"size": (7, 3), "mode": "nearest"}),
+    Case("interpolate", (PICTURE,), {"size": (7, 3), "mode": "nearest-exact"}),
+    Case("interpolate", (PICTURE,), {"scale_factor": 2.5, "mode": "nearest"}),
+    Case("interpolate", (PICTURE,), {"scale_factor": 1.7, "mode": "bilinear"}),
+    Case("interpolate", (normal(2, 3, 8),), {"size": 5, "mode": "linear"}),
+    Case("interpolate", (normal(2, 3, 8),), {"size": 4, "mode": "area"}),
+    Case("interpolate", (normal(1, 2, 3, 4, 2),), {"size": (5, 3, 4), "mode": "trilinear"}),
+]
+
+CASES = [
+    *ACTIVATIONS,
+    *LOSSES,
+    *DISTANCES,
+    *VIEWS,
+    *PRODUCTS,
+    *NORMALISATIONS,
+    *INTERPOLATIONS,
+]
+
 
 def results_of(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,)
@@ -241,7 +319,7 @@ def theirs(case: Case) -> tuple[list[Array], list[Array]]:
 
 
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
-@pytest.mark.parametrize("case", [*ACTIVATIONS, *LOSSES, *DISTANCES], ids=str)
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_values_and_gradients_are_those_of_pytorch(case: Case) -> None:
     found, found_gradients = ours(case)
     expected, expected_gradients = theirs(case)

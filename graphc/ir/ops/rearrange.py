@@ -7,8 +7,7 @@ from typing import Any
 
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
-from graphc.ir.dims import Dim, DimLike
-from graphc.ir.dtype import PythonScalar
+from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import surface
 from graphc.ir.ops import shape as views
@@ -170,7 +169,7 @@ def broadcast_to(x: Node, *shape: Any) -> Node:
     return x if target == x.shape else views.broadcast_to(x, shape=target)
 
 
-# -- joining, repeating, padding ------------------------------------------------------------------
+# -- joining, repeating ------------------------------------------------------------------
 
 
 @surface("concat", "cat", "concatenate")
@@ -262,26 +261,6 @@ def repeat(x: Node, repeats: int, axis: int | None = None) -> Node:
     target = (*wide.shape[: place + 1], repeats, *wide.shape[place + 2 :])
     merged = (*x.shape[:place], x.shape[place] * repeats, *x.shape[place + 1 :])
     return reshape(broadcast_to(wide, *target), *merged)
-
-
-@surface("pad")
-def pad(x: Node, widths: Sequence[Any], value: PythonScalar = 0) -> Node:
-    """`value` around `x`: `widths` has a pair (before, after) for each axis, or one for all."""
-    pairs = [widths] * len(x.shape) if _is_pair(widths) else list(widths)
-    if len(pairs) != len(x.shape) or not all(map(_is_pair, pairs)):
-        raise UsageError(
-            f"pad: widths {list(widths)} for {x.type}",
-            hint="give a pair (before, after) for each axis",
-        )
-    before, after = (tuple(pair[side] for pair in pairs) for side in (0, 1))
-    if x.dtype.kind == "bool":
-        value = bool(value)
-    return slicing.pad(x, before=before, after=after, value=value)
-
-
-def _is_pair(value: Any) -> bool:
-    is_sequence = isinstance(value, list | tuple) and len(value) == 2
-    return is_sequence and all(isinstance(width, int | Dim) for width in value)
 
 
 @surface("broadcast_arrays", "broadcast_tensors")

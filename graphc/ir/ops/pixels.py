@@ -1,0 +1,212 @@
+"""Pictures [..., channels, rows, columns]: shuffles of pixels, and interpolation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from graphc.errors import ShapeError, UsageError
+from graphc.ir import dims
+from graphc.ir.dims import DimLike
+from graphc.ir.node import Node
+from graphc.ir.op import functions, surface
+from graphc.ir.ops.arithmetic import (
+    absolute,
+    add,
+    floor,
+    maximum,
+    minimum,
+    multiply,
+    scaled,
+    subtract,
+)
+from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.creation import constant_like, iota, zeros_like
+from graphc.ir.ops.logic import equal, less, where
+from graphc.ir.ops.rearrange import moveaxis, permute_dims, reshape
+from graphc.ir.ops.reduction import sum_over
+
+__all__: list[str] = []
+
+
+# -- shuffles -------------------------------------------------------------------------------------
+
+
+def _channels(x: Node, name: str, divisor: int) -> tuple[tuple[DimLike, ...], DimLike]:
+    if len(x.shape) < 3 or divisor < 1 or not dims.divides(x.shape[-3], divisor):
+        raise ShapeError(f"{name}: the channels of {x.type} do not split by {divisor}")
+    return x.shape[:-3], x.shape[-3] // divisor
+
+
+@surface("pixel_shuffle")
+def pixel_shuffle(x: Node, upscale_factor: int) -> Node:
+    """[..., c*r*r, h, w] as [..., c, h*r, w*r] (W. Shi et al., 2016)."""
+    r = upscale_factor
+    batch, channels = _channels(x, "pixel_shuffle", r * r)
+    rows, columns = x.shape[-2:]
+    spread = reshape(x, *batch, channels, r, r, rows, columns)
+    n = len(batch)
+    order = (*range(n + 1), n + 3, n + 1, n + 4, n + 2)
+    return reshape(permute_dims(spread, *order), *batch, channels, rows * r, columns * r)
+
+
+@surface("pixel_unshuffle")
+def pixel_unshuffle(x: Node, downscale_factor: int) -> Node:
+    """The inverse of `pixel_shuffle`."""
+    r = downscale_factor
+    batch, channels = _channels(x, "pixel_unshuffle", 1)
+    rows, columns = x.shape[-2:]
+    if r < 1 or not (dims.divides(rows, r) and dims.divides(columns, r)):
+        raise ShapeError(f"pixel_unshuffle: the pixels of {x.type} do not split by {r}")
+    spread = reshape(x, *batch, channels, rows // r, r, columns // r, r)
+    n = len(batch)
+    order = (*range(n + 1), n + 2, n + 4, n + 1, n + 3)
+    return reshape(permute_dims(spread, *order), *batch, channels * r * r, rows // r, columns // r)
+
+
+@surface("channel_shuffle")
+def channel_shuffle(x: Node, groups: int) -> Node:
+    """The channels of axis 1, dealt out so that each group gets some of every group."""
+    if len(x.shape) < 2 or groups < 1 or not dims.divides(x.shape[1], groups):
+        raise ShapeError(f"channel_shuffle: {x.type} in {groups} groups")
+    batch, channels, *rest = x.shape
+    spread = reshape(x, batch, groups, channels // groups, *rest)
+    order = (0, 2, 1, *range(3, 3 + len(rest)))
+    return reshape(permute_dims(spread, *order), *x.shape)
+
+
+# -- interpolation --------------------------------------------------------------------------------
+
+Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic", "area"]
+
+_AXES = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
+
+# The free number of cubic convolution (R. Keys, 1981), as PyTorch chooses it.
+_CUBIC = -0.75
+
+
+@surface("interpolate", "upsample")
+def interpolate(
+    x: Node,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: Mode = "nearest",
+    align_corners: bool = False,
+) -> Node:
+    """`x` [batch, channels, ...] sampled at other sizes of the axes after the channels.
+
+    Give `size`, or `scale_factor`, from which the sizes are computed. `align_corners`: the outer
+    pixels' centres keep their places; otherwise their outer borders do. Each axis is a matrix
+    product with a small matrix of weights ("nearest" a choice), so the cost grows with both sizes.
+    "area" takes means, of axes that the sizes divide.
+    """
+    if mode in _AXES and len(x.shape) - 2 != _AXES[mode]:
+        raise ShapeError(
+            f'interpolate: "{mode}" is for {_AXES[mode]} axes after the channels, not {x.type}'
+        )
+    sizes, scales = _sizes(x, size, scale_factor)
+    for axis, (target, scale) in enumerate(zip(sizes, scales, strict=True), start=2):
+        x = _resampled(x, axis, target, scale, mode, align_corners)
+    return x
+
+
+def _sizes(
+    x: Node, size: int | Sequence[int] | None, scale: float | Sequence[float] | None
+) -> tuple[list[int], list[float | None]]:
+    axes = len(x.shape) - 2
+    if axes < 1 or (size is None) == (scale is None):
+        raise UsageError(
+            f"interpolate: {x.type} with size {size} and scale_factor {scale}",
+            hint="give one of size and scale_factor, and axes after the channels",
+        )
+    known = [one for one in x.shape[2:] if isinstance(one, int)]
+    if len(known) != axes:
+        raise ShapeError(f"interpolate: the sizes of {x.type} are not all known")
+    if size is not None:
+        sizes = [size] * axes if isinstance(size, int) else list(size)
+        scales: list[float | None] = [None] * len(sizes)
+    else:
+        assert scale is not None
+        given = [float(scale)] * axes if isinstance(scale, int | float) else list(scale)
+        sizes = [int(one * by) for one, by in zip(known, given, strict=False)]
+        scales = list(given)
+    if len(sizes) != axes or any(one < 1 for one in sizes):
+        raise ShapeError(f"interpolate: {x.type} to {sizes}")
+    return sizes, scales
+
+
+def _resampled(
+    x: Node, axis: int, target: int, scale: float | None, mode: str, align_corners: bool
+) -> Node:
+    source = x.shape[axis]
+    assert isinstance(source, int)
+    if mode == "area":
+        return _averaged(x, axis, source, target)
+    if source == target and scale is None:
+        return x
+    wide = x.dtype.accumulator
+    place = iota(shape=(target, source), axis=0, dtype=wide)
+    column = iota(shape=(target, source), axis=1, dtype=wide)
+    step = 1 / scale if scale is not None else source / target
+    if mode in ("nearest", "nearest-exact"):
+        shift = 0.5 if mode == "nearest-exact" else 0.0
+        at = floor(scaled(add(place, constant_like(shift, place)), step))
+        chosen = minimum(at, constant_like(source - 1, at))
+        weights = cast_to(equal(column, chosen), wide)
+    else:
+        at = _positions(place, source, target, step, align_corners)
+        weights = _linear(at, column, source) if mode != "bicubic" else _cubic(at, column, source)
+    rows = cast_to(moveaxis(x, axis, -1), wide)
+    product: Node = functions["matmul"](rows, functions["transpose"](weights))
+    return moveaxis(cast_to(product, x.dtype), -1, axis)
+
+
+def _positions(place: Node, source: int, target: int, step: float, align_corners: bool) -> Node:
+    """Where each target pixel lies among the source pixels."""
+    if align_corners:
+        return scaled(place, (source - 1) / (target - 1) if target > 1 else 0.0)
+    half = constant_like(0.5, place)
+    return subtract(scaled(add(place, half), step), half)
+
+
+def _linear(at: Node, column: Node, source: int) -> Node:
+    """1 - |distance| to the two pixels beside; at the borders the outer pixel alone."""
+    inside = minimum(maximum(at, zeros_like(at)), constant_like(source - 1, at))
+    distance = absolute(subtract(inside, column))
+    one = constant_like(1, distance)
+    return where(less(distance, one), subtract(one, distance), zeros_like(one))
+
+
+def _cubic(at: Node, column: Node, source: int) -> Node:
+    """Weights of the four pixels beside; beyond the border the outer pixel stands for them."""
+    first = floor(at)
+    weights = zeros_like(at)
+    for offset in (-1, 0, 1, 2):
+        pixel = add(first, constant_like(offset, first))
+        weight = _cubic_weight(absolute(subtract(at, pixel)))
+        clamped = minimum(maximum(pixel, zeros_like(pixel)), constant_like(source - 1, pixel))
+        weights = add(weights, where(equal(clamped, column), weight, zeros_like(weight)))
+    return weights
+
+
+def _cubic_weight(t: Node) -> Node:
+    """The kernel of cubic convolution at distance t <= 2 (R. Keys, 1981, equation 4)."""
+    a, one = _CUBIC, constant_like(1, t)
+    square, cube = multiply(t, t), multiply(multiply(t, t), t)
+    near = add(subtract(scaled(cube, a + 2), scaled(square, a + 3)), one)
+    far = add(subtract(scaled(cube, a), scaled(square, 5 * a)), scaled(t, 8 * a))
+    far = subtract(far, constant_like(4 * a, far))
+    return where(less(t, one), near, far)
+
+
+def _averaged(x: Node, axis: int, source: int, target: int) -> Node:
+    if source % target:
+        raise ShapeError(
+            f"interpolate: the mean over {source} pixels in {target} parts",
+            hint="the new size must divide the old one",
+        )
+    count = source // target
+    wide = x.dtype.accumulator
+    spread = reshape(x, *x.shape[:axis], target, count, *x.shape[axis + 1 :])
+    total = sum_over(cast_to(spread, wide), axes=(axis + 1,))
+    return cast_to(scaled(total, 1 / count), x.dtype)

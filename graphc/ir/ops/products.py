@@ -1,0 +1,172 @@
+"""Products of vectors and tensors that are written with matrix products and broadcasting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graphc.errors import ShapeError
+from graphc.ir import dims
+from graphc.ir.node import Node
+from graphc.ir.op import functions, surface
+from graphc.ir.ops.arithmetic import add, multiply, scaled, subtract
+from graphc.ir.ops.broadcasting import broadcast, normal_axis, promoted
+from graphc.ir.ops.complex_numbers import conjugate
+from graphc.ir.ops.elementwise import operate
+from graphc.ir.ops.indexing import index
+from graphc.ir.ops.rearrange import expand_dims, moveaxis, permute_dims, reshape, stack
+from graphc.ir.ops.reduction import sum_over
+from graphc.ir.ops.spelling import also_named
+
+__all__: list[str] = []
+
+_matmul = functions["matmul"]
+
+
+def _require_vectors(name: str, *tensors: Node) -> None:
+    for x in tensors:
+        if len(x.shape) != 1:
+            raise ShapeError(f"{name}: {x.type} is no vector")
+
+
+@surface("outer")
+def outer(x: Node, y: Node) -> Node:
+    """x[i] * y[j] for two vectors."""
+    _require_vectors("outer", x, y)
+    return operate(multiply)(expand_dims(x, 1), y)
+
+
+@surface("dot")
+def dot(x: Node, y: Node) -> Node:
+    """The sum of the products of two vectors' elements."""
+    _require_vectors("dot", x, y)
+    result: Node = _matmul(x, y)
+    return result
+
+
+@surface("mv")
+def mv(x: Node, y: Node) -> Node:
+    """The product of a matrix and a vector."""
+    _require_vectors("mv", y)
+    result: Node = _matmul(x, y)
+    return result
+
+
+@surface("inner")
+def inner(x: Node, y: Node) -> Node:
+    """The sums of products along the last axes: of every row of `x` with every row of `y`."""
+    if not x.shape or not y.shape:
+        return operate(multiply)(x, y)
+    return tensordot(x, y, axes=([-1], [-1]))
+
+
+@surface("vecdot", "linalg_vecdot")
+@also_named(dim="axis")
+def vecdot(x: Node, y: Node, axis: int = -1) -> Node:
+    """The sums of conj(x) * y along an axis of the broadcast operands, counted from the end."""
+    if axis >= 0:
+        raise ShapeError(
+            f"vecdot: axis {axis}", code="axis", hint="count from the end: broadcasting adds axes"
+        )
+    a, b = broadcast(*promoted(x, y))
+    place = normal_axis(axis, len(a.shape), "vecdot")
+    left = conjugate(a) if a.dtype.kind == "complex" else a
+    return sum_over(multiply(left, b), axes=(place,))
+
+
+@surface("tensordot")
+@also_named(dims="axes")
+def tensordot(x: Node, y: Node, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Node:
+    """Products summed over axes: the last `axes` of `x` and the first of `y`, or pairs of axes."""
+    left_rank, right_rank = len(x.shape), len(y.shape)
+    if isinstance(axes, int):
+        if not 0 <= axes <= min(left_rank, right_rank):
+            raise ShapeError(f"tensordot: {axes} axes of {x.type} and {y.type}", code="axis")
+        left, right = list(range(left_rank - axes, left_rank)), list(range(axes))
+    else:
+        left = [normal_axis(axis, left_rank, "tensordot") for axis in axes[0]]
+        right = [normal_axis(axis, right_rank, "tensordot") for axis in axes[1]]
+    if len(left) != len(right) or any(
+        not dims.always_equal(x.shape[a], y.shape[b]) for a, b in zip(left, right, strict=True)
+    ):
+        raise ShapeError(f"tensordot: axes {left} of {x.type} do not fit axes {right} of {y.type}")
+    rows = [axis for axis in range(left_rank) if axis not in left]
+    columns = [axis for axis in range(right_rank) if axis not in right]
+    summed = dims.product(x.shape[axis] for axis in left)
+    a = reshape(permute_dims(x, *rows, *left), dims.product(x.shape[axis] for axis in rows), summed)
+    b = reshape(
+        permute_dims(y, *right, *columns), summed, dims.product(y.shape[axis] for axis in columns)
+    )
+    outer_shape = [*(x.shape[axis] for axis in rows), *(y.shape[axis] for axis in columns)]
+    return reshape(_matmul(a, b), outer_shape)
+
+
+@surface("kron")
+def kron(x: Node, y: Node) -> Node:
+    """The Kronecker product: each element of `x` times all of `y`."""
+    rank = max(len(x.shape), len(y.shape))
+    a, b = (reshape(one, *(1,) * (rank - len(one.shape)), *one.shape) for one in (x, y))
+    spread = reshape(a, [size for dim in a.shape for size in (dim, 1)])
+    block = reshape(b, [size for dim in b.shape for size in (1, dim)])
+    product = operate(multiply)(spread, block)
+    return reshape(product, [p * q for p, q in zip(a.shape, b.shape, strict=True)])
+
+
+@surface("cross")
+@also_named(dim="axis")
+def cross(x: Node, y: Node, axis: int = -1) -> Node:
+    """The vector products of vectors with 3 elements along an axis."""
+    a, b = broadcast(*promoted(x, y))
+    place = normal_axis(axis, len(a.shape), "cross")
+    if a.shape[place] != 3:
+        raise ShapeError(f"cross: axis {place} of {a.type} has not 3 elements")
+    a, b = moveaxis(a, place, -1), moveaxis(b, place, -1)
+    p, q = ([index(v, (..., i)) for i in range(3)] for v in (a, b))
+    parts = [
+        subtract(multiply(p[i], q[j]), multiply(p[j], q[i])) for i, j in ((1, 2), (2, 0), (0, 1))
+    ]
+    return stack(parts, place)
+
+
+# -- products added to something ------------------------------------------------------------------
+
+
+def _added(x: Node, product: Node, beta: float, alpha: float) -> Node:
+    product = product if alpha == 1 else scaled(product, alpha)
+    return operate(add)(x if beta == 1 else scaled(x, beta), product)
+
+
+@surface("addmm", "baddbmm", "addmv")
+def addmm(x: Node, a: Node, b: Node, *, beta: float = 1, alpha: float = 1) -> Node:
+    """beta * x + alpha * (a @ b)."""
+    return _added(x, _matmul(a, b), beta, alpha)
+
+
+@surface("addcmul")
+def addcmul(x: Node, a: Node, b: Node, *, value: float = 1) -> Node:
+    """x + value * a * b."""
+    return _added(x, operate(multiply)(a, b), 1, value)
+
+
+@surface("addcdiv")
+def addcdiv(x: Node, a: Node, b: Node, *, value: float = 1) -> Node:
+    """x + value * a / b."""
+    quotient: Node = functions["divide"](a, b)
+    return _added(x, quotient, 1, value)
+
+
+@surface("bilinear")
+def bilinear(x: Node, y: Node, weight: Node, bias: Node | None = None) -> Node:
+    """x @ weight[k] @ y + bias[k] for each k; weight is [out, in of x, in of y]."""
+    result: Node = functions["einsum"]("...i,kij,...j->...k", x, weight, y)
+    return result if bias is None else operate(add)(result, bias)
+
+
+@surface("trace")
+@also_named(offset="k")
+def trace(x: Node, k: int = 0) -> Node:
+    """The sum of the diagonal that lies `k` above the main one, of the last two axes."""
+    if len(x.shape) < 2:
+        raise ShapeError(f"trace: {x.type} is no matrix")
+    on_it: Node = functions["tril"](functions["triu"](x, k), k)
+    rank = len(x.shape)
+    return functions["sum"](on_it, axis=(rank - 2, rank - 1))  # type: ignore[no-any-return]

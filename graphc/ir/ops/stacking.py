@@ -1,0 +1,212 @@
+"""Views that put tensors beside each other or take them apart, spelled as NumPy and PyTorch do."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from graphc.errors import ShapeError, UsageError
+from graphc.ir.dims import DimLike
+from graphc.ir.node import Node
+from graphc.ir.op import functions, surface
+from graphc.ir.ops.arithmetic import subtract
+from graphc.ir.ops.broadcasting import normal_axis
+from graphc.ir.ops.indexing import index
+from graphc.ir.ops.logic import not_equal
+from graphc.ir.ops.rearrange import concat, expand_dims, flip, reshape, split, transpose
+from graphc.ir.ops.shape import broadcast_to
+from graphc.ir.ops.spelling import also_named
+
+__all__ = ["narrow"]
+
+
+def _sliced(x: Node, axis: int, item: Any) -> Node:
+    return index(x, (*(slice(None),) * axis, item))
+
+
+# -- apart ----------------------------------------------------------------------------------------
+
+
+@surface("narrow")
+@also_named(dim="axis")
+def narrow(x: Node, axis: int, start: DimLike, length: DimLike) -> Node:
+    """`length` elements from `start` on, along an axis."""
+    place = normal_axis(axis, len(x.shape), "narrow")
+    return _sliced(x, place, slice(start, start + length))
+
+
+@surface("select")
+@also_named(dim="axis")
+def select(x: Node, axis: int, position: DimLike) -> Node:
+    """The elements at one position of an axis, which is removed."""
+    return _sliced(x, normal_axis(axis, len(x.shape), "select"), position)
+
+
+@surface("unstack", "unbind")
+@also_named(dim="axis")
+def unstack(x: Node, axis: int = 0) -> tuple[Node, ...]:
+    """The tensors that lie along an axis, one by one."""
+    place = normal_axis(axis, len(x.shape), "unstack")
+    size = _known_size(x, place, "unstack")
+    return tuple(_sliced(x, place, position) for position in range(size))
+
+
+@surface("chunk")
+@also_named(dim="axis")
+def chunk(x: Node, chunks: int, axis: int = 0) -> tuple[Node, ...]:
+    """At most `chunks` pieces of equal size along an axis; the last may be shorter."""
+    if chunks < 1:
+        raise UsageError(f"chunk: {chunks} pieces", hint="ask for one piece at least")
+    size = _known_size(x, normal_axis(axis, len(x.shape), "chunk"), "chunk")
+    return split(x, max(1, -(-size // chunks)), axis) if size else (x,)
+
+
+@surface("tensor_split", "array_split")
+@also_named(dim="axis")
+def tensor_split(x: Node, sections: int | Sequence[int], axis: int = 0) -> tuple[Node, ...]:
+    """As many pieces as `sections`, the first ones longer by 1 at most; or cut at places."""
+    place = normal_axis(axis, len(x.shape), "tensor_split")
+    size = _known_size(x, place, "tensor_split")
+    if isinstance(sections, int):
+        if sections < 1:
+            raise UsageError(f"tensor_split: {sections} pieces", hint="ask for one at least")
+        short, longer = divmod(size, sections)
+        return split(x, [short + (i < longer) for i in range(sections)], place)
+    bounds = [0, *sections, size]
+    return tuple(
+        _sliced(x, place, slice(start, stop)) for start, stop in itertools.pairwise(bounds)
+    )
+
+
+def _known_size(x: Node, axis: int, name: str) -> int:
+    size = x.shape[axis]
+    if not isinstance(size, int):
+        raise ShapeError(f"{name}: axis {axis} of {x.type} has no fixed size")
+    return size
+
+
+# -- together -------------------------------------------------------------------------------------
+
+
+@surface("atleast_1d")
+def atleast_1d(x: Node) -> Node:
+    """`x`, a single number as one row of one element."""
+    return x if x.shape else reshape(x, 1)
+
+
+@surface("atleast_2d")
+def atleast_2d(x: Node) -> Node:
+    """`x` with leading axes of size 1, to two axes at least."""
+    return x if len(x.shape) >= 2 else expand_dims(atleast_1d(x), 0)
+
+
+@surface("atleast_3d")
+def atleast_3d(x: Node) -> Node:
+    """`x` with axes of size 1, to three axes at least: a matrix gets one at its end."""
+    return x if len(x.shape) >= 3 else expand_dims(atleast_2d(x), 2)
+
+
+def _joined(name: str, least: Callable[[Node], Node], axis: int, doc: str) -> None:
+    def call(tensors: Sequence[Node]) -> Node:
+        parts = [least(tensor) for tensor in tensors]
+        flat = axis == 1 and all(len(part.shape) == 1 for part in parts)
+        return concat(parts, 0 if flat else axis)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = doc
+    surface(name)(call)
+
+
+_joined("hstack", atleast_1d, 1, "The tensors side by side: along axis 1, vectors along axis 0.")
+_joined("vstack", atleast_2d, 0, "The tensors above each other: along axis 0, vectors as rows.")
+_joined("dstack", atleast_3d, 2, "The tensors behind each other: along axis 2.")
+
+
+@surface("column_stack")
+def column_stack(tensors: Sequence[Node]) -> Node:
+    """The tensors side by side, vectors as columns."""
+    return concat([x if len(x.shape) > 1 else reshape(x, -1, 1) for x in tensors], 1)
+
+
+@surface("meshgrid")
+def meshgrid(*vectors: Node, indexing: Literal["xy", "ij"] = "xy") -> tuple[Node, ...]:
+    """The coordinates of a grid: one tensor for each vector, which varies along its axis alone.
+
+    "xy" exchanges the first two axes, as is the custom for pictures.
+    """
+    if indexing not in ("xy", "ij"):
+        raise UsageError(f"meshgrid: indexing is {indexing!r}", hint='use "xy" or "ij"')
+    if any(len(vector.shape) > 1 for vector in vectors):
+        raise ShapeError("meshgrid takes vectors", hint="flatten them first")
+    rows = [atleast_1d(vector) for vector in vectors]
+    shape = tuple(row.shape[0] for row in rows)
+    grids = []
+    for axis, row in enumerate(rows):
+        column = reshape(row, *(size if a == axis else 1 for a, size in enumerate(shape)))
+        grid = broadcast_to(column, shape=shape)
+        grids.append(transpose(grid, 0, 1) if indexing == "xy" and len(rows) > 1 else grid)
+    return tuple(grids)
+
+
+# -- turned, differences --------------------------------------------------------------------------
+
+
+@surface("fliplr")
+def fliplr(x: Node) -> Node:
+    """The columns in reverse order."""
+    return flip(x, 1)
+
+
+@surface("flipud")
+def flipud(x: Node) -> Node:
+    """The rows in reverse order."""
+    return flip(x, 0)
+
+
+@surface("rot90")
+@also_named(dims="axes")
+def rot90(x: Node, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Node:
+    """The plane of two axes turned `k` times by 90 degrees, from the first toward the second."""
+    rank = len(x.shape)
+    first, second = (normal_axis(axis, rank, "rot90") for axis in axes)
+    if first == second:
+        raise ShapeError(f"rot90: axis {first} occurs twice", code="axis")
+    turns = k % 4
+    if turns == 0:
+        return x
+    if turns == 2:
+        return flip(x, (first, second))
+    return (
+        transpose(flip(x, second), first, second)
+        if turns == 1
+        else flip(transpose(x, first, second), second)
+    )
+
+
+@surface("diff")
+@also_named(dim="axis")
+def diff(
+    x: Node,
+    axis: int = -1,
+    n: int = 1,
+    prepend: Node | None = None,
+    append: Node | None = None,
+) -> Node:
+    """Each element less the one before it along an axis, `n` times; bools: whether they differ.
+
+    `prepend` and `append` are joined to `x` first.
+    """
+    if n < 0:
+        raise UsageError(f"diff: {n} times", hint="give a number of times from 0 on")
+    place = normal_axis(axis, len(x.shape), "diff")
+    parts = [part for part in (prepend, x, append) if part is not None]
+    if len(parts) > 1:
+        x = concat(parts, place)
+    for _ in range(n):
+        upper, lower = _sliced(x, place, slice(1, None)), _sliced(x, place, slice(None, -1))
+        x = not_equal(upper, lower) if x.dtype.kind == "bool" else subtract(upper, lower)
+    return x
+
+
+surface("ravel")(functions["flatten"])
