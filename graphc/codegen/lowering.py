@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from graphc.errors import InternalError
 from graphc.ir.dims import DimLike
-from graphc.ir.expr import Apply, Buffer, Constant, Expr, Index, Load
+from graphc.ir.expr import Apply, Buffer, Expr, Index, Load, Unknown
 from graphc.ir.node import Node
 from graphc.ir.op import Element, Elementwise, Source, View
 from graphc.passes.group import Group, is_transparent
@@ -62,41 +62,38 @@ class Lowering:
     def value(self, node: Node, index: Index) -> Expr:
         """The value of `node` at `index`."""
         # Graphs are deeper than Python's stack: they are walked with a stack of their own.
-        stack = [(node, index, False)]
+        stack = [(node, index)]
         while stack:
-            top, at, are_operands_known = stack.pop()
-            if (top, at) in self._values:
+            top, at = stack[-1]
+            missing: list[tuple[Node, Index]] = []
+            value = None if (top, at) in self._values else self._expand(top, at, missing)
+            if missing:
+                stack.extend(reversed(missing))
                 continue
-            if are_operands_known:
-                self._values[top, at] = self._expand(top, at)
-            else:
-                stack.append((top, at, True))
-                stack.extend((*read, False) for read in reversed(self._reads(top, at)))
+            stack.pop()
+            if value is not None:
+                self._values[top, at] = value
         return self._values[node, index]
-
-    def _reads(self, node: Node, index: Index) -> list[tuple[Node, Index]]:
-        """What the value of `node` at `index` is computed from."""
-        if self._is_stored(node) or self._computed(node, index) is not None:
-            return []
-        found: list[tuple[Node, Index]] = []
-
-        def record(number: int, at: Index) -> Expr:
-            found.append((node.inputs[number], at))
-            return Constant(0, node.inputs[number].dtype)
-
-        match node.op.lowering:
-            case Elementwise():
-                found = [(operand, index) for operand in node.inputs]
-            case View(element) | Source(element) | Element(element):
-                element(node, index, record)
-        return found
 
     def _is_stored(self, node: Node) -> bool:
         if node in self._members:
             return False
         return not is_transparent(node) or node in self._stored_views
 
-    def _expand(self, node: Node, index: Index) -> Expr:
+    def _expand(self, node: Node, index: Index, missing: list[tuple[Node, Index]]) -> Expr:
+        """The value of a node; what it needs and is not known yet becomes a part of `missing`.
+
+        What is read may depend on a value that is missing: then it is missing the next time.
+        """
+
+        def read(number: int, at: Index) -> Expr:
+            operand = node.inputs[number]
+            known = self._values.get((operand, at))
+            if known is None:
+                missing.append((operand, at))
+                return Unknown(operand.dtype)
+            return known
+
         computed = self._computed(node, index)
         if computed is not None:
             return computed
@@ -104,8 +101,8 @@ class Lowering:
             return self.load(node, index)
         match node.op.lowering:
             case Elementwise():
-                operands = tuple(self._values[operand, index] for operand in node.inputs)
+                operands = tuple(read(number, index) for number in range(len(node.inputs)))
                 return Apply(node.op, operands, node.dtype)
             case View(element) | Source(element) | Element(element):
-                return element(node, index, lambda i, at: self._values[node.inputs[i], at])
+                return element(node, index, read)
         raise InternalError(f"{node!r} is neither stored nor computed by this kernel")

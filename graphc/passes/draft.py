@@ -8,7 +8,7 @@ from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.expr import Index
 from graphc.ir.node import Node
-from graphc.ir.op import Contraction, Reduction
+from graphc.ir.op import Contraction, Reduction, Scatter
 from graphc.passes.group import GroupKind, aligned, domain_of, kept
 
 __all__ = [
@@ -44,6 +44,8 @@ class Draft:
 
     def store_index(self, node: Node) -> Index | None:
         """The index at which the group would store the node; None if it cannot."""
+        if self.kind is GroupKind.SCATTER:
+            return None
         if node.shape == self.shape:
             return self.domain
         if is_reduction(node) and node.inputs[0].shape == self.shape:
@@ -67,6 +69,11 @@ def start(node: Node) -> Draft:
         shape = node.inputs[0].shape
         group = Draft(GroupKind.REDUCTION, shape, domain_of(shape), node["axes"])
         group.at[node] = {group.outer}
+        return group
+    if isinstance(lowering, Scatter):
+        shape = node.inputs[1].shape
+        group = Draft(GroupKind.SCATTER, shape, domain_of(shape))
+        group.at[node] = {group.domain}
         return group
     kind = GroupKind.CONTRACTION if isinstance(lowering, Contraction) else GroupKind.POINTWISE
     group = Draft(kind, node.shape, domain_of(node.shape))

@@ -26,7 +26,16 @@ from graphc.ir import dims
 from graphc.ir.expr import Index
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
-from graphc.ir.op import Contraction, Element, Elementwise, Reduction, Source, Structural, View
+from graphc.ir.op import (
+    Contraction,
+    Element,
+    Elementwise,
+    Reduction,
+    Scatter,
+    Source,
+    Structural,
+    View,
+)
 from graphc.passes.draft import (
     Draft,
     can_be_epilogue,
@@ -202,7 +211,10 @@ class _Fuser:
             if isinstance(user.op.lowering, Contraction):
                 return None
             for at in group.at[user]:
-                found |= self.reads_of(user, group.domain if is_reduction(user) else at)[node]
+                read = self.reads_of(user, group.domain if is_reduction(user) else at)
+                if node not in read and isinstance(user.op.lowering, Scatter):
+                    return None  # read as its tensor or its indices
+                found |= read[node]
         return found
 
     def reads_of(self, user: Node, index: Index) -> dict[Node, set[Index]]:
@@ -312,7 +324,8 @@ class _Fuser:
 
     def fit_together(self, a: Draft, b: Draft) -> bool:
         """Whether one kernel can compute both groups, of which `b` may be a reduction if `a` is."""
-        if a.shape != b.shape or GroupKind.CONTRACTION in (a.kind, b.kind):
+        alone = (GroupKind.CONTRACTION, GroupKind.SCATTER)
+        if a.shape != b.shape or a.kind in alone or b.kind in alone:
             return False
         if b.kind is GroupKind.REDUCTION and a.axes != b.axes:
             return False

@@ -11,7 +11,7 @@ from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.expr import Index
 from graphc.ir.node import Node
-from graphc.ir.op import Contraction, Element, Elementwise, Source, View
+from graphc.ir.op import Contraction, Element, Elementwise, Scatter, Source, View
 
 __all__ = ["Group", "GroupKind", "aligned", "domain_of", "is_transparent", "kept"]
 
@@ -22,6 +22,7 @@ class GroupKind(Enum):
     POINTWISE = "pointwise"
     REDUCTION = "reduction"
     CONTRACTION = "contraction"
+    SCATTER = "scatter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,13 @@ class Group:
 
     Attributes:
         kind: the shape of the computation.
-        shape: extents of the domain; for a reduction those before reducing.
+        shape: extents of the domain; for a reduction those before reducing, for a scatter those
+            of its updates.
         axes: for a reduction, the axes of the domain that are reduced.
         members: in the order in which they can be computed.
         outputs: those that are stored, because a result, an update or another group needs them.
             Each has the shape of the domain or, in a reduction, that of what is left of it, but
-            for axes of extent 1.
+            for axes of extent 1. A scatter group stores the scatter alone.
         stored_views: views that are loaded where they are no members; see `stored_views.py`.
     """
 
@@ -48,11 +50,11 @@ class Group:
 
     @property
     def anchor(self) -> Node:
-        """The matrix product of a contraction group."""
+        """The matrix product of a contraction group, or the scatter of a scatter group."""
         for node in self.members:
-            if isinstance(node.op.lowering, Contraction):
+            if isinstance(node.op.lowering, Contraction | Scatter):
                 return node
-        raise InternalError("the group has no contraction")
+        raise InternalError("the group has no anchor")
 
 
 def is_transparent(node: Node) -> bool:

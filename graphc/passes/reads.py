@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from graphc.ir.expr import Constant, Expr, Index
+from graphc.ir.expr import Constant, Expr, Index, Scalar
 from graphc.ir.node import Node
-from graphc.ir.op import Element, Elementwise, Reduction, Source, View
+from graphc.ir.op import Element, Elementwise, Reduction, Scatter, Source, View
 from graphc.passes.group import is_transparent
 
 __all__ = ["indices_read", "operands_read"]
@@ -33,7 +33,7 @@ def indices_read(user: Node, index: Index, stored: Container[Node] = ()) -> dict
     """What `user`, computed at `index`, reads, and at which indices.
 
     It reads through transparent nodes that are not stored. For a reduction, `index` is that of
-    its operand.
+    its operand; for a scatter, that of its updates, and what else it reads is not found.
     """
     found: dict[Node, set[Index]] = {}
     pending: list[tuple[Node, Index]] = []
@@ -42,13 +42,17 @@ def indices_read(user: Node, index: Index, stored: Container[Node] = ()) -> dict
         found.setdefault(node, set()).add(at)
         if is_transparent(node) and node not in stored:
             pending.append((node, at))
-        return Constant(0, node.dtype)
+        # What it is may decide an index: then equal names are equal values.
+        is_index = node.dtype.is_integer
+        return Scalar(f"{id(node)} {at}", node.dtype) if is_index else Constant(0, node.dtype)
 
     def expand(node: Node, at: Index) -> None:
         match node.op.lowering:
             case Elementwise() | Reduction():
                 for operand in node.inputs:
                     visit(operand, at)
+            case Scatter():
+                visit(node.inputs[1], at)
             case View(element) | Source(element) | Element(element):
                 element(node, at, lambda i, inner: visit(node.inputs[i], inner))
 

@@ -67,7 +67,10 @@ def loads(group: Group) -> Iterator[Node]:
                 yield operand
 
 
-def can_store(group: Group, shape: tuple[dims.DimLike, ...]) -> bool:
+def can_store(group: Group, node: Node) -> bool:
+    if group.kind is GroupKind.SCATTER:
+        return node is group.anchor
+    shape = node.shape
     rows = kept(group.shape, group.axes)
     is_row = group.kind is GroupKind.REDUCTION and aligned(rows, rows, shape) is not None
     return shape == group.shape or is_row
@@ -81,7 +84,7 @@ def check(graph: Graph, groups: Sequence[Group]) -> None:
         assert set(group.outputs) <= set(group.members)
         assert stored.isdisjoint(group.outputs), "stored twice"
         stored.update(group.outputs)
-        assert all(can_store(group, node.shape) for node in group.outputs)
+        assert all(can_store(group, node) for node in group.outputs)
         contractions = [n for n in group.members if isinstance(n.op.lowering, Contraction)]
         assert len(contractions) == (group.kind is GroupKind.CONTRACTION)
     roots = {node for node in graph.roots if not isinstance(node.op.lowering, Structural)}

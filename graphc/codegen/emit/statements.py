@@ -27,6 +27,7 @@ from graphc.ir.kernel import (
     LetIndex,
     Loop,
     LoopKind,
+    ReadIndex,
     Statement,
     Store,
 )
@@ -87,6 +88,9 @@ class Statements:
                 name = variable_name(variable)
                 self.blocks.line(f"const {self.dialect.index_type} {name} = {c_index(index)};")
                 self.blocks.scopes[-1].variables.add(name)
+            case ReadIndex(variable, value):
+                text = self.values.value(value)
+                self.values.name_index(variable_name(variable), text, self.blocks.here)
             case Store(buffer, index, value):
                 text = self.speller.to_storage(self.values.value(value), buffer)
                 self.blocks.line(f"{self.speller.element(buffer, index)} = {text};")

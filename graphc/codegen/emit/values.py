@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from graphc.codegen.dialect import Dialect
-from graphc.codegen.emit.blocks import Blocks, Scope
+from graphc.codegen.emit.blocks import Blocks, Scope, variable_name
 from graphc.codegen.emit.spelling import Speller
 from graphc.codegen.index import c_identifier
 from graphc.ir import dims
@@ -20,7 +20,8 @@ from graphc.ir.expr import (
     Load,
     Scalar,
     Space,
-    computed_first,
+    WithIndex,
+    computed_always,
     walk,
 )
 from graphc.ir.kernel import Address, Call, Kernel, Store, indices, statements
@@ -54,16 +55,24 @@ class Values:
         """Texts of expressions, valid in the innermost scope."""
         here = self.blocks.here
         self._find_volatile(roots)
-        order = list(walk(*roots, operands=computed_first))
+        order = list(walk(*roots, operands=computed_always))
         levels: dict[Expr, int] = {}
+        named: dict[Expr, list[str]] = {}
+        given: dict[str, Expr] = {}
+        for expr in order:
+            if isinstance(expr, WithIndex) and variable_name(expr.variable) not in given:
+                given[variable_name(expr.variable)] = expr.value
+                named.setdefault(expr.value, []).append(variable_name(expr.variable))
         uses: dict[Expr, int] = {}
         outermost: dict[Expr, int] = {}
         for expr in order:
             # A guard is a statement of its own, written here: what needs it cannot move out.
             own = here if isinstance(expr, Guard) else self._own_level(expr)
-            levels[expr] = max([own, *(levels[c] for c in computed_first(expr))])
+            # The value of an index comes before what uses it, since a body is walked after it.
+            decided = [levels[given[name]] for name in _variables(expr) if name in given]
+            levels[expr] = max([own, *decided, *(levels[c] for c in computed_always(expr))])
         for expr in order:
-            for child in computed_first(expr):
+            for child in computed_always(expr):
                 uses[child] = uses.get(child, 0) + 1
                 outermost[child] = max(outermost.get(child, 0), levels[expr])
         for root in roots:
@@ -73,22 +82,35 @@ class Values:
         depth: dict[Expr, int] = {}
         for expr in order:
             known = self._known(expr)
+            level = levels[expr]
             if known is not None:
                 texts[expr], depth[expr] = known, 0
-                continue
-            level = levels[expr]
-            if isinstance(expr, Guard):
+            elif isinstance(expr, Guard):
                 texts[expr], depth[expr] = self._guard(expr, texts), 0
-                continue
-            text = self.speller.expression(expr, texts)
-            depth[expr] = 1 + max((depth[c] for c in computed_first(expr)), default=0)
-            leaf = isinstance(expr, Constant | Scalar | IndexValue)
-            moves = level < outermost[expr] or uses[expr] > 1 or isinstance(expr, Load)
-            is_last_use = expr in roots and level == here and uses[expr] == 1
-            if not leaf and not is_last_use and (moves or depth[expr] > _DEPTH_INLINE):
-                text, depth[expr] = self._define(expr, text, level), 0
-            texts[expr] = text
+            elif isinstance(expr, WithIndex):
+                texts[expr], depth[expr] = texts[expr.body], depth[expr.body]
+                if uses[expr] > 1 and depth[expr] > 0:
+                    texts[expr], depth[expr] = self._define(expr, texts[expr], level), 0
+            else:
+                text = self.speller.expression(expr, texts)
+                depth[expr] = 1 + max((depth[c] for c in computed_always(expr)), default=0)
+                leaf = isinstance(expr, Constant | Scalar | IndexValue)
+                moves = level < outermost[expr] or uses[expr] > 1 or isinstance(expr, Load)
+                is_last_use = expr in roots and level == here and uses[expr] == 1
+                if not leaf and not is_last_use and (moves or depth[expr] > _DEPTH_INLINE):
+                    text, depth[expr] = self._define(expr, text, level), 0
+                texts[expr] = text
+            for name in named.get(expr, ()):
+                self.name_index(name, texts[expr], level)
         return texts
+
+    def name_index(self, name: str, text: str, level: int) -> None:
+        """Give an index variable the value that data decides, unless it has it already."""
+        if any(name in scope.variables for scope in self.blocks.scopes):
+            return
+        scope, ctype = self.blocks.scopes[level], self.dialect.index_type
+        scope.lines.append(f"const {ctype} {name} = ({ctype})({text});")
+        scope.variables.add(name)
 
     def _own_level(self, expr: Expr) -> int:
         """The innermost scope that an expression needs by itself, its operands aside."""
@@ -100,7 +122,7 @@ class Values:
             if self._loads_what_changes(expr):
                 return here
             level = max((s.level for s in self.blocks.scopes if s.is_conditional), default=0)
-        names = {c_identifier(name) for index in indices(expr) for name in dims.variables(index)}
+        names = _variables(expr)
         for scope in reversed(self.blocks.scopes):
             if names & scope.variables:
                 return max(level, scope.level)
@@ -160,6 +182,11 @@ class Values:
         with self.blocks.scope(is_conditional=True) as side:
             self.blocks.line(f"{name} = {self.value(value)};")
         return side
+
+
+def _variables(expr: Expr) -> set[str]:
+    """The variables of an expression's own indices, as the text calls them."""
+    return {c_identifier(name) for index in indices(expr) for name in dims.variables(index)}
 
 
 def _changing(kernel: Kernel, dialect: Dialect) -> frozenset[Buffer]:

@@ -14,6 +14,7 @@ from graphc.codegen.schedules import (
     matmul_tiled,
     pointwise,
     reduction,
+    scatter,
 )
 from graphc.codegen.schedules.schedule import Variant
 from graphc.errors import InternalError
@@ -21,7 +22,7 @@ from graphc.passes.fuse import Group
 
 __all__ = ["schedule_group"]
 
-_SCHEDULES = (pointwise, reduction)
+_SCHEDULES = (pointwise, reduction, scatter)
 
 
 class _ProductSchedule(Protocol):

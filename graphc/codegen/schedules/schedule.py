@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from graphc.codegen.bound_indices import numbered
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
-from graphc.ir.expr import Buffer, walk
+from graphc.ir.expr import Buffer, WithIndex, walk
 from graphc.ir.kernel import (
     Address,
     Block,
@@ -16,6 +17,7 @@ from graphc.ir.kernel import (
     Kernel,
     LetIndex,
     Loop,
+    ReadIndex,
     Store,
     expressions,
     indices,
@@ -93,6 +95,7 @@ def make_kernel(
     body: Block,
 ) -> Kernel:
     """A kernel whose scalars are the variables that its body uses and does not define."""
+    body = numbered(body)
     used: dict[str, Dim] = dict(dims.variables(grid))
     defined = set(dims.variables(step))
     for statement in statements(body):
@@ -110,6 +113,8 @@ def make_kernel(
             case LetIndex(variable, index):
                 defined |= set(dims.variables(variable))
                 found.append(index)
+            case ReadIndex(variable, _):
+                defined |= set(dims.variables(variable))
             case Call(_, arguments):
                 found += [a.index for a in arguments if isinstance(a, Address)]
                 found += [a for a in arguments if isinstance(a, int | Dim)]
@@ -117,6 +122,8 @@ def make_kernel(
                 pass
         for expr in walk(*expressions(statement)):
             found.extend(indices(expr))
+            if isinstance(expr, WithIndex):
+                defined |= set(dims.variables(expr.variable))
         for dim in found:
             used |= dims.variables(dim)
     scalars = tuple(used[name] for name in sorted(used) if name not in defined)

@@ -186,7 +186,7 @@ def positions(index: Array, size: int) -> tuple[Array, Array]:
     else:
         index = index.astype(np.int64)
         index = np.where(index < 0, index + size, index)
-        inside = (0 <= index) & (index < size)
+        inside = (index >= 0) & (index < size)
     return np.where(inside, index, 0).astype(np.int64), inside
 
 

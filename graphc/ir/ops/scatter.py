@@ -19,7 +19,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import Call, Op, Parameter, Refused, Sample, Scatter, find
-from graphc.ir.ops.arithmetic import add, divide, multiply, subtract
+from graphc.ir.ops.arithmetic import divide, multiply, subtract
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import iota, number, ones_like, zeros_like
 from graphc.ir.ops.gather import (
@@ -87,9 +87,9 @@ def _scatter_reference(call: Call, base: Array, updates: Array, *indices: Array)
     aligned = np.indices(indices[0].shape, sparse=False)[:batch]
     target = result.transpose(order)
     places = (*(one[inside] for one in aligned), *(one[0][inside] for one in found))
-    for number, update in enumerate(updates[inside]):
+    for turn, update in enumerate(updates[inside]):
         # A slice, so that a single element is an array as well.
-        at = tuple(slice(place[number], place[number] + 1) for place in places)
+        at = tuple(slice(place[turn], place[turn] + 1) for place in places)
         part = target[at]
         part[...] = update if call["combine"] == "set" else _combined(call, part, update)
     return result

@@ -1,0 +1,272 @@
+"""Scatter groups: a tensor with updates combined into it, each element by one owner.
+
+No two lanes ever touch one element, so that updates meet in their order and nothing is atomic:
+the same input gives the same bits. A grid step owns a stretch of the positions that indices can
+name. Where the tensor has axes that are not indexed (the columns of a table), lanes run along
+them and the step takes the updates that fall into its stretch:
+
+    for step in grid:                           # a stretch of positions, and some columns
+        for row in the stretch:
+            for lane in the columns: out[row, lane] = x[row, lane]
+        for u in the updates:
+            if indices[u] is in the stretch:
+                for lane in the columns: out[indices[u], lane] += updates[u, lane]
+
+Where there are none, each lane owns a stretch of its own and looks at every update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from graphc.codegen.dialect import Dialect
+from graphc.codegen.loops import unflatten
+from graphc.codegen.lowering import Lowering, flat_index
+from graphc.codegen.schedules.schedule import (
+    Scheduled,
+    kernel_name,
+    make_kernel,
+    output_buffers,
+    step_variable,
+)
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.expr import Apply, Buffer, Convert, Expr, Index, IndexValue, Load
+from graphc.ir.kernel import Block, If, Loop, LoopKind, ReadIndex, Store
+from graphc.ir.op import find
+from graphc.ir.ops.arithmetic import add, multiply, subtract
+from graphc.ir.ops.gather import kept_axes, position_of
+from graphc.ir.ops.logic import greater_equal, less, logical_and
+from graphc.passes.group import Group, GroupKind
+
+__all__ = ["ScatterConfig", "claims", "default_config", "schedule"]
+
+# More positions than this are counted in no single stretch.
+_LONGEST = 2**30
+
+
+@dataclass(frozen=True)
+class ScatterConfig:
+    """Sizes of the scatter schedule.
+
+    Attributes:
+        columns: columns of one grid step, where lanes run along axes that are not indexed.
+        owners: stretches that the positions are cut into at least, if there are as many
+            positions. Each owner looks at the indices of all updates.
+        lanes: lanes of one grid step where each owns a stretch.
+    """
+
+    columns: int
+    owners: int
+    lanes: int
+
+
+def claims(group: Group) -> bool:
+    """Whether this schedule can compute the group."""
+    return group.kind is GroupKind.SCATTER
+
+
+def default_config(dialect: Dialect) -> ScatterConfig:
+    """Sizes that need no tuning."""
+    if dialect.nests_loops:
+        return ScatterConfig(dialect.elements, 32, 1)
+    return ScatterConfig(dialect.lanes, 512, dialect.lanes)
+
+
+def schedule(group: Group, dialect: Dialect, config: ScatterConfig | None = None) -> Scheduled:
+    """The kernel of a scatter group."""
+    config = config or default_config(dialect)
+    outputs = output_buffers(group)
+    (out,) = outputs
+    work = _Work(group, out)
+    if work.columns == 1:
+        grid, step, body = _apart(work, config)
+        lanes = config.lanes if config.lanes > 1 else dialect.lanes
+    else:
+        grid, step, body = _together(work, config)
+        lanes = dialect.lanes_for(dims.minimum(work.columns, config.columns))
+    inputs = {buffer: node for node, buffer in work.lowering.inputs.items()}
+    kernel = make_kernel(kernel_name(group), [*inputs, *outputs], outputs, grid, step, lanes, body)
+    return Scheduled(kernel, inputs, outputs, {dim: dim for dim in kernel.scalars})
+
+
+class _Work:
+    """A scatter as loops: where elements lie, what they begin with, what is combined into them.
+
+    Attributes:
+        aligned: extents of the axes that tensor and indices share.
+        positions: how many positions the indices can name.
+        columns: how many elements there are at each.
+    """
+
+    def __init__(self, group: Group, out: Buffer) -> None:
+        self.node = group.anchor
+        self.out = out
+        self.lowering = Lowering(group)
+        self.base, self.updates, *self.indices = self.node.inputs
+        self.batch: int = self.node["batch"]
+        self.axes: tuple[int, ...] = self.node["axes"]
+        shape = self.base.shape
+        self.kept = kept_axes(len(shape), self.axes, self.batch)
+        self.aligned = shape[: self.batch]
+        self.positions = dims.product(shape[axis] for axis in self.axes)
+        self.columns = dims.product(shape[axis] for axis in self.kept)
+
+    def index(self, aligned: Index, position: DimLike, column: DimLike) -> Index:
+        """The index of an element of the tensor."""
+        shape = self.base.shape
+        place = dict(enumerate(aligned))
+        for axes, flat in ((self.axes, position), (self.kept, column)):
+            extents = [shape[axis] for axis in axes]
+            place |= dict(zip(axes, unflatten(flat, extents), strict=True))
+        return tuple(place[axis] for axis in range(len(shape)))
+
+    def begin(self, aligned: Index, position: DimLike, column: DimLike) -> Store:
+        """An element becomes what it is before any update."""
+        index = self.index(aligned, position, column)
+        place = flat_index(self.base.shape, index)
+        return Store(self.out, place, self.lowering.value(self.base, index))
+
+    def combine(self, aligned: Index, position: DimLike, column: DimLike, turn: Index) -> Store:
+        """An update is combined into an element."""
+        place = flat_index(self.base.shape, self.index(aligned, position, column))
+        extents = [self.base.shape[axis] for axis in self.kept]
+        at = (*aligned, *turn, *unflatten(column, extents))
+        value = self.lowering.value(self.updates, at)
+        if self.node["combine"] != "set":
+            op = find(self.node["combine"])
+            value = Apply(op, (Load(self.out, place), value), self.out.dtype)
+        return Store(self.out, place, value)
+
+    def each_update(self) -> tuple[list[tuple[Dim, DimLike]], Index]:
+        """The loops over the updates of an aligned index, and their index."""
+        loops: list[tuple[Dim, DimLike]] = []
+        turn: list[DimLike] = []
+        for number, extent in enumerate(self.indices[0].shape[self.batch :]):
+            last = max(dims.bounds(extent)[1] - 1, 1)
+            variable = dims.variable(f"_turn{number}", 0, last)
+            assert isinstance(variable, Dim)
+            loops.append((variable, extent))
+            turn.append(variable)
+        return loops, tuple(turn)
+
+    def within(self, aligned: Index, turn: Index, first: DimLike, count: DimLike) -> _Hit:
+        """Where an update falls in the stretch of `count` positions from `first` on."""
+        inside: list[Expr] = []
+        flat: Expr | None = None
+        for operand, axis in zip(self.indices, self.axes, strict=True):
+            size = self.base.shape[axis]
+            index = self.lowering.value(operand, (*aligned, *turn))
+            position = position_of(index, size)
+            if position.inside is not None:
+                inside.append(position.inside)
+            wide = _wide(position.value)
+            if flat is None:
+                flat = wide
+            else:
+                scaled = _applied("multiply", flat, IndexValue(size, dtypes.i64))
+                flat = _applied("add", scaled, wide)
+        assert flat is not None
+        offset = _applied("subtract", flat, IndexValue(first, dtypes.i64))
+        zero, end = IndexValue(0, dtypes.i64), IndexValue(count, dtypes.i64)
+        inside.append(Apply(greater_equal, (offset, zero), dtypes.bool_))
+        inside.append(Apply(less, (offset, end), dtypes.bool_))
+        return _Hit(reduce(_both, inside), offset)
+
+
+@dataclass(frozen=True)
+class _Hit:
+    """Whether an update falls into a stretch, and how far from its beginning."""
+
+    condition: Expr
+    offset: Expr
+
+
+def _both(a: Expr, b: Expr) -> Expr:
+    return Apply(logical_and, (a, b), dtypes.bool_)
+
+
+_INTEGER_OPS = {"add": add, "multiply": multiply, "subtract": subtract}
+
+
+def _applied(name: str, a: Expr, b: Expr) -> Expr:
+    return Apply(_INTEGER_OPS[name], (a, b), dtypes.i64)
+
+
+def _wide(value: Expr) -> Expr:
+    return value if value.dtype is dtypes.i64 else Convert(value, dtypes.i64)
+
+
+def _stretch(work: _Work, owners: int) -> int:
+    """How many positions one owner has, so that there are `owners` of them."""
+    others = dims.bounds(dims.product(work.aligned))[1]
+    wanted = max(owners // max(others, 1), 1)
+    return min(max(-(-dims.bounds(work.positions)[1] // wanted), 1), _LONGEST)
+
+
+def _variable(name: str, count: DimLike) -> Dim:
+    found = dims.variable(name, 0, max(dims.bounds(count)[1] - 1, 1))
+    assert isinstance(found, Dim)
+    return found
+
+
+def _together(work: _Work, config: ScatterConfig) -> tuple[DimLike, Dim, Block]:
+    """Lanes along the columns: a step owns a stretch of positions."""
+    columns = dims.minimum(config.columns, work.columns)
+    blocks = dims.ceil_div(work.columns, config.columns)
+    length = _stretch(work, max(config.owners // dims.bounds(blocks)[1], 1))
+    stretches = dims.ceil_div(work.positions, length)
+    grid = dims.product([*work.aligned, stretches, blocks])
+    step = step_variable(grid)
+    *aligned, stretch, block = unflatten(step, [*work.aligned, stretches, blocks])
+    first = stretch * length
+    count = dims.minimum(length, work.positions - first)
+    here = dims.minimum(config.columns, work.columns - block * config.columns)
+    row, lane = _variable("_row", length), _variable("_lane", columns)
+    offset = _variable("_offset", length)
+    column = block * config.columns + lane
+    where = tuple(aligned)
+    begin = work.begin(where, first + row, column)
+    loops, turn = work.each_update()
+    hit = work.within(where, turn, first, count)
+    combine = work.combine(where, first + offset, column, turn)
+    update: Block = (
+        If(
+            hit.condition,
+            (ReadIndex(offset, hit.offset), Loop(lane, here, LoopKind.LANE, (combine,))),
+        ),
+    )
+    start = Loop(row, count, LoopKind.SERIAL, (Loop(lane, here, LoopKind.LANE, (begin,)),))
+    return grid, step, (start, *_nested(loops, update))
+
+
+def _apart(work: _Work, config: ScatterConfig) -> tuple[DimLike, Dim, Block]:
+    """One element at each position: a lane owns a stretch of them."""
+    length = _stretch(work, config.owners * config.lanes)
+    taken = length * config.lanes
+    parts = dims.ceil_div(work.positions, taken)
+    grid = dims.product([*work.aligned, parts])
+    step = step_variable(grid)
+    *aligned, part = unflatten(step, [*work.aligned, parts])
+    here = dims.minimum(config.lanes, dims.ceil_div(work.positions - part * taken, length))
+    lane = _variable("_lane", config.lanes)
+    row, offset = _variable("_row", length), _variable("_offset", length)
+    first = part * taken + (lane * length if config.lanes > 1 else 0)
+    count = dims.minimum(length, work.positions - first)
+    where = tuple(aligned)
+    begin = work.begin(where, first + row, 0)
+    loops, turn = work.each_update()
+    hit = work.within(where, turn, first, count)
+    combine = work.combine(where, first + offset, 0, turn)
+    update: Block = (If(hit.condition, (ReadIndex(offset, hit.offset), combine)),)
+    body = (Loop(row, count, LoopKind.SERIAL, (begin,)), *_nested(loops, update))
+    return grid, step, (Loop(lane, here, LoopKind.LANE, body),)
+
+
+def _nested(loops: Sequence[tuple[Dim, DimLike]], body: Block) -> Block:
+    for variable, extent in reversed(loops):
+        body = (Loop(variable, extent, LoopKind.SERIAL, body),)
+    return body
