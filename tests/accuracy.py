@@ -70,7 +70,7 @@ ULPS: Mapping[str, tuple[float, float]] = {
 NUMPY_ULPS = 1
 
 # Where two zeros of different sign meet, these give either.
-ANY_ZERO = frozenset({"maximum", "minimum", "relu"})
+ANY_ZERO = frozenset({"maximum", "minimum", "relu", "cumulative_max", "cumulative_min"})
 
 IN_NUMPY: Mapping[str, tuple[float, float]] = {name: (4, bound[1]) for name, bound in ULPS.items()}
 """The same for NumPy, which the reference and the interpreter compute with: its vectorised

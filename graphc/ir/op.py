@@ -26,6 +26,7 @@ __all__ = [
     "BranchParts",
     "Call",
     "Contraction",
+    "Cumulative",
     "Decomposition",
     "Element",
     "Elementwise",
@@ -162,6 +163,20 @@ class Contraction:
 
 
 @dataclass(frozen=True)
+class Cumulative:
+    """out[i] = step(out[i-1], in0[i], in1[i], ...) along attribute `axis`, in ascending order.
+
+    Attributes:
+        step: the expression of an element from the one before it and the operands' elements, all
+            in the accumulator's dtype.
+        start: what stands before the first element, for the accumulator's dtype.
+    """
+
+    step: Callable[[Expr, tuple[Expr, ...]], Expr]
+    start: Callable[[DType], bool | int | float]
+
+
+@dataclass(frozen=True)
 class Scatter:
     """The first operand with updates combined into elements at indices that are data.
 
@@ -240,6 +255,7 @@ Lowering = (
     | Source
     | Reduction
     | Contraction
+    | Cumulative
     | Scatter
     | Decomposition
     | Structural

@@ -8,7 +8,7 @@ from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.expr import Index
 from graphc.ir.node import Node
-from graphc.ir.op import Contraction, Reduction, Scatter
+from graphc.ir.op import Contraction, Cumulative, Reduction, Scatter
 from graphc.passes.group import GroupKind, aligned, domain_of, kept
 
 __all__ = [
@@ -69,6 +69,10 @@ def start(node: Node) -> Draft:
         shape = node.inputs[0].shape
         group = Draft(GroupKind.REDUCTION, shape, domain_of(shape), node["axes"])
         group.at[node] = {group.outer}
+        return group
+    if isinstance(lowering, Cumulative):
+        group = Draft(GroupKind.CUMULATIVE, node.shape, domain_of(node.shape), (node["axis"],))
+        group.at[node] = {group.domain}
         return group
     if isinstance(lowering, Scatter):
         shape = node.inputs[1].shape

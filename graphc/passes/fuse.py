@@ -227,7 +227,7 @@ class _Fuser:
     def accepts_pointwise(self, node: Node, group: Draft, reads: set[Index]) -> bool:
         if reads == {group.domain} and node.shape == group.shape:
             return True
-        if group.kind is GroupKind.CONTRACTION:
+        if group.kind in (GroupKind.CONTRACTION, GroupKind.CUMULATIVE):
             return False
         if group.kind is GroupKind.REDUCTION and reads == {group.row_index(node)}:
             return True
@@ -324,7 +324,7 @@ class _Fuser:
 
     def fit_together(self, a: Draft, b: Draft) -> bool:
         """Whether one kernel can compute both groups, of which `b` may be a reduction if `a` is."""
-        alone = (GroupKind.CONTRACTION, GroupKind.SCATTER)
+        alone = (GroupKind.CONTRACTION, GroupKind.CUMULATIVE, GroupKind.SCATTER)
         if a.shape != b.shape or a.kind in alone or b.kind in alone:
             return False
         if b.kind is GroupKind.REDUCTION and a.axes != b.axes:

@@ -11,7 +11,7 @@ from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.expr import Index
 from graphc.ir.node import Node
-from graphc.ir.op import Contraction, Element, Elementwise, Scatter, Source, View
+from graphc.ir.op import Contraction, Cumulative, Element, Elementwise, Scatter, Source, View
 
 __all__ = ["Group", "GroupKind", "aligned", "domain_of", "is_transparent", "kept"]
 
@@ -22,6 +22,7 @@ class GroupKind(Enum):
     POINTWISE = "pointwise"
     REDUCTION = "reduction"
     CONTRACTION = "contraction"
+    CUMULATIVE = "cumulative"
     SCATTER = "scatter"
 
 
@@ -33,7 +34,7 @@ class Group:
         kind: the shape of the computation.
         shape: extents of the domain; for a reduction those before reducing, for a scatter those
             of its updates.
-        axes: for a reduction, the axes of the domain that are reduced.
+        axes: for a reduction, the axes of the domain that are reduced; for a scan, its axis.
         members: in the order in which they can be computed.
         outputs: those that are stored, because a result, an update or another group needs them.
             Each has the shape of the domain or, in a reduction, that of what is left of it, but
@@ -50,9 +51,9 @@ class Group:
 
     @property
     def anchor(self) -> Node:
-        """The matrix product of a contraction group, or the scatter of a scatter group."""
+        """The matrix product, scan or scatter that the group is named after."""
         for node in self.members:
-            if isinstance(node.op.lowering, Contraction | Scatter):
+            if isinstance(node.op.lowering, Contraction | Cumulative | Scatter):
                 return node
         raise InternalError("the group has no anchor")
 

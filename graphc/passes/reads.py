@@ -6,7 +6,7 @@ from collections.abc import Container
 
 from graphc.ir.expr import Constant, Expr, Index, Scalar
 from graphc.ir.node import Node
-from graphc.ir.op import Element, Elementwise, Reduction, Scatter, Source, View
+from graphc.ir.op import Cumulative, Element, Elementwise, Reduction, Scatter, Source, View
 from graphc.passes.group import is_transparent
 
 __all__ = ["indices_read", "operands_read"]
@@ -48,7 +48,7 @@ def indices_read(user: Node, index: Index, stored: Container[Node] = ()) -> dict
 
     def expand(node: Node, at: Index) -> None:
         match node.op.lowering:
-            case Elementwise() | Reduction():
+            case Elementwise() | Reduction() | Cumulative():
                 for operand in node.inputs:
                     visit(operand, at)
             case Scatter():

@@ -260,6 +260,18 @@ INTERPOLATIONS = [
     Case("interpolate", (normal(2, 3, 8),), {"size": 4, "mode": "area"}),
     Case("interpolate", (normal(1, 2, 3, 4, 2),), {"size": (5, 3, 4), "mode": "trilinear"}),
 ]
+LINE = np.array([1.0, 0.5, -2.0, 0.0, 3.0, 0.0, 3.0, 2.0])
+
+SCANS = [
+    *(
+        Case(name, (A,), {"dim": dim})
+        for name in ("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp")
+        for dim in (0, 1)
+    ),
+    *(Case(name, (LINE,), {"dim": 0}) for name in ("cumprod", "cummax", "cummin")),
+    Case("logcumsumexp", (np.array([-np.inf, -800.0, -700.0, 5.0, 900.0, 1.0]),), {"dim": 0}),
+]
+
 
 CASES = [
     *ACTIVATIONS,
@@ -269,6 +281,7 @@ CASES = [
     *PRODUCTS,
     *NORMALISATIONS,
     *INTERPOLATIONS,
+    *SCANS,
 ]
 
 

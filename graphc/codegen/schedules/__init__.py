@@ -9,6 +9,7 @@ from typing import Protocol
 
 from graphc.codegen.dialect import Dialect
 from graphc.codegen.schedules import (
+    cumulative,
     matmul_blocked,
     matmul_tensor_core,
     matmul_tiled,
@@ -22,7 +23,7 @@ from graphc.passes.fuse import Group
 
 __all__ = ["schedule_group"]
 
-_SCHEDULES = (pointwise, reduction, scatter)
+_SCHEDULES = (pointwise, reduction, cumulative, scatter)
 
 
 class _ProductSchedule(Protocol):
