@@ -72,12 +72,14 @@ def test_windows_are_those_of_numpy(sliding: tuple[Array, dict[str, int]]):
 
 
 @given(slidings())
-def test_fold_counts_how_often_windows_have_an_element(sliding: tuple[Array, dict[str, int]]):
+def test_overlap_add_counts_how_often_windows_have_an_element(
+    sliding: tuple[Array, dict[str, int]],
+):
     x, how = sliding
     axis, size = how["axis"], how.pop("size")
     seen = expected_windows(x, size=size, **how)
     length = x.shape[axis]
-    folded = applied("fold", np.ascontiguousarray(seen), length=length, **how)
+    folded = applied("overlap_add", np.ascontiguousarray(seen), length=length, **how)
     places = expected_windows(np.arange(length), 0, size, how["stride"], how["dilation"])
     times = np.bincount(places.ravel(), minlength=length)
     shape = [length if i == axis else 1 for i in range(x.ndim)]
@@ -91,7 +93,7 @@ def test_windows_of_an_axis_counted_from_the_end():
     )
     y = np.ones((2, 4, 3), np.float32)
     np.testing.assert_array_equal(
-        applied("fold", y, axis=-1, length=6), applied("fold", y, axis=1, length=6)
+        applied("overlap_add", y, axis=-1, length=6), applied("overlap_add", y, axis=1, length=6)
     )
 
 
@@ -101,8 +103,8 @@ def test_each_is_the_gradient_of_the_other(stride: int, dilation: int):
     x = graph_input("x", dtypes.f32, (2, 9))
     seen = functions["window"](x, size=3, **how)
     g = graph_input("g", dtypes.f32, seen.shape)
-    assert simplified(vjp([seen], [x], [g])[0]) is functions["fold"](g, length=9, **how)
-    folded = functions["fold"](g, length=9, **how)
+    assert simplified(vjp([seen], [x], [g])[0]) is functions["overlap_add"](g, length=9, **how)
+    folded = functions["overlap_add"](g, length=9, **how)
     y = graph_input("y", dtypes.f32, folded.shape)
     assert simplified(vjp([folded], [g], [y])[0]) is functions["window"](y, size=3, **how)
 
@@ -113,7 +115,7 @@ def test_the_cpu_computes_what_the_reference_does(stride: int):
     seen = graph("window", x, axis=1, size=4, stride=stride, dilation=2)
     np.testing.assert_array_equal(on_cpu(seen, x), evaluate(seen, [x])[0][0])
     y = evaluate(seen, [x])[0][0]
-    folded = graph("fold", y, axis=1, length=17, stride=stride, dilation=2)
+    folded = graph("overlap_add", y, axis=1, length=17, stride=stride, dilation=2)
     np.testing.assert_allclose(on_cpu(folded, y), evaluate(folded, [y])[0][0], rtol=1e-6)
 
 
@@ -123,7 +125,7 @@ def test_named_dims():
     assert functions["window"](x, axis=0, size=K).shape == (T - K + 1, K)
     assert window_count(T, K, stride=2) == (T - K) // 2 + 1
     seen = functions["window"](x, axis=0, size=5, stride=2)
-    assert functions["fold"](seen, axis=0, length=T, stride=2).shape == (T,)
+    assert functions["overlap_add"](seen, axis=0, length=T, stride=2).shape == (T,)
 
 
 def test_a_window_that_may_not_fit_is_refused():
@@ -132,9 +134,9 @@ def test_a_window_that_may_not_fit_is_refused():
         functions["window"](x, axis=0, size=3)
     assert "range" in (caught.value.hint or "")
     with pytest.raises(ShapeError, match="3 windows along axis 0"):
-        functions["fold"](graph_input("y", dtypes.f32, (3, 3)), axis=0, length=9)
+        functions["overlap_add"](graph_input("y", dtypes.f32, (3, 3)), axis=0, length=9)
     with pytest.raises(ShapeError, match="no axis of windows"):
-        functions["fold"](x, axis=0, length=9)
+        functions["overlap_add"](x, axis=0, length=9)
 
 
 def test_booleans_move_but_have_no_sum():

@@ -1,14 +1,14 @@
 """Windows that slide along an axis, and their adjoint, which sums what overlaps.
 
 Everything that looks at neighbourhoods is written with them: convolution and pooling multiply or
-reduce windows, `fold` puts the gradients of windows back. Both are made from one pair of views,
-each of which is the gradient of the other:
+reduce windows, `overlap_add` puts the gradients of windows back. Both are made from one pair of
+views, each of which is the gradient of the other:
 
     skew    y[o, k] = x[stride*o + dilation*k, k]
     unskew  x[p, k] = y[(p - dilation*k) / stride, k], or 0 where no o gives p
 
-`window` skews an axis that is repeated `size` times; `fold` unskews and sums over k. So no two
-lanes ever write to one element, and the sum has one order. (The name is from loop skewing:
+`window` skews an axis that is repeated `size` times; `overlap_add` unskews and sums over k. So no
+two lanes ever write to one element, and the sum has one order. (The name is from loop skewing:
 M. Wolfe, "Loop skewing: the wavefront method revisited", 1986.)
 """
 
@@ -31,7 +31,7 @@ from graphc.ir.ops.reduction import sum_over
 from graphc.ir.ops.shape import broadcast_to, refusing, reshape, sampled
 from graphc.ir.types import TensorType
 
-__all__ = ["fold", "skew", "unskew", "window", "window_count"]
+__all__ = ["overlap_add", "skew", "unskew", "window", "window_count"]
 
 Array = np.ndarray[Any, Any]
 
@@ -263,8 +263,8 @@ def window(x: Node, axis: int, size: DimLike, stride: int = 1, dilation: int = 1
     return skew(repeated, axis=place, stride=stride, dilation=dilation)
 
 
-@surface("fold")
-def fold(x: Node, axis: int, length: DimLike, stride: int = 1, dilation: int = 1) -> Node:
+@surface("overlap_add")
+def overlap_add(x: Node, axis: int, length: DimLike, stride: int = 1, dilation: int = 1) -> Node:
     """The adjoint of `window`: [..., windows, size, ...] to [..., length, ...].
 
     Each element of the result is the sum of all elements of windows that lie over it. `axis` is
@@ -275,8 +275,10 @@ def fold(x: Node, axis: int, length: DimLike, stride: int = 1, dilation: int = 1
         DTypeError: booleans, which have no sum.
     """
     if len(x.shape) < 2:
-        raise ShapeError(f"fold: {x.type} has no axis of windows followed by one of their elements")
-    place = normal_axis(axis, len(x.shape) - 1, "fold")
+        raise ShapeError(
+            f"overlap_add: {x.type} has no axis of windows followed by one of their elements"
+        )
+    place = normal_axis(axis, len(x.shape) - 1, "overlap_add")
     apart = unskew(x, axis=place, length=length, stride=stride, dilation=dilation)
     # The dtypes for storage are summed in their accumulator.
     wide = cast_to(apart, x.dtype.accumulator) if x.dtype.kind == "storage" else apart
