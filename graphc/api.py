@@ -16,7 +16,15 @@ import numpy as np
 
 import graphc
 from graphc import config
-from graphc.errors import DeviceError, ModuleFormatError, Span, ToolchainError, UsageError
+from graphc.errors import (
+    DeviceError,
+    ModuleFormatError,
+    SourceError,
+    Span,
+    ToolchainError,
+    UsageError,
+    missing_file,
+)
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.source_map import SourceMap
 from graphc.lazy import (
@@ -41,9 +49,9 @@ if TYPE_CHECKING:
 __all__ = [
     "DEVICES",
     "build",
+    "check_output",
     "load",
     "load_file",
-    "module_path",
     "read_source",
     "source_unit",
     "unit_of",
@@ -261,18 +269,45 @@ def read_source(path: str | Path) -> str:
     """The text of a source file.
 
     Raises:
-        UsageError: it cannot be read, or is not UTF-8.
+        UsageError: it cannot be read, or is a module.
+        SourceError: it is not UTF-8.
     """
+    path = Path(path)
     try:
-        return Path(path).read_text(encoding="utf-8")
+        data = path.read_bytes()
     except FileNotFoundError:
-        raise UsageError(f"there is no file {path}", code="file-missing") from None
-    except UnicodeDecodeError as error:
+        raise missing_file(path) from None
+    except IsADirectoryError:
         raise UsageError(
-            f"{path} is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}"
+            f"{path} is a directory, expected a .gc file",
+            code="file-unreadable",
+            hint="name the files in it",
         ) from None
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror or error}", code="file-unreadable"
+        ) from None
+    if data.startswith(b"PK\x03\x04"):
+        raise UsageError(
+            f"{path} is a module, expected a .gc source",
+            code="file-unreadable",
+            hint=f"`graphc info {path}` says what it contains",
+        )
+    try:
+        return _with_plain_line_ends(data.decode())
+    except UnicodeDecodeError as error:
+        before = _with_plain_line_ends(data[: error.start].decode()).split("\n")
+        place = len(before), len(before[-1]) + 1
+        raise SourceError(
+            f"{path} is not UTF-8 text: byte {error.start} is {data[error.start]:#04x}",
+            code="encoding",
+            span=Span(str(path), *place, place[0], place[1] + 1),
+            hint="save it as UTF-8",
+        ) from None
+
+
+def _with_plain_line_ends(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def source_unit(path: str | Path) -> Unit:
@@ -280,16 +315,22 @@ def source_unit(path: str | Path) -> Unit:
     return elaborate.elaborate(read_source(path), str(path), library.library())
 
 
-def module_path(path: Path) -> Path:
-    """`path`, which must be that of a module file in a place that can be written."""
-    if path.suffix != ".gcm":
-        raise UsageError(f"{path}: a module file ends in .gcm", code="output-name")
+def check_output(path: Path) -> None:
+    """Whether a file can be written at a path, before there is work to lose.
+
+    Raises:
+        UsageError: it cannot.
+    """
     folder = path.parent
+    problem = None
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no directory", code="output-unwritable")
-    if not os.access(folder, os.W_OK):
-        raise UsageError(f"{folder} cannot be written", code="output-unwritable")
-    return path
+        problem = f"{folder} is no directory"
+    elif path.is_dir():
+        problem = f"{path} is a directory, expected the name of a file"
+    elif not os.access(folder, os.W_OK):
+        problem = f"{folder} cannot be written"
+    if problem is not None:
+        raise UsageError(problem, code="output-unwritable", hint="choose another place")
 
 
 def build(

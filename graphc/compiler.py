@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -34,6 +35,7 @@ __all__ = [
     "Built",
     "ExportReport",
     "build_module",
+    "check_targets",
     "compile_for",
     "entry_symbol",
     "initial_state",
@@ -108,6 +110,7 @@ def build_module(
         UsageError: an unknown target, or more memory than `max_memory` needed.
     """
     begin = time.perf_counter()
+    check_targets(targets)
     architectures = _architectures(targets)
     unit = lift_tables(unit)
     for graph in unit.exports.values():
@@ -191,19 +194,29 @@ def _state_too_large(unit: Unit) -> UsageError:
     )
 
 
+def check_targets(names: Sequence[str]) -> None:
+    """Whether there are targets of these names.
+
+    Raises:
+        UsageError: there is none of a name.
+    """
+    for name in names:
+        if name not in _TARGETS and re.fullmatch(r"sm_\d+[af]?", name) is None:
+            raise UsageError(
+                f"there is no target {name!r}",
+                code="unknown-target",
+                hint='targets are "cpu", "cuda", and architectures such as "sm_90a"',
+            )
+
+
 def _architectures(targets: Sequence[str]) -> list[str]:
+    """The architectures that targets stand for."""
     found: list[str] = []
     for target in targets:
         if target == "cuda":
             found += ARCHITECTURES
-        elif target.startswith("sm_"):
-            found.append(target)
         elif target != "cpu":
-            raise UsageError(
-                f"there is no target {target!r}",
-                code="unknown-target",
-                hint='targets are "cpu", "cuda", and architectures such as "sm_90a"',
-            )
+            found.append(target)
     return list(dict.fromkeys(found))
 
 

@@ -13,10 +13,13 @@ lays that out with the source line and a caret; the command line prints exactly 
 
 from __future__ import annotations
 
+import difflib
 import linecache
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Self
 
 __all__ = [
@@ -37,6 +40,7 @@ __all__ = [
     "TracedValueError",
     "UsageError",
     "VerificationError",
+    "missing_file",
     "register_source",
 ]
 
@@ -77,7 +81,6 @@ class GraphcError(Exception):
     """
 
     default_code: ClassVar[str] = "error"
-    exit_code: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -208,10 +211,22 @@ class DimensionError(GraphcError):
 
 
 class UsageError(GraphcError):
-    """A call with wrong arguments, or a command line that cannot be carried out."""
+    """Wrong arguments: of a command, of a call from Python, or of an operation in a program."""
 
     default_code = "usage"
-    exit_code = 2
+
+
+def missing_file(path: Path) -> UsageError:
+    """The error for a file that is not there; the hint has the nearest name in its folder."""
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return UsageError(
+            f"there is no file {path}, and no folder {path.parent}", code="file-missing"
+        )
+    near = difflib.get_close_matches(path.name, names, 1)
+    hint = f"did you mean {path.parent / near[0]}?" if near else None
+    return UsageError(f"there is no file {path}", code="file-missing", hint=hint)
 
 
 class TracedValueError(UsageError, TypeError):

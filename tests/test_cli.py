@@ -14,8 +14,9 @@ import pytest
 
 import graphc
 from graphc import cli
-from graphc.cli.text import parse_bytes, quantity, table
-from graphc.errors import UsageError
+from graphc.cli.arguments import number_of_bytes
+from graphc.cli.text import quantity, table
+from graphc.errors import ErrorGroup, GraphcError, UsageError
 
 SOURCE = '''"""Two exports."""
 
@@ -47,7 +48,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.chdir(tmp_path)
     Path("net.gc").write_text(SOURCE)
     Path("wrong.gc").write_text(WRONG)
-    Path("bytes.gc").write_bytes(b"dim B: \xff")
+    Path("bytes.gc").write_bytes("# \u00fcber uns\ndim B: ".encode() + b"\xff")
+    Path("plain.gc").write_text("dim B: 1..8\n")
+    Path("text.npy").write_text("no array")
+    for name in ("folder", "folder.gcm", "folder.npy"):
+        Path(name).mkdir()
+    Path("readonly.gcm").touch(0o444)
     Path("damaged.gcm").write_bytes(b"PK\x03\x04")
     np.save("x.npy", np.ones((2, 4), np.float32))
     np.save("y.npy", np.zeros(2, np.int32))
@@ -146,67 +152,147 @@ def test_doctor_says_what_to_do() -> None:
         [sys.executable, "-c", MAIN, "doctor"],
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert result.returncode == 0
+    assert result.returncode == 1
     assert "[missing] C compiler" in result.stdout and "/nowhere/cc" in result.stdout
     assert "[missing] cache directory" in result.stdout and "GRAPHC_CACHE_DIR" in result.stdout
 
 
 # -- what fails -----------------------------------------------------------------------------------
 
-FAILURES: tuple[tuple[int, str, str], ...] = (
-    (2, "", "COMMAND"),
-    (2, "nothing", "invalid choice"),
-    (2, "build", "SOURCE"),
-    (2, "build none.gc", "there is no file none.gc"),
-    (2, "build .", "cannot be read: Is a directory"),
-    (2, "build net.gc -o net.so", "a module file ends in .gcm"),
-    (2, "build net.gc -o none/net.gcm", "none is no directory"),
-    (2, "build net.gc --seed -1", "the seed is -1"),
-    (2, "build net.gc --seed x", "invalid int value"),
-    (2, "build net.gc --target gpu", "there is no target 'gpu'"),
-    (2, "build net.gc --target cpu,", "there is no target ''"),
-    (2, "build net.gc --max-memory much", "not a number of bytes"),
-    (2, "build net.gc --max-memory 10B", "--max-memory allows 10"),
-    (1, "build wrong.gc", "--> wrong.gc:10:"),
-    (2, "build bytes.gc", "bytes.gc is not UTF-8 text: byte 7 is 0xff"),
-    (2, "check", "SOURCE"),
-    (2, "run none.gcm predict", "there is no file none.gcm"),
-    (2, "run . predict", "is a directory"),
-    (1, "run damaged.gcm predict", "not a whole graphc module"),
-    (1, "run net.gc predict", "not a whole graphc module"),
-    (2, "run net.gcm forward", "no export 'forward'"),
-    (2, "run net.gcm predict", "predict needs 'x' as well"),
-    (2, "run net.gcm predict x", "'x' is no argument"),
-    (2, "run net.gcm predict x=", "'x=' is no argument"),
-    (2, "run net.gcm predict x=one", "neither a number nor a .npy file"),
-    (2, "run net.gcm predict x=none.npy", "none.npy cannot be read"),
-    (2, "run net.gcm predict x=x.npy x=x.npy", "'x' is given twice"),
-    (2, "run net.gcm predict y=x.npy", "no argument 'y'"),
-    (1, "run net.gcm predict x=wide.npy", "'x' is f64, expected f32"),
-    (1, "run net.gcm predict x=1", "has shape (), expected f32[B, 4]"),
-    (1, "run net.gcm predict x=x.npy --device tpu", "no device 'tpu'"),
-    (1, "run net.gcm predict x=x.npy --device cuda", "without CUDA kernels"),
-    (2, "run net.gcm predict x=x.npy -o out.txt", "out.txt"),
-    (2, "run net.gcm predict x=x.npy -o none/out.npy", "cannot be written"),
-    (2, "run net.gcm predict x=x.npy --save net.txt", "a module file ends in .gcm"),
-    (1, "info damaged.gcm", "not a whole graphc module"),
-    (2, "info none.gcm", "there is no file none.gcm"),
-    (2, "show net.gc --export forward", "no export 'forward'"),
-    (2, "show net.gc --stage x", "invalid choice"),
-    (1, "show wrong.gc", "--> wrong.gc:10:"),
-    (2, "fmt none.gc", "there is no file none.gc"),
-    (2, "fmt bytes.gc", "not UTF-8"),
+# Exit code, command line, the error's code, and a part of its text. argparse's own refusals have
+# no code.
+FAILURES: tuple[tuple[int, str, str, str], ...] = (
+    # -- 2: the command line cannot be understood
+    (2, "", "", "COMMAND"),
+    (2, "nothing", "", "invalid choice"),
+    (2, "build", "", "SOURCE"),
+    (2, "build net.gc -o net.so", "output-name", "a module file ends in .gcm"),
+    (2, "build net.gc --seed -1", "seed", "the seed is '-1'"),
+    (2, "build net.gc --seed x", "seed", "the seed is 'x'"),
+    (2, "build net.gc --seed 99999999999999999999", "seed", "2**64 - 1"),
+    (2, "build net.gc --target gpu", "unknown-target", "there is no target 'gpu'"),
+    (2, "build net.gc --target cpu,", "unknown-target", "there is no target ''"),
+    (2, "build none.gc --target gpu", "unknown-target", "there is no target 'gpu'"),
+    (2, "build net.gc --max-memory much", "usage", "not a number of bytes"),
+    (2, "check", "", "SOURCE"),
+    (2, "fmt", "", "SOURCE"),
+    (2, "fmt --chek net.gc", "", "unrecognized arguments"),
+    (2, "info", "", "MODULE"),
+    (2, "run net.gcm", "", "EXPORT"),
+    (2, "run net.gcm predict x", "usage", "'x' is no argument"),
+    (2, "run net.gcm predict x=", "usage", "'x=' is no argument"),
+    (2, "run net.gcm predict x=one", "usage", "neither a number nor a .npy file"),
+    (2, "run net.gcm predict x=x.npy x=x.npy", "argument-count", "'x' is given twice"),
+    (2, "run net.gcm predict x=x.npy --device tpu", "unknown-device", "no device 'tpu'"),
+    (2, "run net.gcm predict x=x.npy -o out.txt", "output-name", "out.txt"),
+    (2, "run net.gcm predict x=x.npy --save net.txt", "output-name", "ends in .gcm"),
+    (2, "show net.gc --stage x", "", "invalid choice"),
+    (2, "show net.gc --target x", "", "invalid choice"),
+    (2, "doctor now", "", "unrecognized arguments"),
+    # -- 1: files and what is in them
+    (1, "build none.gc", "file-missing", "there is no file none.gc"),
+    (1, "build nett.gc", "file-missing", "did you mean net.gc?"),
+    (1, "build none/net.gc -o net.gcm", "file-missing", "no folder none"),
+    (1, "build .", "file-unreadable", "is a directory"),
+    (1, "build folder -o new.gcm", "file-unreadable", "is a directory, expected a .gc file"),
+    (1, "build net.gcm -o new.gcm", "file-unreadable", "`graphc info net.gcm`"),
+    (1, "build net.gc -o none/net.gcm", "output-unwritable", "none is no directory"),
+    (1, "build net.gc -o folder.gcm", "output-unwritable", "folder.gcm is a directory"),
+    (1, "build net.gc -o readonly.gcm", "output-unwritable", "read-only"),
+    (1, "build net.gc --max-memory 10B", "memory-limit", "--max-memory allows 10"),
+    (1, "build wrong.gc", "argument-count", "--> wrong.gc:10:"),
+    (1, "build bytes.gc", "encoding", "bytes.gc:2:8"),
+    (1, "build bytes.gc", "encoding", "byte 19 is 0xff"),
+    (1, "build plain.gc", "no-exports", "exports nothing"),
+    (1, "check none.gc", "file-missing", "there is no file none.gc"),
+    (1, "check folder", "file-unreadable", "is a directory"),
+    (1, "check bytes.gc", "encoding", "not UTF-8"),
+    (1, "check net.gcm", "file-unreadable", "is a module"),
+    (1, "run none.gcm predict", "file-missing", "there is no file none.gcm"),
+    (1, "run folder predict", "file-unreadable", "is a directory"),
+    (1, "run damaged.gcm predict", "module-damaged", "not a whole graphc module"),
+    (1, "run net.gc predict", "file-unreadable", "`graphc build net.gc`"),
+    (1, "run net.gcm forward", "unknown-export", "no export 'forward'"),
+    (1, "run net.gcm predict", "argument-count", "predict needs 'x' as well"),
+    (1, "run net.gcm predict", "argument-count", "predict(x: f32[B, 4])"),
+    (1, "run net.gcm predict x=none.npy", "file-missing", "there is no file none.npy"),
+    (1, "run net.gcm predict x=xx.npy", "file-missing", "did you mean x.npy?"),
+    (1, "run net.gcm predict x=text.npy", "file-unreadable", "numpy.save"),
+    (1, "run net.gcm predict y=x.npy", "argument-unknown", "no argument 'y'"),
+    (1, "run net.gcm predict x=wide.npy", "dtype-mismatch", "'x' is f64, expected f32"),
+    (1, "run net.gcm predict x=1", "shape-mismatch", "has shape (), expected f32[B, 4]"),
+    (1, "run net.gcm predict x=x.npy --device cuda", "target-missing", "without CUDA kernels"),
+    (1, "run net.gcm predict x=x.npy -o none/out.npy", "output-unwritable", "no directory"),
+    (1, "run net.gcm predict x=x.npy -o folder.npy", "output-unwritable", "is a directory"),
+    (1, "run net.gcm predict x=x.npy --save folder.gcm", "output-unwritable", "is a directory"),
+    (1, "info damaged.gcm", "module-damaged", "not a whole graphc module"),
+    (1, "info none.gcm", "file-missing", "there is no file none.gcm"),
+    (1, "info net.gc", "file-unreadable", "`graphc check net.gc`"),
+    (1, "show net.gc --export forward", "unknown-export", "no export 'forward'"),
+    (1, "show wrong.gc", "argument-count", "--> wrong.gc:10:"),
+    (1, "show none", "file-missing", "there is no file none"),
+    (1, "show text.npy", "syntax", "--> text.npy:1:"),
+    (1, "show x.npy", "encoding", "not UTF-8"),
+    (1, "show damaged.gcm", "module-damaged", "not a whole graphc module"),
+    (1, "fmt none.gc", "file-missing", "there is no file none.gc"),
+    (1, "fmt bytes.gc", "encoding", "not UTF-8"),
+    (1, "fmt net.gcm", "file-unreadable", "is a module"),
 )
 
 
-@pytest.mark.parametrize(("code", "command", "message"), FAILURES, ids=[c for _, c, _ in FAILURES])
-def test_failures(built: Run, code: int, command: str, message: str) -> None:
-    before = {path: path.stat().st_mtime_ns for path in Path().iterdir()}
+@pytest.mark.parametrize(
+    ("exit_code", "command", "code", "message"), FAILURES, ids=[f"{f[1]}: {f[3]}" for f in FAILURES]
+)
+def test_failures(built: Run, exit_code: int, command: str, code: str, message: str) -> None:
+    before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
     found, _, errors = built(*command.split())
-    assert found == code, errors
+    assert found == exit_code, errors
     assert message in errors
+    assert errors.startswith("usage:" if not code else f"error[{code}]:")
     assert "Traceback" not in errors and "internal" not in errors
-    assert {path: path.stat().st_mtime_ns for path in Path().iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
+
+
+def test_the_table_of_failures_has_every_command() -> None:
+    for exit_code in (1, 2):
+        commands = {
+            command.split()[0] for found, command, *_ in FAILURES if command and found == exit_code
+        }
+        assert commands >= set(cli._COMMANDS) - {"doctor"}
+
+
+ERRORS = [
+    value
+    for value in vars(graphc.errors).values()
+    if isinstance(value, type) and issubclass(value, GraphcError)
+]
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("command", cli._COMMANDS)
+def test_every_error_of_a_command_exits_with_1(
+    run: Run, monkeypatch: pytest.MonkeyPatch, kind: type[GraphcError], command: str
+) -> None:
+    def refuse(*arguments: Any) -> Any:
+        raise kind([GraphcError("found")]) if kind is ErrorGroup else kind("found")  # type: ignore
+
+    monkeypatch.setattr(f"graphc.cli.{command}.run", refuse)
+    words = {"run": ["run", "net.gcm", "predict"], "doctor": ["doctor"]}
+    code, _, errors = run(*words.get(command, [command, "net.gc"]))
+    assert (code, errors.split("]: ")[1]) == (1, "found\n")
+
+
+def test_the_help_says_what_exit_codes_mean(run: Run) -> None:
+    code, output, _ = run("--help")
+    assert code == 0 and cli.EXIT_CODES in output
+
+
+@pytest.mark.parametrize("name", ["graphc", "graphc.cli"])
+def test_the_package_is_a_command(run: Run, name: str) -> None:
+    command = [sys.executable, "-m", name, "check", "net.gc", "none.gc"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "net.gc: predict" in result.stdout and "no file none.gc" in result.stderr
 
 
 def test_a_syntax_error_shows_its_line(run: Run) -> None:
@@ -261,13 +347,13 @@ def test_quantities(nbytes: int, text: str) -> None:
     ("text", "nbytes"), [("0", 0), ("7B", 7), ("1 kB", 1000), ("2MiB", 2**21), ("3gib", 3 * 2**30)]
 )
 def test_bytes_as_people_write_them(text: str, nbytes: int) -> None:
-    assert parse_bytes(text) == nbytes
+    assert number_of_bytes(text) == nbytes
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1.5", "MiB", "1 apple"])
 def test_bytes_that_are_none(text: str) -> None:
     with pytest.raises(UsageError):
-        parse_bytes(text)
+        number_of_bytes(text)
 
 
 def test_tables_align() -> None:

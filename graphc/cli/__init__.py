@@ -1,7 +1,7 @@
 """The command line: `graphc build, check, run, show, info, doctor, fmt`.
 
-Every error is printed as `GraphcError.render` lays it out; the exit code is 1 where the model,
-the module or the machine is at fault, 2 where the command line is.
+Every error is printed as `GraphcError.render` lays it out. There is one rule of exit codes,
+`EXIT_CODES`: what can be refused before any file is read is a fault of the command line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from graphc import __version__
 from graphc.errors import GraphcError, InternalError
 
-__all__ = ["main"]
+__all__ = ["EXIT_CODES", "main"]
 
 # The module of a command is imported when it runs: each needs another part of the package.
 _COMMANDS = {
@@ -30,16 +30,31 @@ _COMMANDS = {
 }
 
 
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    a file, what is in it, or this machine does not allow it; `check` and `fmt --check` found
+       something; `doctor` found no device but the reference
+  2    the command line cannot be understood
+  130  interrupted"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line; returns the exit code, one of `EXIT_CODES`.
+
+    Raises:
+        SystemExit: the command line asks for help, or argparse does not understand it.
+    """
+    understood = False
     try:
         options = _options(list(sys.argv[1:] if arguments is None else arguments))
+        understood = True
         code: int = options.run(options)
         sys.stdout.flush()
         return code
     except GraphcError as error:
         print(error.render(), file=sys.stderr)
-        return error.exit_code
+        return 1 if understood else 2
     except BrokenPipeError:
         # The reader of our output has gone (`graphc show | head`): nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -55,7 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(given: list[str]) -> argparse.Namespace:
     """The parsed command line, with the command's function as `run`."""
     parser = argparse.ArgumentParser(
-        prog="graphc", description="A static-graph tensor compiler.", allow_abbrev=False
+        prog="graphc",
+        description="A static-graph tensor compiler.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"graphc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from graphc.api import build, module_path, source_unit
-from graphc.cli.text import parse_bytes, quantity, table
+from graphc.api import build, check_output, source_unit
+from graphc.cli.arguments import module_file, number_of_bytes, seed, targets
+from graphc.cli.text import quantity, table
 from graphc.errors import SourceError
 
 __all__ = ["add_arguments", "run"]
@@ -22,23 +23,27 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `graphc build`."""
     parser.add_argument("source", metavar="SOURCE", type=Path, help="a .gc file")
-    parser.add_argument("-o", "--output", type=Path, help="the module file (default: SOURCE.gcm)")
+    parser.add_argument(
+        "-o", "--output", type=module_file, help="the module file (default: SOURCE.gcm)"
+    )
     parser.add_argument(
         "-t",
         "--target",
-        default="cpu",
+        type=targets,
+        default=("cpu",),
         help="comma-separated: cpu, cuda (sm_80, sm_90a and sm_100), or architectures by name",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the initial weights (default 0)")
-    parser.add_argument("--max-memory", metavar="BYTES", help="refuse a build that needs more")
+    parser.add_argument("--seed", type=seed, default=0, help="of the initial weights (default 0)")
+    parser.add_argument(
+        "--max-memory", metavar="BYTES", type=number_of_bytes, help="refuse a build that needs more"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no report")
 
 
 def run(options: argparse.Namespace) -> int:
     """Build, write, report."""
-    limit = parse_bytes(options.max_memory) if options.max_memory else None
     if options.output is not None:
-        module_path(options.output)
+        check_output(options.output)
     unit = source_unit(options.source)
     if not unit.exports:
         raise SourceError(
@@ -46,15 +51,16 @@ def run(options: argparse.Namespace) -> int:
             code="no-exports",
             hint="name what to compile: export predict = Model.forward",
         )
-    output = module_path(options.output or options.source.with_suffix(".gcm"))
+    output = options.output or options.source.with_suffix(".gcm")
+    check_output(output)
     with tqdm(
         bar_format="{desc} [{elapsed}]", file=sys.stderr, disable=options.quiet or None, leave=False
     ) as bar:
         built = build(
             unit,
-            targets=options.target.split(","),
+            targets=options.target,
             seed=options.seed,
-            max_memory=limit,
+            max_memory=options.max_memory,
             progress=bar.set_description_str,
         )
     size = built.file.write(output)

@@ -1,4 +1,8 @@
-"""Say what this machine has and lacks: compilers, CUDA, packages, cache."""
+"""Say what this machine has and lacks: compilers, CUDA, packages, cache.
+
+The exit code is 1 where no device but the slow reference evaluator can run, or a package that
+every command needs is missing.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,12 @@ from graphc.runtime.cpu.compiler import find_compiler
 __all__ = ["add_arguments", "run"]
 
 
+_PACKAGES = ("numpy", "lark", "networkx", "ml_dtypes", "safetensors", "tqdm")
+_CACHE = "cache directory"
+_COMPILER = "C compiler (device cpu)"
+_DRIVER = "CUDA driver (device cuda)"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """`graphc doctor` takes none."""
 
@@ -24,24 +34,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a line for each thing, with what to do where it is missing."""
     settings = config.settings()
+    missing: set[str] = set()
     print(f"graphc {__version__}, Python {platform.python_version()}, {platform.platform()}")
     print(f"threads: {settings.threads}")
     for name, probe in (
-        ("cache directory", _cache),
-        ("C compiler (device cpu)", _compiler),
+        (_CACHE, _cache),
+        (_COMPILER, _compiler),
         ("C++ compiler (device sim)", _cxx),
         ("NVRTC (targets sm_...)", _nvrtc),
-        ("CUDA driver (device cuda)", _driver),
+        (_DRIVER, _driver),
     ):
         try:
             print(f"[ok]      {name}: {probe()}")
         except GraphcError as error:
+            missing.add(name)
             print(f"[missing] {name}: {error.message}")
             if error.hint:
                 print(f"          {error.hint}")
-    for package in ("numpy", "lark", "networkx", "ml_dtypes", "safetensors", "tqdm"):
-        print(f"[ok]      {package} {importlib.metadata.version(package)}")
-    return 0
+    packages = [_package(name) for name in _PACKAGES]
+    runs = _CACHE not in missing and (_COMPILER not in missing or _DRIVER not in missing)
+    return 0 if runs and all(packages) else 1
+
+
+def _package(name: str) -> bool:
+    """Print a package's release; whether there is one."""
+    try:
+        print(f"[ok]      {name} {importlib.metadata.version(name)}")
+    except importlib.metadata.PackageNotFoundError:
+        print(f"[missing] {name}\n          pip install {name}")
+        return False
+    return True
 
 
 def _cache() -> str:

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from graphc.api import load, module_path
-from graphc.errors import UsageError
+from graphc.api import check_output, load
+from graphc.cli.arguments import NamedArguments, array_file, device, module_file, named_argument
+from graphc.errors import UsageError, missing_file
 from graphc.runtime.module_file import write_atomically
 
 __all__ = ["add_arguments", "run"]
@@ -26,24 +27,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `graphc run`."""
     parser.add_argument("module", metavar="MODULE", type=Path, help="a .gcm file")
     parser.add_argument("export", metavar="EXPORT", help="the export to call")
-    parser.add_argument("arguments", metavar="NAME=VALUE", nargs="*", help="its arguments")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, sim or reference")
-    parser.add_argument("-o", "--output", type=Path, help=".npy, or .npz for several results")
-    parser.add_argument("--save", type=Path, help="write the module with its new state")
+    parser.add_argument(
+        "arguments",
+        metavar="NAME=VALUE",
+        nargs="*",
+        type=named_argument,
+        action=NamedArguments,
+        help="its arguments",
+    )
+    parser.add_argument(
+        "--device", type=device, default="auto", help="auto, cpu, cuda, sim or reference"
+    )
+    parser.add_argument("-o", "--output", type=array_file, help=".npy, or .npz for several results")
+    parser.add_argument("--save", type=module_file, help="write the module with its new state")
 
 
 def run(options: argparse.Namespace) -> int:
     """Load, call, print or write."""
-    named: dict[str, Any] = {}
-    for text in options.arguments:
-        name, value = _argument(text)
-        if name in named:
-            raise UsageError(f"the argument {name!r} is given twice", code="argument-count")
-        named[name] = value
-    if options.output is not None and options.output.suffix not in (".npy", ".npz"):
-        raise UsageError(f"{options.output}: results go into a .npy or .npz file")
-    if options.save is not None:
-        module_path(options.save)
+    for path in (options.output, options.save):
+        if path is not None:
+            check_output(path)
+    named = {
+        name: _array(value) if isinstance(value, Path) else value
+        for name, value in options.arguments.items()
+    }
     module = load(options.module, options.device)
     if options.export not in module.exports:
         raise UsageError(
@@ -63,24 +70,18 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _argument(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name or not value:
-        raise UsageError(
-            f"{text!r} is no argument", hint="write NAME=FILE.npy, NAME=NUMBER or NAME=true"
-        )
-    if value in ("true", "false"):
-        return name, value == "true"
-    if not value.endswith(".npy"):
-        try:
-            return name, float(value) if set(value) & set(".einf") else int(value)
-        except ValueError:
-            raise UsageError(f"{text!r}: {value!r} is neither a number nor a .npy file") from None
+def _array(path: Path) -> Any:
     try:
-        with open(value, "rb") as file:
-            return name, np.lib.format.read_array(file, allow_pickle=False)
+        with open(path, "rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except FileNotFoundError:
+        raise missing_file(path) from None
     except (OSError, ValueError, EOFError) as error:
-        raise UsageError(f"{value} cannot be read: {error}", code="file-unreadable") from None
+        raise UsageError(
+            f"{path} cannot be read: {error}",
+            code="file-unreadable",
+            hint="write it with numpy.save(path, array)",
+        ) from None
 
 
 def _write(path: Path, results: tuple[Any, ...]) -> None:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import argparse
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the stage that was asked for."""
-    if options.source.suffix == ".gcm":
+    if options.source.suffix == ".gcm" or zipfile.is_zipfile(options.source):
         unit = unit_of(read_module(options.source))
     else:
         unit = source_unit(options.source)

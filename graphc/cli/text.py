@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from graphc.errors import UsageError
-
-__all__ = ["parse_bytes", "quantity", "table"]
-
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-_UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+__all__ = ["quantity", "table"]
 
 
 def quantity(nbytes: int) -> str:
@@ -25,20 +19,6 @@ def quantity(nbytes: int) -> str:
             break
         value /= 1024
     return f"{nbytes} B" if unit == "B" else f"{value:.1f} {unit}"
-
-
-def parse_bytes(text: str) -> int:
-    """A number of bytes as a person writes it.
-
-    >>> parse_bytes("64MiB"), parse_bytes("1000")
-    (67108864, 1000)
-    """
-    match = re.fullmatch(r"(\d+)\s*([A-Za-z]*)", text.strip())
-    if match is None or match[2].upper() not in _UNITS:
-        raise UsageError(
-            f"{text!r} is not a number of bytes", hint="write 1000000, 64MiB or 2GB, for example"
-        )
-    return int(match[1]) * _UNITS[match[2].upper()]
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

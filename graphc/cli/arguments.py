@@ -1,0 +1,153 @@
+"""The words of a command line as values: what can be refused before any file is read."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from graphc.api import DEVICES
+from graphc.errors import UsageError
+from graphc.lazy import compiler
+
+__all__ = [
+    "NamedArguments",
+    "array_file",
+    "device",
+    "module_file",
+    "named_argument",
+    "number_of_bytes",
+    "seed",
+    "targets",
+]
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def number_of_bytes(text: str) -> int:
+    """A number of bytes as a person writes it.
+
+    >>> number_of_bytes("64MiB"), number_of_bytes("1000")
+    (67108864, 1000)
+
+    Raises:
+        UsageError: it is none.
+    """
+    match = re.fullmatch(r"(\d{1,18})\s*([A-Za-z]*)", text.strip(), re.ASCII)
+    if match is None or match[2].upper() not in _UNITS:
+        raise UsageError(
+            f"{text!r} is not a number of bytes", hint="write 1000000, 64MiB or 2GB, for example"
+        )
+    return int(match[1]) * _UNITS[match[2].upper()]
+
+
+def seed(text: str) -> int:
+    """The seed of a build.
+
+    Raises:
+        UsageError: no number of 64 bits.
+    """
+    if not re.fullmatch(r"\d{1,20}", text, re.ASCII) or int(text) >= 1 << 64:
+        raise UsageError(
+            f"the seed is {text!r}, expected a number from 0 to 2**64 - 1", code="seed"
+        )
+    return int(text)
+
+
+def targets(text: str) -> tuple[str, ...]:
+    """Names of targets, separated by commas.
+
+    Raises:
+        UsageError: there is no target of a name.
+    """
+    names = tuple(text.split(","))
+    compiler.check_targets(names)
+    return names
+
+
+def device(text: str) -> str:
+    """The name of a device.
+
+    Raises:
+        UsageError: there is no device of that name.
+    """
+    if text not in DEVICES:
+        raise UsageError(
+            f"there is no device {text!r}",
+            code="unknown-device",
+            hint=f"devices are {', '.join(DEVICES)}",
+        )
+    return text
+
+
+def module_file(text: str) -> Path:
+    """The path of a module file that is to be written.
+
+    Raises:
+        UsageError: another kind of file.
+    """
+    if not text.endswith(".gcm"):
+        raise UsageError(f"{text}: a module file ends in .gcm", code="output-name")
+    return Path(text)
+
+
+def array_file(text: str) -> Path:
+    """The path of a file of arrays that is to be written.
+
+    Raises:
+        UsageError: another kind of file.
+    """
+    if not text.endswith((".npy", ".npz")):
+        raise UsageError(f"{text}: results go into a .npy or .npz file", code="output-name")
+    return Path(text)
+
+
+def named_argument(text: str) -> tuple[str, Any]:
+    """An argument of an export, NAME=VALUE: a number, a truth value, or the path of an array.
+
+    >>> named_argument("x=images.npy"), named_argument("scale=2.5"), named_argument("on=true")
+    (('x', PosixPath('images.npy')), ('scale', 2.5), ('on', True))
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name or not value:
+        raise UsageError(
+            f"{text!r} is no argument", hint="write NAME=FILE.npy, NAME=NUMBER or NAME=true"
+        )
+    if value in ("true", "false"):
+        return name, value == "true"
+    if value.endswith(".npy"):
+        return name, Path(value)
+    try:
+        return name, float(value) if set(value.lower()) & set(".einf") else int(value)
+    except ValueError:
+        raise UsageError(f"{text!r}: {value!r} is neither a number nor a .npy file") from None
+
+
+class NamedArguments(argparse.Action):
+    """Collects the results of `named_argument` by name."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Store the arguments.
+
+        Raises:
+            UsageError: one is given twice.
+        """
+        found: dict[str, Any] = {}
+        pairs: Iterable[tuple[str, Any]] = cast("Iterable[tuple[str, Any]]", values or ())
+        for name, value in pairs:
+            if name in found:
+                raise UsageError(f"the argument {name!r} is given twice", code="argument-count")
+            found[name] = value
+        setattr(namespace, self.dest, found)
