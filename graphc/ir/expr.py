@@ -328,9 +328,9 @@ def substitute(
             case Guard(condition, value, otherwise):
                 made = Guard(new[condition], new[value], new[otherwise])
             case WithIndex(variable, value, body):
-                variable = index(variable)
-                assert isinstance(variable, Dim)
-                made = WithIndex(variable, new[value], new[body])
+                renamed = index(variable)
+                assert isinstance(renamed, Dim)
+                made = WithIndex(renamed, new[value], new[body])
             case _:
                 made = old
         new[old] = replacements.get(made, made)

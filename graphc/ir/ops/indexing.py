@@ -1,47 +1,136 @@
-"""`x[items]` with numbers, dims, slices, `...` and None."""
+"""`x[items]` with numbers, dims, slices, `...`, None and tensors of integers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any
 
+import numpy as np
+
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
+from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import surface
 from graphc.ir.ops import shape as views
 from graphc.ir.ops import slicing
+from graphc.ir.ops.broadcasting import broadcast
+from graphc.ir.ops.gather import gather
+from graphc.ir.ops.take import as_indices
 
-__all__ = ["Item", "index"]
+__all__ = ["Item", "Lookup", "Selection", "index", "split"]
 
-Item = DimLike | slice | EllipsisType | None
+Item = DimLike | slice | EllipsisType | Node | list[int] | None
 
 
 @surface("index")
 def index(x: Node, items: Item | tuple[Item, ...]) -> Node:
-    """`x[items]` as NumPy reads it, for numbers, dims, slices, `...` and None.
+    """`x[items]` as NumPy reads it, for numbers, dims, slices, `...`, None and tensors of integers.
 
     A number or dim counts from the end where it is negative for certain. Slices are cut to the
-    axis; their bounds may be dims.
+    axis; their bounds may be dims. Tensors broadcast; an element of theirs that is negative
+    counts from the end, and one out of range gives 0.
 
     Raises:
         ShapeError: a number out of range, or more items than axes.
+        UsageError: a mask of booleans, whose number of elements is not known before it runs.
     """
+    selection, lookup = split(x, items)
+    part = selection.read(x)
+    return part if lookup is None else lookup.read(part)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What numbers, slices and None choose: a view.
+
+    Attributes:
+        start, stop, step: for each axis.
+        reverse: axes that run backwards.
+        shape: of the result, without the axes of numbers and with those of None.
+    """
+
+    start: tuple[DimLike, ...]
+    stop: tuple[DimLike, ...]
+    step: tuple[int, ...]
+    reverse: tuple[int, ...]
+    shape: tuple[DimLike, ...]
+
+    def read(self, x: Node) -> Node:
+        """The elements of `x` that are chosen."""
+        is_whole = (
+            self.stop == x.shape
+            and all(a == 0 for a in self.start)
+            and all(by == 1 for by in self.step)
+        )
+        part = x
+        if not is_whole:
+            part = slicing.slice_(x, start=self.start, stop=self.stop, step=self.step)
+        if self.reverse:
+            part = views.flip(part, axes=self.reverse)
+        return part if part.shape == self.shape else views.reshape(part, shape=self.shape)
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What tensors of integers choose from what is selected.
+
+    Attributes:
+        indices: tensors of one shape.
+        axes: of the selection; increasing.
+        place: where the axes of the indices stand in the result.
+    """
+
+    indices: tuple[Node, ...]
+    axes: tuple[int, ...]
+    place: int
+
+    def order(self, rank: int) -> tuple[int, ...]:
+        """How the axes of what `gather` reads, of so many, are put in the order of the result."""
+        first = len(self.indices[0].shape)
+        rest = range(first, rank)
+        return (*rest[: self.place], *range(first), *rest[self.place :])
+
+    def read(self, x: Node) -> Node:
+        """The elements of `x` that are chosen."""
+        found = gather(x, *self.indices, axes=self.axes, batch=0)
+        order = self.order(len(found.shape))
+        in_order = order == tuple(range(len(order)))
+        return found if in_order else views.permute_dims(found, axes=order)
+
+    def as_read(self, updates: Node) -> Node:
+        """Updates in the shape of the result, with the axes as `gather` reads them."""
+        order = self.order(len(updates.shape))
+        return views.permute_dims(updates, axes=tuple(np.argsort(order).tolist()))
+
+
+def split(x: Node, items: Item | tuple[Item, ...]) -> tuple[Selection, Lookup | None]:
+    """An index as a view of `x`, and what is looked up in the view."""
     given = items if isinstance(items, tuple) else (items,)
     spelled = _without_ellipsis(x, given)
-    start: list[DimLike] = []
-    stop: list[DimLike] = []
-    step: list[int] = []
+    bounds: list[tuple[DimLike, DimLike, int]] = []
     reverse: list[int] = []
     result: list[DimLike] = []
-    for item in spelled:
+    tensors: dict[int, Node] = {}
+    looked_up: list[int] = []
+    place = 0
+    has_tensors = any(isinstance(item, Node) for item in spelled)
+    for number, item in enumerate(spelled):
         if item is None:
             result.append(1)
             continue
-        axis = len(start)
+        axis = len(bounds)
         size = x.shape[axis]
+        # Where there are tensors, NumPy counts a number among them.
+        if has_tensors and not isinstance(item, slice):
+            place = place if looked_up else len(result)
+            looked_up.append(number)
+        if isinstance(item, Node):
+            tensors[len(result)] = item
+            item = slice(None)
         if isinstance(item, slice):
             first, last, by, is_reversed = _slice_bounds(item, size, x, axis)
             result.append(dims.ceil_div(last - first, by))
@@ -50,31 +139,31 @@ def index(x: Node, items: Item | tuple[Item, ...]) -> Node:
         else:
             first, by = _position(item, size, x, axis), 1
             last = first + 1
-        start.append(first)
-        stop.append(last)
-        step.append(by)
-    part = _sliced(x, tuple(start), tuple(stop), tuple(step))
-    if reverse:
-        part = views.flip(part, axes=tuple(reverse))
-    shape = tuple(result)
-    return part if part.shape == shape else views.reshape(part, shape=shape)
+        bounds.append((first, last, by))
+    start, stop, step = zip(*bounds, strict=True) if bounds else ((), (), ())
+    selection = Selection(start, stop, step, tuple(reverse), tuple(result))
+    if not tensors:
+        return selection, None
+    are_neighbours = looked_up[-1] - looked_up[0] == len(looked_up) - 1
+    indices = broadcast(*tensors.values())
+    return selection, Lookup(indices, tuple(tensors), place if are_neighbours else 0)
 
 
-def _sliced(
-    x: Node, start: tuple[DimLike, ...], stop: tuple[DimLike, ...], step: tuple[int, ...]
-) -> Node:
-    is_whole = stop == x.shape and all(a == 0 for a in start) and all(by == 1 for by in step)
-    return x if is_whole else slicing.slice_(x, start=start, stop=stop, step=step)
-
-
-def _without_ellipsis(x: Node, items: Iterable[Item]) -> list[Item]:
-    spelled = list(items)
+def _without_ellipsis(x: Node, items: Iterable[Item]) -> list[Any]:
+    spelled = [as_indices("index", i) if isinstance(i, list) else i for i in items]
     for item in spelled:
-        if isinstance(item, bool) or not isinstance(item, int | Dim | slice | EllipsisType | None):
+        is_item = isinstance(item, int | Dim | slice | EllipsisType | Node | None)
+        if isinstance(item, bool) or not is_item:
             raise UsageError(
                 f"{item!r} ({type(item).__name__}) is no index",
                 code="index",
-                hint="index with numbers, slices, ... and None",
+                hint="index with numbers, slices, tensors of integers, ... and None",
+            )
+        if isinstance(item, Node) and item.dtype is dtypes.bool_:
+            raise UsageError(
+                f"the shape of a tensor at a mask ({item.type}) depends on data",
+                code="data-dependent-shape",
+                hint="choose with where(mask, x, other), or replace with x.at[mask].set(value)",
             )
     dots = [place for place, item in enumerate(spelled) if item is ...]
     used = sum(item is not None and item is not ... for item in spelled)

@@ -1,0 +1,108 @@
+"""Searching in sorted data, and functions whose result has as many elements as the data says."""
+
+from __future__ import annotations
+
+from typing import Literal, NoReturn
+
+from graphc.errors import ShapeError, UsageError
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.node import Node
+from graphc.ir.op import functions, surface
+from graphc.ir.ops import shape as views
+from graphc.ir.ops.arithmetic import add
+from graphc.ir.ops.broadcasting import promoted
+from graphc.ir.ops.creation import constant_like, dim_value, zeros_like
+from graphc.ir.ops.gather import gather
+from graphc.ir.ops.logic import less, less_equal, logical_and, logical_not, logical_or, where
+from graphc.ir.ops.spelling import also_named
+
+__all__ = ["searchsorted"]
+
+_I64 = dtypes.i64
+
+
+@surface("searchsorted")
+def searchsorted(
+    sorted_sequence: Node,
+    values: Node,
+    side: Literal["left", "right"] = "left",
+    right: bool = False,
+) -> Node:
+    """Where each value would be inserted to keep a sequence in ascending order: `i64` positions.
+
+    Args:
+        sorted_sequence: a vector, or vectors along the last axis.
+        values: of any shape for one vector; else with the same leading axes.
+        side: before elements that are equal to the value ("left") or after them ("right").
+        right: PyTorch's way to say `side="right"`.
+
+    Raises:
+        ShapeError: other leading axes.
+
+    NaN is greater than every number, as in a sorted array of NumPy. A binary search, one step
+    after the other in one kernel.
+    """
+    if side not in ("left", "right"):
+        raise UsageError(f"searchsorted: there is no side {side!r}", hint='"left" or "right"')
+    line, wanted = promoted(sorted_sequence, values)
+    if not line.shape:
+        raise ShapeError("searchsorted: a single number is no sequence")
+    batch = len(line.shape) - 1
+    if batch and wanted.shape[:batch] != line.shape[:batch]:
+        raise ShapeError(
+            f"searchsorted: values {values.type} in {sorted_sequence.type}",
+            hint="all axes of the sequence but the last are the first ones of the values",
+        )
+    size = line.shape[batch]
+    is_after = right or side == "right"
+    end = views.broadcast_to(dim_value(dim=size, dtype=_I64), shape=wanted.shape)
+    found = zeros_like(end)
+    for bit in reversed(range(dims.bounds(size)[1].bit_length())):
+        probe = add(found, constant_like(2**bit, found))
+        last = add(probe, constant_like(-1, probe))
+        element = gather(line, last, axes=(batch,), batch=batch)
+        is_below = logical_not(_is_less(wanted, element)) if is_after else _is_less(element, wanted)
+        found = where(logical_and(less_equal(probe, end), is_below), probe, found)
+    return found
+
+
+def _is_less(a: Node, b: Node) -> Node:
+    """Whether a < b, where NaN is greater than every number."""
+    if not a.dtype.precision:
+        return less(a, b)
+    is_nan = functions["isnan"]
+    return logical_or(less(a, b), logical_and(is_nan(b), logical_not(is_nan(a))))
+
+
+def _refused(name: str, instead: str) -> NoReturn:
+    raise UsageError(
+        f"{name}: the shape of the result depends on data, and shapes are known before a run",
+        code="data-dependent-shape",
+        hint=instead,
+    )
+
+
+@surface("nonzero", "argwhere")
+def nonzero(x: Node) -> Node:
+    """Refused: how many elements are not zero is not known before a run."""
+    _refused("nonzero", "keep the mask x != 0 and choose with where(mask, x, other)")
+
+
+@surface("masked_select")
+def masked_select(x: Node, mask: Node) -> Node:
+    """Refused: how many elements a mask chooses is not known before a run."""
+    _refused("masked_select", "choose with where(mask, x, other), of the shape of x")
+
+
+@surface("unique")
+def unique(x: Node) -> Node:
+    """Refused: how many different elements there are is not known before a run."""
+    _refused("unique", "count whole numbers with bincount(x, length)")
+
+
+@surface("masked_fill")
+@also_named(fill_value="value")
+def masked_fill(x: Node, mask: Node, value: int | float | bool) -> Node:
+    """`x` with a number where the mask holds; the mask broadcasts."""
+    return functions["where"](mask, value, x)  # type: ignore[no-any-return]
