@@ -124,9 +124,9 @@ def build_module(
     for name in dict.fromkeys("cpu" if t == "cpu" else "cuda" for t in targets):
         progress(f"kernels for {name}")
         code = compile_unit(unit, _TARGETS[name])
-        programs[name] = code.program.to_json()
         reports += [_report(entry, code.program) for entry in code.program.entries.values()]
         if name == "cuda":
+            programs[name] = code.program.to_json()
             kernels[name] = code.source
             progress(f"cubins for {', '.join(architectures)}")
             binaries = _cubins(code.source, architectures)

@@ -9,10 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import graphc
+from graphc.errors import ModuleFormatError
 from graphc.frontend.elaborate import elaborate
 from graphc.library import library
+from tests.module_archives import archive_of, members_of
 
 SOURCE = """
 dim B: 1..8
@@ -66,3 +69,24 @@ def test_a_file_that_exports_nothing_is_not_built(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "error[no-exports]" in result.stderr
     assert not (tmp_path / "empty.gcm").exists()
+
+
+def test_an_edited_manifest_is_refused_by_every_command(tmp_path: Path) -> None:
+    (tmp_path / "double.gc").write_text(SOURCE)
+    np.save(tmp_path / "x.npy", np.ones(3, np.float32))
+    assert run("build", "double.gc", cwd=tmp_path).returncode == 0
+    path = tmp_path / "double.gcm"
+    members = members_of(path.read_bytes())
+    # Host code is made from the graphs: nobody would read a stored plan.
+    assert not any(name.startswith("programs/") for name in members)
+    edited = members["manifest.json"].replace(b'"doc": ""', b'"doc": "More than was built."')
+    assert edited != members["manifest.json"]
+    path.write_bytes(archive_of({**members, "manifest.json": edited}))
+    for command in (["info"], ["run", "double", "x=x.npy"], ["show"]):
+        result = run(command[0], "double.gcm", *command[1:], cwd=tmp_path)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.startswith("error[module-damaged]: double.gcm is not a whole")
+        assert "manifest.json is not what the build wrote" in result.stderr
+        assert "hint: build it again" in result.stderr
+    with pytest.raises(ModuleFormatError, match=r"manifest\.json is not what"):
+        graphc.load(path)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from graphc.cli.text import quantity, table
-from graphc.runtime.module_file import read_module
+from graphc.runtime.module_file import read_manifest
 
 __all__ = ["add_arguments", "run"]
 
@@ -19,25 +19,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the facts of a module file."""
-    file = read_module(options.module)
-    if file.manifest.get("doc"):
-        print(file.manifest["doc"].strip(), end="\n\n")
-    for name, export in file.manifest["exports"].items():
+    manifest = read_manifest(options.module)
+    facts = manifest.facts
+    if facts["doc"]:
+        print(facts["doc"].strip(), end="\n\n")
+    for name, export in facts["exports"].items():
         inputs = ", ".join(f"{n}: {t}" for n, t in export["inputs"])
         print(f"{name}({inputs}) -> {', '.join(export['results'])}")
         for dim, (text, low, high) in export["dims"].items():
             print(f"    {dim}: {low}..{high}" + ("" if text == dim else f" ({text})"))
-        if export.get("doc"):
+        if export["doc"].strip():
             print(f"    {export['doc'].strip().splitlines()[0]}")
-    total = sum(value.nbytes for value in file.weights.values())
-    print(f"\nstate: {len(file.weights)} tensors, {quantity(total)}")
+    print(f"\nstate: {len(manifest.weights)} tensors, {quantity(manifest.weight_bytes)}")
     if options.weights:
         rows = [["name", "dtype", "shape"]]
-        rows += [[n, v.dtype.name, str(v.shape)] for n, v in file.weights.items()]
+        rows += [[name, dtype, str(shape)] for name, (dtype, shape) in manifest.weights.items()]
         print(table(rows))
-    for what, nbytes in file.manifest.get("memory", {}).items():
+    for what, nbytes in facts["memory"].items():
         print(f"peak memory of {what}: {quantity(nbytes)}")
-    binaries = [[name, quantity(len(data))] for name, data in file.binaries.items()]
+    binaries = [
+        [name, quantity(member.nbytes)]
+        for name, member in manifest.members.items()
+        if name.startswith(("cubins/", "ptx/"))
+    ]
     if binaries:
         print(table([["binary", "size"], *binaries]))
     return 0

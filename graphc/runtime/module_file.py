@@ -2,16 +2,18 @@
 
 A zip archive, uncompressed and in fixed order, so that the same build gives the same bytes:
 
-    manifest.json              what the module is; the hash of every other member
+    manifest.json              what the module is; size and hash of every other member
+    manifest.sha256            the hash of the manifest, as `sha256sum --check` reads it
     graphs/<export>.gc         each export as a program of the language, before all passes
     sources.json               the source lines that the graphs come from
     weights.safetensors        the first value of all state
-    programs/<target>.json     steps and memory plan for a target
+    programs/<target>.json     steps and memory plan for a GPU target
     kernels/<target>.cu        the kernels of a GPU target, to read
     cubins/<architecture>.cubin, ptx/<architecture>.ptx
 
 Nothing in it is code for the host: a loader reads JSON, text and arrays. Source files are named
-without their folders, so that the bytes do not depend on where the model lies.
+without their folders, so that the bytes do not depend on where the model lies. The hashes tell
+damage and edits, and guard against nobody who computes them anew.
 """
 
 from __future__ import annotations
@@ -20,31 +22,36 @@ import contextlib
 import errno
 import hashlib
 import io
-import json
 import os
 import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from graphc.errors import DTypeError, ModuleFormatError, UsageError
+from graphc.errors import DTypeError, ModuleFormatError, UsageError, missing_file
 from graphc.ir import dtype as dtypes
 from graphc.lazy import safetensors, safetensors_numpy
+from graphc.runtime.manifest import (
+    FORMAT_VERSION,
+    FormatTooNewError,
+    Manifest,
+    Member,
+    json_bytes,
+    parse_json,
+)
 
-__all__ = ["FORMAT_VERSION", "ModuleFile", "read_module", "write_atomically"]
-
-FORMAT = "graphc module"
-FORMAT_VERSION = 1
+__all__ = ["ModuleFile", "read_manifest", "read_module", "write_atomically"]
 
 Array = np.ndarray[Any, Any]
 
 _DATE = (1980, 1, 1, 0, 0, 0)
+_MANIFEST, _SEAL = "manifest.json", "manifest.sha256"
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class ModuleFile:
             options; reports of the build.
         graphs: canonical text of each export.
         weights: the first value of all state, by name.
-        programs: the plan for each target, as plain data.
+        programs: the plan for each GPU target, as plain data.
         kernels: text of the kernels of GPU targets, by target.
         binaries: cubins and PTX, by member name.
         sources: spans of the graphs' nodes, as plain data.
@@ -72,7 +79,7 @@ class ModuleFile:
 
     def content_key(self) -> str:
         """A hash of what host code is generated from: the graphs, whatever the weights."""
-        return hashlib.sha256(_json(dict(self.graphs)).encode()).hexdigest()
+        return _hash(json_bytes(dict(self.graphs)))
 
     def to_bytes(self) -> bytes:
         """The file; the same content gives the same bytes.
@@ -84,26 +91,25 @@ class ModuleFile:
         members: dict[str, bytes] = {}
         for name, text in self.graphs.items():
             members[f"graphs/{name}.gc"] = text.encode()
-        members["sources.json"] = _json(self.sources).encode()
+        members["sources.json"] = json_bytes(self.sources)
         members["weights.safetensors"] = _pack_weights(self.weights)
         for target, program in self.programs.items():
-            members[f"programs/{target}.json"] = _json(program).encode()
+            members[f"programs/{target}.json"] = json_bytes(program)
         for target, text in self.kernels.items():
             members[f"kernels/{target}.cu"] = text.encode()
         members.update(self.binaries)
         for name in members:
             if not _is_plain(name):
                 raise ModuleFormatError(f"{name!r} cannot be the name of a member of a module")
-        hashes = {name: hashlib.sha256(members[name]).hexdigest() for name in sorted(members)}
-        manifest = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            **self.manifest,
-            "members": hashes,
-        }
+        manifest = Manifest(
+            self.manifest,
+            {name: Member(len(data), _hash(data)) for name, data in members.items()},
+            _weight_types(self.weights),
+        ).to_bytes()
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-            _add(archive, "manifest.json", _json(manifest).encode())
+            _add(archive, _MANIFEST, manifest)
+            _add(archive, _SEAL, _seal(manifest))
             for name in sorted(members):
                 _add(archive, name, members[name])
         return buffer.getvalue()
@@ -167,8 +173,12 @@ def _unwritable(path: Path, error: OSError) -> UsageError:
     )
 
 
-def _json(data: Any) -> str:
-    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _seal(manifest: bytes) -> bytes:
+    return f"{_hash(manifest)}  {_MANIFEST}\n".encode()
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
@@ -178,6 +188,13 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
 
 
 # -- weights ---------------------------------------------------------------------------------
+
+
+def _weight_types(weights: Mapping[str, Array]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    return {
+        name: (dtypes.from_numpy(array.dtype.newbyteorder("=")).name, array.shape)
+        for name, array in weights.items()
+    }
 
 
 def _pack_weights(weights: Mapping[str, Array]) -> bytes:
@@ -212,6 +229,18 @@ def _unpack_weights(data: bytes, path: Path) -> dict[str, Array]:
 # -- reading ---------------------------------------------------------------------------------
 
 
+def read_manifest(path: Path) -> Manifest:
+    """What a module file says of itself; no other member is read, however large they are.
+
+    Raises:
+        UsageError: there is no such file, or it cannot be read.
+        ModuleFormatError: it is no module, is truncated, its manifest is edited, or it is of a
+            newer format.
+    """
+    with _archive(path) as archive:
+        return _checked_manifest(archive, path)
+
+
 def read_module(path: Path) -> ModuleFile:
     """Read a module file; every byte is checked against the manifest's hashes.
 
@@ -219,61 +248,44 @@ def read_module(path: Path) -> ModuleFile:
         UsageError: there is no such file, or it cannot be read.
         ModuleFormatError: it is no module, is truncated or edited, or is of a newer format.
     """
+    with _archive(path) as archive:
+        return _read_members(archive, path)
+
+
+@contextlib.contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive of a module file; what is wrong with it is an error of the module."""
     try:
-        archive = zipfile.ZipFile(path)
+        # Opening a pipe would wait for somebody to write into it.
+        mode = path.stat().st_mode
     except FileNotFoundError:
-        raise UsageError(f"there is no file {path}", code="file-missing") from None
-    except IsADirectoryError:
-        raise UsageError(f"{path} is a directory, expected a module file") from None
+        raise missing_file(path) from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(f"{path} cannot be read: {_reason(error)}") from error
+    if not stat.S_ISREG(mode):
+        what = "a directory" if stat.S_ISDIR(mode) else "no ordinary file"
+        raise _unreadable(f"{path} is {what}, expected a module file")
+    if path.suffix == ".gc":
+        hint = f"check it with `graphc check {path}`, or compile it: `graphc build {path}`"
+        raise _unreadable(f"{path} is a source, expected a module file", hint)
+    try:
+        file = path.open("rb")
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
-    except zipfile.BadZipFile as error:
-        raise _damaged(path, f"it is not an archive ({error})") from error
-    with archive:
+        raise _unreadable(f"{path} cannot be read: {_reason(error)}") from error
+    with file:
         try:
-            return _read_members(archive, path)
-        except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
+            with zipfile.ZipFile(file) as archive:
+                _check_directory(archive, path)
+                yield archive
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise _damaged(path, f"it is not an archive ({error})") from error
+        # Encrypted members, unknown features, offsets outside the file, text that is none.
+        except (RuntimeError, NotImplementedError, OSError, ValueError) as error:
             raise _damaged(path, str(error)) from error
-        except (RuntimeError, zlib.error) as error:  # encrypted members, broken compression
-            raise _damaged(path, str(error)) from error
 
 
-def _read_members(archive: zipfile.ZipFile, path: Path) -> ModuleFile:
-    _check_directory(archive, path)
-    manifest = _manifest(archive, path)
-    members: dict[str, bytes] = {}
-    hashes = manifest["members"]
-    present = [name for name in archive.namelist() if name != "manifest.json"]
-    if set(present) != set(hashes):
-        odd = sorted(set(present) ^ set(hashes))
-        raise _damaged(path, f"its members differ from its manifest: {', '.join(odd[:3])}")
-    for name in present:
-        data = archive.read(name)
-        if hashlib.sha256(data).hexdigest() != hashes[name]:
-            raise _damaged(path, f"{name} is not what the build wrote")
-        members[name] = data
-
-    def texts(folder: str, suffix: str) -> dict[str, str]:
-        return {
-            name.removeprefix(folder).removesuffix(suffix): data.decode()
-            for name, data in members.items()
-            if name.startswith(folder) and name.endswith(suffix)
-        }
-
-    file = ModuleFile(
-        manifest={
-            k: v for k, v in manifest.items() if k not in ("format", "format_version", "members")
-        },
-        graphs=texts("graphs/", ".gc"),
-        weights=_unpack_weights(_member(members, "weights.safetensors", path), path),
-        programs={k: json.loads(v) for k, v in texts("programs/", ".json").items()},
-        kernels=texts("kernels/", ".cu"),
-        binaries={n: d for n, d in members.items() if n.startswith(("cubins/", "ptx/"))},
-        sources=json.loads(_member(members, "sources.json", path)),
-    )
-    if set(file.graphs) != set(manifest["exports"]):
-        raise _damaged(path, "its manifest lists other exports than it has graphs of")
-    return file
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _check_directory(archive: zipfile.ZipFile, path: Path) -> None:
@@ -289,6 +301,8 @@ def _check_directory(archive: zipfile.ZipFile, path: Path) -> None:
         raise _damaged(path, "a member is compressed")
     if sum(member.file_size for member in members) > path.stat().st_size:
         raise _damaged(path, "its members are larger than the file")
+    if archive.comment or (members and min(m.header_offset for m in members) != 0):
+        raise _damaged(path, "there is something before or after its members")
 
 
 def _is_plain(name: str) -> bool:
@@ -299,55 +313,70 @@ def _is_plain(name: str) -> bool:
     )
 
 
-def _manifest(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
-    if "manifest.json" not in archive.namelist():
-        raise _damaged(path, "it has no manifest.json")
-    manifest = json.loads(archive.read("manifest.json"))
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise _damaged(path, "its manifest is not that of a graphc module")
-    version = manifest.get("format_version")
-    if type(version) is not int or version < 1:
-        raise _damaged(path, f"its format version is {version!r}")
-    if version > FORMAT_VERSION:
+def _checked_manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
+    sizes = {member.filename: member.file_size for member in archive.infolist()}
+    if sizes.pop(_MANIFEST, None) is None:
+        raise _damaged(path, f"it has no {_MANIFEST}")
+    has_seal = sizes.pop(_SEAL, None) is not None
+    data = archive.read(_MANIFEST)
+    if has_seal and archive.read(_SEAL) != _seal(data):
+        raise _damaged(path, f"{_MANIFEST} is not what the build wrote")
+    try:
+        manifest = Manifest.from_bytes(data)
+    except FormatTooNewError as error:
         raise ModuleFormatError(
-            f"{path} has the module format {version}, this graphc reads up to {FORMAT_VERSION}",
+            f"{path} has the module format {error}, this graphc reads up to {FORMAT_VERSION}",
             code="module-newer",
             hint="install a newer graphc, or build the module again with this one",
-        )
-    hashes, exports = manifest.get("members"), manifest.get("exports")
-    if not isinstance(hashes, dict) or not isinstance(exports, dict):
-        raise _damaged(path, "its manifest lacks 'members' or 'exports'")
-    for name, export in exports.items():
-        if not _is_export(export):
-            raise _damaged(path, f"its manifest does not describe the export {name!r}")
+        ) from None
+    if not has_seal:
+        raise _damaged(path, f"it has no {_SEAL}")
+    odd = sorted(set(sizes) ^ set(manifest.members))
+    odd += [n for n, m in sorted(manifest.members.items()) if sizes.get(n, m.nbytes) != m.nbytes]
+    if odd:
+        raise _damaged(path, f"its members differ from its manifest: {', '.join(odd[:3])}")
     return manifest
 
 
-def _is_export(export: Any) -> bool:
-    """Whether the manifest's entry of an export has the parts that `compiler` writes."""
+def _read_members(archive: zipfile.ZipFile, path: Path) -> ModuleFile:
+    manifest = _checked_manifest(archive, path)
+    members: dict[str, bytes] = {}
+    for name, member in manifest.members.items():
+        members[name] = archive.read(name)
+        if _hash(members[name]) != member.digest:
+            raise _damaged(path, f"{name} is not what the build wrote")
 
-    def texts(value: Any) -> bool:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    def texts(folder: str, suffix: str) -> dict[str, str]:
+        return {
+            name.removeprefix(folder).removesuffix(suffix): data.decode()
+            for name, data in members.items()
+            if name.startswith(folder) and name.endswith(suffix)
+        }
 
-    def is_dim(value: Any) -> bool:
-        return isinstance(value, list) and [type(item) for item in value] == [str, int, int]
-
-    return (
-        isinstance(export, dict)
-        and isinstance(export.get("doc"), str)
-        and isinstance(export.get("inputs"), list)
-        and all(texts(pair) and len(pair) == 2 for pair in export["inputs"])
-        and texts(export.get("results"))
-        and texts(export.get("state"))
-        and isinstance(export.get("dims"), dict)
-        and all(map(is_dim, export["dims"].values()))
+    file = ModuleFile(
+        manifest=manifest.facts,
+        graphs=texts("graphs/", ".gc"),
+        weights=_unpack_weights(_member(members, "weights.safetensors", path), path),
+        programs={k: parse_json(v.encode()) for k, v in texts("programs/", ".json").items()},
+        kernels=texts("kernels/", ".cu"),
+        binaries={n: d for n, d in members.items() if n.startswith(("cubins/", "ptx/"))},
+        sources=parse_json(_member(members, "sources.json", path)),
     )
+    if set(file.graphs) != set(manifest.facts["exports"]):
+        raise _damaged(path, "its manifest lists other exports than it has graphs of")
+    if _weight_types(file.weights) != manifest.weights:
+        raise _damaged(path, "its manifest lists other weights than it has")
+    return file
 
 
 def _member(members: Mapping[str, bytes], name: str, path: Path) -> bytes:
     if name not in members:
         raise _damaged(path, f"it has no {name}")
     return members[name]
+
+
+def _unreadable(message: str, hint: str | None = None) -> UsageError:
+    return UsageError(message, code="file-unreadable", hint=hint)
 
 
 def _damaged(path: Path, what: str) -> ModuleFormatError:

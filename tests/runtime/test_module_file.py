@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import stat
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,13 +17,15 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from graphc.errors import DTypeError, GraphcError, ModuleFormatError, UsageError
+from graphc.errors import DTypeError, ModuleFormatError, UsageError
+from graphc.runtime.manifest import FORMAT_VERSION, parse_json
 from graphc.runtime.module_file import (
-    FORMAT_VERSION,
     ModuleFile,
+    read_manifest,
     read_module,
     write_atomically,
 )
+from tests.module_archives import archive_of, members_of, sealed
 
 Array = np.ndarray[Any, Any]
 NAN = np.array([0x7FC01234, 0xFFC00001, 0x80000000], np.uint32).view(np.float32)
@@ -43,10 +47,15 @@ EXPORT = {"doc": "", "inputs": [["x", "f32[B]"]], "results": ["f32[B]"], "state"
 
 def module(weights: Mapping[str, Array] = WEIGHTS, **changes: Any) -> ModuleFile:
     content: dict[str, Any] = {
-        "manifest": {"exports": {"predict": EXPORT}, "doc": "π"},
+        "manifest": {
+            "exports": {"predict": EXPORT},
+            "doc": "π",
+            "options": {"seed": 0},
+            "memory": {"predict on cuda": 2**70},
+        },
         "graphs": {"predict": "def predict(): pass\n"},
         "weights": weights,
-        "programs": {"cpu": {"target": "cpu"}},
+        "programs": {"cuda": {"target": "cuda"}},
         "kernels": {"cuda": "// kernels\n"},
         "binaries": {"cubins/sm_90a.cubin": bytes(range(256))},
         "sources": {"predict": [[["mlp.gc", 1, 2, 1, 5]]]},
@@ -57,19 +66,6 @@ def module(weights: Mapping[str, Array] = WEIGHTS, **changes: Any) -> ModuleFile
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "model.gcm"
-
-
-def members_of(data: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def archive_of(members: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
-        for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name), data, method)
-    return buffer.getvalue()
 
 
 # -- round trip -----------------------------------------------------------------------------------
@@ -157,19 +153,55 @@ def test_every_flipped_byte_of_a_member_is_refused(path: Path) -> None:
             assert_refused(path, bytes(changed))
 
 
-def test_a_flipped_byte_anywhere_does_no_harm(path: Path) -> None:
+def content(file: ModuleFile) -> tuple[Any, ...]:
+    weights = {n: (a.dtype, a.shape, a.tobytes()) for n, a in file.weights.items()}
+    return (file.manifest, file.graphs, weights, file.programs, file.kernels, file.binaries,
+            file.sources)  # fmt: skip
+
+
+def test_a_flipped_byte_anywhere_changes_nothing_that_is_read(path: Path) -> None:
     """It is refused, or in a part of the archive that says nothing."""
     data = module().to_bytes()
-    for position in range(0, len(data), 11):
+    expected = content(module())
+    for position in range(len(data)):
         changed = bytearray(data)
         changed[position] ^= 0xFF
         path.write_bytes(bytes(changed))
         try:
             found = read_module(path)
-        except GraphcError:
+        except ModuleFormatError:
             continue
-        assert found.graphs == module().graphs
-        assert found.weights.keys() == WEIGHTS.keys()
+        assert content(found) == expected, position
+
+
+def test_an_edited_manifest_is_refused_by_every_reader(path: Path) -> None:
+    members = members_of(module().to_bytes())
+    manifest = members["manifest.json"]
+    for edit in (manifest.replace(b'"B",\n     1', b'"B",\n     2'), manifest + b" "):
+        assert edit != manifest
+        path.write_bytes(archive_of({**members, "manifest.json": edit}))
+        for read in (read_manifest, read_module):
+            with pytest.raises(ModuleFormatError, match=r"manifest\.json is not what") as caught:
+                read(path)
+            assert caught.value.code == "module-damaged"
+            assert str(path) in caught.value.message
+            assert "build it again" in str(caught.value.hint)
+
+
+def test_the_seal_is_one_that_ordinary_tools_check() -> None:
+    members = members_of(module().to_bytes())
+    digest = hashlib.sha256(members["manifest.json"]).hexdigest()
+    assert members["manifest.sha256"] == f"{digest}  manifest.json\n".encode()
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_nothing_stands_beside_the_members(where: str, path: Path) -> None:
+    data = module().to_bytes()
+    if where == "before":
+        assert_refused(path, b"#!/bin/sh\n" + data)
+    else:
+        assert data[-2:] == b"\0\0"
+        assert_refused(path, data[:-2] + b"\4\0more")
 
 
 @pytest.mark.parametrize("name", sorted(members_of(module().to_bytes())))
@@ -185,7 +217,7 @@ def edited(change: Callable[[dict[str, Any]], Any]) -> bytes:
     manifest = json.loads(members["manifest.json"])
     change(manifest)
     members["manifest.json"] = json.dumps(manifest).encode()
-    return archive_of(members)
+    return sealed(members)
 
 
 @pytest.mark.parametrize(
@@ -205,6 +237,21 @@ def edited(change: Callable[[dict[str, Any]], Any]) -> bytes:
         lambda m: m["exports"]["predict"].update(dims={"B": ["B", 1, "many"]}),
         lambda m: m.update(members=None),
         lambda m: m["members"].update({"graphs/predict.gc": "0" * 64}),
+        lambda m: m["members"]["graphs/predict.gc"].reverse(),
+        lambda m: m["members"].update({"graphs/predict.gc": [20, "0" * 64]}),
+        lambda m: m["members"]["graphs/predict.gc"].__setitem__(0, 21),
+        lambda m: m.pop("options"),
+        lambda m: m.update(doc=None),
+        lambda m: m.update(memory={"predict": "much"}),
+        lambda m: m.update(memory={"predict": float("nan")}),
+        lambda m: m.update(memory={"predict": 10**400}),
+        lambda m: m.update(doc="\ud800"),
+        lambda m: m.pop("weights"),
+        lambda m: m["weights"].pop("nan"),
+        lambda m: m["weights"].update(half=["f32", [3]]),
+        lambda m: m["weights"].update(half=["f16", [1, 3]]),
+        lambda m: m["weights"].update(half=["f17", [3]]),
+        lambda m: m["weights"].update(half=["f16", [2**62] * 3]),
     ],
 )
 def test_a_manifest_of_another_form_is_refused(
@@ -245,6 +292,62 @@ def test_a_member_twice_is_refused(path: Path) -> None:
     assert_refused(path, buffer.getvalue())
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nothing",
+        "NaN",
+        "[-Infinity]",
+        '{"a": 1, "a": 2}',
+        "[" * 100_000,
+        "1" * 10_000,
+        '"\\ud800"',
+        "[1] 2",
+    ],
+)
+def test_json_that_a_build_does_not_write_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_json(text.encode())
+
+
+def test_json_is_read_as_it_was_written() -> None:
+    assert parse_json('{"π": ["\\u0007", "\\\\ud800", 1e300, null]}'.encode()) == {
+        "π": ["\a", "\\ud800", 1e300, None]
+    }
+    for text in (b"\xff", "[]".encode("utf-16")):
+        with pytest.raises(ValueError):
+            parse_json(text)
+
+
+def test_a_manifest_is_read_without_the_weights(path: Path) -> None:
+    weights = {"w": np.zeros(50_000_000, np.uint8)}
+    module(weights=weights).write(path)
+    tracemalloc.start()
+    try:
+        manifest = read_manifest(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2_000_000
+    assert manifest.weights == {"w": ("u8", (50_000_000,))}
+    assert manifest.weight_bytes == 50_000_000
+
+
+def test_a_manifest_says_what_the_weights_are(path: Path) -> None:
+    module().write(path)
+    manifest = read_manifest(path)
+    assert {name: shape for name, (_, shape) in manifest.weights.items()} == {
+        name: value.shape for name, value in WEIGHTS.items()
+    }
+    assert manifest.weights["brain"] == ("bf16", (2, 1))
+    assert manifest.weight_bytes == sum(value.nbytes for value in WEIGHTS.values())
+    members = members_of(path.read_bytes())
+    assert {n: m.nbytes for n, m in manifest.members.items()} == {
+        n: len(d) for n, d in members.items() if not n.startswith("manifest.")
+    }
+
+
 @pytest.mark.parametrize("data", [b"", b"PK", b"not a module", b"\x80\x04pickle"])
 def test_another_file_is_refused(data: bytes, path: Path) -> None:
     assert_refused(path, data)
@@ -255,6 +358,12 @@ def test_a_file_that_is_not_there_or_a_folder(tmp_path: Path) -> None:
         read_module(tmp_path / "none.gcm")
     with pytest.raises(UsageError, match="is a directory"):
         read_module(tmp_path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.gcm")
+    with pytest.raises(UsageError, match="no ordinary file"):
+        read_module(tmp_path / "pipe.gcm")
 
 
 # -- writing --------------------------------------------------------------------------------------
