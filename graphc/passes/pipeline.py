@@ -20,6 +20,7 @@ from graphc.ir.source_map import SourceMap
 from graphc.ir.verify import verify
 from graphc.passes.decompose import decompose
 from graphc.passes.simplify import simplify
+from graphc.passes.split_reductions import split_reductions
 
 __all__ = ["Pass", "Step", "run", "standard_passes"]
 
@@ -70,6 +71,13 @@ def standard_passes(claimed: Callable[[Node], bool] | None = None) -> tuple[Pass
             before="any graph",
             after="no rule applies",
             function=simplify,
+        ),
+        Pass(
+            "split-reductions",
+            "Folds all of a large tensor in chunks, which run side by side, and then those.",
+            before="the only composite ops left are those that a schedule claims",
+            after="no reduction of a large tensor has a single result",
+            function=split_reductions,
         ),
     )
 

@@ -12,9 +12,13 @@ import pytest
 from graphc import config
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.dtype import DType
+from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
+from graphc.ir.source_map import SourceMap
+from graphc.passes import pipeline
 from graphc.runtime.cpu import pool
 from tests.emitted import emitted, planned
 from tests.values import random_array, same_bits
@@ -113,6 +117,28 @@ def test_the_number_of_threads_changes_no_bit() -> None:
             pool.set_threads(count)
             found.append(executor.call("mlp", [x])[0])
         assert all(same_bits(found[0], other) for other in found[1:])
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min"])
+@pytest.mark.parametrize("dtype", [dtypes.f32, dtypes.f16, dtypes.bf16, dtypes.f64])
+def test_a_large_reduction_has_the_same_bits_with_any_number_of_threads(
+    name: str, dtype: DType
+) -> None:
+    x = graph_input("x", dtype, (dims.variable("N", 0, 1 << 24),))
+    graph = Graph("fold", (x,), (), (functions[name](x),))
+    executor = emitted([pipeline.run(graph, pipeline.standard_passes(), SourceMap())])
+    rng = np.random.default_rng(3)
+    for size in (1, 777, 1 << 16, 300_001):
+        given = (rng.standard_normal(size) * 8).astype(dtype.numpy)
+        found = []
+        for count in (1, 2, 4):
+            pool.set_threads(count)
+            found.append(executor.call("fold", [given])[0])
+        assert all(same_bits(found[0], other) for other in found[1:])
+        (precise,), _ = evaluate(graph, [given], precise=True)
+        scale = np.abs(given.astype(np.float64)).sum() if name == "sum" else 8.0
+        assert abs(float(found[0]) - float(precise)) <= dtype.epsilon * scale
 
 
 def test_a_row_has_the_same_bits_in_any_batch() -> None:

@@ -108,6 +108,7 @@ def test_the_standard_passes() -> None:
         "simplify",
         "decompose",
         "simplify-expanded",
+        "split-reductions",
     ]
     for one in standard_passes():
         assert one.description and one.before and one.after
