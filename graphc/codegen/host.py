@@ -69,12 +69,17 @@ class HostDialect(Dialect):
         return [*lines, f"    for (int64_t {step} = begin; {step} < end; ++{step}) {{"]
 
     def declare(self, buffer: Buffer, size: str, lanes: int) -> list[str]:
-        """SHARED storage has its place in the thread's scratch memory already."""
+        """LANE storage has the lanes innermost, so that vectors run along them.
+
+        SHARED storage has its place in the thread's scratch memory already.
+        """
         if buffer.space is Space.SHARED:
             return []
-        extent = lanes if buffer.space is Space.LANE and buffer.size == 1 else size
+        shape = f"[{size}]"
+        if buffer.space is Space.LANE:
+            shape = f"[{lanes}]" if buffer.size == 1 else f"[{size}][{lanes}]"
         aligned = f"__attribute__((aligned({buffer.alignment})))"
-        return [f"{self.compute_type(buffer.dtype)} {buffer.name}[{extent}] {aligned};"]
+        return [f"{self.compute_type(buffer.dtype)} {buffer.name}{shape} {aligned};"]
 
     def lane_loop(  # noqa: D102
         self, variable: str, extent: str, lanes: int, *, is_used: bool
@@ -87,7 +92,8 @@ class HostDialect(Dialect):
         ]
 
     def lane_element(self, buffer: Buffer, index: str, variable: str) -> str:  # noqa: D102
-        return f"{buffer.name}[{variable}]"
+        element = "" if buffer.size == 1 else f"[{index}]"
+        return f"{buffer.name}{element}[{variable}]"
 
     def barrier(self) -> list[str]:
         """Nothing: the lanes of a step run in one thread."""
