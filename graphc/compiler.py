@@ -28,7 +28,7 @@ from graphc.ir.types import TensorType
 from graphc.passes import pipeline
 from graphc.passes.tables import lift_tables
 from graphc.runtime.module_file import ModuleFile
-from graphc.runtime.program import Entry, Program
+from graphc.runtime.program import Entry, Program, launches_in
 
 __all__ = [
     "ARCHITECTURES",
@@ -52,7 +52,7 @@ class ExportReport:
     """What one export needs on one target.
 
     Attributes:
-        steps: launches of a call.
+        steps: launches of a call; those in a loop count once.
         kernels: distinct kernels, all alternatives counted.
         variants: ranges of dims that have kernels of their own, and the rest.
         arena_bytes, state_bytes, input_bytes, result_bytes: at the largest dims.
@@ -230,10 +230,11 @@ def _report(entry: Entry, program: Program) -> ExportReport:
     memory = program.memory(entry.name, entry.largest_dims())
     inputs = ", ".join(f"{entry.slots[i].name}: {entry.slots[i].type}" for i in entry.inputs)
     results = ", ".join(str(entry.slots[i].type) for i in entry.results)
+    launches = list(launches_in(entry.steps))
     # An alternative without a condition has the number 0 for its dim.
     conditions = {
         (a.dim, a.low, a.high)
-        for step in entry.steps
+        for step in launches
         for a in step.alternatives
         if not isinstance(a.dim, int)
     }
@@ -241,8 +242,8 @@ def _report(entry: Entry, program: Program) -> ExportReport:
         entry.name,
         program.target,
         f"{entry.name}({inputs}) -> {results}",
-        len(entry.steps),
-        len({a.kernel for step in entry.steps for a in step.alternatives}),
+        len(launches),
+        len({a.kernel for step in launches for a in step.alternatives}),
         1 + len(conditions),
         memory["arena"],
         memory["state"],

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from graphc.errors import UsageError
 from graphc.frontend.graph_text import graph_text
 from graphc.ir.graph import Unit
 from graphc.runtime.module_file import read_module
+from graphc.runtime.program import BranchStep, LoopStep, Step
 
 __all__ = ["add_arguments", "run"]
 
@@ -80,14 +82,36 @@ def _program(unit: Unit, target: str) -> str:
         for number, slot in enumerate(entry.slots):
             above = f" above {list(slot.above)}" if slot.above else ""
             lines.append(f"  {number:4} {slot.role:9} {slot.type} {slot.name}{above}")
-        for step in entry.steps:
-            lines.append(f"  # {step.text}" if step.text else "  #")
+        lines += _steps(entry.steps, "  ")
+    return "\n".join(lines)
+
+
+def _steps(steps: Sequence[Step], indent: str) -> Iterator[str]:
+    inner = indent + "  "
+    for step in steps:
+        yield f"{indent}# {step.text}" if step.text else f"{indent}#"
+        if isinstance(step, LoopStep):
+            yield f"{indent}loop {step.count} times:"
+            yield from _steps(step.test, inner)
+            if step.condition is not None:
+                yield f"{inner}end unless {step.condition}"
+            for row in step.rows:
+                order = ", from the last" if row.reverse else ""
+                yield f"{inner}{row.slot} is a row of {row.of}{order}"
+            yield from _steps(step.steps, inner)
+            for pair in step.swaps:
+                yield f"{inner}swap {pair[0]} and {pair[1]}"
+        elif isinstance(step, BranchStep):
+            yield f"{indent}if {step.predicate}:"
+            yield from _steps(step.then, inner)
+            yield f"{indent}else:"
+            yield from _steps(step.otherwise, inner)
+        else:
             for one in step.alternatives:
                 when = f" if {one.low} <= {one.dim} <= {one.high}" if one.dim != 0 else ""
                 for binding in one.bindings:
                     slots = ", ".join(map(str, binding.slots))
-                    lines.append(f"    {one.kernel}[{binding.grid}]({slots}){when}")
-    return "\n".join(lines)
+                    yield f"{inner}{one.kernel}[{binding.grid}]({slots}){when}"
 
 
 _STAGES = {"graph": _graph, "passes": _passes, "kernels": _kernels, "program": _program}

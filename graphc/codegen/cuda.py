@@ -26,7 +26,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.expr import Buffer, Space
 from graphc.ir.kernel import Declare, Kernel, statements
-from graphc.runtime.program import Entry, Geometry
+from graphc.runtime.program import Entry, Geometry, launches_in
 
 __all__ = ["ARCHITECTURES", "CUDA", "CudaDialect", "emit_unit", "readable_text"]
 
@@ -327,7 +327,7 @@ def _last_word(declaration: str) -> str:
 def _alternatives(entries: Sequence[Entry]) -> Iterator[tuple[str, int, bool]]:
     """Of each alternative: its kernel, its bindings, whether one binds written memory twice."""
     for entry in entries:
-        for step in entry.steps:
+        for step in launches_in(entry.steps):
             for one in step.alternatives:
                 in_place = any(
                     written and binding.slots.count(slot) > 1

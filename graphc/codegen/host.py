@@ -21,7 +21,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.expr import Buffer, Space
 from graphc.ir.kernel import Call, Declare, Kernel, statements
-from graphc.runtime.program import Alternative, Entry, Step
+from graphc.runtime.program import Alternative, BranchStep, Entry, LoopStep, Step
 
 __all__ = ["HOST", "HostDialect", "emit_unit", "entry_symbol"]
 
@@ -153,7 +153,7 @@ def emit_unit(kernels: Mapping[str, Kernel], entries: Sequence[Entry]) -> str:
     """One C file with all kernels and the functions of all exports."""
     parts = [
         _PRELUDE,
-        *(_device_text(name) for name in ("math.h", "numeric.h", "arithmetic.h", "launch.h")),
+        *(_device_text(name) for name in ("math.h", "numeric.h", "arithmetic.h", "sort.h", "launch.h")),
     ]
     parts += [_matmul_text(dtype) for dtype in _multiplied(kernels.values())]
     scratch = max((_scratch_bytes(kernel) for kernel in kernels.values()), default=0)
@@ -228,19 +228,26 @@ def _device_text(name: str) -> str:
 def _entry(entry: Entry) -> str:
     head = f"void {entry_symbol(entry.name)}("
     lines = [
-        f"{head}const struct gc_runner *runner, void *const *slots,",
+        f"{head}const struct gc_runner *runner, void **slots,",
         f"{' ' * len(head)}const int64_t *dims) {{",
     ]
     for number, name in enumerate(entry.dims):
         lines.append(f"    const int64_t {c_identifier(name)} = dims[{number}];")
         lines.append(f"    (void){c_identifier(name)};")
     for step in entry.steps:
-        lines += ["    " + line for line in _step(step)]
+        lines += ["    " + line for line in _step(step, entry)]
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _step(step: Step) -> list[str]:
+def _step(step: Step, entry: Entry, depth: int = 0) -> list[str]:
     lines = [f"/* {step.text} */".replace("*/ */", "*/")] if step.text else []
+    if isinstance(step, LoopStep):
+        return lines + _loop(step, entry, depth)
+    if isinstance(step, BranchStep):
+        lines.append(f"if (*(const bool *)slots[{step.predicate}]) {{")
+        lines += _inside(step.then, entry, depth)
+        lines.append("} else {")
+        return [*lines, *_inside(step.otherwise, entry, depth), "}"]
     for number, alternative in enumerate(step.alternatives):
         always = alternative.dim == 0
         value = c_index(alternative.dim)
@@ -249,6 +256,35 @@ def _step(step: Step) -> list[str]:
         lines.append(f"}} else {head}" if number else head)
         lines += ["    " + line for line in _launch(alternative)]
     return [*lines, "}"]
+
+
+def _inside(steps: Iterable[Step], entry: Entry, depth: int) -> list[str]:
+    return ["    " + line for step in steps for line in _step(step, entry, depth)]
+
+
+def _loop(step: LoopStep, entry: Entry, depth: int) -> list[str]:
+    """A loop over the places of rows; each iteration moves them on."""
+    i, count = f"i{depth}", f"count{depth}"
+    lines = [
+        "{",
+        f"    const int64_t {count} = {c_index(step.count)};",
+        f"    for (int64_t {i} = 0; {i} < {count}; ++{i}) {{",
+    ]
+    inner = _inside(step.test, entry, depth + 1)
+    if step.condition is not None:
+        inner.append(f"    if (!*(const bool *)slots[{step.condition}]) break;")
+    for row in step.rows:
+        place = f"({count} - 1 - {i})" if row.reverse else i
+        nbytes = c_index(entry.slots[row.slot].type.nbytes)
+        address = f"(char *)slots[{row.of}] + {place} * ({nbytes})"
+        inner.append(f"    slots[{row.slot}] = {address};")
+    inner += _inside(step.steps, entry, depth + 1)
+    for one, other in step.swaps:
+        inner.append(
+            f"    {{ void *const kept = slots[{one}]; slots[{one}] = slots[{other}]; "
+            f"slots[{other}] = kept; }}"
+        )
+    return [*lines, *("    " + line for line in inner), "    }", "}"]
 
 
 def _launch(alternative: Alternative) -> list[str]:

@@ -7,62 +7,41 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from graphc.codegen.arena import with_places
 from graphc.codegen.dialect import Dialect
 from graphc.codegen.in_place import overwrites_in_place
+from graphc.codegen.kernel_library import Library
 from graphc.codegen.merge_launches import merge_launches
 from graphc.codegen.schedules import schedule_group
 from graphc.codegen.schedules.schedule import Scheduled
-from graphc.config import settings
 from graphc.errors import Span
 from graphc.ir import dims
+from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.graph import Graph
-from graphc.ir.kernel import Kernel
-from graphc.ir.kernels.verify import verify_kernel
 from graphc.ir.node import Node
-from graphc.ir.ops.structural import graph_input
+from graphc.ir.op import Branch, BranchParts, Loop, LoopParts
+from graphc.ir.ops.creation import zeros_like
+from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.source_map import SourceMap, portable
+from graphc.ir.types import TensorType, TupleType
 from graphc.passes.fuse import Group, GroupKind, fuse
-from graphc.passes.memory import Lifetime, place
-from graphc.runtime.program import ALIGNMENT, Alternative, Binding, Entry, Role, Slot, Step
+from graphc.runtime.program import (
+    Alternative,
+    Binding,
+    BranchStep,
+    Entry,
+    LaunchStep,
+    LoopStep,
+    Role,
+    Row,
+    Slot,
+    Step,
+)
 
 __all__ = ["Library", "plan_entry"]
-
-
-class Library:
-    """The kernels of a unit: equal ones are kept once, and every name is used once."""
-
-    def __init__(self) -> None:
-        self.kernels: dict[str, Kernel] = {}
-        self._names: dict[Kernel, str] = {}
-        self._taken: Counter[str] = Counter()
-
-    def add(self, kernel: Kernel, spans: Iterable[Span]) -> str:
-        """The name under which the kernel is kept.
-
-        Raises:
-            VerificationError: the kernel breaks an invariant (where passes are verified).
-        """
-        name = self._names.get(kernel)
-        if name is None:
-            if settings().verify_passes:
-                verify_kernel(replace(kernel, spans=tuple(spans)))
-            name = self._fresh_name(kernel.name)
-            self._names[kernel] = name
-            self.kernels[name] = replace(kernel, name=name, spans=tuple(spans))
-        else:
-            known = self.kernels[name]
-            self.kernels[name] = replace(known, spans=tuple(dict.fromkeys((*known.spans, *spans))))
-        return name
-
-    def _fresh_name(self, wanted: str) -> str:
-        name = wanted
-        while name in self.kernels:
-            self._taken[wanted] += 1
-            name = f"{wanted}_{self._taken[wanted]}"
-        return name
 
 
 @dataclass(frozen=True)
@@ -78,54 +57,99 @@ class _Variant:
 
 @dataclass(frozen=True)
 class _Launch:
-    """A scheduled group with the nodes that it reads and those that it stores."""
+    """A scheduled group, or a loop or branch, with the nodes that it reads and those it stores.
+
+    `control_flow` is the loop or branch; it has no variants.
+    """
 
     variants: tuple[_Variant, ...]
     reads: frozenset[Node]
     writes: tuple[Node, ...]
     spans: tuple[Span, ...]
+    control_flow: Node | None = None
 
 
 def plan_entry(
     graph: Graph, dialect: Dialect, library: Library, sources: SourceMap | None = None
 ) -> Entry:
     """The steps and memory of a decomposed graph; its kernels go into the library."""
-    return _Planner(graph, dialect, library, sources or SourceMap()).run()
+    slots: list[Slot] = []
+    plan = _Planner(graph, graph.updates, dialect, library, sources or SourceMap(), slots)
+    inputs = [plan.add_slot(n["name"], "input", n) for n in graph.inputs]
+    state = [plan.add_slot(n["name"], "state", n) for n in graph.state]
+    several = len(graph.results) > 1
+    results = []
+    for number, node in enumerate(graph.results):
+        name = f"result{number}" if several else "result"
+        results.append(plan.new_slot(name, "result", node.tensor))
+    steps = plan.steps(list(zip(graph.results, results, strict=True)))
+    return Entry(
+        graph.name, graph.dims(), tuple(with_places(slots, steps)), tuple(inputs), tuple(state),
+        tuple(results), tuple(steps),
+    )  # fmt: skip
 
 
 class _Planner:
+    """The steps of one graph: of an entry, or of the body of a loop or branch.
+
+    Args:
+        graph: decomposed.
+        updates: pairs of a node that has a slot, and of what that slot holds at the end.
+        slots: of the whole entry.
+
+    Attributes:
+        slot_of: where each node is found.
+    """
+
     def __init__(
-        self, graph: Graph, dialect: Dialect, library: Library, sources: SourceMap
+        self,
+        graph: Graph,
+        updates: Sequence[tuple[Node, Node]],
+        dialect: Dialect,
+        library: Library,
+        sources: SourceMap,
+        slots: list[Slot],
     ) -> None:
         self.graph = graph
+        self.updates = updates
         self.dialect = dialect
         self.library = library
         self.sources = sources
-        self.slots: list[Slot] = []
+        self.slots = slots
         self.slot_of: dict[Node, int] = {}
+        self.swaps: list[tuple[int, int]] = []
 
-    def run(self) -> Entry:
-        inputs = [self.add_slot(n["name"], "input", n) for n in self.graph.inputs]
-        state = [self.add_slot(n["name"], "state", n) for n in self.graph.state]
+    def steps(self, results: Sequence[tuple[Node, int]], *, swaps: bool = False) -> list[Step]:
+        """The steps that leave `results` in their slots, and the updates in theirs.
+
+        Args:
+            results: nodes, and the slots to store them in.
+            swaps: whether an update may be stored in a slot of its own, which is then to change
+                places with that of the old value: these pairs are found in `self.swaps`.
+        """
         groups = fuse(self.graph)
         launches = [self.launch(group) for group in groups if not _is_empty(group)]
-        launches = _state_last(launches, self.graph)
-        copies = self.place_updates(launches)
-        results = self.place_results(copies)
+        launches = _state_last(launches, self.updates)
+        for launch in launches:
+            self.place_carries(launch, launches)
+        moves = self.place_updates(launches, swaps=swaps)
+        for node, slot in results:
+            if self.slot_of.setdefault(node, slot) != slot:
+                moves.append((node, slot))
         for node in dict.fromkeys(node for group in groups for node in group.outputs):
             if node not in self.slot_of:
                 self.add_slot(node.op.name, "temporary", node)
-        steps = merge_launches([self.step(launch) for launch in launches] + self.copies(copies))
-        self.place_temporaries(steps)
-        return Entry(
-            self.graph.name, self.graph.dims(), tuple(self.slots), tuple(inputs), tuple(state),
-            tuple(results), tuple(steps),
-        )  # fmt: skip
+        steps = [step for launch in launches for step in self.steps_of(launch)]
+        return merge_launches(steps + self.copies(moves))
+
+    def new_slot(self, name: str, role: Role, type_: TensorType) -> int:
+        """A slot that no node is found in yet."""
+        self.slots.append(Slot(name, role, type_))
+        return len(self.slots) - 1
 
     def add_slot(self, name: str, role: Role, node: Node) -> int:
         """A slot for the node, which is where it is found unless it has one already."""
-        self.slots.append(Slot(name, role, node.tensor))
-        number = len(self.slots) - 1
+        number = self.new_slot(name, role, node.tensor)
         self.slot_of.setdefault(node, number)
         return number
 
@@ -133,6 +157,9 @@ class _Planner:
 
     def launch(self, group: Group) -> _Launch:
         spans = self.spans(group.members)
+        if group.kind is GroupKind.CONTROL_FLOW:
+            node = group.members[0]
+            return _Launch((), frozenset(node.inputs), group.outputs, spans, node)
         variants = tuple(
             _Variant(
                 self.library.add(one.scheduled.kernel, spans),
@@ -148,7 +175,14 @@ class _Planner:
         found = (portable(span) for node in nodes for span in self.sources.spans(node))
         return tuple(dict.fromkeys(found))
 
-    def step(self, launch: _Launch) -> Step:
+    def steps_of(self, launch: _Launch) -> list[Step]:
+        text = ", ".join(map(str, launch.spans[:3]))
+        if launch.control_flow is not None:
+            match launch.control_flow.op.lowering:
+                case Loop(parts):
+                    return self.loop(launch.control_flow, parts(launch.control_flow), text)
+                case Branch(parts):
+                    return [self.branch(launch.control_flow, parts(launch.control_flow), text)]
         alternatives = []
         for one in launch.variants:
             bound = {**one.scheduled.inputs, **one.scheduled.outputs}
@@ -161,36 +195,118 @@ class _Planner:
                     one.dim, one.low, one.high,
                 )
             )  # fmt: skip
-        return Step(tuple(alternatives), ", ".join(map(str, launch.spans[:3])))
+        return [LaunchStep(tuple(alternatives), text)]
+
+    # -- loops and branches ------------------------------------------------------------------
+
+    def place_carries(self, launch: _Launch, launches: Sequence[_Launch]) -> None:
+        """Give each carry of a loop its slot: that of its first value, where nobody else reads it.
+
+        A carry moves between two slots, so it is never stored in one of a given place.
+        """
+        node = launch.control_flow
+        if node is None or not isinstance(node.op.lowering, Loop):
+            return
+        parts = node.op.lowering.parts(node)
+        stored_here = {written for one in launches for written in one.writes}
+        needed = {*self.graph.roots, *(new for _, new in self.updates)}
+        for number, init in enumerate(parts.init):
+            is_its_own = (
+                init in stored_here
+                and init not in needed
+                and node.inputs.count(init) == 1
+                and sum(init in one.reads for one in launches) == 1
+            )
+            carry = project(node, index=number)
+            if not is_its_own:
+                self.add_slot("carry", "temporary", carry)
+            elif init in self.slot_of:
+                self.slot_of[carry] = self.slot_of[init]
+            else:
+                self.slot_of[carry] = self.add_slot("carry", "temporary", init)
+
+    def nested(
+        self, graph: Graph, slots: Iterable[int], updates: Sequence[tuple[Node, Node]] = ()
+    ) -> _Planner:
+        """A planner for a graph inside this one, whose inputs are found in `slots`."""
+        inner = _Planner(graph, updates, self.dialect, self.library, self.sources, self.slots)
+        inner.slot_of = dict(zip(graph.inputs, slots, strict=True))
+        return inner
+
+    def results_of(self, node: Node) -> list[int]:
+        """The slots of all results of a loop or branch, whether somebody reads them or not."""
+        assert isinstance(node.type, TupleType)
+        projected = [project(node, index=number) for number in range(len(node.type.elements))]
+        for one in projected:
+            if one not in self.slot_of:
+                self.add_slot("unused", "temporary", one)
+        return [self.slot_of[one] for one in projected]
+
+    def loop(self, node: Node, parts: LoopParts, text: str) -> list[Step]:
+        """The steps of a loop: its first carries are put in place before it."""
+        places = self.results_of(node)
+        carries, stacked = places[: len(parts.init)], places[len(parts.init) :]
+        begin: list[Step] = [
+            self.copy(init, self.slot_of[init], carry)
+            for init, carry in zip(parts.init, carries, strict=True)
+            if self.slot_of[init] != carry and init.tensor.size != 0
+        ]
+        if parts.condition is not None:
+            begin += [self.clear(slot) for slot in stacked if self.slots[slot].type.size != 0]
+        constants = [self.slot_of[one] for one in parts.constants]
+        test: list[Step] = []
+        condition = None
+        if parts.condition is not None:
+            condition = self.new_slot("condition", "temporary", TensorType(dtypes.bool_, ()))
+            tester = self.nested(parts.condition, [*carries, *constants])
+            test = tester.steps([(parts.condition.results[0], condition)])
+        body = parts.body
+        sliced = [(self.slot_of[one], self.row(self.slot_of[one])) for one in parts.slices]
+        given = [*carries, *(row for _, row in sliced), *constants]
+        updates = list(zip(body.inputs, body.results[: len(carries)], strict=False))
+        inner = self.nested(body, given, updates)
+        filled = [(slot, self.row(slot)) for slot in stacked]
+        rows = [row for _, row in filled]
+        steps = inner.steps(list(zip(body.results[len(carries) :], rows, strict=True)), swaps=True)
+        moving = tuple(Row(row, of, parts.reverse) for of, row in (*sliced, *filled))
+        loop = LoopStep(
+            parts.length, tuple(test), condition, tuple(steps), moving, tuple(inner.swaps), text
+        )
+        return [*begin, loop]
+
+    def row(self, of: int) -> int:
+        """A slot for the row of another one that a loop is at."""
+        whole = self.slots[of]
+        return self.new_slot(whole.name, "row", TensorType(whole.type.dtype, whole.type.shape[1:]))
+
+    def branch(self, node: Node, parts: BranchParts, text: str) -> Step:
+        places = self.results_of(node)
+        operands = [self.slot_of[one] for one in parts.operands]
+        chosen = [
+            tuple(self.nested(graph, operands).steps(list(zip(graph.results, places, strict=True))))
+            for graph in (parts.then, parts.otherwise)
+        ]
+        return BranchStep(self.slot_of[parts.predicate], chosen[0], chosen[1], text)
 
     # -- state and results -------------------------------------------------------------------
 
-    def place_updates(self, launches: Sequence[_Launch]) -> list[tuple[Node, int]]:
-        """Write new values of state in place where that is right; the others' moves at the end."""
+    def place_updates(self, launches: Sequence[_Launch], *, swaps: bool) -> list[tuple[Node, int]]:
+        """Write new values in place where that is right; the others' moves at the end."""
         moves: list[tuple[Node, int]] = []
-        for old, new in self.graph.updates:
+        for old, new in self.updates:
             if new is old:
                 continue
-            state = self.slot_of[old]
+            slot = self.slot_of[old]
             if new not in self.slot_of and self.can_replace(old, new, launches):
-                self.slot_of[new] = state
+                self.slot_of[new] = slot
+            elif swaps and new not in self.slot_of:
+                self.swaps.append((slot, self.add_slot("carry", "temporary", new)))
             else:
-                moves.append((new, state))
+                moves.append((new, slot))
         return moves
 
-    def place_results(self, moves: list[tuple[Node, int]]) -> list[int]:
-        """Slots of the results. A node that has a place already is moved at the end."""
-        several = len(self.graph.results) > 1
-        slots = []
-        for number, node in enumerate(self.graph.results):
-            slot = self.add_slot(f"result{number}" if several else "result", "result", node)
-            if self.slot_of[node] != slot:
-                moves.append((node, slot))
-            slots.append(slot)
-        return slots
-
     def can_replace(self, old: Node, new: Node, launches: Sequence[_Launch]) -> bool:
-        """Whether the new value of a state may be written over the old one.
+        """Whether the new value of a state or carry may be written over the old one.
 
         The launch that computes it must be the last to read the old value, and must read each
         of its elements at the very index it then writes. Nor may the old value be a result, or
@@ -199,7 +315,7 @@ class _Planner:
         if old in self.graph.roots:
             return False
         writers = [number for number, launch in enumerate(launches) if new in launch.writes]
-        if not writers:
+        if not writers or launches[writers[0]].control_flow is not None:
             return False
         (writer,) = writers
         return not any(old in launch.reads for launch in launches[writer + 1 :]) and all(
@@ -233,27 +349,20 @@ class _Planner:
         name = self.library.add(variant.scheduled.kernel, self.spans([node]))
         binding = _binding(variant.scheduled, (source, target))
         written = _written(variant.scheduled)
-        return Step((Alternative(name, (binding,), written),), f"copy to {self.slots[target].name}")
+        text = f"copy to {self.slots[target].name}"
+        return LaunchStep((Alternative(name, (binding,), written),), text)
 
-    # -- memory ------------------------------------------------------------------------------
-
-    def place_temporaries(self, steps: Sequence[Step]) -> None:
-        numbers = [i for i, slot in enumerate(self.slots) if slot.role == "temporary"]
-        touched: dict[int, list[int]] = {i: [] for i in numbers}
-        for position, step in enumerate(steps):
-            for alternative in step.alternatives:
-                for binding in alternative.bindings:
-                    for slot in binding.slots:
-                        if slot in touched:
-                            touched[slot].append(position)
-        lifetimes = []
-        for number in numbers:
-            nbytes = dims.bounds(self.slots[number].type.nbytes)[1]
-            aligned = -(-nbytes // ALIGNMENT) * ALIGNMENT
-            uses = touched[number] or [0]
-            lifetimes.append(Lifetime(aligned, min(uses), max(uses)))
-        for number, above in zip(numbers, place(lifetimes), strict=True):
-            self.slots[number] = replace(self.slots[number], above=tuple(numbers[i] for i in above))
+    def clear(self, slot: int) -> Step:
+        """Fill a slot with zeros."""
+        type_ = self.slots[slot].type
+        zeros = zeros_like(graph_input("cleared", type_.dtype, type_.shape))
+        group = Group(GroupKind.POINTWISE, type_.shape, (), (zeros,), (zeros,))
+        (variant,) = schedule_group(group, self.dialect)
+        name = self.library.add(variant.scheduled.kernel, ())
+        alternative = Alternative(
+            name, (_binding(variant.scheduled, (slot,)),), _written(variant.scheduled)
+        )
+        return LaunchStep((alternative,), f"clear {self.slots[slot].name}")
 
 
 def _is_empty(group: Group) -> bool:
@@ -261,14 +370,14 @@ def _is_empty(group: Group) -> bool:
     return all(node.tensor.size == 0 for node in group.outputs)
 
 
-def _state_last(launches: Sequence[_Launch], graph: Graph) -> list[_Launch]:
+def _state_last(launches: Sequence[_Launch], updates: Sequence[tuple[Node, Node]]) -> list[_Launch]:
     """The launches with those that write state at the end, where other readers of it are done.
 
     Among them, one that writes the new value of a state waits for those that read the old one,
     as far as what they compute allows.
     """
     replaced: dict[Node, list[Node]] = {}
-    for old, new in graph.updates:
+    for old, new in updates:
         replaced.setdefault(new, []).append(old)
     early: list[_Launch] = []
     late: list[_Launch] = []

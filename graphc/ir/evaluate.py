@@ -145,7 +145,13 @@ def evaluate_node(
     declared = _concrete_type(node.type, environment)
     type_ = _wide_type(declared) if precise else declared
     types = tuple(_concrete_type(operand.type, environment) for operand in node.inputs)
-    call = Call(attributes, type_, types)
+
+    def run(graph: Graph, arrays: Sequence[Array]) -> tuple[Array, ...]:
+        given = dict(zip(graph.inputs, arrays, strict=True))
+        values = _run(graph, given, environment, precise)
+        return tuple(_single(values[result]) for result in graph.results)
+
+    call = Call(attributes, type_, types, run)
     # Overflow, NaN and division by zero are values, not warnings.
     with np.errstate(all="ignore"):
         value: Value = node.op.reference(call, *operands)

@@ -37,6 +37,7 @@ __all__ = [
     "Parameter",
     "Reduction",
     "Refused",
+    "RowFunction",
     "Sample",
     "Scatter",
     "Source",
@@ -177,6 +178,22 @@ class Cumulative:
 
 
 @dataclass(frozen=True)
+class RowFunction:
+    """Rows along the last axis, of which a device function computes a stretch at a time.
+
+    It is given the row of the result and those of the operands, which lie in memory whole, the
+    length of the row, the numbers of `arguments`, and the first place and the length of the stretch.
+
+    Attributes:
+        function: its name, without the dtype of the first operand.
+        arguments: numbers that it is given.
+    """
+
+    function: Callable[[Node], str]
+    arguments: Callable[[Node], tuple[int, ...]]
+
+
+@dataclass(frozen=True)
 class Scatter:
     """The first operand with updates combined into elements at indices that are data.
 
@@ -256,8 +273,11 @@ Lowering = (
     | Reduction
     | Contraction
     | Cumulative
+    | RowFunction
     | Scatter
     | Decomposition
+    | Loop
+    | Branch
     | Structural
 )
 
@@ -292,6 +312,7 @@ class Refused:
 
 InferRule = Callable[["Op", tuple[Node, ...], Mapping[str, Any]], Type]
 GradientRule = Callable[[Node, Node], Sequence[Node | None]]
+BatchRule = Callable[[Node, tuple[Node, ...], DimLike], Node]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -308,6 +329,9 @@ class Op:
             (None where it has none), built from other ops so that any order of derivative
             follows. None: for a `Decomposition` the gradient of what it expands to, for any
             other op no gradient.
+        batch: from the node, its operands with one more axis in front, and the size of that
+            axis: the node that computes every part of them, with that axis in front. None: by
+            the kind of lowering, where that says it (`passes/batch.py`).
         parameters: its attributes, in the order in which they are printed.
         samples, refused: what the op's tests are made from.
         doc: what it computes, for the reference documentation.
@@ -319,6 +343,7 @@ class Op:
     reference: Callable[..., np.ndarray[Any, Any] | tuple[np.ndarray[Any, Any], ...]]
     lowering: Lowering
     gradient: GradientRule | None = None
+    batch: BatchRule | None = None
     parameters: tuple[Parameter, ...] = ()
     samples: Callable[[], Iterable[Sample]] = tuple
     refused: Callable[[], Iterable[Refused]] = tuple

@@ -8,7 +8,7 @@ from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.expr import Index
 from graphc.ir.node import Node
-from graphc.ir.op import Contraction, Cumulative, Reduction, Scatter
+from graphc.ir.op import Contraction, Cumulative, Reduction, RowFunction, Scatter
 from graphc.passes.group import GroupKind, aligned, domain_of, kept
 
 __all__ = [
@@ -77,6 +77,10 @@ def start(node: Node) -> Draft:
     if isinstance(lowering, Scatter):
         shape = node.inputs[1].shape
         group = Draft(GroupKind.SCATTER, shape, domain_of(shape))
+        group.at[node] = {group.domain}
+        return group
+    if isinstance(lowering, RowFunction):
+        group = Draft(GroupKind.ROW_FUNCTION, node.shape, domain_of(node.shape))
         group.at[node] = {group.domain}
         return group
     kind = GroupKind.CONTRACTION if isinstance(lowering, Contraction) else GroupKind.POINTWISE

@@ -27,15 +27,19 @@ from graphc.ir.expr import Index
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import (
+    Branch,
     Contraction,
     Element,
     Elementwise,
+    Loop,
     Reduction,
+    RowFunction,
     Scatter,
     Source,
     Structural,
     View,
 )
+from graphc.ir.ops.structural import project
 from graphc.passes.draft import (
     Draft,
     can_be_epilogue,
@@ -71,12 +75,26 @@ def fuse(graph: Graph) -> list[Group]:
     return _Fuser(graph).run()
 
 
+def is_control_flow(node: Node) -> bool:
+    """Whether the node holds graphs that the program runs as steps of their own."""
+    return isinstance(node.op.lowering, Loop | Branch)
+
+
+def reads_memory(node: Node) -> bool:
+    """Whether the node is given whole tensors, and not elements at indices that are known."""
+    return is_control_flow(node) or isinstance(node.op.lowering, RowFunction)
+
+
 class _Fuser:
     def __init__(self, graph: Graph) -> None:
         self.order = list(graph.nodes())
         self.position = {node: i for i, node in enumerate(self.order)}
         self.stored_views = stored_views(self.order)
-        self.roots = {node for node in graph.roots if not isinstance(node.op.lowering, Structural)}
+        # What these are given is stored, views as well.
+        given = (o for node in self.order if reads_memory(node) for o in node.inputs)
+        self.roots = {
+            node for node in (*graph.roots, *given) if not isinstance(node.op.lowering, Structural)
+        }
         self.updates = {value for _, value in graph.updates}
         self.groups_of: dict[Node, list[Draft]] = {}
         self.paths = Reachability[Draft]()
@@ -102,8 +120,15 @@ class _Fuser:
 
     def place(self, node: Node) -> None:
         """Put the node into the group of its users, or into one of its own."""
-        users = [] if self.is_transparent(node) else self.reached(node)
+        users = self.reached(node)
+        if self.is_transparent(node):
+            users = [user for user in users if reads_memory(user)]
         groups = list(dict.fromkeys(group for user in users for group in self.groups_of[user]))
+        if is_control_flow(node):
+            group = Draft(GroupKind.CONTROL_FLOW, (), (), at={node: set()})
+            self.groups_of[node] = [group]
+            self.paths.add(group, groups)
+            return
         if len(groups) > 1 and node.tensor.size != 1:
             groups = self.merge_all(groups)
         if len(groups) == 1 and self.join(node, groups[0], users):
@@ -170,7 +195,7 @@ class _Fuser:
             seen.add(user)
             if user in self.groups_of:
                 found[user] = None
-            if self.is_transparent(user):
+            if user.op is project or self.is_transparent(user):
                 # A transparent result is stored by its own group and still read through.
                 pending.extend(self.users[user])
         return sorted(found, key=self.position.__getitem__)
@@ -181,7 +206,7 @@ class _Fuser:
         self, node: Node, group: Draft, users: Iterable[Node], *, stored: bool = False
     ) -> bool:
         """Make the node a member if it fits; `stored`: other groups load it from this one."""
-        if len(group.at) >= _MEMBERS_AT_MOST:
+        if len(group.at) >= _MEMBERS_AT_MOST or group.kind is GroupKind.CONTROL_FLOW:
             return False
         reads = self.reads(node, group, users)
         if reads is not None and (stored or node in self.roots):
@@ -208,7 +233,7 @@ class _Fuser:
         for user in users:
             if user not in group.at:
                 continue
-            if isinstance(user.op.lowering, Contraction):
+            if isinstance(user.op.lowering, Contraction) or reads_memory(user):
                 return None
             for at in group.at[user]:
                 read = self.reads_of(user, group.domain if is_reduction(user) else at)
@@ -324,7 +349,12 @@ class _Fuser:
 
     def fit_together(self, a: Draft, b: Draft) -> bool:
         """Whether one kernel can compute both groups, of which `b` may be a reduction if `a` is."""
-        alone = (GroupKind.CONTRACTION, GroupKind.CUMULATIVE, GroupKind.SCATTER)
+        alone = (
+            GroupKind.CONTRACTION,
+            GroupKind.CUMULATIVE,
+            GroupKind.ROW_FUNCTION,
+            GroupKind.SCATTER,
+        )
         if a.shape != b.shape or a.kind in alone or b.kind in alone:
             return False
         if b.kind is GroupKind.REDUCTION and a.axes != b.axes:
@@ -394,7 +424,11 @@ class _Fuser:
         groups = {}
         for draft in drafts:
             members = tuple(sorted(draft.at, key=self.position.__getitem__))
-            outputs = tuple(node for node in members if self.is_output(node, draft))
+            if draft.kind is GroupKind.CONTROL_FLOW:
+                members += tuple(user for user in self.users[members[0]] if user.op is project)
+                outputs = members[1:]
+            else:
+                outputs = tuple(node for node in members if self.is_output(node, draft))
             groups[draft] = Group(
                 draft.kind, draft.shape, draft.axes, members, outputs, self.stored_views
             )

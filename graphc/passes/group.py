@@ -11,18 +11,24 @@ from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.expr import Index
 from graphc.ir.node import Node
-from graphc.ir.op import Contraction, Cumulative, Element, Elementwise, Scatter, Source, View
+from graphc.ir.op import Contraction, Cumulative, Element, Elementwise, RowFunction, Scatter, Source, View
 
 __all__ = ["Group", "GroupKind", "aligned", "domain_of", "is_transparent", "kept"]
 
 
 class GroupKind(Enum):
-    """The shape of a group's computation: which schedules can claim it."""
+    """The shape of a group's computation: which schedules can claim it.
+
+    A loop or a branch is a group by itself: its members are the node and then the projections
+    that others read, its graphs are planned by themselves.
+    """
 
     POINTWISE = "pointwise"
     REDUCTION = "reduction"
     CONTRACTION = "contraction"
     CUMULATIVE = "cumulative"
+    ROW_FUNCTION = "row function"
+    CONTROL_FLOW = "control flow"
     SCATTER = "scatter"
 
 
@@ -51,9 +57,9 @@ class Group:
 
     @property
     def anchor(self) -> Node:
-        """The matrix product, scan or scatter that the group is named after."""
+        """The matrix product, scan, row function or scatter that the group is named after."""
         for node in self.members:
-            if isinstance(node.op.lowering, Contraction | Cumulative | Scatter):
+            if isinstance(node.op.lowering, Contraction | Cumulative | RowFunction | Scatter):
                 return node
         raise InternalError("the group has no anchor")
 

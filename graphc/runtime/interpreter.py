@@ -17,7 +17,8 @@ from graphc.ir.kernel import Kernel
 from graphc.ir.kernels.evaluate import evaluate_kernel
 from graphc.runtime.arguments import bind_arguments
 from graphc.runtime.launches import shape_of
-from graphc.runtime.program import Entry, Program, Step
+from graphc.runtime.program import Entry, LaunchStep, Program
+from graphc.runtime.walk import Walk
 
 __all__ = ["Interpreter", "evaluate_entry"]
 
@@ -82,8 +83,11 @@ def evaluate_entry(
     """
     arrays, environment = bind_arguments(entry, arguments)
     memory = _memory(entry, arrays, state, environment)
-    for step in entry.steps:
-        _run(step, kernels, memory, environment)
+
+    def launch(step: LaunchStep) -> None:
+        _launch(step, kernels, memory, environment)
+
+    Walk(entry, environment, memory, launch, lambda place: bool(place[0]), _row).run(entry.steps)
     return [
         memory[number].reshape(shape_of(entry.slots[number].type, environment))
         for number in entry.results
@@ -114,8 +118,13 @@ def _memory(
     return memory
 
 
-def _run(
-    step: Step,
+def _row(place: Array, begin: int, nbytes: int) -> Array:
+    size = place.dtype.itemsize
+    return place[begin // size : (begin + nbytes) // size]
+
+
+def _launch(
+    step: LaunchStep,
     kernels: Mapping[str, Kernel],
     memory: Mapping[int, Array],
     environment: Mapping[str, int],

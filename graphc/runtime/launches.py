@@ -15,11 +15,12 @@ from typing import Any
 from graphc.errors import ModuleFormatError
 from graphc.ir import dims
 from graphc.ir.types import TensorType
-from graphc.runtime.program import Entry, Geometry, Program, Step
+from graphc.runtime.program import Entry, Geometry, LaunchStep, Program
 
 __all__ = [
     "MAX_BLOCKS",
     "Launch",
+    "LaunchTable",
     "Segment",
     "arguments_of",
     "launches_of",
@@ -57,9 +58,9 @@ class Launch:
 
 
 def launches_of(
-    program: Program, entry: Entry, environment: Mapping[str, int]
+    program: Program, entry: Entry, step: LaunchStep, environment: Mapping[str, int]
 ) -> tuple[Launch, ...]:
-    """The launches of an export, in order; what has no grid step is left out.
+    """The launches of a step, in order; what has no grid step is left out.
 
     Args:
         environment: the values of the entry's dims.
@@ -67,13 +68,26 @@ def launches_of(
     Raises:
         ModuleFormatError: the program has no kernel for these dims.
     """
-    return tuple(
-        launch for step in entry.steps for launch in _launches(program, entry, step, environment)
-    )
+    return tuple(_launches(program, entry, step, environment))
+
+
+class LaunchTable:
+    """The launches of each step of an entry for given dims, found once: a loop repeats them."""
+
+    def __init__(self, program: Program, entry: Entry, environment: Mapping[str, int]) -> None:
+        self._call = program, entry, environment
+        self._found: dict[int, tuple[Launch, ...]] = {}
+
+    def of(self, step: LaunchStep) -> tuple[Launch, ...]:
+        """The launches of one of the entry's steps."""
+        program, entry, environment = self._call
+        if id(step) not in self._found:
+            self._found[id(step)] = launches_of(program, entry, step, environment)
+        return self._found[id(step)]
 
 
 def _launches(
-    program: Program, entry: Entry, step: Step, environment: Mapping[str, int]
+    program: Program, entry: Entry, step: LaunchStep, environment: Mapping[str, int]
 ) -> Iterator[Launch]:
     chosen = next((a for a in step.alternatives if a.applies(environment)), None)
     if chosen is None or chosen.kernel not in program.geometry:

@@ -7,7 +7,7 @@ dims. A program is what the compiler leaves to the runtimes and what a module fi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -17,24 +17,44 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.types import TensorType
+from graphc.runtime.steps import (
+    Alternative,
+    Binding,
+    BranchStep,
+    LaunchStep,
+    LoopStep,
+    Row,
+    Step,
+    launches_in,
+    slot_number,
+    step_from_json,
+    step_to_json,
+    walk_steps,
+)
 
 __all__ = [
     "ALIGNMENT",
     "Alternative",
     "Binding",
+    "BranchStep",
     "Entry",
     "Geometry",
+    "LaunchStep",
     "Layout",
+    "LoopStep",
     "Program",
+    "Row",
     "Slot",
     "Step",
+    "launches_in",
+    "walk_steps",
 ]
 
 ALIGNMENT = 256
 """Bytes that every slot of the arena is aligned to: a multiple of cache lines and of what bulk
 copies on a GPU ask for."""
 
-Role = Literal["input", "state", "result", "temporary", "constant"]
+Role = Literal["input", "state", "result", "temporary", "constant", "row"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +64,7 @@ class Slot:
     Attributes:
         name: the input, state or result it belongs to; what it holds, for a temporary.
         role: who owns it: the caller (input, result), the module (state, constant), or the
-            arena (temporary).
+            arena (temporary); a "row" is the part of another slot that a loop is at.
         type: dtype and shape, in the dims of the entry.
         above: temporaries that it lies above in the arena. Its offset is the largest of their
             ends, so that one plan holds for every value of the dims.
@@ -54,44 +74,6 @@ class Slot:
     role: Role
     type: TensorType
     above: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """One run of a kernel over the slots that its parameters stand for."""
-
-    slots: tuple[int, ...]
-    scalars: tuple[DimLike, ...]
-    grid: DimLike
-
-
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """A kernel and what it runs over, if `low <= dim <= high` (always, for dim 0).
-
-    `written` says for each parameter of the kernel whether it is stored to.
-    """
-
-    kernel: str
-    bindings: tuple[Binding, ...]
-    written: tuple[bool, ...]
-    dim: DimLike = 0
-    low: int = 0
-    high: int = 0
-
-    def applies(self, environment: Mapping[str, int]) -> bool:
-        """Whether the condition holds for given dims."""
-        if self.dim == 0:
-            return True
-        return self.low <= dims.evaluate(self.dim, environment) <= self.high
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One launch: the first alternative whose condition holds runs. `text` says what it does."""
-
-    alternatives: tuple[Alternative, ...]
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,28 +237,7 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
         "inputs": list(entry.inputs),
         "state": list(entry.state),
         "results": list(entry.results),
-        "steps": [
-            {
-                "text": step.text,
-                "alternatives": [
-                    {
-                        "kernel": a.kernel,
-                        "written": list(a.written),
-                        "when": [str(a.dim), a.low, a.high],
-                        "bindings": [
-                            {
-                                "slots": list(b.slots),
-                                "scalars": [str(s) for s in b.scalars],
-                                "grid": str(b.grid),
-                            }
-                            for b in a.bindings
-                        ],
-                    }
-                    for a in step.alternatives
-                ],
-            }
-            for step in entry.steps
-        ],
+        "steps": list(map(step_to_json, entry.steps)),
     }
 
 
@@ -294,25 +255,45 @@ def _entry_from_json(name: str, data: Mapping[str, Any]) -> Entry:
         Slot(s["name"], _role(s["role"]), _type(s, dim), _slots(s["above"], len(data["slots"])))
         for s in data["slots"]
     )
-    steps = tuple(
-        Step(tuple(_alternative(a, dim, len(slots)) for a in s["alternatives"]), str(s["text"]))
-        for s in data["steps"]
-    )
+    steps = tuple(step_from_json(s, dim, len(slots)) for s in data["steps"])
+    _check_steps(slots, steps)
     lists = (_slots(data[key], len(slots)) for key in ("inputs", "state", "results"))
     inputs, state, results = lists
     return Entry(name, named, slots, inputs, state, results, steps)
 
 
-def _alternative(data: Mapping[str, Any], dim: Callable[[str], DimLike], count: int) -> Alternative:
-    written = tuple(bool(w) for w in data["written"])
-    bindings = tuple(
-        Binding(_slots(b["slots"], count), tuple(dim(s) for s in b["scalars"]), dim(b["grid"]))
-        for b in data["bindings"]
-    )
-    if any(len(binding.slots) != len(written) for binding in bindings):
-        raise ValueError("a binding has another number of slots than the kernel has parameters")
-    value, low, high = data["when"]
-    return Alternative(str(data["kernel"]), bindings, written, dim(value), int(low), int(high))
+def _check_steps(slots: tuple[Slot, ...], steps: tuple[Step, ...]) -> None:
+    """Refuse loops and branches that would leave the memory of their slots."""
+    rows: set[int] = set()
+    for step in walk_steps(steps):
+        if isinstance(step, BranchStep):
+            _check_flag(slots[step.predicate])
+        elif isinstance(step, LoopStep):
+            if step.condition is not None:
+                _check_flag(slots[step.condition])
+            elif step.test:
+                raise ValueError("a loop without a condition computes one")
+            if dims.bounds(step.count)[0] < 0:
+                raise ValueError("a loop may run less than no times")
+            for row in step.rows:
+                part, whole = slots[row.slot], slots[row.of]
+                if part.role != "row" or row.slot in rows:
+                    raise ValueError("a loop moves a slot that is no row of it")
+                expected = TensorType(part.type.dtype, (step.count, *part.type.shape))
+                if whole.type is not expected:
+                    raise ValueError("the rows of a loop are not those of the slot")
+                rows.add(row.slot)
+            for one, other in step.swaps:
+                pair = slots[one], slots[other]
+                if pair[0].type is not pair[1].type or {s.role for s in pair} != {"temporary"}:
+                    raise ValueError("a loop swaps slots that are not alike")
+    if rows != {number for number, slot in enumerate(slots) if slot.role == "row"}:
+        raise ValueError("a row belongs to no loop")
+
+
+def _check_flag(slot: Slot) -> None:
+    if slot.type is not TensorType(dtypes.bool_, ()):
+        raise ValueError(f"a condition is {slot.type}")
 
 
 def _type(slot: Mapping[str, Any], dim: Callable[[str], DimLike]) -> TensorType:
@@ -321,14 +302,12 @@ def _type(slot: Mapping[str, Any], dim: Callable[[str], DimLike]) -> TensorType:
 
 
 def _role(text: str) -> Role:
-    roles: tuple[Role, ...] = ("input", "state", "result", "temporary", "constant")
+    roles: tuple[Role, ...] = ("input", "state", "result", "temporary", "constant", "row")
     for role in roles:
         if role == text:
             return role
     raise ValueError(f"unknown role {text!r}")
 
 
-def _slots(numbers: list[int], count: int) -> tuple[int, ...]:
-    if any(type(n) is not int or not 0 <= n < count for n in numbers):
-        raise ValueError("a slot number is out of range")
-    return tuple(numbers)
+def _slots(numbers: Sequence[Any], count: int) -> tuple[int, ...]:
+    return tuple(slot_number(number, count) for number in numbers)

@@ -23,8 +23,8 @@ from graphc.ir.kernel import Barrier, Block, Declare, Kernel, Loop, LoopKind, St
 from graphc.ir.op import functions, registry
 from graphc.ir.ops.structural import graph_input
 from graphc.runtime.interpreter import Interpreter
-from graphc.runtime.launches import launches_of
-from graphc.runtime.program import Alternative, Binding, Entry, Geometry, Program, Slot, Step
+from graphc.runtime.launches import Launch, launches_of
+from graphc.runtime.program import Alternative, Binding, Entry, Geometry, LaunchStep, Program, Slot
 from graphc.runtime.simulator.executor import SimulatorExecutor
 from tests.backends.test_cpu import COMPUTED, OPS_PER_UNIT, sample_graphs
 from tests.simulated import CudaCode, cuda_code, simulated
@@ -81,6 +81,13 @@ def linear_graph(dtype: dtypes.DType) -> Graph:
     return Graph("linear", (x, weight, bias), (), (y,))
 
 
+def launched(program: Program, entry: Entry) -> list[Launch]:
+    """All launches of an entry that has no loops and no branches."""
+    steps = [step for step in entry.steps if isinstance(step, LaunchStep)]
+    assert len(steps) == len(entry.steps)
+    return [launch for step in steps for launch in launches_of(program, entry, step, {})]
+
+
 @pytest.mark.parametrize(
     "graph",
     [softmax_graph(), descent_graph([(4, 3), (5,)]), linear_graph(f32), linear_graph(dtypes.bf16)],
@@ -89,7 +96,7 @@ def linear_graph(dtype: dtypes.DType) -> Graph:
 def test_what_belongs_together_is_one_launch(graph: Graph) -> None:
     code = cuda_code([graph])
     (entry,) = code.program.entries.values()
-    assert len(launches_of(code.program, entry, {})) == 1
+    assert len(launched(code.program, entry)) == 1
 
 
 def test_only_the_device_functions_that_are_used_come_along() -> None:
@@ -167,13 +174,13 @@ def test_a_table_that_is_full_is_followed_by_another() -> None:
         for i, dtype in enumerate(types)
     )
     bindings = tuple(Binding((i,), (100 * i,), (100 * i) // 64) for i in range(7))
-    step = Step((Alternative("k", bindings, (True,)),))
+    step = LaunchStep((Alternative("k", bindings, (True,)),))
     entry = Entry("e", {}, slots, (), tuple(range(7)), (), (step,))
     program = Program("cuda", {"e": entry}, {"k": Geometry(256, 0, 4, 64)})
-    found = [[s.slots for s in launch.segments] for launch in launches_of(program, entry, {})]
+    found = [[s.slots for s in launch.segments] for launch in launched(program, entry)]
     # The first has no grid step, so that it is left out.
     assert found == [[(1,), (2,), (3,), (4,)], [(5,), (6,)]]
-    ends = [[s.end for s in launch.segments] for launch in launches_of(program, entry, {})]
+    ends = [[s.end for s in launch.segments] for launch in launched(program, entry)]
     assert ends == [[1, 4, 8, 14], [7, 16]]
 
 
@@ -249,7 +256,7 @@ def run_kernel(kernel: Kernel, elements: int, **options: Any) -> tuple[Array, Ar
     """The kernel over four rows: what it read, what it wrote, and its code."""
     type_ = graph_input("x", f32, (4, elements)).tensor
     slots = (Slot("x", "input", type_), Slot("result", "result", type_))
-    step = Step((Alternative(kernel.name, (Binding((0, 1), (), 4),), (False, True)),))
+    step = LaunchStep((Alternative(kernel.name, (Binding((0, 1), (), 4),), (False, True)),))
     entry = Entry("e", {}, slots, (0,), (), (1,), (step,))
     kernels = {kernel.name: kernel}
     program = Program("cuda", {"e": entry}, CUDA.geometry(kernels, [entry]))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 
 from graphc.codegen.merge_launches import merge_launches
-from graphc.runtime.program import Alternative, Binding, Step
+from graphc.runtime.program import Alternative, Binding, LaunchStep
 
 
-def launch(kernel: str, reads: str, writes: str) -> Step:
+def launch(kernel: str, reads: str, writes: str) -> LaunchStep:
     """A launch over slots that letters stand for."""
     slots = tuple(map(ord, reads + writes))
     written = (False,) * len(reads) + (True,) * len(writes)
-    return Step((Alternative(kernel, (Binding(slots, (), 1),), written),), f"{reads}>{writes}")
+    return LaunchStep(
+        (Alternative(kernel, (Binding(slots, (), 1),), written),), f"{reads}>{writes}"
+    )
 
 
 def merged(*launches: str) -> list[str]:
@@ -54,12 +56,12 @@ def test_all_bindings_are_kept_in_order() -> None:
 
 
 def test_launches_whose_kernels_depend_on_a_dim_merge_if_all_are_equal() -> None:
-    def step(limit: int, slot: int) -> Step:
+    def step(limit: int, slot: int) -> LaunchStep:
         few, many = (
             Alternative(name, (Binding((slot,), (), 1),), (True,), dim, 0, high)
             for name, dim, high in (("few", 1, limit), ("many", 0, 0))
         )
-        return Step((few, many))
+        return LaunchStep((few, many))
 
     assert len(merge_launches([step(4, 0), step(4, 1)])) == 1
     assert len(merge_launches([step(4, 0), step(8, 1)])) == 2

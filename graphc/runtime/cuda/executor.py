@@ -1,9 +1,14 @@
-"""Run a program on a GPU: a call is one recording of copies and launches, replayed."""
+"""Run a program on a GPU: a call is one recording of copies and launches, replayed.
+
+Where a value decides what runs (a branch, a loop with a condition), the host launches step by
+step and waits for that value, one byte, each time.
+"""
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +18,11 @@ from graphc.ir import dims
 from graphc.runtime.arguments import bind_arguments
 from graphc.runtime.cuda.cubins import best_cubin
 from graphc.runtime.cuda.device_arrays import DeviceArray, device_arrays
-from graphc.runtime.cuda.gpu import Gpu, Recording
+from graphc.runtime.cuda.gpu import Gpu
 from graphc.runtime.cuda.memory import DeviceState, GrowingMemory, array_at, placed
-from graphc.runtime.launches import MAX_BLOCKS, arguments_of, launches_of, shape_of
-from graphc.runtime.program import Entry, Program
+from graphc.runtime.launches import MAX_BLOCKS, LaunchTable, arguments_of, shape_of
+from graphc.runtime.program import ALIGNMENT, Entry, LaunchStep, Program
+from graphc.runtime.walk import Walk, known_launches
 
 __all__ = ["CudaExecutor"]
 
@@ -24,21 +30,24 @@ Array = np.ndarray[Any, Any]
 
 _FRAMES_KEPT = 64
 
+# Longer loops are launched anew at each call: a recording of them would take too much memory.
+_RECORDED_AT_MOST = 1 << 14
+
 # What the widest loads of kernels ask for. Arrays of other packages need not have it.
 _LOAD_BYTES = 16
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """A call for one set of shapes and of arrays on the device, recorded once.
+    """A call for one set of shapes and of arrays on the device, prepared once.
 
     Attributes:
-        recording: copies of the inputs to the device, launches, copies of the results back.
+        run: copies the inputs to the device, launches, and copies the results back.
         inputs: where the host puts each input; None for one that is on the device.
         results: where the host finds the results.
     """
 
-    recording: Recording
+    run: Callable[[], None]
     inputs: tuple[Array | None, ...]
     results: tuple[Array, ...]
 
@@ -96,7 +105,7 @@ class CudaExecutor:
             for place, array in zip(frame.inputs, arrays, strict=True):
                 if place is not None:
                     place[...] = array
-            self._gpu.replay(frame.recording)
+            frame.run()
             self._gpu.wait()
             return [result.copy() for result in frame.results]
 
@@ -117,13 +126,13 @@ class CudaExecutor:
         key = (entry.name, tuple(environment[name] for name in entry.dims), addresses)
         frame = self._frames.get(key)
         if frame is None:
-            frame = self._record(entry, environment, addresses)
+            frame = self._prepare(entry, environment, addresses)
             if len(self._frames) >= _FRAMES_KEPT:
                 del self._frames[next(iter(self._frames))]
             self._frames[key] = frame
         return frame
 
-    def _record(
+    def _prepare(
         self, entry: Entry, environment: Mapping[str, int], resident: Sequence[int | None]
     ) -> _Frame:
         layout = entry.layout(environment)
@@ -139,7 +148,7 @@ class CudaExecutor:
         places, exchanged = placed(
             {number: size for number, size in sizes.items() if number not in read_in_place}
         )
-        self._reserve(exchanged + layout.arena_bytes, exchanged)
+        self._reserve(exchanged + layout.arena_bytes, exchanged + ALIGNMENT)
         device, host = self._device_memory.address, self._host_memory.address
         memory = {
             **read_in_place,
@@ -147,12 +156,15 @@ class CudaExecutor:
             **{number: device + exchanged + at for number, at in layout.offsets.items()},
             **{number: self.state.address(entry.slots[number].name) for number in entry.state},
         }
-        with self._gpu.recording() as recording:
+        flag = array_at(host + exchanged, (), np.dtype(np.bool_))
+        walk = self._walk(entry, environment, memory, host + exchanged, flag)
+
+        def run() -> None:
             for number, address in zip(entry.inputs, resident, strict=True):
                 if number in places:
                     source = host + places[number] if address is None else address
                     self._gpu.copy(memory[number], source, sizes[number])
-            self._launch(entry, environment, memory)
+            walk()
             for number in entry.results:
                 self._gpu.copy(host + places[number], memory[number], sizes[number])
 
@@ -163,21 +175,53 @@ class CudaExecutor:
 
         inputs = zip(entry.inputs, resident, strict=True)
         return _Frame(
-            recording,
+            self._recorded(run, known_launches(entry.steps, environment)),
             tuple(on_host(number) if address is None else None for number, address in inputs),
             tuple(map(on_host, entry.results)),
         )
 
-    def _launch(
-        self, entry: Entry, environment: Mapping[str, int], memory: Mapping[int, int]
-    ) -> None:
-        for launch in launches_of(self.program, entry, environment):
-            self._gpu.launch(
-                self._kernels[launch.kernel],
-                min(launch.steps, MAX_BLOCKS),
-                launch.geometry,
-                arguments_of(launch, memory),
+    def _recorded(self, run: Callable[[], None], launches: int | None) -> Callable[[], None]:
+        """The same as one replay, where it is known beforehand what is launched."""
+        if launches is None or launches > _RECORDED_AT_MOST:
+            return run
+        with self._gpu.recording() as recording:
+            run()
+        return functools.partial(self._gpu.replay, recording)
+
+    def _walk(
+        self,
+        entry: Entry,
+        environment: Mapping[str, int],
+        memory: Mapping[int, int],
+        flag_address: int,
+        flag: Array,
+    ) -> Callable[[], None]:
+        """What runs the entry's steps; `flag` is memory of the host for a bool of the device."""
+        table = LaunchTable(self.program, entry, environment)
+
+        def is_true(address: int) -> bool:
+            self._gpu.copy(flag_address, address, 1)
+            self._gpu.wait()
+            return bool(flag)
+
+        def run() -> None:
+            places = dict(memory)
+
+            def launch(step: LaunchStep) -> None:
+                for one in table.of(step):
+                    self._gpu.launch(
+                        self._kernels[one.kernel],
+                        min(one.steps, MAX_BLOCKS),
+                        one.geometry,
+                        arguments_of(one, places),
+                    )
+
+            walk = Walk(
+                entry, environment, places, launch, is_true, lambda place, begin, _: place + begin
             )
+            walk.run(entry.steps)
+
+        return run
 
     def _reserve(self, device_bytes: int, host_bytes: int) -> None:
         """Have memory for a call. Recordings hold addresses: growing ends the present ones."""

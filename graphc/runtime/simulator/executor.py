@@ -12,10 +12,11 @@ import numpy as np
 from graphc.ir import dims
 from graphc.runtime.aligned import aligned_bytes, aligned_copy
 from graphc.runtime.arguments import bind_arguments
-from graphc.runtime.launches import MAX_BLOCKS, Launch, arguments_of, launches_of, shape_of
-from graphc.runtime.program import Entry, Program
+from graphc.runtime.launches import MAX_BLOCKS, Launch, LaunchTable, arguments_of, shape_of
+from graphc.runtime.program import Entry, LaunchStep, Program
 from graphc.runtime.simulator.arguments import Argument, PointerTable
 from graphc.runtime.simulator.kernels import SimulatedKernels
+from graphc.runtime.walk import Walk
 
 __all__ = ["SimulatorExecutor"]
 
@@ -67,8 +68,14 @@ class SimulatorExecutor:
         with self._lock:
             arrays, environment = bind_arguments(entry, arguments)
             memory, results = self._memory(entry, arrays, environment)
-            for launch in launches_of(self.program, entry, environment):
-                self._launch(launch, memory)
+            table = LaunchTable(self.program, entry, environment)
+
+            def launch(step: LaunchStep) -> None:
+                for one in table.of(step):
+                    self._launch(one, memory)
+
+            walk = Walk(entry, environment, memory, launch, _is_true, _row)
+            walk.run(entry.steps)
         return results
 
     def set_state(self, values: Mapping[str, Array]) -> None:
@@ -111,6 +118,18 @@ class SimulatorExecutor:
             _arguments(launch, memory),
             self._seed,
         )
+
+
+def _bytes(place: Array) -> Array:
+    return place.reshape(-1).view(np.uint8)
+
+
+def _is_true(place: Array) -> bool:
+    return bool(_bytes(place)[0])
+
+
+def _row(place: Array, begin: int, nbytes: int) -> Array:
+    return _bytes(place)[begin : begin + nbytes]
 
 
 def _arguments(launch: Launch, memory: Mapping[int, Array]) -> list[Argument]:
