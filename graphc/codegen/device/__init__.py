@@ -6,7 +6,7 @@ Each function has a body for the GPU, mostly one instruction of PTX, and one for
 Families: index (division and extremes of indices), numeric (16-bit formats), conversion (constants,
 rounding, floats to integers), extremum (minimum and maximum that keep NaN), arithmetic and math
 (the elementwise ops that C has no operator for), fold (over a block), warp (over a warp), atomic,
-multiply_add, async_copy, tensor_core, random.
+multiply_add, async_copy, tensor_core, random, sort.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "async_copy": (),
     "tensor_core": ("numeric",),
     "random": (),
+    "sort": ("numeric",),
 }
 
 
 # A definition in a family's text; in a macro the name may go on with a dtype.
 _FUNCTION = re.compile(r"__forceinline__ (?:\w+ )+(gc_\w+)(##)?")
-_DTYPE = r"(?:[iu](?:8|16|32|64)|f(?:32|64))"
+_DTYPE = r"(?:[iu](?:8|16|32|64)|f(?:16|32|64)|bf16|bool)"
 _CONSTANT = re.compile(r"#define (GC_[A-Z]\w+) ")
 
 

@@ -15,6 +15,7 @@ from graphc.codegen.schedules import (
     matmul_tiled,
     pointwise,
     reduction,
+    row_function,
     scatter,
 )
 from graphc.codegen.schedules.schedule import Variant
@@ -23,7 +24,7 @@ from graphc.passes.fuse import Group
 
 __all__ = ["schedule_group"]
 
-_SCHEDULES = (pointwise, reduction, cumulative, scatter)
+_SCHEDULES = (pointwise, reduction, cumulative, row_function, scatter)
 
 
 class _ProductSchedule(Protocol):

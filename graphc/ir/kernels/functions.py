@@ -23,6 +23,7 @@ from graphc.ir.kernels.warp_functions import (
     multiply_tiles,
     nothing,
 )
+from graphc.ir.ops.sort import in_order
 
 __all__ = ["FUNCTIONS", "DeviceFunction", "find_function", "multiply_add"]
 
@@ -181,6 +182,40 @@ def _multiply_rows(
     tile[places] = _add_products(np.zeros((rows, columns), tile.dtype), left, right)
 
 
+# -- sorting --------------------------------------------------------------------------------------
+
+
+def _sorted_part(
+    out: Array, keys: Array, given: Array, descending: int, width: int, first: int, count: int
+) -> None:
+    """The places `first` .. `first + count - 1` of the positions in `given`, in runs of `width`."""
+    for start in range(first // width * width, first + count, width):
+        positions = given[start : start + width]
+        places = np.arange(start, start + len(positions))
+        ordered = positions[in_order(keys[positions], bool(descending))]
+        inside = (places >= first) & (places < first + count)
+        out[places[inside]] = ordered[inside]
+
+
+def _sort_runs(
+    out: Array, keys: Array, length: int, descending: int, width: int, first: int, count: int
+) -> None:
+    _sorted_part(out, keys, np.arange(length), descending, width, first, count)
+
+
+def _merge_runs(
+    out: Array,
+    keys: Array,
+    runs: Array,
+    length: int,
+    descending: int,
+    width: int,
+    first: int,
+    count: int,
+) -> None:
+    _sorted_part(out, keys, runs[:length], descending, 2 * width, first, count)
+
+
 def _of_lane(
     name: str,
     writes: tuple[int, ...],
@@ -218,6 +253,8 @@ FUNCTIONS: Mapping[str, DeviceFunction] = MappingProxyType(
             DeviceFunction(
                 "gc_multiply_packed", (0,), (0, 2, 4), _multiply_packed, synchronizes=True
             ),
+            DeviceFunction("gc_sort_runs", (0,), (1,), _sort_runs, synchronizes=True),
+            DeviceFunction("gc_merge_runs", (0,), (1, 2), _merge_runs, synchronizes=True),
             DeviceFunction("gc_multiply_rows", (0,), (2, 5), _multiply_rows, synchronizes=True),
         )
     }
