@@ -1,5 +1,6 @@
 """Index notation: its values against NumPy, the products it becomes, and what it refuses."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -7,11 +8,14 @@ import pytest
 
 from graphc.errors import GraphcError
 from graphc.frontend.elaborate import elaborate
+from graphc.frontend.graph_text import graph_text, read_graph
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.source_map import SourceMap
 from graphc.library import library
 from graphc.passes.simplify import simplify
+from graphc.runtime.cpu.executor import CpuExecutor
+from tests.emitted import emitted
 
 SIZES = {"I": 3, "J": 4, "K": 5, "Z": 0, "E": 1}
 SHAPES = {
@@ -146,14 +150,23 @@ REFUSED = {
     "o[i] = a[i, i]": ("shape-mismatch", 17, "'i' runs over I and over K", "another index"),
     "o[i, k] = a[i, k] + b[i, k]": ("shape-mismatch", 27, "'i' runs over I and over K", ""),
     "o[i] = a[i]": ("index", 12, "1 indices for f32[I, K]", "every axis"),
-    "o[i] = a[i, i + 1]": ("not-supported", 17, "arithmetic with indices", "slice"),
+    "o[i] = a[i, i + 1]": ("index-range", 17, "reads elements 1 to I", "pad"),
     "o[i] = u": ("index", 12, "without indices", "u[i]"),
     "o[i] = 1.0": ("index-extent", 5, "'i'", "index of an axis"),
     "o[i] = sum[l] a[i, 0]": ("index-extent", 12, "'l'", ""),
     "o[i, k] = softmax(a[i, k])": ("not-supported", 15, "softmax", "whole tensor"),
     "o[i, k] = flip(a[i, k])": ("not-supported", 15, "flip", ""),
     "o[i, k] = g(a[i, k])": ("not-supported", 15, "the function g", "whole tensors"),
-    "o[k] = x[k, k]": ("not-supported", 12, "one index on two axes", "where"),
+    "o[k] = x[k - 1, k]": ("index-range", 14, "k - 1 reads elements -1 to K - 2", "pad"),
+    "o[k] = u[k + 1] - u[k]": ("index-range", 14, "reads elements 1 to K of an axis of K", "slice"),
+    "o[k] = u[K - k]": ("index-range", 14, "reads elements 0 to K of", "counted from 0"),
+    "o[k] = u[7 + k]": ("index-range", 14, "would have K - 7 values", "range"),
+    "o[k] = u[k + l]": ("unbound-index", 18, "'l'", "sum[l]"),
+    "o[k] = sum[l] u[k + l]": ("index-extent", 21, "how far the index 'k'", ""),
+    "o[k] = u[k % 4]": ("index-extent", 14, "how far the index 'k'", ""),
+    "o[k] = w[k] * u[k % 9]": ("index-range", 21, "reads elements 0 to 8", ""),
+    "o[k] = u[w[k]]": ("index", 14, "f32 numbers are no index", "cast"),
+    "o[k] = u[k:]": ("index", 14, "a slice mentions an index", ""),
 }
 
 
@@ -169,6 +182,119 @@ def test_what_is_refused(statement: str):
     assert hint in (error.hint or "")
 
 
+WINDOWS = """
+dim B: 2..4
+dim C: 3..4
+dim O: 2..4
+dim H: 7..8
+dim W: 9..12
+"""
+READS: dict[str, Expected] = {
+    "o[b, k, i, j] = sum[c, u, v] x[b, c, i + u, j + v] * w[k, c, u, v]": lambda x, w, **_: (
+        convolution(x, w)
+    ),
+    "o[b, k, i, j] = sum[c, u, v] x[b, c, 2*i + u, 3*j + v] * w[k, c, u, v]": lambda x, w, **_: (
+        convolution(x, w)[:, :, ::2, ::3]
+    ),
+    "o[b, k, i, j] = sum[c, u, v] x[b, c, i + 2*u, j + 3*v] * w[k, c, u, v]": lambda x, w, **_: (
+        convolution(x, dilated(w, 2, 3))
+    ),
+    "o[b, k, i, j] = sum[c, u, v] x[b, c, i - u + 2, j + 2 - v] * w[k, c, u, v]": (
+        lambda x, w, **_: convolution(x, w[:, :, ::-1, ::-1])
+    ),
+    "o[b, c, i] = max[u, v] (x[b, c, 2*i + u, v] + 0 * w[0, 0, u, 0])": lambda x, **_: np.stack(
+        [x[:, :, 2 * i : 2 * i + 3].max((2, 3)) for i in range(3)], -1
+    ),
+    "o[i] = z[i + 1] - r[i]": lambda z, r, **_: z[1:8] - r,
+    "o[t] = z[W - 1 - t]": lambda z, **_: z[::-1],
+    "o[t] = z[2*t]": lambda z, **_: z[::2],
+    "o[t] = z[2*t + 1]": lambda z, **_: z[1::2],
+    "o[t] = z[8 - 3*t]": lambda z, **_: z[8::-3],
+    "o[i, u] = z[i + u] * w[0, 0, u, 0]": lambda z, w, **_: (
+        np.lib.stride_tricks.sliding_window_view(z, 3) * w[0, 0, :, 0]
+    ),
+    "o[i] = sum[u, v] z[i + u + 2*v] * w[0, 0, u, v]": lambda z, w, **_: np.stack(
+        [
+            sum(z[i + u + 2 * v] * w[0, 0, u, v] for u in range(3) for v in range(3))
+            for i in range(3)
+        ]
+    ),
+    "o[t] = r[t // 2]": lambda r, **_: np.repeat(r, 2),
+    "o[t] = z[t] * r[(t + 1) // 2]": lambda z, r, **_: z * r[(np.arange(9) + 1) // 2],
+    "o[t] = z[t] * r[(t - 2) % 5]": lambda z, r, **_: z * r[(np.arange(9) - 2) % 5],
+    "o[t] = z[t] * r[(5 - t) % 4]": lambda z, r, **_: z * r[(5 - np.arange(9)) % 4],
+    "o[t] = z[t * t % 7] * z[t]": lambda z, **_: z * z[np.arange(9) ** 2 % 7],
+    "o[t] = z[ids[t]]": lambda z, ids, **_: z[ids],
+    "o[b, t] = x[b, 0, ids[t], t]": lambda x, ids, **_: x[:, 0, ids, np.arange(9)],
+    "o[t, c] = x[1, c, ids[t], 2]": lambda x, ids, **_: x[1][:, ids, 2].T,
+    "o[t, b] = x[b, ids[t] // 4, ids[t], t]": lambda x, ids, **_: (
+        x[:, ids // 4, ids, np.arange(9)].T
+    ),
+    "o[c] = w[0, 2, c, c]": lambda w, **_: np.diagonal(w[0, 2]),
+    "o[k] = sum[c, u] w[k, c, u, 2 - u]": lambda w, **_: w[:, :, range(3), [2, 1, 0]].sum((1, 2)),
+    "o[t] = x[ids[1], 0, 6, t]": lambda x, **_: x[1, 0, 6],
+    "o[t] = x[ids[1], ids[t] // 3, 6, t]": lambda x, ids, **_: x[1, ids // 3, 6, np.arange(9)],
+    "o[i] = sum[u] z[i + u] * w[0, 0, u, 0] / 3": lambda z, w, **_: (
+        np.lib.stride_tricks.sliding_window_view(z, 3) @ w[0, 0, :, 0] / 3
+    ),
+}
+
+
+def convolution(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    seen = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], (2, 3))
+    return np.einsum("bcijuv,ocuv->boij", seen, w)
+
+
+def dilated(w: np.ndarray, u: int, v: int) -> np.ndarray:
+    wide = np.zeros((*w.shape[:2], 2 * u + 1, 2 * v + 1), w.dtype)
+    wide[:, :, ::u, ::v] = w
+    return wide
+
+
+def read_graphs() -> dict[str, Graph]:
+    parameters = "x: f32[B, C, H, W], w: f32[O, C, 3, 3], z: f32[W], r: f32[H], ids: i32[W]"
+    return {
+        text: dataclasses.replace(
+            graph_of(text, parameters=parameters, head=WINDOWS), name=f"read{number}"
+        )
+        for number, text in enumerate(READS)
+    }
+
+
+def read_arrays() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(5)
+    shapes = {"x": (2, 3, 7, 9), "w": (2, 3, 3, 3), "z": (9,), "r": (7,)}
+    floats = {name: rng.standard_normal(s).astype(np.float32) for name, s in shapes.items()}
+    return {**floats, "ids": np.array([3, 1, 4, 1, 5, 6, 2, 6, 5], np.int32)}
+
+
+@pytest.fixture(scope="module")
+def reads() -> tuple[dict[str, Graph], CpuExecutor]:
+    graphs = read_graphs()
+    return graphs, emitted([simplify(one, SourceMap()) for one in graphs.values()])
+
+
+@pytest.mark.parametrize("statement", READS)
+def test_reads_at_positions_and_at_data(
+    statement: str, reads: tuple[dict[str, Graph], CpuExecutor]
+):
+    graphs, executor = reads
+    graph, given = graphs[statement], read_arrays()
+    expected = np.asarray(READS[statement](**given))
+    (found,), _ = evaluate(graph, list(given.values()))
+    (computed,) = executor.call(graph.name, list(given.values()))
+    assert found.shape == computed.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(computed, expected, rtol=2e-5, atol=2e-6)
+    assert read_graph(graph_text(graph), "printed.gc") is graph
+
+
+def test_a_convolution_is_one_matrix_product():
+    graph = next(iter(read_graphs().values()))
+    names = [node.op.name for node in simplify(graph, SourceMap()).nodes()]
+    assert names.count("matmul") == 1 and "sum" not in names
+
+
 def test_two_extents_name_both_accesses():
     with pytest.raises(GraphcError) as caught:
         graph_of("o[i, j] = sum[k] a[i, k] * b[j, k]")
@@ -176,3 +302,110 @@ def test_two_extents_name_both_accesses():
         "it is axis 1 of a[i, k]: f32[I, K]",
         "it is axis 1 of b[j, k]: f32[K, J]",
     )
+
+
+# -- names that outlive their statement -----------------------------------------------------------
+
+ATTENTION = (
+    "dim B: 1..4\ndim H: 1..4\ndim T: 1..8\ndim D: 1..8\n",
+    "q: f32[B, H, T, D], k: f32[B, H, T, D], v: f32[B, H, T, D]",
+    "s[b, h, i, j] = sum[d] q[b, h, i, d] * k[b, h, j, d] / sqrt(D)",
+)
+
+
+def attention_arrays() -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(7)
+    return tuple(rng.standard_normal((2, 3, 5, 4)).astype(np.float32) for _ in range(3))
+
+
+def softmax(x: np.ndarray, axis: int) -> np.ndarray:
+    e = np.exp(x - x.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
+
+
+def attended(*lines: str) -> tuple[Graph, np.ndarray]:
+    head, parameters, scores = ATTENTION
+    graph = graph_of(scores, *lines, parameters=parameters, head=head)
+    (found,), _ = evaluate(graph, list(attention_arrays()))
+    return graph, found
+
+
+STEPS = np.arange(5)
+CAUSAL = STEPS[:, None] >= STEPS
+
+NAMED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "o = where(j <= i, s, -inf)": lambda s: np.where(CAUSAL, s, -np.inf),
+    "o = softmax(where(j <= i, s, -inf), axis=j)": lambda s: softmax(
+        np.where(CAUSAL, s, -np.inf), 3
+    ),
+    "o = softmax(s, axis=i)": lambda s: softmax(s, 2),
+    "o = max(s, axis=j)": lambda s: s.max(3),
+    "o = s - max(s, axis=j)": lambda s: s - s.max(3, keepdims=True),
+    "o = s / sum(exp(s), dim=(i, j))": lambda s: s / np.exp(s).sum((2, 3), keepdims=True),
+    "o = cumulative_sum(s, axis=h)": lambda s: s.cumsum(1),
+    "o = argmax(s, axis=j)": lambda s: s.argmax(3),
+    "o = flip(s, axis=j)": lambda s: s[..., ::-1],
+    "o = sum[j] s": lambda s: s.sum(3),
+    "o = sum[b, h] s * (j + 1)": lambda s: (s * (STEPS + 1)).sum((0, 1)),
+    "o = s * q[b, h, i, 0]": lambda s: s * attention_arrays()[0][:, :, :, :1],
+    "o = exp(s) / (sum[j] exp(s)) + j": lambda s: softmax(s, 3) + STEPS,
+    "o = s + 1": lambda s: s + 1,
+}
+
+
+@pytest.mark.parametrize("statement", NAMED)
+def test_axes_keep_the_names_of_their_indices(statement: str):
+    q, k, _ = attention_arrays()
+    scores = np.einsum("bhid,bhjd->bhij", q, k) / np.float32(2)
+    graph, found = attended(statement)
+    expected = NAMED[statement](scores)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert read_graph(graph_text(graph), "printed.gc") is graph
+
+
+def test_attention_as_it_is_written():
+    q, k, v = attention_arrays()
+    graph, found = attended(
+        "p = softmax(where(j <= i, s, -inf), axis=j)",
+        "o[b, h, i, d] = sum[j] p[b, h, i, j] * v[b, h, j, d]",
+    )
+    scores = np.where(CAUSAL, np.einsum("bhid,bhjd->bhij", q, k) / np.float32(2), -np.inf)
+    np.testing.assert_allclose(found, softmax(scores, 3) @ v, rtol=1e-4, atol=1e-5)
+    names = [node.op.name for node in simplify(graph, SourceMap()).nodes()]
+    assert names.count("matmul") == 2
+
+
+def test_what_a_statement_with_names_defines_has_names():
+    _, found = attended("m = max(s, axis=j)", "o = where(i < 2, m, 0)")
+    assert found.shape == (2, 3, 5) and not found[:, :, 2:].any()
+    _, aliased = attended("m = max(s, axis=j)", "n = m", "o = where(i < 2, n, 0)")
+    np.testing.assert_array_equal(found, aliased)
+
+
+NAMED_REFUSED = {
+    ("p = s * 1", "o = where(j <= i, p, 0)"): ("unknown-name", "'j'"),
+    ("j = 2", "o = where(j <= i, s, 0)"): ("ambiguous-index", "'j'"),
+    ("o = where(j <= i, s, k)",): ("index", "without indices"),
+    ("o = softmax(where(j <= i, s, 0))",): ("not-supported", "softmax"),
+    ("o = reshape(s, axis=j)",): ("argument-unknown", "axis"),
+    ("o = window(s, axis=j, size=1)",): ("not-supported", "window"),
+    ("o = s + x[j]",): ("unknown-name", "'x'"),
+    ("o = sum[l] s",): ("index", "without indices"),
+}
+
+
+@pytest.mark.parametrize("lines", NAMED_REFUSED)
+def test_what_is_refused_of_names(lines: tuple[str, ...]):
+    code, message = NAMED_REFUSED[lines]
+    with pytest.raises(GraphcError) as caught:
+        attended(*lines)
+    assert caught.value.code == code, caught.value.render()
+    assert message in caught.value.message
+
+
+def test_names_end_with_their_function():
+    head = ATTENTION[0] + "def g(s):\n    return where(j <= i, s, 0)\n"
+    with pytest.raises(GraphcError) as caught:
+        graph_of(ATTENTION[2], "o = g(s)", parameters=ATTENTION[1], head=head)
+    assert caught.value.code == "unknown-name"

@@ -85,7 +85,7 @@ class _ModelScope(Scope):
         super().__init__(model.program.scope, _Members(model))
         self.model = model
 
-    def define(self, name: str, value: Any) -> None:
+    def define(self, name: str, value: Any, axes: tuple[str, ...] = ()) -> None:
         """Make `value` the attribute `name` of the model."""
         setattr(self.model, name, value)
 

@@ -20,7 +20,7 @@ from graphc.frontend.elaboration.models import SourceModel, method_of, model_cla
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.graph_reader import read_definition
-from graphc.frontend.index_notation import elaborate_notation
+from graphc.frontend.index_notation import elaborate_named, elaborate_notation
 from graphc.frontend.module import Module
 from graphc.frontend.tensor import Tensor
 from graphc.ir import dims
@@ -297,6 +297,15 @@ class Program:
     def index_notation(self, evaluator: Evaluator, node: Any) -> Tensor:
         """The tensor that a statement or a reduction of index notation means."""
         return elaborate_notation(evaluator, node)
+
+    def named_axes(
+        self, evaluator: Evaluator, node: syntax.Expression
+    ) -> tuple[Tensor, tuple[str, ...]] | None:
+        """The value of an expression that names axes of its tensors, and the names of its own.
+
+        None if it is no such expression.
+        """
+        return elaborate_named(evaluator, node)
 
 
 # -- names that every program has -----------------------------------------------------------------

@@ -26,6 +26,7 @@ class Scope:
         self.outer = outer
         self._given = names if names is not None else {}
         self._own: dict[str, Any] = {}
+        self._axes: dict[str, tuple[str, ...]] = {}
 
     def find(self, name: str) -> Any:
         """What the name means, or `Scope.MISSING`."""
@@ -51,9 +52,19 @@ class Scope:
             raise unknown_name(name, self.names(), span)
         return found
 
-    def define(self, name: str, value: Any) -> None:
-        """Give a name a meaning in this block."""
+    def define(self, name: str, value: Any, axes: tuple[str, ...] = ()) -> None:
+        """Give a name a meaning in this block; the axes of a tensor may have names too."""
         self._own[name] = value
+        self._axes[name] = axes
+
+    def axis_names(self, name: str) -> tuple[str, ...]:
+        """The indices that a tensor was defined with; none for any other value."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope._own:
+                return scope._axes[name]
+            scope = None if name in scope._given else scope.outer
+        return ()
 
     def names(self) -> Iterator[str]:
         """Every name that means something here, inner ones first."""

@@ -49,22 +49,41 @@ def _place(statement: syntax.Statement) -> Span:
     return Span(span.file, span.line, span.column, span.line + 1, 1)
 
 
+def _value(evaluator: Evaluator, node: syntax.Expression) -> Any:
+    """The value of an expression, in which the names of axes may stand for indices."""
+    return _named_value(evaluator, node)[0]
+
+
+def _named_value(evaluator: Evaluator, node: syntax.Expression) -> tuple[Any, tuple[str, ...]]:
+    """The value of an expression, and the names of its axes where it computes with such names."""
+    if isinstance(node, syntax.Tuple):
+        return tuple(_value(evaluator, one) for one in node.elements), ()
+    named = evaluator.program.named_axes(evaluator, node)
+    return (evaluator.evaluate(node), ()) if named is None else named
+
+
 def _assign(evaluator: Evaluator, node: syntax.Assign) -> None:
-    value = evaluator.evaluate(node.value)
+    value, axes = _named_value(evaluator, node.value)
     if node.annotation is not None:
         value = evaluator.program.annotated(evaluator, value, node)
-    evaluator.assign(node.target, value)
+    if isinstance(node.target, syntax.Name):
+        if isinstance(node.value, syntax.Name):
+            axes = evaluator.scope.axis_names(node.value.id)
+        evaluator.scope.define(node.target.id, value, axes)
+    else:
+        evaluator.assign(node.target, value)
 
 
 def _augmented(evaluator: Evaluator, node: syntax.AugmentedAssign) -> None:
     before = evaluator.scope.look_up(node.name, node.span)
-    value = evaluator.evaluate(node.value)
+    value = _value(evaluator, node.value)
     with evaluator.program.sources.at(node.span):
         evaluator.scope.define(node.name, numbers.combine(node.operator, before, value))
 
 
 def _index_assign(evaluator: Evaluator, node: syntax.IndexAssign) -> None:
-    evaluator.scope.define(node.name, evaluator.program.index_notation(evaluator, node))
+    value = evaluator.program.index_notation(evaluator, node)
+    evaluator.scope.define(node.name, value, tuple(index.id for index in node.indices))
 
 
 def _update(evaluator: Evaluator, node: syntax.Update) -> None:
@@ -76,7 +95,7 @@ def _update(evaluator: Evaluator, node: syntax.Update) -> None:
             node.target.span,
             "update what a model declares with `state` or `param`",
         )
-    value = evaluator.evaluate(node.value)
+    value = _value(evaluator, node.value)
     if isinstance(value, numbers.Formula) or numbers.is_number(value):
         value = numbers.tensor_of(value, state.dtype)
     if not isinstance(value, Tensor):
@@ -118,7 +137,7 @@ def _if(evaluator: Evaluator, node: syntax.If) -> Returned | None:
 def _return(evaluator: Evaluator, node: syntax.Return) -> Returned:
     if node.value is None:
         return Returned((), node.span)
-    return Returned(evaluator.evaluate(node.value), node.value.span)
+    return Returned(_value(evaluator, node.value), node.value.span)
 
 
 def _nothing(evaluator: Evaluator, node: syntax.Statement) -> None:

@@ -1,0 +1,99 @@
+"""Which names an expression mentions, and how an access is written: walks over the syntax."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from graphc.errors import NameLookupError
+from graphc.frontend import syntax
+from graphc.frontend.elaboration.scope import Scope
+
+__all__ = [
+    "check_bound",
+    "mentions",
+    "names_in",
+    "reduced_indices",
+    "require_bound",
+    "text_of",
+    "unbound",
+]
+
+
+def names_in(node: syntax.Node) -> Iterator[syntax.Name]:
+    """Every name that occurs in an expression."""
+    pending = [node]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, syntax.Name):
+            yield one
+        pending += reversed(list(syntax.children(one)))
+
+
+def mentions(node: syntax.Node, names: Collection[str]) -> bool:
+    """Whether one of the names occurs in an expression."""
+    return any(one.id in names for one in names_in(node))
+
+
+def reduced_indices(node: syntax.Node) -> Iterator[str]:
+    """The indices that reductions in an expression are over."""
+    pending = [node]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, syntax.Reduction):
+            yield from (index.id for index in one.indices)
+        pending += reversed(list(syntax.children(one)))
+
+
+def check_bound(node: syntax.Node, names: Collection[str], bound: frozenset[str]) -> None:
+    """Refuse an index outside of the reduction that it belongs to.
+
+    Raises:
+        NameLookupError: at the index.
+    """
+    pending = [(node, bound)]
+    while pending:
+        one, inner = pending.pop()
+        if isinstance(one, syntax.Reduction):
+            inner |= {index.id for index in one.indices}
+        elif isinstance(one, syntax.Name) and one.id in names and one.id not in inner:
+            raise unbound(one)
+        pending += [(child, inner) for child in reversed(list(syntax.children(one)))]
+
+
+def require_bound(index: syntax.Expression, names: Collection[str], scope: Scope) -> None:
+    """Refuse what is no index of the statement and has no value either.
+
+    Raises:
+        NameLookupError: at its name.
+    """
+    for one in names_in(index):
+        if one.id not in names and scope.find(one.id) is Scope.MISSING:
+            raise unbound(one)
+
+
+def unbound(index: syntax.Name) -> NameLookupError:
+    """The error for an index that the statement does not have."""
+    return NameLookupError(
+        f"the index {index.id!r} is neither on the left nor reduced over",
+        code="unbound-index",
+        span=index.span,
+        hint=f"sum over it, sum[{index.id}] ..., or add it on the left",
+    )
+
+
+def text_of(node: syntax.Expression) -> str:
+    """An expression as it is written, for messages; what is long is `...`."""
+    match node:
+        case syntax.Name():
+            return node.id
+        case syntax.Subscript():
+            return f"{text_of(node.value)}[{', '.join(map(text_of, node.indices))}]"
+        case syntax.Attribute():
+            return f"{text_of(node.value)}.{node.attr}"
+        case syntax.Integer():
+            return str(node.value)
+        case syntax.Binary(left, operator, right) if operator in "+-*//%":
+            space = "" if operator in "*//%" else " "
+            return f"{text_of(left)}{space}{operator}{space}{text_of(right)}"
+        case _:
+            return "..."
