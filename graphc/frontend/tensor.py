@@ -22,6 +22,7 @@ from graphc.frontend.arguments import (
     refuse_other_than_tensors,
     usage,
 )
+from graphc.frontend.index_updates import At
 from graphc.frontend.location import at_python_line
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
@@ -218,6 +219,11 @@ class Tensor:
         """The last two axes exchanged."""
         return self._call("matrix_transpose")
 
+    @property
+    def at(self) -> At:
+        """Where new elements are put: `x.at[items].set(value)` is a tensor with them."""
+        return At(self)
+
     def _call(self, name: str, *others: Any) -> Tensor:
         result: Tensor = call(name, self, *others)
         return result
@@ -230,7 +236,8 @@ class Tensor:
         if operation is not None and is_tensor_first(operation):
             return functools.partial(call, name, self)
         methods = [one for one in functions if is_tensor_first(functions[one])]
-        near = difflib.get_close_matches(name, [*methods, "shape", "dtype", "ndim", "T", "mT"], 1)
+        facts = ("shape", "dtype", "ndim", "T", "mT", "at")
+        near = difflib.get_close_matches(name, [*methods, *facts], 1)
         error = MemberLookupError(
             f"a tensor has no attribute {name!r}",
             hint=f"did you mean {near[0]!r}?" if near else None,
@@ -409,7 +416,7 @@ class Tensor:
     def __setitem__(self, items: Any, value: Any) -> NoReturn:
         self._refuse(
             "the elements of a tensor cannot be assigned",
-            "build a new tensor: where(mask, value, x), or concat of its parts",
+            "build a new tensor: x.at[items].set(value), or where(mask, value, x)",
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:

@@ -23,6 +23,7 @@ from graphc.nn.activation import (
 )
 from graphc.nn.container import Flatten, Sequential
 from graphc.nn.dropout import Dropout
+from graphc.nn.embedding import Embedding
 from graphc.nn.linear import Linear
 from graphc.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss
 from graphc.nn.normalization import LayerNorm, RMSNorm
@@ -36,6 +37,7 @@ __all__ = [
     "Buffer",
     "CrossEntropyLoss",
     "Dropout",
+    "Embedding",
     "Flatten",
     "Identity",
     "L1Loss",
@@ -59,7 +61,7 @@ __all__ = [
 LIBRARY: dict[str, Callable[..., Any]] = {
     layer.__name__: layer
     for layer in (
-        *(BCEWithLogitsLoss, CrossEntropyLoss, Dropout, ELU, Flatten, GELU),
+        *(BCEWithLogitsLoss, CrossEntropyLoss, Dropout, ELU, Embedding, Flatten, GELU),
         *(Identity, L1Loss, LayerNorm, LeakyReLU, Linear, LogSoftmax, MSELoss, RMSNorm, ReLU),
         *(Sequential, SiLU, Sigmoid, Softmax, Softplus, Tanh),
     )

@@ -12,6 +12,7 @@ from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.calls import call_value
 from graphc.frontend.elaboration.refusal import described, named_like, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.index_updates import At, Place
 from graphc.frontend.module import Module
 from graphc.frontend.tensor import UNARY, Tensor, call
 from graphc.ir import dtype as dtypes
@@ -26,7 +27,7 @@ __all__ = ["PROGRAM", "Evaluator"]
 
 _Sequence = TypeVar("_Sequence", tuple[Any, ...], list[Any])
 
-_TENSOR_FACTS = ("shape", "dtype", "ndim", "T", "mT")
+_TENSOR_FACTS = ("shape", "dtype", "ndim", "T", "mT", "at")
 MAX_LEAVES = 10_000
 """Values in one tuple or list, those inside of its elements counted."""
 
@@ -186,6 +187,10 @@ class Evaluator:
             if name in _TENSOR_FACTS or name in functions:
                 return getattr(value, name)
             known = [*_TENSOR_FACTS, *functions]
+        elif isinstance(value, Place):
+            if name in Place.METHODS:
+                return getattr(value, name)
+            known = list(Place.METHODS)
         elif isinstance(value, Module) or (isinstance(value, type) and issubclass(value, Module)):
             owner = self.program.instance_of(value)
             known = [one for one in (*vars(owner), *dir(type(owner))) if _is_member(one)]
@@ -199,7 +204,7 @@ class Evaluator:
         value = self.evaluate(node.value)
         items = tuple(self._item(one) for one in node.indices)
         with self.program.sources.at(node.span):
-            if isinstance(value, Tensor):
+            if isinstance(value, Tensor | At):
                 return value[items]
             if isinstance(value, dtypes.DType):
                 return self._type(value, () if items == ((),) else items, node)

@@ -26,8 +26,6 @@ from graphc.ir.ops.spelling import also_named
 
 __all__ = ["as_indices", "cut_to", "embedding", "last_axis", "take", "take_along_axis"]
 
-Indices = Node | int | Sequence[int]
-
 
 def as_indices(name: str, indices: object) -> Node:
     """Indices as a tensor: one of integers, or whole numbers of Python.
@@ -56,7 +54,7 @@ def last_axis(x: Node, axis: int) -> tuple[int, ...]:
 
 @surface("take")
 @also_named(dim="axis")
-def take(x: Node, indices: Indices, axis: int | None = None) -> Node:
+def take(x: Node, indices: Node | int | Sequence[int], axis: int | None = None) -> Node:
     """The slices of `x` at `indices` along an axis, which the axes of the indices replace.
 
     Without an axis `x` is read as a vector.
@@ -79,7 +77,7 @@ def take(x: Node, indices: Indices, axis: int | None = None) -> Node:
 
 
 @surface("index_select")
-def index_select(x: Node, dim: int, index: Indices) -> Node:
+def index_select(x: Node, dim: int, index: Node | int | Sequence[int]) -> Node:
     """The slices of `x` at `index` along an axis: `take` as PyTorch calls it."""
     return take(x, index, dim)
 

@@ -6,6 +6,8 @@ the end, what is out of range is dropped. `x.at[items]` is in `indexing.py`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from graphc.errors import ShapeError, UsageError
@@ -23,7 +25,7 @@ from graphc.ir.ops.logic import less, where
 from graphc.ir.ops.reduction import highest, lowest
 from graphc.ir.ops.scatter import scatter
 from graphc.ir.ops.slicing import pad
-from graphc.ir.ops.take import Indices, as_indices, cut_to, last_axis
+from graphc.ir.ops.take import as_indices, cut_to, last_axis
 
 __all__ = ["combined"]
 
@@ -159,7 +161,9 @@ def _identity(x: Node, combine: str) -> int | float:
 # -- an index for each slice -----------------------------------------------------------------------
 
 
-def _slices(name: str, x: Node, axis: int, index: Indices, source: Operand, combine: str) -> Node:
+def _slices(
+    name: str, x: Node, axis: int, index: Node | int | Sequence[int], source: Operand, combine: str
+) -> Node:
     """Slices at an index each, along an axis."""
     place = normal_axis(axis, len(x.shape), name)
     places = as_indices(name, index)
@@ -178,7 +182,9 @@ def _slices(name: str, x: Node, axis: int, index: Indices, source: Operand, comb
 
 
 @surface("index_add")
-def index_add(x: Node, dim: int, index: Indices, source: Node, alpha: int | float = 1) -> Node:
+def index_add(
+    x: Node, dim: int, index: Node | int | Sequence[int], source: Node, alpha: int | float = 1
+) -> Node:
     """`x` with the slices of `source`, times `alpha`, added at `index` along an axis."""
     if alpha != 1:
         source = multiply(source, constant_like(alpha, source))
@@ -186,13 +192,15 @@ def index_add(x: Node, dim: int, index: Indices, source: Node, alpha: int | floa
 
 
 @surface("index_copy")
-def index_copy(x: Node, dim: int, index: Indices, source: Node) -> Node:
+def index_copy(x: Node, dim: int, index: Node | int | Sequence[int], source: Node) -> Node:
     """`x` with the slices at `index` along an axis replaced by those of `source`."""
     return _slices("index_copy", x, dim, index, source, "set")
 
 
 @surface("index_fill")
-def index_fill(x: Node, dim: int, index: Indices, value: int | float | bool) -> Node:
+def index_fill(
+    x: Node, dim: int, index: Node | int | Sequence[int], value: int | float | bool
+) -> Node:
     """`x` with the slices at `index` along an axis filled with a number."""
     return _slices("index_fill", x, dim, index, value, "set")
 

@@ -1,0 +1,76 @@
+"""`x.at[items].set(value)`: a tensor with new elements, in Python and in the language."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphc.frontend.tensor import Tensor
+
+__all__ = ["At", "Place"]
+
+
+class At:
+    """`x.at`, of which `x.at[items]` is the place that `x[items]` reads."""
+
+    __slots__ = ("_tensor",)
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = tensor
+
+    def __getitem__(self, items: Any) -> Place:
+        return Place(self._tensor, items)
+
+    def __repr__(self) -> str:
+        return f"<places of {self._tensor.type}>"
+
+
+class Place:
+    """Some elements of a tensor, and the tensors in which these are new.
+
+    Each method takes a value that broadcasts to the shape of `x[items]`; where several values
+    meet in one element, they are taken in row-major order. Indices that are out of range change
+    nothing. A mask of booleans may stand for the index.
+
+    >>> from graphc.ir.dtype import f32
+    >>> from graphc.ir.ops.structural import graph_input
+    >>> from graphc.frontend.tensor import Tensor
+    >>> Tensor(graph_input("x", f32, (3, 4))).at[0, 1:].add(1.0)
+    <tensor f32[3, 4]>
+    """
+
+    __slots__ = ("_items", "_tensor")
+
+    METHODS = ("set", "add", "multiply", "min", "max")
+
+    def __init__(self, tensor: Tensor, items: Any) -> None:
+        self._tensor = tensor
+        self._items = items
+
+    def _updated(self, name: str, value: Any) -> Tensor:
+        update = getattr(self._tensor, name)
+        result: Tensor = update(self._items, value)
+        return result
+
+    def set(self, value: Any) -> Tensor:
+        """The tensor with the value there; of several for one element the last one."""
+        return self._updated("at_set", value)
+
+    def add(self, value: Any) -> Tensor:
+        """The tensor with the value added there."""
+        return self._updated("at_add", value)
+
+    def multiply(self, value: Any) -> Tensor:
+        """The tensor with the value multiplied there."""
+        return self._updated("at_multiply", value)
+
+    def min(self, value: Any) -> Tensor:
+        """The tensor with the value there, where that is less."""
+        return self._updated("at_min", value)
+
+    def max(self, value: Any) -> Tensor:
+        """The tensor with the value there, where that is greater."""
+        return self._updated("at_max", value)
+
+    def __repr__(self) -> str:
+        return f"<some places of {self._tensor.type}>"
