@@ -24,6 +24,8 @@ ALLOWED = {
     "frontend": {"ir", "passes", "errors", "config"},
     "nn": {"frontend", "passes", "ir", "errors", "config"},
     "optim": {"frontend", "passes", "ir", "errors", "config"},
+    "transforms": {"frontend", "passes", "ir", "errors", "config"},
+    "function": None,
     "library": {"nn", "optim", "frontend", "passes", "ir", "errors", "config"},
     "compiler": None,
     "api": None,

@@ -7,7 +7,7 @@ value after the call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
@@ -27,11 +27,21 @@ from graphc.ir.ops.random import random_bits
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType
+from graphc.passes.rewrite import substitute
 
 if TYPE_CHECKING:
     from graphc.frontend.module import Module
 
-__all__ = ["Buffer", "Parameter", "State", "StateTable", "Tracing", "is_training", "tracing"]
+__all__ = [
+    "Buffer",
+    "Parameter",
+    "State",
+    "StateTable",
+    "Tracing",
+    "active_tracing",
+    "is_training",
+    "tracing",
+]
 
 
 class State(Tensor):
@@ -265,6 +275,28 @@ class Tracing:
         self.before(state)
         self._values[state] = apply(_fitted, state.type, value).node
 
+    @contextmanager
+    def standing_in(self, variables: Mapping[State, Node]) -> Iterator[None]:
+        """Let states have other values inside, as a derivative with respect to them needs.
+
+        What is updated inside keeps its new value after it.
+        """
+        before = dict(self._values)
+        self._values.update(variables)
+        try:
+            yield
+        finally:
+            for state, variable in variables.items():
+                if self._values[state] is variable:
+                    del self._values[state]
+                    if state in before:
+                        self._values[state] = before[state]
+
+    def replace(self, mapping: Mapping[Node, Node]) -> None:
+        """Replace nodes in the values of all states."""
+        new = substitute(list(self._values.values()), mapping, self.sources)
+        self._values = dict(zip(self._values, new, strict=True))
+
     def random_key(self, module: Module) -> Key:
         """A key for random numbers that are new at each call, for each use of each module.
 
@@ -308,6 +340,11 @@ def _fitted(target: TensorType, value: Any) -> Node:
 
 
 _active: ContextVar[Tracing | None] = ContextVar("graphc_tracing", default=None)
+
+
+def active_tracing() -> Tracing | None:
+    """The active trace, if a function is being traced."""
+    return _active.get()
 
 
 def tracing() -> Tracing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from graphc.errors import InternalError
@@ -129,10 +130,13 @@ class Rewriter:
         return value
 
 
-def substitute(roots: Sequence[Node], mapping: Mapping[Node, Node]) -> tuple[Node, ...]:
+def substitute(
+    roots: Sequence[Node], mapping: Mapping[Node, Node], sources: SourceMap | None = None
+) -> tuple[Node, ...]:
     """The roots with nodes replaced all at once: what replaces a node is not looked into.
 
-    Each replacement has the type of what it replaces.
+    Each replacement has the type of what it replaces. With `sources`, what is built anew
+    inherits the spans of what it stands for.
     """
     done = dict(mapping)
     for node in topological(roots):
@@ -140,5 +144,9 @@ def substitute(roots: Sequence[Node], mapping: Mapping[Node, Node]) -> tuple[Nod
             continue
         inputs = tuple(done[operand] for operand in node.inputs)
         same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
-        done[node] = node if same else build(node.op, inputs, node.attributes)
+        if same:
+            done[node] = node
+            continue
+        with nullcontext() if sources is None else sources.inherit(node):
+            done[node] = build(node.op, inputs, node.attributes)
     return tuple(done[root] for root in roots)

@@ -10,6 +10,7 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.batching import same_attributes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import Call, Contraction, Op, Refused, Sample, surface
@@ -97,6 +98,7 @@ matmul: Op = Op(
     reference=_reference,
     lowering=Contraction(),
     gradient=_gradient,
+    batch=same_attributes,
     samples=_samples,
     refused=_refused,
     doc="The product of matrices (..., M, K) and (..., K, N) of one batch shape. f16 and bf16 "

@@ -12,6 +12,7 @@ import numpy as np
 
 from graphc.errors import DTypeError
 from graphc.ir import dtype as dtypes
+from graphc.ir.batching import same_attributes
 from graphc.ir.dtype import DType
 from graphc.ir.expr import Convert
 from graphc.ir.node import Node
@@ -132,6 +133,7 @@ cast = Op(
     reference=_reference,
     lowering=Element(lambda node, index, read: Convert(read(0, index), node.dtype), cheap=True),
     gradient=_gradient,
+    batch=same_attributes,
     parameters=(Parameter("dtype"),),
     samples=_samples,
     refused=lambda: (Refused((TensorType(dtypes.c64, (2,)),), {"dtype": dtypes.f32}, DTypeError),),

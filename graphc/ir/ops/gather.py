@@ -16,6 +16,7 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.batching import shifted_axes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.expr import (
@@ -300,6 +301,7 @@ gather = Op(
     reference=_gather_reference,
     lowering=Element(_gather_element, cheap=True),
     gradient=_gather_gradient,
+    batch=shifted_axes,
     parameters=(Parameter("axes"), Parameter("batch", 0)),
     samples=_gather_samples,
     refused=_gather_refused,

@@ -15,6 +15,7 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.batching import shifted_axes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
@@ -225,6 +226,7 @@ scatter = Op(
     reference=_scatter_reference,
     lowering=Scatter(),
     gradient=_scatter_gradient,
+    batch=shifted_axes,
     parameters=(Parameter("axes"), Parameter("batch", 0), Parameter("combine", "set")),
     samples=_scatter_samples,
     refused=_scatter_refused,

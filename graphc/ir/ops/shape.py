@@ -15,6 +15,7 @@ import numpy as np
 from graphc.errors import GraphcError, ShapeError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.batching import shifted_axes
 from graphc.ir.dims import DimLike
 from graphc.ir.expr import Expr, Index, Read
 from graphc.ir.node import Node
@@ -98,6 +99,7 @@ reshape: Op = Op(
     reference=lambda call, x: np.reshape(x, call.shape),
     lowering=View(_reshape_element),
     gradient=lambda node, g: (reshape(g, shape=node.inputs[0].shape),),
+    batch=lambda node, xs, size: reshape(xs[0], shape=(size, *node.shape)),
     parameters=(Parameter("shape"),),
     samples=lambda: sampled(
         ((2, 3, 4), {"shape": (6, 4)}),
@@ -142,6 +144,7 @@ permute_dims: Op = Op(
         lambda node, index, read: read(0, tuple(index[i] for i in _inverse(node["axes"])))
     ),
     gradient=lambda node, g: (permute_dims(g, axes=_inverse(node["axes"])),),
+    batch=lambda node, xs, size: permute_dims(xs[0], axes=(0, *(a + 1 for a in node["axes"]))),
     parameters=(Parameter("axes"),),
     samples=lambda: sampled(
         ((2, 3, 4), {"axes": (2, 0, 1)}), ((2, 0), {"axes": (1, 0)}), ((), {"axes": ()})
@@ -195,6 +198,13 @@ def _broadcast_gradient(node: Node, g: Node) -> tuple[Node]:
     return (g if g.shape == operand.shape else reshape(g, shape=operand.shape),)
 
 
+def _broadcast_batch(node: Node, operands: tuple[Node, ...], size: DimLike) -> Node:
+    shape = node.inputs[0].shape
+    # Shapes are aligned from the right: the new axis must stay left of those that are added.
+    aligned = (size, *(1,) * (len(node.shape) - len(shape)), *shape)
+    return broadcast_to(reshape(operands[0], shape=aligned), shape=(size, *node.shape))
+
+
 broadcast_to = Op(
     "broadcast_to",
     1,
@@ -202,6 +212,7 @@ broadcast_to = Op(
     reference=lambda call, x: np.broadcast_to(x, call.shape),
     lowering=View(_broadcast_element),
     gradient=_broadcast_gradient,
+    batch=_broadcast_batch,
     parameters=(Parameter("shape"),),
     samples=lambda: sampled(
         ((3, 1), {"shape": (2, 3, 4)}),
@@ -239,6 +250,7 @@ flip: Op = Op(
     reference=lambda call, x: np.flip(x, call["axes"]),
     lowering=View(_flip_element),
     gradient=lambda node, g: (flip(g, axes=node["axes"]),),
+    batch=shifted_axes,
     parameters=(Parameter("axes"),),
     samples=lambda: sampled(
         ((2, 3, 4), {"axes": (0, 2)}), ((0, 3), {"axes": (0,)}), ((3,), {"axes": ()})

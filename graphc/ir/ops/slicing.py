@@ -13,6 +13,7 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.batching import shifted_axes
 from graphc.ir.dims import DimLike
 from graphc.ir.expr import Constant, Expr, Guard, Index, Inside, Read
 from graphc.ir.node import Node
@@ -97,6 +98,11 @@ def _spread(g: Node, axis: int, step: int) -> Node:
     return reshape(spread, shape=(*shape[:axis], shape[axis] * step, *shape[axis + 1 :]))
 
 
+def _slice_batch(node: Node, operands: tuple[Node, ...], size: DimLike) -> Node:
+    start, stop, step = (0, *node["start"]), (size, *node["stop"]), (1, *node["step"])
+    return slice_(operands[0], start=start, stop=stop, step=step)
+
+
 slice_ = Op(
     "slice",
     1,
@@ -104,6 +110,7 @@ slice_ = Op(
     reference=_slice_reference,
     lowering=View(_slice_element),
     gradient=_slice_gradient,
+    batch=_slice_batch,
     parameters=(Parameter("start"), Parameter("stop"), Parameter("step")),
     samples=lambda: sampled(
         ((5, 7), {"start": (1, 2), "stop": (4, 7), "step": (1, 3)}),
@@ -200,6 +207,7 @@ concat = Op(
     reference=lambda call, *parts: np.concatenate(parts, axis=call["axis"]),
     lowering=View(_concat_element),
     gradient=_concat_gradient,
+    batch=shifted_axes,
     parameters=(Parameter("axis", 0),),
     samples=_concat_samples,
     refused=_concat_refused,
@@ -250,6 +258,11 @@ def _pad_gradient(node: Node, g: Node) -> tuple[Node]:
     return (slice_(g, start=tuple(node["before"]), stop=stop, step=(1,) * len(stop)),)
 
 
+def _pad_batch(node: Node, operands: tuple[Node, ...], size: DimLike) -> Node:
+    before, after = (0, *node["before"]), (0, *node["after"])
+    return pad(operands[0], before=before, after=after, value=node["value"])
+
+
 pad = Op(
     "pad",
     1,
@@ -257,6 +270,7 @@ pad = Op(
     reference=_pad_reference,
     lowering=View(_pad_element),
     gradient=_pad_gradient,
+    batch=_pad_batch,
     parameters=(Parameter("before"), Parameter("after"), Parameter("value", 0)),
     samples=lambda: (
         *sampled(

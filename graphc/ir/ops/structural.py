@@ -9,6 +9,7 @@ import numpy as np
 
 from graphc.errors import InternalError, UsageError
 from graphc.ir import dtype as dtypes
+from graphc.ir.batching import same_attributes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
@@ -79,6 +80,7 @@ stop_gradient = Op(
     reference=lambda call, x: x,
     lowering=View(lambda node, index, read: read(0, index)),
     gradient=lambda node, g: (None,),
+    batch=same_attributes,
     samples=lambda: (Sample((TensorType(dtype, (2, 3)),), smooth=False) for dtype in dtypes.ALL),
     doc="x, held constant by differentiation.",
 )

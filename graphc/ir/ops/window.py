@@ -21,6 +21,7 @@ import numpy as np
 
 from graphc.errors import ShapeError
 from graphc.ir import dims
+from graphc.ir.batching import shifted_axes
 from graphc.ir.dims import DimLike
 from graphc.ir.expr import Constant, Expr, Guard, Index, Inside, Read
 from graphc.ir.node import Node
@@ -139,6 +140,7 @@ skew = Op(
     reference=_skew_reference,
     lowering=View(_skew_element),
     gradient=_skew_gradient,
+    batch=shifted_axes,
     parameters=(Parameter("axis"), Parameter("stride", 1), Parameter("dilation", 1)),
     samples=lambda: sampled(
         ((2, 7, 3), {"axis": 1, "stride": 2, "dilation": 1}),
@@ -211,6 +213,7 @@ unskew = Op(
     reference=_unskew_reference,
     lowering=View(_unskew_element),
     gradient=_unskew_gradient,
+    batch=shifted_axes,
     parameters=(
         Parameter("axis"),
         Parameter("length"),

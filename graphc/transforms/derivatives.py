@@ -1,0 +1,192 @@
+"""Derivatives of Python functions on tensors: gradients, and products with the Jacobian."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.frontend.location import at_python_line
+from graphc.frontend.tensor import Tensor
+from graphc.frontend.trees import leaves, rebuilt
+from graphc.ir.node import Node
+from graphc.passes import autodiff
+from graphc.transforms.variables import (
+    Applied,
+    apply_to_variables,
+    as_tensors,
+    result_nodes,
+)
+
+__all__ = ["Argnums", "grad", "jvp", "places", "require_floats", "value_and_grad", "vjp"]
+
+Argnums = int | Sequence[int]
+"""The number of the argument to differentiate by, or several of them."""
+
+
+def places(argnums: Argnums, count: int, name: str) -> tuple[int, ...]:
+    """The arguments that are meant, counted from 0.
+
+    Raises:
+        UsageError: there is no such argument, or one is named twice.
+    """
+    given = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for place in given:
+        if not -count <= place < count:
+            raise UsageError(
+                f"{name}: argnums={argnums!r}, and the call has {count} positional arguments",
+                code="argument-count",
+                hint="arguments are counted from 0, and differentiated ones are given by position",
+            )
+    found = tuple(place % count for place in given)
+    if len(set(found)) != len(found):
+        raise UsageError(f"{name}: argnums={argnums!r} names an argument twice")
+    return found
+
+
+def value_and_grad(
+    function: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """A function that gives the value of `function` together with its gradient.
+
+    Args:
+        function: gives a float without axes, or with `has_aux` a pair of that and anything else,
+            which is not differentiated.
+        argnums: the argument to differentiate by (its gradient comes in the same containers;
+            that of a model is a dict by the paths of its trainable parameters), or several of
+            them (a tuple of gradients).
+
+    Raises (when it is called):
+        ShapeError, DTypeError: the result is no float without axes, or an argument no float.
+        GraphcError: an op on the way has no gradient (code `no-gradient`).
+    """
+
+    @functools.wraps(function)
+    def derived(*arguments: Any, **keywords: Any) -> Any:
+        chosen = places(argnums, len(arguments), "grad")
+        with at_python_line():
+            applied = apply_to_variables(function, arguments, keywords, chosen)
+            require_floats(applied)
+            value, aux = _with_aux(applied.result) if has_aux else (applied.result, None)
+            output = _scalar(value)
+            found = autodiff.gradients(output, applied.variables, sources=applied.sources)
+            gradient = _like_arguments(applied, applied.closed(found), argnums)
+            results = applied.closed_tree((value, aux))
+        return (results, gradient) if has_aux else (results[0], gradient)
+
+    return derived
+
+
+def grad(
+    function: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """A function that gives the gradient of `function`, with `has_aux` a pair (gradient, aux).
+
+    Arguments and errors as for `value_and_grad`.
+    """
+    both = value_and_grad(function, argnums, has_aux)
+
+    @functools.wraps(function)
+    def derived(*arguments: Any, **keywords: Any) -> Any:
+        value, gradient = both(*arguments, **keywords)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return derived
+
+
+def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """The value of `function` at `primals`, and the map from cotangents of it to theirs.
+
+    The map takes a tree of tensors like the value, and gives a tuple with one part for each
+    primal. It may be called several times, and differentiated itself.
+
+    Raises:
+        DTypeError: a primal is no float.
+        GraphcError (when the map is called): an op on the way has no gradient.
+    """
+    with at_python_line():
+        applied = apply_to_variables(function, primals, {}, range(len(primals)))
+        require_floats(applied)
+        outputs = result_nodes(applied.result)
+        value = applied.closed_tree(applied.result)
+
+    def pull(cotangents: Any) -> Any:
+        with at_python_line():
+            given = [one.node for one in leaves(as_tensors(cotangents, "a cotangent"))]
+            found = autodiff.vjp(outputs, applied.variables, given, applied.sources)
+            return rebuilt(applied.tree, map(Tensor, applied.closed(found)))
+
+    return value, pull
+
+
+def jvp(
+    function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[Any, Any]:
+    """The value of `function` at `primals`, and its derivative along `tangents`.
+
+    Exact: the transpose of the transpose, so that ops need no rule beyond their gradient.
+
+    Args:
+        primals, tangents: sequences of one length, with trees of equal types.
+
+    Raises:
+        UsageError, ShapeError, DTypeError: the tangents are not like the primals.
+        GraphcError: an op on the way has no gradient.
+    """
+    with at_python_line():
+        applied = apply_to_variables(function, primals, {}, range(len(primals)))
+        require_floats(applied)
+        given = [one.node for one in leaves(as_tensors(list(tangents), "a tangent"))]
+        outputs = result_nodes(applied.result)
+        pushed = autodiff.jvp(outputs, applied.variables, given, applied.sources)
+        value = applied.closed_tree(applied.result)
+        return value, rebuilt(applied.result, map(Tensor, applied.closed(pushed)))
+
+
+def require_floats(applied: Applied) -> None:
+    """Refuse variables that have no derivative.
+
+    Raises:
+        DTypeError: one is no float.
+    """
+    for node in applied.variables:
+        if not node.dtype.precision:
+            raise DTypeError(
+                f"a derivative with respect to a {node.type} is asked for",
+                code="gradient-of-integers",
+                hint="differentiate by floats: cast the argument, or choose others with argnums",
+            )
+
+
+def _with_aux(result: Any) -> tuple[Any, Any]:
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise UsageError(
+            f"the function returned {result!r}, expected a pair of the value and the rest",
+            code="result",
+            hint="with has_aux=True return (loss, rest)",
+        )
+    result_nodes(result[1])
+    return result
+
+
+def _scalar(value: Any) -> Node:
+    if not isinstance(value, Tensor):
+        raise UsageError(
+            f"the function returned {value!r} ({type(value).__name__}), expected a number without "
+            "axes as a tensor",
+            code="result",
+            hint="what comes beside the value is returned with has_aux=True",
+        )
+    if value.shape:
+        raise ShapeError(
+            f"the gradient of a {value.type} is asked for, expected a number without axes",
+            code="gradient-of-tensor",
+            hint="reduce it with sum or mean; jacobian gives the derivative of every element",
+        )
+    return value.node
+
+
+def _like_arguments(applied: Applied, nodes: Sequence[Node], argnums: Argnums) -> Any:
+    trees = rebuilt(applied.tree, map(Tensor, nodes))
+    return trees[0] if isinstance(argnums, int) else trees

@@ -1,0 +1,166 @@
+"""A function applied to variables of its own in place of its arguments.
+
+Differentiation with respect to the argument's node itself would also follow uses of it that the
+function does not make through its argument (in a closure, or outside). Fresh variables keep the
+two apart, however deeply transforms nest.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import UsageError
+from graphc.frontend.module import Module
+from graphc.frontend.state import State, active_tracing
+from graphc.frontend.tensor import Tensor, apply, call
+from graphc.frontend.trees import leaves, map_leaves, rebuilt
+from graphc.ir.dims import DimLike
+from graphc.ir.dtype import DType
+from graphc.ir.node import Node
+from graphc.ir.ops.structural import graph_input
+from graphc.ir.source_map import SourceMap
+from graphc.passes.rewrite import substitute
+
+__all__ = ["Applied", "apply_to_variables", "as_tensor", "as_tensors", "fresh", "result_nodes"]
+
+_numbers = itertools.count()
+
+
+def fresh(dtype: DType, shape: tuple[DimLike, ...]) -> Node:
+    """A variable that nothing depends on yet."""
+    return graph_input(f"variable {next(_numbers)}", dtype, shape)
+
+
+def as_tensor(value: Any, what: str) -> Tensor:
+    """An array or number as a constant of the graph, a tensor as it is.
+
+    Raises:
+        UsageError: `value` is none of these.
+    """
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        constant: Tensor = apply(_constant, np.asarray(value))
+        return constant
+    if isinstance(value, bool | int | float | complex):
+        number: Tensor = call("full", (), value)
+        return number
+    raise UsageError(
+        f"{what} is {value!r} ({type(value).__name__}), expected a tensor",
+        code="argument-type",
+        hint="give tensors, arrays or numbers, or lists, tuples, dicts and models of them",
+    )
+
+
+def _constant(x: Node) -> Node:
+    return x
+
+
+def as_tensors(tree: Any, what: str) -> Any:
+    """Every array and number of a tree as a tensor."""
+    return map_leaves(lambda leaf: as_tensor(leaf, what), tree)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a function made of its variables.
+
+    Attributes:
+        variables: one for each tensor of the chosen arguments, in order.
+        values: what they stand for.
+        result: of the function, over the variables.
+        tree: the chosen arguments with a tensor at each leaf; a model is a dict from the paths
+            of its trainable parameters.
+    """
+
+    variables: tuple[Node, ...]
+    values: tuple[Node, ...]
+    result: Any
+    tree: Any
+
+    @property
+    def sources(self) -> SourceMap | None:
+        """Where nodes are recorded."""
+        active = active_tracing()
+        return None if active is None else active.sources
+
+    def closed(self, nodes: Sequence[Node]) -> tuple[Node, ...]:
+        """The nodes with what the variables stand for in their place."""
+        mapping = dict(zip(self.variables, self.values, strict=True))
+        return substitute(nodes, mapping, self.sources)
+
+    def closed_tree(self, tree: Any) -> Any:
+        """`closed` for every tensor of a tree."""
+        nodes = self.closed([leaf.node for leaf in leaves(tree)])
+        return rebuilt(tree, map(Tensor, nodes))
+
+
+def apply_to_variables(
+    function: Callable[..., Any],
+    arguments: Sequence[Any],
+    keywords: Mapping[str, Any],
+    chosen: Sequence[int],
+) -> Applied:
+    """Call the function with variables for every tensor of the arguments at places `chosen`.
+
+    Raises:
+        UsageError: a leaf of such an argument that is no tensor, array or number.
+    """
+    given = list(arguments)
+    values: list[Node] = []
+    variables: list[Node] = []
+    states: dict[State, Node] = {}
+    trees: list[Any] = []
+
+    def variable(value: Tensor) -> Node:
+        made = fresh(value.dtype, value.shape)
+        values.append(value.node)
+        variables.append(made)
+        return made
+
+    def replaced(leaf: Any) -> Any:
+        if isinstance(leaf, Module):
+            for one in leaf.parameters():
+                if one.trainable:
+                    states[one] = variable(one)
+            return leaf
+        return Tensor(variable(as_tensor(leaf, "an argument")))
+
+    for place in chosen:
+        trees.append(map_leaves(_opened, given[place]))
+        given[place] = map_leaves(replaced, given[place])
+    active = active_tracing()
+    with nullcontext() if active is None or not states else active.standing_in(states):
+        result = function(*given, **keywords)
+    if active is not None:
+        active.replace(dict(zip(variables, values, strict=True)))
+    return Applied(tuple(variables), tuple(values), result, tuple(trees))
+
+
+def _opened(leaf: Any) -> Any:
+    """A model as the trainable parameters that it holds, by path."""
+    if not isinstance(leaf, Module):
+        return leaf
+    return {path: one for path, one in leaf.named_parameters() if one.trainable}
+
+
+def result_nodes(result: Any) -> list[Node]:
+    """The nodes of a result, which is a tree of tensors.
+
+    Raises:
+        UsageError: a leaf that is no tensor.
+    """
+    for leaf in leaves(result):
+        if not isinstance(leaf, Tensor):
+            raise UsageError(
+                f"the function returned {leaf!r} ({type(leaf).__name__}), expected a tensor",
+                code="result",
+                hint="return tensors, or lists, tuples and dicts of them",
+            )
+    return [leaf.node for leaf in leaves(result)]
