@@ -351,6 +351,7 @@ class _Fuser:
         """Whether one kernel can compute both groups, of which `b` may be a reduction if `a` is."""
         alone = (
             GroupKind.CONTRACTION,
+            GroupKind.CONTROL_FLOW,
             GroupKind.CUMULATIVE,
             GroupKind.ROW_FUNCTION,
             GroupKind.SCATTER,
