@@ -10,7 +10,7 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dims, expr
 from graphc.ir import dtype as dtypes
-from graphc.ir.dims import DimLike
+from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType, PythonScalar
 from graphc.ir.node import Node
 from graphc.ir.op import Call, Op, Parameter, Refused, Sample, Source, Structural, surface
@@ -91,8 +91,8 @@ constant = Op(
 
 
 @surface("constant")
-def number(value: PythonScalar, dtype: DType) -> Node:
-    """`value` rounded to `dtype`, as a tensor without axes.
+def number(value: PythonScalar | Dim, dtype: DType) -> Node:
+    """`value`, a number or the value of a dim, rounded to `dtype`, as a tensor without axes.
 
     Raises:
         DTypeError: the value is of a kind that the dtype does not hold, or out of its range.
@@ -100,6 +100,8 @@ def number(value: PythonScalar, dtype: DType) -> Node:
     >>> number(2, dtypes.f32)["value"]
     2.0
     """
+    if isinstance(value, Dim):
+        return dim_value(dim=value, dtype=dtype)
     if dtype.kind != "storage":
         dtypes.promote_scalar(dtype, value)
     return constant(value=_in_dtype(value, dtype), dtype=dtype)
@@ -237,8 +239,8 @@ tensor = Op(
 
 
 @surface("full")
-def full(shape: Iterable[DimLike], value: PythonScalar, dtype: DType = dtypes.f32) -> Node:
-    """A tensor of `shape` filled with one number."""
+def full(shape: Iterable[DimLike], value: PythonScalar | Dim, dtype: DType = dtypes.f32) -> Node:
+    """A tensor of `shape` filled with one number, or the value of a dim."""
     filled = number(value, dtype)
     shape = tuple(shape)
     return broadcast_to(filled, shape=shape) if shape else filled
@@ -265,7 +267,7 @@ def ones(shape: Iterable[DimLike], dtype: DType = dtypes.f32) -> Node:
 
 
 @surface("full_like")
-def full_like(x: Node, value: PythonScalar, dtype: DType | None = None) -> Node:
+def full_like(x: Node, value: PythonScalar | Dim, dtype: DType | None = None) -> Node:
     """A tensor of the shape (and dtype, unless given) of `x`, filled with one number."""
     return full(x.shape, value, dtype or x.dtype)
 

@@ -1,0 +1,133 @@
+"""Attention: softmax of scaled products of queries with keys, times values.
+
+A. Vaswani et al., "Attention is all you need" (2017), equation 1. A composition, so that its
+gradients follow; the mask is computed where it is used and never stored.
+"""
+
+from __future__ import annotations
+
+import math
+
+from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.node import Node
+from graphc.ir.op import functions, surface
+from graphc.ir.ops.arithmetic import add, divide, scaled
+from graphc.ir.ops.broadcasting import broadcast, promoted
+from graphc.ir.ops.contraction import matrix_product, matrix_transpose
+from graphc.ir.ops.creation import constant_like, full_like, iota
+from graphc.ir.ops.logic import less, less_equal, logical_and, where
+from graphc.ir.ops.shape import broadcast_to, reshape
+from graphc.ir.ops.transcendental import sqrt
+
+__all__ = ["attention"]
+
+
+@surface("scaled_dot_product_attention", "attention")
+def attention(
+    query: Node,
+    key: Node,
+    value: Node,
+    attn_mask: Node | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    window: int | None = None,
+) -> Node:
+    """softmax(query @ key.T * scale + mask) @ value.
+
+    Args:
+        query: [..., H, L, E].
+        key: [..., H, S, E]; with `enable_gqa` fewer heads, each for H / heads of the query
+            (J. Ainslie et al., "GQA", 2023).
+        value: [..., H, S, V], with the heads of `key`.
+        attn_mask: broadcasts to [..., H, L, S]; where it is bool, False is left out; a float is
+            added to the scores.
+        dropout_p: 0; drop out the result of a model's own attention instead.
+        is_causal: position i of the query sees positions up to i of the key.
+        scale: 1 / sqrt(E) unless given.
+        window: position i sees those less than `window` before it, and no later ones where
+            `is_causal`, else those less than `window` after it too (I. Beltagy et al.,
+            "Longformer", 2020).
+
+    A row that sees nothing is NaN, as the softmax of nothing is.
+
+    Raises:
+        ShapeError: operands of fewer than two axes, or heads that do not fit.
+    """
+    if dropout_p:
+        raise UsageError(
+            f"attention: dropout_p is {dropout_p}",
+            hint="use Dropout in the model, which has a seed; here it is 0",
+        )
+    query, key, value = promoted(query, key, value)
+    if query.dtype.kind != "float":
+        raise DTypeError(
+            f"attention takes floats, not {query.dtype.name}", code="dtype-unsupported"
+        )
+    for name, node in (("query", query), ("key", key), ("value", value)):
+        if len(node.shape) < 2:
+            raise ShapeError(f"attention: the {name} is {node.type}, expected [..., length, width]")
+    if enable_gqa:
+        key, value = _shared(query, key, "key"), _shared(query, value, "value")
+    scores = matrix_product(query, matrix_transpose(key))
+    scores = _scaled(scores, scale, query.shape[-1])
+    seen = _seen(scores, is_causal, window)
+    if seen is not None:
+        scores = _without(scores, seen)
+    if attn_mask is not None:
+        if attn_mask.dtype is dtypes.bool_:
+            scores = _without(scores, attn_mask)
+        else:
+            scores = add(*broadcast(*promoted(scores, attn_mask)))
+    return matrix_product(functions["softmax"](scores, axis=-1), value)
+
+
+def _scaled(scores: Node, scale: float | None, width: DimLike) -> Node:
+    if scale is not None:
+        return scaled(scores, scale)
+    if isinstance(width, Dim):
+        return divide(scores, sqrt(full_like(scores, width)))
+    return scaled(scores, 1 / math.sqrt(width)) if width else scores
+
+
+def _shared(query: Node, x: Node, name: str) -> Node:
+    """`x` with each of its heads repeated for the heads of the query that share it."""
+    if len(query.shape) < 3 or len(x.shape) < 3:
+        raise ShapeError(f"attention: the {name} is {x.type}, expected [..., heads, length, width]")
+    heads, given = query.shape[-3], x.shape[-3]
+    if not dims.divides(heads, given):
+        raise ShapeError(
+            f"attention: {heads} heads of the query do not share {given} of the {name}",
+            hint="the first number is a multiple of the second",
+        )
+    times = heads // given
+    apart = reshape(x, shape=(*x.shape[:-2], 1, *x.shape[-2:]))
+    each = broadcast_to(apart, shape=(*x.shape[:-2], times, *x.shape[-2:]))
+    return reshape(each, shape=(*x.shape[:-3], heads, *x.shape[-2:]))
+
+
+def _seen(scores: Node, is_causal: bool, window: int | None) -> Node | None:
+    """Which positions of the key each position of the query sees; None for all."""
+    if window is not None and (isinstance(window, bool) or window < 1):
+        raise UsageError(f"attention: window is {window!r}", hint="a whole number of 1 or more")
+    if not is_causal and window is None:
+        return None
+    shape = scores.shape[-2:]
+    row, column = (iota(shape=shape, axis=axis, dtype=dtypes.i64) for axis in (0, 1))
+    found = less_equal(column, row) if is_causal else None
+    if window is not None:
+        near = less(row, add(column, constant_like(window, column)))
+        if not is_causal:
+            near = logical_and(near, less(column, add(row, constant_like(window, row))))
+        found = near if found is None else logical_and(found, near)
+    return found
+
+
+def _without(scores: Node, seen: Node) -> Node:
+    """The scores, minus infinity where `seen` is False."""
+    seen, scores = broadcast(seen, scores)
+    return where(seen, scores, constant_like(-math.inf, scores))
