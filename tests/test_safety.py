@@ -63,6 +63,37 @@ def test_a_compiler_that_fails_is_named(tmp_path: Path) -> None:
         assert compiler in result.stderr
 
 
+def test_a_compiler_that_is_not_there_or_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "double.gc").write_text(SOURCE)
+    np.save(tmp_path / "x.npy", np.ones(3, np.float32))
+    assert run("build", "double.gc", cwd=tmp_path).returncode == 0
+    text = tmp_path / "text"
+    text.write_bytes(b"\0 no program")
+    text.chmod(0o755)
+    command = ["run", "double.gcm", "double", "x=x.npy", "--device", "cpu"]
+    for compiler, code in (
+        ("/nonexistent", "missing"),
+        ("gcc --help", "missing"),
+        (text, "failed"),
+    ):
+        result = run(*command, cwd=tmp_path, GRAPHC_CC=str(compiler))
+        assert result.returncode == 1
+        assert result.stderr.startswith(f"error[compiler-{code}]")
+        assert str(compiler) in result.stderr
+        assert "hint: set GRAPHC_CC to" in result.stderr
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "double.gc").write_text(SOURCE)
+    np.save(tmp_path / "x.npy", np.ones(3, np.float32))
+    assert run("build", "double.gc", cwd=tmp_path).returncode == 0
+    command = ["run", "double.gcm", "double", "x=x.npy", "--device", "cpu"]
+    result = run(*command, cwd=tmp_path, GRAPHC_CACHE_DIR="/proc/none")
+    assert (result.returncode, result.stdout) == (0, "[2. 2. 2.]\n")
+    assert result.stderr.count("GRAPHC_CACHE_DIR") == 1
+    assert "the cache directory /proc/none cannot be used" in result.stderr
+
+
 def test_a_file_that_exports_nothing_is_not_built(tmp_path: Path) -> None:
     (tmp_path / "empty.gc").write_text("")
     result = run("build", "empty.gc", cwd=tmp_path)

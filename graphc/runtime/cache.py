@@ -1,20 +1,25 @@
 """A content-addressed store of files in the user's cache directory.
 
 An entry's name is a hash of everything that determines its content, so entries never change and
-need no lock: a writer prepares a temporary file beside the entry and renames it into place, which
-other threads and processes see whole or not at all. Deleting the directory is always safe.
+need no lock: a file is made in a folder of its own, and renamed into place, so that other threads
+and processes see it whole or not at all. Deleting the directory is always safe. Where it cannot be
+used (read-only, full, somebody else's), the entries of a process lie in a folder that ends with it.
 """
 
 from __future__ import annotations
 
+import atexit
+import functools
 import hashlib
+import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from graphc import config
-from graphc.errors import GraphcError, UsageError
+from graphc.errors import UsageError
 
 __all__ = ["cache_directory", "content_key", "stored_file"]
 
@@ -55,24 +60,88 @@ def stored_file(name: str, produce: Callable[[Path], None]) -> Path:
     """The path of entry `name`, made by `produce(temporary_path)` if it is not there yet.
 
     Several threads or processes may produce the same entry at once; one of the results stays.
+
+    Raises:
+        UsageError: there is no place for temporary files either.
     """
-    path = cache_directory() / name
-    if path.exists():
-        return path
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory = _usable_directory()
+    for place in (directory, _folders.get(os.getpid())):
+        if place is not None and os.access(place / name, os.R_OK):
+            return place / name
     # A directory, so that `produce` may write further files beside its result.
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as directory:
-        temporary = Path(directory) / path.name
-        produce(temporary)
-        try:
-            os.replace(temporary, path)
-        except OSError as error:
-            raise _unusable(path.parent, error.strerror or str(error)) from error
+    with _temporary_directory() as folder:
+        made = Path(folder) / Path(name).name
+        produce(made)
+        if directory is not None:
+            try:
+                return _placed(made, directory / name)
+            except OSError as error:
+                _notice(_unusable(directory, error.strerror or str(error)))
+        return _placed(made, _private_directory() / name)
+
+
+def _usable_directory() -> Path | None:
+    try:
+        return cache_directory()
+    except UsageError as error:
+        _notice(error)
+        return None
+
+
+def _placed(made: Path, path: Path) -> Path:
+    """Copy a file to its place, which may be on another disk."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as folder:
+        whole = Path(folder) / path.name
+        shutil.copyfile(made, whole)
+        with whole.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(whole, path)
     return path
 
 
-def _unusable(directory: Path, reason: str) -> GraphcError:
+# By process: a fork has one of its own, and leaves its parent's alone.
+_folders: dict[int, Path] = {}
+
+
+def _private_directory() -> Path:
+    """A folder for the entries of this process, removed when it ends."""
+    process = os.getpid()
+    if process not in _folders:
+        folder = _temporary_directory()
+        _folders[process] = Path(folder.name)
+        atexit.register(_remove, folder, process)
+    return _folders[process]
+
+
+def _remove(folder: tempfile.TemporaryDirectory[str], process: int) -> None:
+    if os.getpid() == process:
+        folder.cleanup()
+
+
+def _temporary_directory() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="graphc-")
+    except OSError as error:
+        raise UsageError(
+            f"there is no place for temporary files: {error.strerror or error}",
+            code="no-temporary-directory",
+            hint="make room, or set TMPDIR to a directory that can be written",
+        ) from error
+
+
+def _notice(error: UsageError) -> None:
+    _notice_once(f"{error.message}; what is compiled is kept for this process only ({error.hint})")
+
+
+@functools.cache
+def _notice_once(text: str) -> None:
+    logging.getLogger("graphc").warning("%s", text)
+
+
+def _unusable(directory: Path, reason: str) -> UsageError:
     return UsageError(
         f"the cache directory {directory} cannot be used: {reason}",
-        hint="set GRAPHC_CACHE_DIR to a directory of your own",
+        code="cache-unusable",
+        hint="set GRAPHC_CACHE_DIR to a directory of your own that can be written",
     )

@@ -1,9 +1,16 @@
 """The content-addressed store: whole files or none, whoever writes at the same time."""
 
+import errno
 import multiprocessing
+import os
+import shutil
 import stat
+import subprocess
+import sys
+import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +20,11 @@ from graphc import config
 from graphc.config import Settings
 from graphc.errors import UsageError
 from graphc.runtime import cache
+
+
+@pytest.fixture(autouse=True)
+def untold() -> None:
+    cache._notice_once.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +53,7 @@ def test_entries_are_made_once(directory: Path) -> None:
     assert len(calls) == 1
     assert calls[0].name == "name.bin"
     assert calls[0].parent != path.parent
+    assert not calls[0].parent.exists()
 
 
 def test_an_interrupted_write_leaves_nothing(directory: Path) -> None:
@@ -105,6 +118,104 @@ def test_a_directory_that_cannot_be_made_is_explained(
         cache.cache_directory()
     assert error.value.hint is not None
     assert "GRAPHC_CACHE_DIR" in error.value.hint
+
+
+def settle(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "settings", lambda: Settings(cache_directory=directory, threads=1))
+
+
+def test_a_cache_that_cannot_be_made_is_done_without(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    settle(file / "cache", monkeypatch)
+    monkeypatch.setattr(cache, "_folders", {})
+    calls = []
+
+    def produce(path: Path) -> None:
+        calls.append(path)
+        path.write_bytes(b"content")
+
+    paths = {cache.stored_file("kind/name", produce) for _ in range(3)}
+    (path,) = paths
+    assert path.read_bytes() == b"content"
+    # Made once, in a folder that nobody else can read; said once, with what to do.
+    assert len(calls) == 1
+    assert stat.S_IMODE(cache._private_directory().stat().st_mode) == 0o700
+    (record,) = caplog.records
+    assert record.name == "graphc" and record.levelname == "WARNING"
+    for part in (str(file / "cache"), "Not a directory", "GRAPHC_CACHE_DIR"):
+        assert part in record.getMessage()
+
+
+@pytest.mark.parametrize("call", ["copyfile", "replace", "mkdir"])
+def test_a_full_cache_is_done_without(
+    call: str, directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever step it is that finds no room."""
+    owner = {"copyfile": shutil, "replace": os, "mkdir": os}[call]
+    real = getattr(owner, call)
+    monkeypatch.setattr(cache, "_folders", {})
+    cache.cache_directory()
+
+    def full(*arguments: Any, **named: Any) -> Any:
+        if any(str(argument).startswith(f"{directory}/") for argument in arguments):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(owner, call, full)
+    for name in ("kind/first", "kind/second"):
+        path = cache.stored_file(name, lambda place: place.write_bytes(b"content"))
+        assert path.read_bytes() == b"content" and directory not in path.parents
+    assert not [path for path in directory.rglob("*") if path.is_file()]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "No space left" in caplog.text and "GRAPHC_CACHE_DIR" in caplog.text
+
+
+def test_an_error_of_the_producer_is_not_blamed_on_the_cache(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(path: Path) -> None:
+        raise OSError(errno.ENOEXEC, "Exec format error")
+
+    with pytest.raises(OSError, match="Exec format"):
+        cache.stored_file("name", fails)
+    assert not caplog.records
+
+
+def test_without_any_place_for_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(**named: Any) -> Any:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", none)
+    with pytest.raises(UsageError, match="no place for temporary files") as caught:
+        cache.stored_file("name", lambda path: path.write_bytes(b""))
+    assert "TMPDIR" in str(caught.value.hint)
+
+
+def test_the_private_folder_goes_with_its_process(tmp_path: Path) -> None:
+    program = (
+        "from graphc.runtime.cache import stored_file\n"
+        "print(stored_file('kind/name', lambda path: path.write_bytes(b'content')))"
+    )
+    (tmp_path / "file").write_text("")
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(cache.__file__).parents[2]),
+            "GRAPHC_CACHE_DIR": str(tmp_path / "file" / "cache"),
+            "TMPDIR": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.startswith(f"{tmp_path}/graphc-")
+    assert result.stderr.count("GRAPHC_CACHE_DIR") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @given(st.lists(st.binary(max_size=4)), st.lists(st.binary(max_size=4)))

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,8 +71,10 @@ def find_compiler() -> Compiler:
             return Compiler((path,), identity)
     if wanted:
         raise ToolchainError(
-            f"the compiler that GRAPHC_CC names, {wanted!r}, was not found",
+            f"GRAPHC_CC is {wanted!r}, and there is no such program",
             code="compiler-missing",
+            hint="set GRAPHC_CC to the path of a C compiler (gcc or clang), or unset it to take "
+            "the first of cc, gcc and clang on the PATH",
         )
     raise ToolchainError(
         "no C compiler was found (cc, gcc or clang on the PATH)",
@@ -109,23 +112,36 @@ def compile_object(source: str) -> Path:
     def produce(path: Path) -> None:
         unit = path.with_suffix(".c")
         unit.write_text(source, encoding="utf-8")
+        _run(compiler, [*FLAGS, "-o", str(path), str(unit), "-lm"], path)
+
+    return stored_file(_entry_name(source, compiler), produce)
+
+
+def _run(compiler: Compiler, arguments: list[str], path: Path) -> None:
+    """Start the compiler, which must write `path`."""
+    try:
         result = subprocess.run(
-            [*compiler.command, *FLAGS, "-o", str(path), str(unit), "-lm"],
+            [*compiler.command, *arguments],
             cwd=path.parent,
             env={**os.environ, "LC_ALL": "C"},
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
         )
-        if result.returncode != 0 or not path.exists():
-            name = " ".join(compiler.command)
-            raise ToolchainError(
-                f"the C compiler {name} did not compile the kernels (exit code "
-                f"{result.returncode})",
-                code="compiler-failed",
-                hint="set GRAPHC_CC to a working C compiler (gcc or clang); if it is one, "
-                "please report this with the model",
-                notes=result.stderr.strip().splitlines()[:20],
-            )
+    except OSError as error:
+        raise _failed(compiler, f"it does not start: {error.strerror or error}", ()) from error
+    if result.returncode != 0 or not path.exists():
+        notes = result.stderr.strip().splitlines()[:20]
+        raise _failed(compiler, f"exit code {result.returncode}", notes)
 
-    return stored_file(_entry_name(source, compiler), produce)
+
+def _failed(compiler: Compiler, why: str, notes: Iterable[str]) -> ToolchainError:
+    name = " ".join(compiler.command)
+    return ToolchainError(
+        f"the C compiler {name} did not compile the kernels ({why})",
+        code="compiler-failed",
+        hint="set GRAPHC_CC to a working C compiler (gcc or clang); if it is one, "
+        "please report this with the model",
+        notes=notes,
+    )
