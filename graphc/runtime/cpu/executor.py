@@ -99,7 +99,8 @@ class CpuExecutor:
         if frame is not None and all(
             type(a) is np.ndarray
             and a.dtype == entry.slots[slot].type.dtype.numpy
-            and a.flags.carray
+            and a.flags.c_contiguous
+            and a.flags.aligned
             for slot, a in zip(entry.inputs, arguments, strict=True)
         ):
             return list(arguments), frame
