@@ -312,7 +312,7 @@ def _with_plain_line_ends(text: str) -> str:
 
 def source_unit(path: str | Path) -> Unit:
     """The unit of a `.gc` file: checked completely, nothing compiled."""
-    return elaborate.elaborate(read_source(path), str(path), library.library())
+    return elaborate.elaborate(read_source(path), str(path), library.library(), read_source)
 
 
 def check_output(path: Path) -> None:

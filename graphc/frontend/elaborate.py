@@ -12,10 +12,11 @@ from graphc.frontend import syntax
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.functions import UserFunction
 from graphc.frontend.elaboration.graphs import GraphFunction
+from graphc.frontend.elaboration.imports import Imports, imported_names
 from graphc.frontend.elaboration.models import SourceModel, method_of
 from graphc.frontend.elaboration.numbers import is_number, tensor_of
 from graphc.frontend.elaboration.program import Program, TooLarge
-from graphc.frontend.elaboration.refusal import described, not_supported, refused
+from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.graph_reader import is_graph
 from graphc.frontend.module import Module
@@ -33,20 +34,27 @@ __all__ = ["elaborate"]
 MAX_ERRORS = 20
 
 
-def elaborate(text: str, file: str, library: Mapping[str, object]) -> Unit:
+def elaborate(
+    text: str,
+    file: str,
+    library: Mapping[str, object],
+    read: Callable[[str], str] | None = None,
+) -> Unit:
     """The exports of a program, as graphs that share state.
 
     Args:
         text: the program.
         file: its name, for spans and errors.
         library: what names mean that the program does not define: layers, optimizers.
+        read: the text of a file that the program imports, by its path; raises `UsageError` where
+            there is none. Without it, imports are refused.
 
     Raises:
         GraphcError: the one error of the program.
         ErrorGroup: several, in source order, at most twenty.
     """
     module = parse(text, file)
-    elaboration = _Elaboration(module, library)
+    elaboration = _Elaboration(module, file, library, read)
     try:
         unit = elaboration.run()
     except RecursionError:
@@ -73,8 +81,16 @@ def _distinct(errors: list[GraphcError]) -> list[GraphcError]:
 class _Elaboration:
     """One run over a program that collects its errors."""
 
-    def __init__(self, module: syntax.Module, library: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        module: syntax.Module,
+        file: str,
+        library: Mapping[str, object],
+        read: Callable[[str], str] | None,
+    ) -> None:
         self.module = module
+        self.file = file
+        self.imports = Imports(read, library, self._declare)
         self.program = Program(library)
         self.errors: list[GraphcError] = []
         self.exports: dict[str, tuple[Export, syntax.Export]] = {}
@@ -82,7 +98,7 @@ class _Elaboration:
     def run(self) -> Unit | None:
         """The unit, if nothing is wrong."""
         try:
-            self._declare()
+            self._declare(self.program, self.module, self.file)
             if not self.errors:
                 self._evaluate_exports()
             unit = None if self.errors else self._built()
@@ -99,15 +115,21 @@ class _Elaboration:
             return action(*arguments)
         except TooLarge:
             raise
+        except ErrorGroup as group:
+            self.errors += group.errors
         except GraphcError as error:
             self.errors.append(error.at(span))
-            return None
+        return None
 
     # -- definitions
 
-    def _declare(self) -> None:
-        self._check_names()
-        program, body = self.program, self.module.body
+    def _declare(self, program: Program, module: syntax.Module, file: str) -> None:
+        """Define what a file says at its top; what is wrong with it is kept."""
+        self._check_names(module)
+        body = module.body
+        for node in body:
+            if isinstance(node, syntax.Import | syntax.ImportFrom):
+                self._attempt(node.span, self.imports.define, program, node, file)
         # Functions and models may be named before they are defined, values and graphs may not.
         for node in body:
             if isinstance(node, syntax.Model):
@@ -122,17 +144,14 @@ class _Elaboration:
             elif isinstance(node, syntax.Function) and is_graph(node):
                 self._attempt(_header(node), program.declare_graph, node)
 
-    def _check_names(self) -> None:
+    def _check_names(self, module: syntax.Module) -> None:
         seen: dict[str, Span] = {}
         exported: dict[str, Span] = {}
-        for node in self.module.body:
+        for node in module.body:
             if isinstance(node, syntax.Import | syntax.ImportFrom):
-                self.errors.append(
-                    not_supported(
-                        "an import", node.span, "the library is known by name; copy the rest here"
-                    )
-                )
-            if isinstance(
+                for name, span in imported_names(node):
+                    self._check_name(name, span, seen)
+            elif isinstance(
                 node, syntax.Dimension | syntax.Constant | syntax.Model | syntax.Function
             ):
                 self._check_name(node.name, _header(node), seen)
@@ -162,7 +181,7 @@ class _Elaboration:
 
     def _export(self, node: syntax.Export) -> Export:
         program = self.program
-        program.exporting = True
+        program.run.exporting = True
         try:
             value = Evaluator(program, program.scope).evaluate(node.value)
             if program.is_own_model(value):
@@ -181,7 +200,7 @@ class _Elaboration:
                 )
             return self._placed(self._of_function(function), node.value.span)
         finally:
-            program.exporting = False
+            program.run.exporting = False
 
     def _of_function(self, function: UserFunction) -> Export:
         types: list[Any] = []
@@ -207,7 +226,7 @@ class _Elaboration:
         if parameter.default is not None and not isinstance(
             parameter.annotation, syntax.TensorType
         ):
-            return Evaluator(self.program, self.program.scope).evaluate(parameter.default)
+            return Evaluator(function.program, function.scope).evaluate(parameter.default)
         return type_
 
     def _placed(self, export: Export, span: Span) -> Export:
@@ -265,7 +284,7 @@ class _Elaboration:
 
     def _check_definitions(self, everything: bool) -> None:
         for function in self._functions():
-            if everything or function.definition not in self.program.reached:
+            if everything or function.definition not in self.program.run.reached:
                 self._attempt(function.definition.span, self._check, function)
 
     def _functions(self) -> Iterator[UserFunction]:

@@ -278,7 +278,7 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     ),
     "import": (
         "import layers\n",
-        [Told("not-supported", 1, 1, "an import")],
+        [Told("import", 1, 1, "nothing to import from")],
     ),
     "state as an argument": (
         "def f(x: f32[2], state w: f32[2]):\n    return x\nexport f = f\n",

@@ -227,7 +227,7 @@ def _made(
     program: Program, layer: type[Module], arguments: list[Any], keywords: dict[str, Any]
 ) -> Any:
     """A new layer or model, which is a part of the model that is being made."""
-    if not program.makes_models:
+    if not program.run.makes_models:
         raise refused(
             f"a {layer.__name__} is made here, where it would be new at each call",
             "model-in-function",

@@ -11,7 +11,7 @@ from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.calls import call_value
 from graphc.frontend.elaboration.refusal import described, named_like, not_supported, refused
-from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.elaboration.scope import Definitions, Scope
 from graphc.frontend.index_updates import At, Place
 from graphc.frontend.module import Module
 from graphc.frontend.tensor import UNARY, Tensor, call
@@ -191,6 +191,11 @@ class Evaluator:
             if name in Place.METHODS:
                 return getattr(value, name)
             known = list(Place.METHODS)
+        elif isinstance(value, Definitions):
+            found = value.find(name)
+            if found is not Scope.MISSING:
+                return found
+            known = value.names()
         elif isinstance(value, Module) or (isinstance(value, type) and issubclass(value, Module)):
             owner = self.program.instance_of(value)
             known = [one for one in (*vars(owner), *dir(type(owner))) if _is_member(one)]

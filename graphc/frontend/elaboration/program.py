@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphc.errors import GraphcError, Span
@@ -30,7 +31,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.op import functions
 from graphc.ir.source_map import SourceMap
 
-__all__ = ["Program", "TooLarge"]
+__all__ = ["Program", "Run", "TooLarge"]
 
 MAX_STEPS = 200_000
 """Expressions and statements that are evaluated, those of unrolled loops counted each time."""
@@ -46,30 +47,49 @@ class TooLarge(GraphcError):
     default_code = "too-large"
 
 
+@dataclass
+class Run:
+    """What the files of one run of the compiler share.
+
+    Attributes:
+        sources: where nodes are recorded.
+        reached: functions that have been called with success.
+        exporting: whether a model that is named stands for its instance that is exported.
+        makes_models: whether layers may be made.
+        roots: the instances of models that exports share.
+        stack: the functions and models that are being elaborated.
+        steps: how many expressions and statements have been evaluated.
+    """
+
+    sources: SourceMap = field(default_factory=SourceMap)
+    reached: set[syntax.Function] = field(default_factory=set)
+    exporting: bool = False
+    makes_models: bool = False
+    roots: dict[type[SourceModel], SourceModel] = field(default_factory=dict)
+    stack: list[tuple[object, object]] = field(default_factory=list)
+    steps: int = 0
+
+
 class Program:
     """The definitions of one file.
+
+    Args:
+        library: what names mean that no file defines.
+        run: shared with the other files.
 
     Attributes:
         scope: what names mean at the top of the file.
         dims: the dims that the file declares.
         sources: where nodes are recorded.
-        reached: functions that have been called with success.
-        exporting: whether a model that is named stands for its instance that is exported.
-        makes_models: whether layers may be made.
     """
 
-    def __init__(self, library: Mapping[str, object]) -> None:
+    def __init__(self, library: Mapping[str, object], run: Run | None = None) -> None:
         builtins: dict[str, Any] = {**_builtins(), **library, PROGRAM: self}
         self.scope = Scope(Scope(None, builtins))
         self.dims: dict[str, Dim] = {}
-        self.sources = SourceMap()
-        self.reached: set[syntax.Function] = set()
-        self.exporting = False
-        self.makes_models = False
+        self.run = Run() if run is None else run
+        self.sources = self.run.sources
         self._graphs: dict[str, Graph] = {}
-        self._roots: dict[type[SourceModel], SourceModel] = {}
-        self._stack: list[tuple[object, object]] = []
-        self._steps = 0
 
     # -- definitions
 
@@ -147,7 +167,7 @@ class Program:
             SourceError: a parameter of the model has no default.
             GraphcError: whatever its body refuses.
         """
-        if model not in self._roots:
+        if model not in self.run.roots:
             missing = [one.name for one in model.definition.parameters if one.default is None]
             if missing:
                 raise refused(
@@ -157,8 +177,8 @@ class Program:
                     None,
                     f"give it one: model {model.__name__}({missing[0]}=64)",
                 )
-            self._roots[model] = model()
-        return self._roots[model]
+            self.run.roots[model] = model()
+        return self.run.roots[model]
 
     def instance_of(self, value: Any) -> Any:
         """A model itself; for the class of one, the instance that is exported.
@@ -168,7 +188,7 @@ class Program:
         """
         if not isinstance(value, type):
             return value
-        if self.exporting and self.is_own_model(value):
+        if self.run.exporting and self.is_own_model(value):
             return self.root(value)
         raise refused(
             f"{value.__name__} is not made yet, so it has no members",
@@ -183,7 +203,7 @@ class Program:
 
     def as_library_argument(self, function: Callable[..., Any], value: Any) -> Any:
         """An argument of a function of the library, which takes tensors and models."""
-        if self.exporting and self.is_own_model(value):
+        if self.run.exporting and self.is_own_model(value):
             return self.root(value)
         if isinstance(value, numbers.Formula):
             return numbers.tensor_of(value)
@@ -201,8 +221,8 @@ class Program:
         Raises:
             TooLarge: there are too many.
         """
-        self._steps += 1
-        if self._steps > MAX_STEPS:
+        self.run.steps += 1
+        if self.run.steps > MAX_STEPS:
             raise TooLarge(
                 f"the program unrolls into more than {MAX_STEPS} steps",
                 span=span,
@@ -211,7 +231,7 @@ class Program:
 
     def restart(self) -> None:
         """Begin to count anew."""
-        self._steps = 0
+        self.run.steps = 0
 
     @contextmanager
     def inside(self, function: UserFunction, span: Span | None) -> Iterator[None]:
@@ -221,7 +241,7 @@ class Program:
             SourceError: the function calls itself.
         """
         entry = (function.definition, function.owner)
-        if any(entry[0] is one and entry[1] is owner for one, owner in self._stack):
+        if any(entry[0] is one and entry[1] is owner for one, owner in self.run.stack):
             raise refused(
                 f"{function.name} calls itself: a call is inlined, and this one would never end",
                 "recursion",
@@ -229,10 +249,10 @@ class Program:
                 "repeat with `for i in range(n)`, which is unrolled",
             )
         with self._deeper(entry, span):
-            makes = self.makes_models
+            makes = self.run.makes_models
             yield
-            self.makes_models = makes
-        self.reached.add(function.definition)
+            self.run.makes_models = makes
+        self.run.reached.add(function.definition)
 
     @contextmanager
     def making(self, model: SourceModel) -> Iterator[None]:
@@ -242,34 +262,35 @@ class Program:
             SourceError: the model contains itself.
         """
         kind = type(model)
-        if any(one is kind for one, _ in self._stack):
+        if any(one is kind for one, _ in self.run.stack):
             raise refused(
                 f"{kind.__name__} contains itself: making one would never end",
                 "recursion",
                 None,
                 "make a list of parts: [Part(...) for _ in range(n)]",
             )
-        before, self.makes_models = self.makes_models, True
-        exporting, self.exporting = self.exporting, False
+        run = self.run
+        before, run.makes_models = run.makes_models, True
+        exporting, run.exporting = run.exporting, False
         try:
             with self._deeper((kind, None), None):
                 yield
         finally:
-            self.makes_models, self.exporting = before, exporting
+            run.makes_models, run.exporting = before, exporting
 
     @contextmanager
     def _deeper(self, entry: tuple[object, object], span: Span | None) -> Iterator[None]:
-        if len(self._stack) >= MAX_CALLS:
+        if len(self.run.stack) >= MAX_CALLS:
             raise refused(
                 f"more than {MAX_CALLS} functions and models are inside of each other",
                 "too-deep",
                 span,
             )
-        self._stack.append(entry)
+        self.run.stack.append(entry)
         try:
             yield
         finally:
-            self._stack.pop()
+            self.run.stack.pop()
 
     # -- what statements and expressions ask for
 

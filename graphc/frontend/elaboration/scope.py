@@ -8,7 +8,7 @@ from typing import Any
 from graphc.errors import Span
 from graphc.frontend.elaboration.refusal import unknown_name
 
-__all__ = ["Scope"]
+__all__ = ["Definitions", "Scope"]
 
 _MISSING: Any = object()
 
@@ -73,3 +73,27 @@ class Scope:
             yield from scope._own
             yield from (name for name in scope._given if not name.startswith("_"))
             scope = scope.outer
+
+
+class Definitions:
+    """What an imported file defines, by name.
+
+    Args:
+        name: of the file, for messages.
+        scope: of the file.
+    """
+
+    def __init__(self, name: str, scope: Scope) -> None:
+        self.name = name
+        self._scope = scope
+
+    def __repr__(self) -> str:
+        return f"<the file {self.name}>"
+
+    def find(self, name: str) -> Any:
+        """What the file defines under a name, or `Scope.MISSING`."""
+        return self._scope._own.get(name, _MISSING)
+
+    def names(self) -> list[str]:
+        """The names that the file defines."""
+        return list(self._scope._own)
