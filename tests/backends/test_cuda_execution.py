@@ -38,8 +38,14 @@ from graphc.runtime.cuda.executor import CudaExecutor
 from graphc.runtime.cuda.gpu import Gpu
 from graphc.runtime.simulator.build import build_module, read_kernel_text
 from tests.accuracy import ANY_ZERO, NUMPY_ULPS, within
-from tests.backends.test_cpu import COMPOSED, COMPUTED, is_close, sample_graphs
-from tests.backends.test_simulator_backend import OPS_PER_UNIT, ULPS
+from tests.backends.op_samples import (
+    COMPOSED,
+    COMPUTED,
+    CUDA_ULPS,
+    OPS_PER_UNIT,
+    is_close,
+    sample_graphs,
+)
 from tests.simulated import CudaCode, cuda_code, simulated
 from tests.simulated_gpu import SimulatedGpu
 from tests.values import random_array, same_bits
@@ -508,8 +514,8 @@ def is_as_promised(one: op.Op, found: Array, expected: Array, precise: Array) ->
     dtype = dtypes.from_numpy(found.dtype)
     if one in COMPOSED:
         return is_close(found, expected, precise, dtype)
-    if one.name in ULPS and dtype.kind == "float":
-        in_f32, in_f64 = ULPS[one.name]
+    if one.name in CUDA_ULPS and dtype.kind == "float":
+        in_f32, in_f64 = CUDA_ULPS[one.name]
         ulps = in_f64 + NUMPY_ULPS if dtype is dtypes.f64 else in_f32
         return within(found, precise, 0.51 if dtype.bits < 32 else ulps, dtype)
     if one.name in ANY_ZERO:

@@ -15,7 +15,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.op import Cumulative, Op, functions, registry
 from graphc.ir.ops.structural import graph_input
 from tests.accuracy import ANY_ZERO
-from tests.backends.test_cpu import sample_graphs
+from tests.backends.op_samples import sample_graphs
 from tests.emitted import emitted
 from tests.simulated import simulated
 from tests.values import random_array, same_bits

@@ -39,7 +39,7 @@ from graphc.runtime.interpreter import Interpreter
 from graphc.runtime.program import Program
 from graphc.runtime.simulator.executor import SimulatorExecutor
 from tests.accuracy import ANY_ZERO, IN_NUMPY, ULPS, is_accurate
-from tests.backends.test_simulator_backend import ULPS as CUDA_ULPS
+from tests.backends.op_samples import CUDA_ULPS
 from tests.emitted import emitted
 from tests.passes.test_random_graphs import has_derivative, scalar_of
 from tests.random_graphs import RandomGraph, graphs

@@ -26,7 +26,7 @@ from graphc.runtime.interpreter import Interpreter
 from graphc.runtime.launches import Launch, launches_of
 from graphc.runtime.program import Alternative, Binding, Entry, Geometry, LaunchStep, Program, Slot
 from graphc.runtime.simulator.executor import SimulatorExecutor
-from tests.backends.test_cpu import COMPUTED, OPS_PER_UNIT, sample_graphs
+from tests.backends.op_samples import COMPUTED, OPS_PER_UNIT, sample_graphs
 from tests.simulated import CudaCode, cuda_code, simulated
 from tests.values import same_bits
 

@@ -19,9 +19,9 @@ from graphc.ir.kernels.verify import verify_kernel
 from graphc.ir.types import TensorType
 from graphc.runtime.cpu.compiler import compile_object
 from graphc.runtime.cpu.executor import CpuExecutor
-from graphc.runtime.program import Alternative, Binding, Entry, Program, Slot
-from graphc.runtime.program import Step as LaunchStep
+from graphc.runtime.program import Entry, Program, Slot
 from graphc.runtime.simulator.executor import SimulatorExecutor
+from graphc.runtime.steps import Alternative, Binding, LaunchStep
 from tests.values import random_array, same_bits
 
 LANES, STEPS = 32, 3

@@ -1,0 +1,212 @@
+"""Every op of the registry with its samples: what a backend is tried on, and what it must give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from graphc.codegen.host import HOST
+from graphc.errors import DTypeError
+from graphc.ir import dtype as dtypes
+from graphc.ir import ops
+from graphc.ir.dtype import DType
+from graphc.ir.evaluate import evaluate
+from graphc.ir.graph import Graph
+from graphc.ir.op import (
+    Element,
+    Elementwise,
+    Op,
+    Reduction,
+    Sample,
+    Source,
+    Structural,
+    View,
+    registry,
+)
+from graphc.ir.ops.structural import graph_input
+from graphc.ir.types import TensorType, TupleType
+from tests.accuracy import ANY_ZERO, NUMPY_ULPS, within
+from tests.values import random_array, same_bits
+
+__all__ = [
+    "COMPOSED",
+    "COMPUTED",
+    "CUDA_ULPS",
+    "ELEMENTWISE",
+    "EXTREMES",
+    "MOVING",
+    "OPS_PER_UNIT",
+    "Call",
+    "Case",
+    "assert_near_function",
+    "cases",
+    "is_close",
+    "sample_graphs",
+]
+
+Array = np.ndarray[Any, Any]
+
+# Ops of one unit of text: enough to share the fixed cost of compiling, few enough to compile soon.
+OPS_PER_UNIT = 24
+
+SHAPES: Sequence[tuple[int, ...]] = ((), (0,), (1, 1), (2, 0, 3), (67, 5))
+
+
+# What CUDA's own functions promise, in f32 and in f64 (CUDA C++ Programming Guide, "Mathematical
+# Functions"); those of the simulator's C library are as good. Every other elementwise op is exact.
+CUDA_ULPS: Mapping[str, tuple[float, float]] = {
+    "exp": (1, 1),
+    "expm1": (1, 1),
+    "exp2": (2, 1),
+    "log": (1, 1),
+    "log1p": (1, 1),
+    "log2": (1, 1),
+    "log10": (2, 1),
+    "rsqrt": (1.5, 1.5),
+    "sin": (2, 2),
+    "cos": (2, 2),
+    "tan": (4, 2),
+    "asin": (2, 2),
+    "acos": (2, 2),
+    "atan": (2, 2),
+    "atan2": (3, 2),
+    "hypot": (3, 2),
+    "sinh": (3, 2),
+    "cosh": (2, 1),
+    "tanh": (2, 2),
+    "asinh": (3, 3),
+    "acosh": (4, 3),
+    "atanh": (3, 2),
+    "erf": (2, 2),
+    "erfc": (0.6, 5),
+    "erfinv": (0.6, 8),
+    "lgamma": (0.6, 8),
+    "digamma": (0.6, 8),
+    "logaddexp": (0.6, 2),
+    "sigmoid": (2.5, 2.5),
+    "power": (4, 2),
+}
+
+
+def computes(dtype: DType) -> bool:
+    """Whether kernels compute in a dtype."""
+    try:
+        HOST.compute_type(dtype)
+    except DTypeError:
+        return False
+    return True
+
+
+def samples_of(op: Op) -> Iterator[Sample]:
+    """The op's own samples, and for an elementwise op tensors of other shapes for each dtype.
+
+    Nothing, one number, no axes, and more than the vectors or threads that a step has.
+    """
+    seen: set[tuple[DType, ...]] = set()
+    for sample in op.samples():
+        yield sample
+        signature = tuple(type_.dtype for type_ in sample.operands)
+        alike = len({type_.shape for type_ in sample.operands}) == 1
+        if isinstance(op.lowering, Elementwise) and alike and signature not in seen:
+            seen.add(signature)
+            for shape in SHAPES:
+                operands = tuple(replace(type_, shape=shape) for type_ in sample.operands)
+                yield replace(sample, operands=operands)
+
+
+def sample_graphs(op: Op) -> Iterator[tuple[str, Sample, Graph]]:
+    """A graph of one op for each of its samples in dtypes that kernels compute in."""
+    for number, sample in enumerate(samples_of(op)):
+        inputs = tuple(
+            graph_input(f"x{i}", type_.dtype, type_.shape)
+            for i, type_ in enumerate(sample.operands)
+        )
+        node = op(*inputs, **sample.attributes)
+        parts = node.type.elements if isinstance(node.type, TupleType) else (node.type,)
+        types = [*sample.operands, *(part for part in parts if isinstance(part, TensorType))]
+        if all(computes(type_.dtype) for type_ in types):
+            results = (
+                tuple(ops.project(node, index=i) for i in range(len(parts)))
+                if isinstance(node.type, TupleType)
+                else (node,)
+            )
+            name = f"{op.name}_{number}"
+            yield name, sample, Graph(name, inputs, (), results)
+
+
+COMPUTED = [
+    op
+    for op in registry.values()
+    if not isinstance(op.lowering, Structural) and next(sample_graphs(op), None)
+]
+ELEMENTWISE = [op for op in COMPUTED if isinstance(op.lowering, Elementwise)]
+MOVING = [op for op in COMPUTED if isinstance(op.lowering, View | Element | Source)]
+COMPOSED = [op for op in COMPUTED if op not in ELEMENTWISE and op not in MOVING]
+EXTREMES = [
+    op
+    for op in COMPUTED
+    if isinstance(op.lowering, Reduction) and op.lowering.combine not in ("add", "multiply")
+]
+"""Folds whose order changes nothing: they are exact for special values too."""
+
+Call = Callable[[str, Sequence[Array]], Sequence[Array]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One sample of an op, run on a backend."""
+
+    sample: Sample
+    graph: Graph
+    arrays: Sequence[Array]
+    found: Sequence[Array]
+
+
+def cases(op: Op, call: Call, *, special: bool) -> Iterator[Case]:
+    """The op's samples with random numbers, run by `call`."""
+    rng = np.random.default_rng(7)
+    for name, sample, graph in sample_graphs(op):
+        arrays = [
+            random_array(type_, rng, domain=sample.domain, special=special)
+            for type_ in sample.operands
+        ]
+        yield Case(sample, graph, arrays, call(name, arrays))
+
+
+def assert_near_function(op: Op, case: Case, ulps: Mapping[str, tuple[float, float]]) -> None:
+    """An elementwise op gives every bit, but for the functions of `ulps`."""
+    (expected,), _ = evaluate(case.graph, case.arrays)
+    (found,) = case.found
+    dtype = case.graph.results[0].dtype
+    if op.name not in ulps or dtype.kind != "float":
+        if op.name in ANY_ZERO:
+            found, expected = found + found.dtype.type(0), expected + expected.dtype.type(0)
+        assert same_bits(found, expected), (case.sample, case.arrays, found, expected)
+        return
+    (precise,), _ = evaluate(case.graph, case.arrays, precise=True)
+    in_f32, in_f64 = ulps[op.name]
+    allowed = in_f64 + NUMPY_ULPS if dtype is dtypes.f64 else in_f32
+    if dtype.bits < 32:
+        # The function's own error in f32, and one rounding.
+        allowed = 0.51
+    assert within(found, precise, allowed, dtype), (case.sample, case.arrays, found, precise)
+
+
+def is_close(found: Array, expected: Array, precise: Array, dtype: DType) -> bool:
+    """Whether a sum, product or composition of several steps is as near as its dtype allows."""
+    if dtype.kind != "float":
+        return same_bits(found, expected)
+    epsilon = 2.0 ** (1 - dtype.precision)
+    with np.errstate(all="ignore"):
+        scale = np.max(np.abs(precise), where=np.isfinite(precise), initial=1.0)
+        near = np.abs(found.astype(np.float64) - precise) <= 16 * epsilon * scale
+    finite = np.isfinite(precise)
+    return bool(np.all(np.where(finite, near, same_value(found, precise))))
+
+
+def same_value(found: Array, precise: Array) -> Array:
+    """Where infinities and NaNs are the same."""
+    return np.asarray((found == precise) | (np.isnan(found) & np.isnan(precise)))
