@@ -16,13 +16,14 @@ from contextlib import AbstractContextManager, nullcontext
 
 from graphc.errors import DTypeError, GraphcError, InternalError, ShapeError, UsageError
 from graphc.ir.node import Node
-from graphc.ir.op import Decomposition
+from graphc.ir.op import Branch, Decomposition, Loop
 from graphc.ir.ops.arithmetic import add
 from graphc.ir.ops.conversion import cast
 from graphc.ir.ops.creation import ones_like, zeros_like
 from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType, TupleType, Type
+from graphc.passes.control_flow_gradients import branch_cotangents, loop_cotangents
 from graphc.passes.rewrite import substitute
 
 __all__ = ["gradients", "jvp", "vjp"]
@@ -212,12 +213,26 @@ class _Reverse:
                     yield operand, cotangent
         elif isinstance(node.op.lowering, Decomposition):
             yield from self._through_expansion(node, node.op.lowering, active)
+        elif isinstance(node.op.lowering, Loop):
+            parts = node.op.lowering.parts(node)
+            yield from loop_cotangents(
+                node, parts, self._cotangents(node), active, self._nested_vjp, _sum
+            )
+        elif isinstance(node.op.lowering, Branch):
+            branch = node.op.lowering.parts(node)
+            yield from branch_cotangents(branch, self._cotangents(node), active, self._nested_vjp)
         else:
             raise GraphcError(
                 f"{node.op.name} has no gradient",
                 code="no-gradient",
                 hint="wrap it in stop_gradient, or give the function around it a gradient",
             )
+
+    def _nested_vjp(
+        self, outputs: Sequence[Node], wrt: Sequence[Node], cotangents: Sequence[Node]
+    ) -> list[Node]:
+        """`vjp` in a graph inside this one."""
+        return vjp(outputs, wrt, cotangents, self._sources)
 
     def _cotangents(self, node: Node) -> list[Node | None]:
         """One cotangent for each result; None for results that have no derivative."""

@@ -18,6 +18,7 @@ from graphc.ir.listing import listing
 from graphc.ir.node import Node
 from graphc.ir.source_map import SourceMap
 from graphc.ir.verify import verify
+from graphc.passes.control_flow import tidy_control_flow
 from graphc.passes.decompose import decompose
 from graphc.passes.simplify import simplify
 from graphc.passes.split_reductions import split_reductions
@@ -57,6 +58,13 @@ def standard_passes(claimed: Callable[[Node], bool] | None = None) -> tuple[Pass
             before="any graph",
             after="no rule applies",
             function=simplify,
+        ),
+        Pass(
+            "control-flow",
+            "Joins loops that compute alike, drops what nobody reads of them, unrolls short ones.",
+            before="any graph",
+            after="every result, carry and operand of a loop or branch is needed",
+            function=tidy_control_flow,
         ),
         Pass(
             "decompose",

@@ -13,6 +13,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import Op
 from graphc.ir.source_map import SourceMap
+from graphc.ir.types import TupleType
 from graphc.passes.rewrite import rewrite
 from graphc.passes.rules import arithmetic, casts, contractions, reductions, views
 from graphc.passes.rules.rule import Rule
@@ -39,6 +40,8 @@ def simplify(graph: Graph, sources: SourceMap) -> Graph:
 
 def apply_rules(node: Node) -> Node | None:
     """What the first rule that applies makes of a node, or None."""
+    if isinstance(node.type, TupleType):  # rules are about tensors
+        return None
     for rule in _rules_for(node.op):
         try:
             result = rule.apply(node)

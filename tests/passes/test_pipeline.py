@@ -106,6 +106,7 @@ def test_a_broken_graph_is_refused_before_the_first_pass() -> None:
 def test_the_standard_passes() -> None:
     assert [one.name for one in standard_passes()] == [
         "simplify",
+        "control-flow",
         "decompose",
         "simplify-expanded",
         "split-reductions",

@@ -1,0 +1,221 @@
+"""The gradients of loops and branches, which are loops and branches again.
+
+A loop's gradient is a scan over its iterations from the last to the first. The loop is run so
+that it stacks its carries; the scan takes them row by row, computes the body again, and hands on
+the cotangents of the carries and the sums of those of the constants. What a condition kept from
+running is passed over. The memory that this takes is known: `length` rows of each carry.
+
+Source: A. Griewank and A. Walther, "Evaluating Derivatives" (2008), chapter 12, on reversing
+the steps of an evolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+
+from graphc.ir import dtype as dtypes
+from graphc.ir.graph import Graph
+from graphc.ir.node import Node
+from graphc.ir.op import BranchParts, LoopParts
+from graphc.ir.ops.control_flow import cond, scan
+from graphc.ir.ops.creation import full_like, zeros_like
+from graphc.ir.ops.structural import graph_input, project
+from graphc.ir.types import TensorType, TupleType
+from graphc.passes.bodies import branch_graph, loop_graph
+
+__all__ = ["branch_cotangents", "loop_cotangents"]
+
+Vjp = Callable[[Sequence[Node], Sequence[Node], Sequence[Node]], list[Node]]
+"""From outputs, what to differentiate by, and cotangents of the outputs to cotangents."""
+
+Sum = Callable[[Node, Node], Node]
+
+
+def branch_cotangents(
+    parts: BranchParts, cotangents: Sequence[Node | None], active: Container[Node], vjp: Vjp
+) -> Iterator[tuple[Node, Node]]:
+    """The operands of a branch that are in `active`, each with its cotangent."""
+    wanted = [number for number, one in enumerate(parts.operands) if one in active]
+    given = [(number, one) for number, one in enumerate(cotangents) if one is not None]
+    graphs = [
+        _branch_gradient(graph, wanted, given, vjp) for graph in (parts.then, parts.otherwise)
+    ]
+    operands = (*parts.operands, *(one for _, one in given))
+    found = cond(parts.predicate, *operands, then=graphs[0], otherwise=graphs[1])
+    for place, number in enumerate(wanted):
+        yield parts.operands[number], project(found, index=place)
+
+
+def _branch_gradient(
+    graph: Graph, wanted: Sequence[int], given: Sequence[tuple[int, Node]], vjp: Vjp
+) -> Graph:
+    stands = [graph_input(f"cotangent{n}", one.dtype, one.shape) for n, one in given]
+    outputs = [graph.results[number] for number, _ in given]
+    found = vjp(outputs, [graph.inputs[number] for number in wanted], stands)
+    return branch_graph(f"{graph.name}_gradient", [*graph.inputs, *stands], found)
+
+
+def loop_cotangents(
+    node: Node,
+    parts: LoopParts,
+    cotangents: Sequence[Node | None],
+    active: Container[Node],
+    vjp: Vjp,
+    total: Sum,
+) -> Iterator[tuple[Node, Node]]:
+    """The operands of a loop that are in `active`, each with its cotangent.
+
+    Args:
+        node: the loop.
+        parts: what it is made of.
+        cotangents: one for each result; None where there is no derivative.
+        active: operands that derivatives are asked for.
+        vjp, total: of autodiff.
+    """
+    return _LoopGradient(node, parts, cotangents, active, vjp, total).run()
+
+
+class _LoopGradient:
+    def __init__(
+        self,
+        node: Node,
+        parts: LoopParts,
+        cotangents: Sequence[Node | None],
+        active: Container[Node],
+        vjp: Vjp,
+        total: Sum,
+    ) -> None:
+        self.node = node
+        self.parts = parts
+        self.vjp = vjp
+        self.total = total
+        count, sliced = len(parts.init), len(parts.slices)
+        inputs = parts.body.inputs
+        self.carries = inputs[:count]
+        self.slices = inputs[count : count + sliced]
+        self.constants = inputs[count + sliced :]
+        self.active = self.active_inputs(active)
+        self.final = cotangents[:count]
+        self.rows = [
+            (result, cotangent)
+            for result, cotangent in zip(
+                parts.body.results[count:], cotangents[count:], strict=True
+            )
+            if cotangent is not None
+        ]
+
+    def active_inputs(self, active: Container[Node]) -> set[Node]:
+        """The inputs of the body that depend on active operands, in whichever iteration."""
+        operands = (*self.parts.init, *self.parts.slices, *self.parts.constants)
+        found = {
+            stand
+            for stand, operand in zip(self.parts.body.inputs, operands, strict=True)
+            if operand in active
+        }
+        while True:
+            reached = _dependent(self.parts.body, found)
+            more = {
+                carry
+                for carry, result in zip(self.carries, self.parts.body.results, strict=False)
+                if result in reached and carry.dtype.precision
+            }
+            if more <= found:
+                return found
+            found |= more
+
+    def run(self) -> Iterator[tuple[Node, Node]]:
+        carries = [number for number, one in enumerate(self.carries) if one in self.active]
+        slices = [number for number, one in enumerate(self.slices) if one in self.active]
+        constants = [number for number, one in enumerate(self.constants) if one in self.active]
+        saved, taken = self.saved()
+        results = self.reverse(carries, slices, constants, saved, taken)
+        for place, number in enumerate(carries):
+            yield self.parts.init[number], project(results, index=place)
+        for place, number in enumerate(constants, len(carries)):
+            yield self.parts.constants[number], project(results, index=place)
+        for place, number in enumerate(slices, len(carries) + len(constants)):
+            yield self.parts.slices[number], project(results, index=place)
+
+    def saved(self) -> tuple[list[Node], list[Node]]:
+        """The carries that each iteration began with, stacked; and which iterations ran."""
+        body = self.parts.body
+        rows = list(self.carries)
+        if self.parts.condition is not None:
+            # Rows of iterations that did not run are zero, hence false.
+            rows.append(full_like(graph_input("", dtypes.bool_, ()), True))
+        graph = Graph(body.name, body.inputs, (), (*body.results, *rows))
+        attributes = {**dict(self.node.attributes), "body": graph}
+        found = self.node.op(*self.node.inputs, **attributes)
+        begin = len(body.results)
+        stacked = [project(found, index=begin + number) for number in range(len(rows))]
+        return stacked[: len(self.carries)], stacked[len(self.carries) :]
+
+    def reverse(
+        self,
+        carries: Sequence[int],
+        slices: Sequence[int],
+        constants: Sequence[int],
+        saved: Sequence[Node],
+        taken: Sequence[Node],
+    ) -> Node:
+        """The scan over the iterations from the last to the first."""
+        handed = [_stand("cotangent", n, self.carries[n]) for n in carries]
+        sums = [_stand("sum", n, self.constants[n]) for n in constants]
+        rows = [_stand("row_cotangent", n, one) for n, (one, _) in enumerate(self.rows)]
+        ran = [graph_input("ran", dtypes.bool_, ()) for _ in taken]
+        outputs = [self.parts.body.results[n] for n in carries] + [one for one, _ in self.rows]
+        wrt = [
+            *(self.carries[n] for n in carries),
+            *(self.constants[n] for n in constants),
+            *(self.slices[n] for n in slices),
+        ]
+        found = self.vjp(outputs, wrt, [*handed, *rows])
+        begin, end = len(carries), len(carries) + len(constants)
+        added = [self.total(a, b) for a, b in zip(sums, found[begin:end], strict=True)]
+        results = [*found[:begin], *added, *found[end:]]
+        inner = [*self.carries, *self.slices, *rows]
+        if ran:
+            results = _if_ran(ran[0], [*handed, *sums], [*inner, *self.constants], results)
+        body = loop_graph("gradient", [*handed, *sums], [*inner, *ran], self.constants, results)
+        first = [self.final[n] or zeros_like(self.parts.init[n]) for n in carries]
+        first += [zeros_like(self.parts.constants[n]) for n in constants]
+        sliced = [*saved, *self.parts.slices, *(cotangent for _, cotangent in self.rows), *taken]
+        return scan(
+            *first,
+            *sliced,
+            *self.parts.constants,
+            body=body,
+            carries=len(first),
+            slices=len(sliced),
+            length=self.parts.length,
+            reverse=not self.parts.reverse,
+        )
+
+
+def _stand(role: str, number: int, like: Node) -> Node:
+    return graph_input(f"{role}{number}", like.dtype, like.shape)
+
+
+def _if_ran(
+    ran: Node, handed: Sequence[Node], others: Sequence[Node], results: Sequence[Node]
+) -> list[Node]:
+    """The results if the iteration has run; else what is handed on, unchanged."""
+    operands = [*handed, *others]
+    then = branch_graph("ran", operands, results)
+    otherwise = branch_graph("passed_over", operands, handed)
+    chosen = cond(ran, *operands, then=then, otherwise=otherwise)
+    return [project(chosen, index=number) for number in range(len(results))]
+
+
+def _dependent(graph: Graph, inputs: Iterable[Node]) -> set[Node]:
+    """The nodes that depend on inputs by a path on which derivatives exist."""
+    found = set(inputs)
+    for node in graph.nodes():
+        if _has_derivative(node.type) and any(one in found for one in node.inputs):
+            found.add(node)
+    return found
+
+
+def _has_derivative(type_: TensorType | TupleType) -> bool:
+    elements = type_.elements if isinstance(type_, TupleType) else (type_,)
+    return any(element.dtype.precision for element in elements)
