@@ -63,6 +63,11 @@ ULPS: Mapping[str, tuple[float, float]] = {
     "acosh": (0.6, 2),
     "atanh": (0.6, 2),
     "erf": (1.2, 2),
+    "erfc": (0.6, 2),
+    "erfinv": (0.6, 4),
+    "lgamma": (0.6, 8),
+    "digamma": (0.6, 8),
+    "logaddexp": (0.6, 2),
     "sigmoid": (2.5, 2.3),
     "power": (0.6, 2),
 }

@@ -289,6 +289,50 @@ ORDERS = [
         for q, dim in ((0.3, 1), (0.5, 0), (1.0, None), (0.0, 1))
     ),
 ]
+MIXED = np.array([[np.nan, 1.0, -2.0], [3.0, np.inf, 0.0], [0.5, -np.inf, -0.0]])
+PAIR = np.array([[1.0, 1.0, -2.0], [np.nan, np.inf, 4.0], [0.5, -np.inf, 0.0]])
+
+ELEMENTWISE = [
+    *(
+        Case(name, (np.concatenate([np.linspace(-3.7, 5.3, 37)]),))
+        for name in ("digamma", "lgamma", "erfc", "sinc", "frac", "deg2rad", "rad2deg")
+    ),
+    Case("erfinv", (np.linspace(-0.999, 0.999, 21),)),
+    Case("sgn", (A,), fixed=(0,)),
+    *(Case(name, (MIXED,), fixed=(0,)) for name in ("isposinf", "isneginf", "signbit")),
+    *(Case(name, (MIXED, PAIR), fixed=(0, 1)) for name in ("fmax", "fmin", "nextafter")),
+    Case("nan_to_num", (MIXED,)),
+    Case("nan_to_num", (MIXED,), {"nan": 1.0, "posinf": 2.0, "neginf": 3.0}),
+    Case("isclose", (MIXED, PAIR), fixed=(0, 1)),
+    Case("isclose", (MIXED, PAIR), {"equal_nan": True, "rtol": 0.5}, fixed=(0, 1)),
+    Case("allclose", (A, A), fixed=(0, 1)),
+    # PyTorch gives 0 for NaN, NumPy and graphc NaN.
+    Case("heaviside", (np.nan_to_num(MIXED), PAIR), fixed=(0, 1)),
+    Case("lerp", (A, B, positive(5, 7))),
+    Case("logaddexp", (A, B)),
+    Case("logaddexp", (MIXED, PAIR), fixed=(0, 1)),
+    Case("logaddexp2", (A, B)),
+    Case("logit", (positive(9),)),
+    Case("logit", (np.array([0.0, 0.5, 1.0]),), {"eps": 0.1}),
+    Case("xlogy", (A, positive(5, 7))),
+    Case("xlogy", (np.zeros(5), np.array([0.0, -1.0, 2.0, np.nan, np.inf])), fixed=(0, 1)),
+    Case("xlog1py", (A, positive(5, 7))),
+    Case("entr", (np.array([0.0, -1.0, 0.5, 2.0]),), fixed=(0,)),
+]
+
+SUMMARIES = [
+    *(
+        Case(name, (x,), {"dim": dim})
+        for name in ("nansum", "nanmean", "logsumexp", "count_nonzero")
+        for x in (A, np.where(A > 2, np.nan, A))
+        for dim in (0, 1)
+        if name != "logsumexp" or x is A
+    ),
+    Case("aminmax", (A,), {"dim": 1, "keepdim": True}),
+    Case("std_mean", (A,), {"dim": 1, "correction": 1}),
+    Case("var_mean", (A,), {"dim": 0, "correction": 0}),
+    Case("cov", (A,)),
+]
 
 
 CASES = [
@@ -301,6 +345,8 @@ CASES = [
     *INTERPOLATIONS,
     *SCANS,
     *ORDERS,
+    *ELEMENTWISE,
+    *SUMMARIES,
 ]
 
 
@@ -339,6 +385,7 @@ def theirs(case: Case) -> tuple[list[Array], list[Array]]:
     ]
     named = {name: torch.tensor(one) for name, one in case.tensors.items()}
     results = results_of(case.torch_function(*tensors, **named, **case.keywords, **case.theirs))
+    results = tuple(torch.as_tensor(result) for result in results)
     smooth = [one for one in results if one.dtype.is_floating_point and one.requires_grad]
     weights = [
         torch.sin(torch.arange(1.0, one.numel() + 1, dtype=one.dtype)).reshape(one.shape)

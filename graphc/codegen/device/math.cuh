@@ -61,3 +61,67 @@ __device__ __forceinline__ double gc_sigmoid_f64(double x) {
   double e = exp(-fabs(x));
   return (x >= 0.0 ? 1.0 : e) / (1.0 + e);
 }
+
+// The functions below are computed in double: in float they would lose more digits than their f32
+// results have room for, near zeros of lgamma and digamma and at the ends of erfinv.
+__device__ __forceinline__ double gc_erfc_f64(double x) { return erfc(x); }
+__device__ __forceinline__ float gc_erfc_f32(float x) { return (float)erfc((double)x); }
+__device__ __forceinline__ double gc_lgamma_f64(double x) { return lgamma(x); }
+__device__ __forceinline__ float gc_lgamma_f32(float x) { return (float)lgamma((double)x); }
+
+// S. Winitzki's approximation (2008) and three steps of Halley's method, on erf below 1/2 and on erfc,
+// whose argument 1 - |x| is exact, above.
+__device__ __forceinline__ double gc_erfinv_f64(double x) {
+  double size = fabs(x), tail = 1.0 - size;
+  double logs = log(tail * (1.0 + size));
+  double middle = 2.0 / (3.141592653589793 * 0.147) + logs / 2.0;
+  double y = sqrt(sqrt(middle * middle - logs / 0.147) - middle);
+  y = size < 1.0 ? y : 0.0;
+  for (int i = 0; i < 3; ++i) {
+    double wrong = size < 0.5 ? erf(y) - size : tail - erfc(y);
+    double step = wrong / (1.1283791670955126 * exp(-y * y));
+    y = y - step / (1.0 + y * step);
+  }
+  y = size == 1.0 ? 1.0 / 0.0 : size < 1.0 ? y : 0.0 / 0.0;
+  return copysign(y, x);
+}
+__device__ __forceinline__ float gc_erfinv_f32(float x) { return (float)gc_erfinv_f64((double)x); }
+
+// Moved up to 10 by its recurrence, there the asymptotic series (M. Abramowitz and I. Stegun, Handbook of
+// Mathematical Functions, 6.3.5, 6.3.7 and 6.3.18).
+__device__ __forceinline__ double gc_digamma_f64(double x) {
+  double z = x < 0.5 ? 1.0 - x : x, total = 0.0;
+  for (int i = 0; i < 10; ++i) {
+    total = z < 10.0 ? total - 1.0 / z : total;
+    z = z < 10.0 ? z + 1.0 : z;
+  }
+  double square = 1.0 / (z * z);
+  double series = 1.0 / 12.0;
+  series = series * square - 691.0 / 32760.0;
+  series = series * square + 1.0 / 132.0;
+  series = series * square - 1.0 / 240.0;
+  series = series * square + 1.0 / 252.0;
+  series = series * square - 1.0 / 120.0;
+  series = series * square + 1.0 / 12.0;
+  double value = total + (log(z) - 0.5 / z - square * series);
+  double fraction = x - floor(x);
+  double turned = x == 0.0 ? x : tan(3.141592653589793 * fraction);
+  double low = fraction == 0.0 && x != 0.0 ? 0.0 / 0.0 : value - 3.141592653589793 / turned;
+  return x < 0.5 ? low : value;
+}
+__device__ __forceinline__ float gc_digamma_f32(float x) { return (float)gc_digamma_f64((double)x); }
+
+// log(exp(x) + exp(y)) from the larger; equal infinities have no difference.
+__device__ __forceinline__ double gc_logaddexp_f64(double x, double y) {
+  double larger = x > y ? x : y;
+  double value = larger + log1p(exp(-fabs(x - y)));
+  return x == y ? x + 0.6931471805599453 : x != x ? x : y != y ? y : value;
+}
+__device__ __forceinline__ float gc_logaddexp_f32(float x, float y) {
+  return (float)gc_logaddexp_f64((double)x, (double)y);
+}
+
+__device__ __forceinline__ bool gc_signbit_f32(float x) { return __float_as_uint(x) >> 31; }
+__device__ __forceinline__ bool gc_signbit_f64(double x) { return __double_as_longlong(x) < 0; }
+__device__ __forceinline__ float gc_nextafter_f32(float x, float y) { return nextafterf(x, y); }
+__device__ __forceinline__ double gc_nextafter_f64(double x, double y) { return nextafter(x, y); }

@@ -12,6 +12,7 @@
 #ifndef GC_MATH_H
 #define GC_MATH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define GC_INLINE static inline __attribute__((always_inline))
@@ -389,5 +390,67 @@ GC_INLINE float gc_hypot_f32(float x, float y) { return (float)__builtin_hypot((
 GC_INLINE double gc_hypot_f64(double x, double y) { return __builtin_hypot(x, y); }
 GC_INLINE float gc_power_f32(float x, float y) { return (float)__builtin_pow((double)x, (double)y); }
 GC_INLINE double gc_power_f64(double x, double y) { return __builtin_pow(x, y); }
+
+/* erfc, erf and lgamma of libm; lgamma's errors grow near its zeros below 0. */
+GC_LIBM(erfc, erfc)
+GC_LIBM(lgamma, lgamma)
+
+/* erfinv(x): S. Winitzki's approximation (2008) and three steps of Halley's method, on erf below 1/2 and
+ * on erfc, whose argument 1 - |x| is exact, above. */
+GC_INLINE double gc_erfinv_f64(double x) {
+    const double size = __builtin_fabs(x), tail = 1.0 - size;
+    const double logs = gc_log_f64(tail * (1.0 + size));
+    const double middle = 2.0 / (3.141592653589793 * 0.147) + logs / 2.0;
+    double y = __builtin_sqrt(__builtin_sqrt(middle * middle - logs / 0.147) - middle);
+    y = size < 1.0 ? y : 0.0;
+    for (int i = 0; i < 3; ++i) {
+        const double wrong = size < 0.5 ? __builtin_erf(y) - size : tail - __builtin_erfc(y);
+        const double step = wrong / (1.1283791670955126 * gc_exp_f64(-y * y));
+        y = y - step / (1.0 + y * step);
+    }
+    y = size == 1.0 ? __builtin_inf() : size < 1.0 ? y : __builtin_nan("");
+    return __builtin_copysign(y, x);
+}
+GC_INLINE float gc_erfinv_f32(float x) { return (float)gc_erfinv_f64((double)x); }
+
+/* digamma(x): moved up to 10 by its recurrence, there the asymptotic series (M. Abramowitz and I. Stegun,
+ * Handbook of Mathematical Functions, 6.3.5, 6.3.7 and 6.3.18). */
+GC_INLINE double gc_digamma_f64(double x) {
+    double z = x < 0.5 ? 1.0 - x : x, total = 0.0;
+    for (int i = 0; i < 10; ++i) {
+        total = z < 10.0 ? total - 1.0 / z : total;
+        z = z < 10.0 ? z + 1.0 : z;
+    }
+    const double square = 1.0 / (z * z);
+    double series = 1.0 / 12.0;
+    series = series * square - 691.0 / 32760.0;
+    series = series * square + 1.0 / 132.0;
+    series = series * square - 1.0 / 240.0;
+    series = series * square + 1.0 / 252.0;
+    series = series * square - 1.0 / 120.0;
+    series = series * square + 1.0 / 12.0;
+    const double value = total + (gc_log_f64(z) - 0.5 / z - square * series);
+    const double fraction = x - __builtin_floor(x);
+    const double turned = x == 0.0 ? x : __builtin_tan(3.141592653589793 * fraction);
+    const double low = fraction == 0.0 && x != 0.0 ? __builtin_nan("")
+                                                   : value - 3.141592653589793 / turned;
+    return x < 0.5 ? low : value;
+}
+GC_INLINE float gc_digamma_f32(float x) { return (float)gc_digamma_f64((double)x); }
+
+/* log(exp(x) + exp(y)) from the larger; equal infinities have no difference. */
+GC_INLINE double gc_logaddexp_f64(double x, double y) {
+    const double larger = x > y ? x : y;
+    const double value = larger + __builtin_log1p(gc_exp_f64(-__builtin_fabs(x - y)));
+    return x == y ? x + 0.6931471805599453 : x != x ? x : y != y ? y : value;
+}
+GC_INLINE float gc_logaddexp_f32(float x, float y) {
+    return (float)gc_logaddexp_f64((double)x, (double)y);
+}
+
+GC_INLINE bool gc_signbit_f32(float x) { return gc_bits_f32(x) >> 31; }
+GC_INLINE bool gc_signbit_f64(double x) { return gc_bits_f64(x) >> 63; }
+GC_INLINE float gc_nextafter_f32(float x, float y) { return __builtin_nextafterf(x, y); }
+GC_INLINE double gc_nextafter_f64(double x, double y) { return __builtin_nextafter(x, y); }
 
 #endif

@@ -1,0 +1,203 @@
+"""Elementwise functions that are short compositions of others, under the names people know."""
+
+from __future__ import annotations
+
+import math
+
+from graphc.errors import DTypeError
+from graphc.ir.dtype import DType
+from graphc.ir.node import Node
+from graphc.ir.op import functions, surface
+from graphc.ir.ops.arithmetic import (
+    absolute,
+    add,
+    divide,
+    maximum,
+    minimum,
+    multiply,
+    power,
+    scaled,
+    sign,
+    subtract,
+    trunc,
+)
+from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
+from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
+from graphc.ir.ops.logic import (
+    equal,
+    greater,
+    isinf,
+    isnan,
+    less,
+    less_equal,
+    logical_and,
+    logical_or,
+    where,
+)
+from graphc.ir.ops.reduction import all_over
+
+__all__: list[str] = []
+
+
+def _require_float(name: str, dtype: DType) -> None:
+    if dtype.kind != "float":
+        raise DTypeError(
+            f"{name} takes floats, not {dtype.name}",
+            code="dtype-unsupported",
+            hint="cast the operand first: cast(x, f32)",
+        )
+
+
+# -- arithmetic -----------------------------------------------------------------------------------
+
+
+@surface("positive")
+def positive(x: Node) -> Node:
+    """x itself."""
+    return x
+
+
+@surface("frac")
+def frac(x: Node) -> Node:
+    """x less its whole part, with the sign of x."""
+    return subtract(x, trunc(x))
+
+
+@surface("lerp")
+def lerp(x: Operand, y: Operand, weight: Operand) -> Node:
+    """x + weight * (y - x), and exactly `y` where the weight is 1."""
+    a, b, w = broadcast(*promoted(x, y, weight))
+    difference, half, one = subtract(b, a), constant_like(0.5, w), ones_like(w)
+    from_start = add(a, multiply(w, difference))
+    from_end = subtract(b, multiply(difference, subtract(one, w)))
+    return where(less(w, half), from_start, from_end)
+
+
+@surface("float_power")
+def float_power(x: Operand, y: Operand) -> Node:
+    """x to the power y, of floats."""
+    a, b = broadcast(*promoted(x, y))
+    _require_float("float_power", a.dtype)
+    return power(a, b)
+
+
+@surface("deg2rad", "radians")
+def deg2rad(x: Node) -> Node:
+    """Degrees as radians."""
+    return scaled(x, math.pi / 180)
+
+
+@surface("rad2deg", "degrees")
+def rad2deg(x: Node) -> Node:
+    """Radians as degrees."""
+    return scaled(x, 180 / math.pi)
+
+
+@surface("heaviside")
+def heaviside(x: Operand, at_zero: Operand) -> Node:
+    """0 where x is negative, 1 where it is positive, `at_zero` where it is 0; NaN for NaN."""
+    a, b = broadcast(*promoted(x, at_zero))
+    step = where(greater(a, zeros_like(a)), ones_like(a), zeros_like(a))
+    if a.dtype.kind == "float":
+        step = where(isnan(a), a, step)
+    return where(equal(a, zeros_like(a)), b, step)
+
+
+@surface("sgn")
+def sgn(x: Node) -> Node:
+    """x / |x|, and 0 at 0: of real numbers the sign."""
+    if x.dtype.kind != "complex":
+        return sign(x)
+    size = absolute(x)
+    is_zero = equal(size, zeros_like(size))
+    safe = where(is_zero, ones_like(size), size)
+    return divide(x, cast_to(safe, x.dtype))
+
+
+# -- extremes and what is no number ---------------------------------------------------------------
+
+
+def _without_nan(x: Operand, y: Operand, name: str) -> Node:
+    a, b = broadcast(*promoted(x, y))
+    extreme = maximum(a, b) if name == "fmax" else minimum(a, b)
+    if a.dtype.kind != "float":
+        return extreme
+    return where(isnan(a), b, where(isnan(b), a, extreme))
+
+
+@surface("fmax")
+def fmax(x: Operand, y: Operand) -> Node:
+    """The larger of x and y; of a number and NaN the number."""
+    return _without_nan(x, y, "fmax")
+
+
+@surface("fmin")
+def fmin(x: Operand, y: Operand) -> Node:
+    """The smaller of x and y; of a number and NaN the number."""
+    return _without_nan(x, y, "fmin")
+
+
+@surface("nan_to_num")
+def nan_to_num(
+    x: Node, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Node:
+    """`x` with numbers in place of NaN and the infinities: the ends of the range by default."""
+    if x.dtype.kind != "float":
+        return x
+    high = float(x.dtype.maximum_value) if posinf is None else posinf
+    low = -float(x.dtype.maximum_value) if neginf is None else neginf
+    zero = zeros_like(x)
+    bounded = where(greater(x, zero), constant_like(high, x), constant_like(low, x))
+    finite = where(isinf(x), bounded, x)
+    return where(isnan(x), constant_like(nan, x), finite)
+
+
+@surface("isposinf")
+def isposinf(x: Node) -> Node:
+    """Whether x is the positive infinity."""
+    return logical_and(isinf(x), greater(x, zeros_like(x)))
+
+
+@surface("isneginf")
+def isneginf(x: Node) -> Node:
+    """Whether x is the negative infinity."""
+    return logical_and(isinf(x), less(x, zeros_like(x)))
+
+
+# -- comparison within a tolerance ----------------------------------------------------------------
+
+
+@surface("isclose")
+def isclose(
+    x: Node, y: Operand, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Node:
+    """Whether |x - y| <= atol + rtol * |y|, or both are equal; NaN is near NaN with `equal_nan`."""
+    a, b = broadcast(*promoted(x, y))
+    _require_float("isclose", a.dtype)
+    bound = add(constant_like(atol, b), scaled(absolute(b), rtol))
+    distance = absolute(subtract(a, b))
+    finite_bound = logical_and(
+        less_equal(distance, bound), less(absolute(b), constant_like(math.inf, b))
+    )
+    near = logical_or(equal(a, b), finite_bound)
+    return logical_or(near, logical_and(isnan(a), isnan(b))) if equal_nan else near
+
+
+@surface("allclose")
+def allclose(
+    x: Node, y: Operand, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Node:
+    """Whether all elements are close, as `isclose` says."""
+    close = isclose(x, y, rtol, atol, equal_nan)
+    return all_over(close, axes=tuple(range(len(close.shape))))
+
+
+@surface("array_equal")
+def array_equal(x: Node, y: Node) -> Node:
+    """Whether all elements are equal."""
+    same = equal(*broadcast(*promoted(x, y)))
+    return all_over(same, axes=tuple(range(len(same.shape))))
+
+
+surface("expit")(functions["sigmoid"])

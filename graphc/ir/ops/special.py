@@ -1,0 +1,281 @@
+"""Special functions: erfc and the inverse of erf, the gamma function, sums of exponentials."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import UsageError
+from graphc.ir.node import Node
+from graphc.ir.op import GradientRule, surface
+from graphc.ir.ops.arithmetic import add, clip, divide, floor, multiply, negative, scaled, subtract
+from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
+from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
+from graphc.ir.ops.elementwise import elementwise
+from graphc.ir.ops.logic import (
+    equal,
+    greater,
+    isfinite,
+    less,
+    logical_and,
+    logical_not,
+    logical_or,
+    where,
+)
+from graphc.ir.ops.transcendental import exp, log, log1p, sigmoid, sin
+
+__all__ = ["digamma", "erfc", "erfinv", "lgamma", "logaddexp"]
+
+Array = np.ndarray[Any, Any]
+
+
+def _slope(derivative: Any) -> GradientRule:
+    """The gradient of a function of one variable from its derivative, given x and the result."""
+    return lambda node, g: (multiply(g, derivative(node.inputs[0], node)),)
+
+
+def _in_doubles(function: Any) -> Any:
+    """A function of doubles, for floats of any width."""
+    return lambda x: np.asarray(function(x.astype(np.float64))).astype(x.dtype)
+
+
+# -- error function -------------------------------------------------------------------------------
+
+_ERF, _ERFC = (np.frompyfunc(function, 1, 1) for function in (math.erf, math.erfc))
+
+
+def _erfc(x: Array) -> Array:
+    return np.asarray(_ERFC(x)).astype(np.float64)
+
+
+def _erfinv(x: Array) -> Array:
+    """S. Winitzki's approximation (2008), and three steps of Halley's method on erf or erfc."""
+    size = np.abs(x)
+    tail = 1 - size
+    logs = np.log(tail * (1 + size))
+    middle = 2 / (math.pi * 0.147) + logs / 2
+    y = np.sqrt(np.sqrt(middle * middle - logs / 0.147) - middle)
+    y = np.where(size < 1, y, 0.0)
+    for _ in range(3):
+        wrong = np.where(size < 0.5, np.asarray(_ERF(y)).astype(np.float64) - size, tail - _erfc(y))
+        step = wrong / (2 / math.sqrt(math.pi) * np.exp(-y * y))
+        y = y - step / (1 + y * step)
+    y = np.where(size == 1, np.inf, np.where(size < 1, y, np.nan))
+    return np.copysign(y, x)
+
+
+erfc = elementwise(
+    "erfc",
+    1,
+    _in_doubles(_erfc),
+    "1 - erf(x), accurate where it is small.",
+    gradient=_slope(lambda x, y: scaled(exp(negative(multiply(x, x))), -2 / math.sqrt(math.pi))),
+    cheap=False,
+)
+erfinv = elementwise(
+    "erfinv",
+    1,
+    _in_doubles(_erfinv),
+    "The number whose error function is x.",
+    gradient=_slope(lambda x, y: scaled(exp(multiply(y, y)), math.sqrt(math.pi) / 2)),
+    cheap=False,
+    domain=(-0.9, 0.9),
+)
+
+# -- gamma function -------------------------------------------------------------------------------
+
+
+def _zeta_less_one(k: int) -> float:
+    """zeta(k) - 1 for k >= 2, by the formula of Euler and Maclaurin from 100 on."""
+    n = 100.0
+    tail = n ** (1 - k) / (k - 1) + n**-k / 2 + k * n ** (-k - 1) / 12
+    tail -= k * (k + 1) * (k + 2) * n ** (-k - 3) / 720
+    return math.fsum([*(float(i) ** -k for i in range(2, 100)), tail])
+
+
+_EULER = 0.57721566490153286061
+# log(gamma(2 + d)) = d (1 - Euler's constant) + sum of (-d)^k (zeta(k) - 1) / k
+# (M. Abramowitz and I. Stegun, "Handbook of Mathematical Functions", 6.1.33).
+_NEAR_TWO = [(-1) ** k * _zeta_less_one(k) / k for k in range(30, 1, -1)]
+# Stirling's series (6.1.41), and that of digamma (6.3.18).
+_STIRLING = (1 / 156, -691 / 360360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12)
+_DIGAMMA = (1 / 12, -691 / 32760, 1 / 132, -1 / 240, 1 / 252, -1 / 120, 1 / 12)
+
+
+def _polynomial(coefficients: Any, x: Array) -> Array:
+    total = np.zeros_like(x)
+    for coefficient in coefficients:
+        total = total * x + coefficient
+    return total
+
+
+def _lgamma_positive(x: Array) -> Array:
+    z, factor, divisor = x, np.ones_like(x), np.ones_like(x)
+    for _ in range(7):
+        is_large = (z > 2.5) & (x < 8)
+        z = np.where(is_large, z - 1, z)
+        factor = np.where(is_large, factor * z, factor)
+    for _ in range(2):
+        is_small = z < 1.5
+        divisor = np.where(is_small, divisor * z, divisor)
+        z = np.where(is_small, z + 1, z)
+    d = z - 2
+    near = d * (1 - _EULER) + d * d * _polynomial(_NEAR_TWO, np.where(x < 8, d, 0.0))
+    near = near + np.log(factor) - np.log(divisor)
+    far = (x - 0.5) * np.log(x) - x + 0.5 * math.log(2 * math.pi)
+    far = far + _polynomial(_STIRLING, 1 / (x * x)) / x
+    return np.where(x < 8, near, np.where(np.isposinf(x), x, far))
+
+
+def _lgamma(x: Array) -> Array:
+    size = np.abs(x)
+    fraction = size - np.floor(size)
+    reflected = np.log(math.pi / (size * np.abs(np.sin(math.pi * fraction))))
+    below = np.where(fraction == 0, np.inf, reflected - _lgamma_positive(size))
+    value = np.where(x > 0, _lgamma_positive(size), below)
+    return np.where(np.isinf(x) | (x == 0), np.inf, value)
+
+
+def _digamma(x: Array) -> Array:
+    is_low = x < 0.5
+    z, total = np.where(is_low, 1 - x, x), np.zeros_like(x)
+    for _ in range(10):
+        is_small = z < 10
+        total = np.where(is_small, total - 1 / z, total)
+        z = np.where(is_small, z + 1, z)
+    square = 1 / (z * z)
+    value = total + (np.log(z) - 0.5 / z - square * _polynomial(_DIGAMMA, square))
+    fraction = x - np.floor(x)
+    turned = np.where(x == 0, x, np.tan(math.pi * fraction))
+    low = np.where((fraction == 0) & (x != 0), np.nan, value - math.pi / turned)
+    return np.where(is_low, low, value)
+
+
+def trigamma(x: Node) -> Node:
+    """The derivative of digamma, as a graph: so every derivative of it follows."""
+    half, one = constant_like(0.5, x), ones_like(x)
+    is_low = less(x, half)
+    z = where(is_low, subtract(one, x), x)
+    total = zeros_like(x)
+    for _ in range(10):
+        # The terms are counted for all: where z is large they are small and right as well.
+        total = add(total, divide(one, multiply(z, z)))
+        z = add(z, one)
+    inverse = divide(one, z)
+    square = multiply(inverse, inverse)
+    series = zeros_like(x)
+    for bernoulli in (7 / 6, -691 / 2730, 5 / 66, -1 / 30, 1 / 42, -1 / 30, 1 / 6):
+        series = add(multiply(series, square), constant_like(bernoulli, x))
+    tail = add(inverse, add(scaled(square, 0.5), multiply(multiply(inverse, square), series)))
+    value = add(total, tail)
+    fraction = where(is_low, subtract(x, floor(x)), half)
+    turned = sin(scaled(fraction, math.pi))
+    reflected = subtract(divide(constant_like(math.pi**2, x), multiply(turned, turned)), value)
+    return where(is_low, reflected, value)
+
+
+digamma = elementwise(
+    "digamma",
+    1,
+    _in_doubles(_digamma),
+    "The derivative of lgamma; NaN at the negative whole numbers.",
+    gradient=_slope(lambda x, y: trigamma(x)),
+    cheap=False,
+    domain=(2.0, 6.0),
+)
+lgamma = elementwise(
+    "lgamma",
+    1,
+    _in_doubles(_lgamma),
+    "The logarithm of |gamma(x)|.",
+    gradient=_slope(lambda x, y: digamma(x)),
+    cheap=False,
+    domain=(2.5, 6.0),
+    aliases=("gammaln",),
+)
+
+
+@surface("polygamma")
+def polygamma(n: int, x: Node) -> Node:
+    """The derivative of order `n` of digamma, for 0 and 1."""
+    if n not in (0, 1):
+        raise UsageError(f"polygamma: order {n}", hint="orders 0 and 1 are there")
+    return digamma(x) if n == 0 else trigamma(x)
+
+
+# -- sums of exponentials -------------------------------------------------------------------------
+
+
+def _logaddexp_gradient(node: Node, g: Node) -> tuple[Node, Node]:
+    x, y = node.inputs
+    return multiply(g, sigmoid(subtract(x, y))), multiply(g, sigmoid(subtract(y, x)))
+
+
+logaddexp = elementwise(
+    "logaddexp",
+    2,
+    lambda x, y: np.logaddexp(x.astype(np.float64), y.astype(np.float64)).astype(x.dtype),
+    "log(exp(x) + exp(y)), in the form that does not overflow.",
+    gradient=_logaddexp_gradient,
+    cheap=False,
+)
+
+
+@surface("logaddexp2")
+def logaddexp2(x: Operand, y: Operand) -> Node:
+    """log2(2**x + 2**y), in the form that does not overflow."""
+    a, b = broadcast(*promoted(x, y))
+    natural = logaddexp(scaled(a, math.log(2)), scaled(b, math.log(2)))
+    return scaled(natural, 1 / math.log(2))
+
+
+# -- logarithms of probabilities ------------------------------------------------------------------
+
+
+@surface("logit")
+def logit(x: Node, eps: float | None = None) -> Node:
+    """log(x / (1 - x)); `eps` limits `x` to the range from eps to 1 - eps first."""
+    if eps is not None:
+        x = clip(x, eps, 1 - eps)
+    return subtract(log(x), log1p(negative(x)))
+
+
+def _times_log(x: Operand, y: Operand, logarithm: Any, at_zero: float) -> Node:
+    """x * logarithm(y), 0 where x is 0 unless y is NaN."""
+    a, b = broadcast(*promoted(x, y))
+    low = constant_like(at_zero, b)
+    is_outside = logical_or(logical_not(greater(b, low)), logical_not(isfinite(b)))
+    vanishes = logical_and(equal(a, zeros_like(a)), logical_and(is_outside, equal(b, b)))
+    # The number in place of what log has no number for: its logarithm is 0.
+    return multiply(a, logarithm(where(vanishes, constant_like(at_zero + 1, b), b)))
+
+
+@surface("xlogy")
+def xlogy(x: Operand, y: Operand) -> Node:
+    """x * log(y), and 0 where x is 0 unless y is NaN."""
+    return _times_log(x, y, log, 0.0)
+
+
+@surface("xlog1py")
+def xlog1py(x: Operand, y: Operand) -> Node:
+    """x * log1p(y), and 0 where x is 0 unless y is NaN."""
+    return _times_log(x, y, log1p, -1.0)
+
+
+@surface("entr")
+def entr(x: Node) -> Node:
+    """-x * log(x): 0 at 0, and -inf below."""
+    is_negative = less(x, zeros_like(x))
+    safe = where(is_negative, ones_like(x), x)
+    return where(is_negative, constant_like(float("-inf"), x), negative(xlogy(safe, safe)))
+
+
+@surface("sinc")
+def sinc(x: Node) -> Node:
+    """sin(pi x) / (pi x), and 1 at 0."""
+    angle = scaled(x, math.pi)
+    is_zero = equal(angle, zeros_like(angle))
+    safe = where(is_zero, ones_like(angle), angle)
+    return where(is_zero, ones_like(angle), divide(sin(safe), safe))
