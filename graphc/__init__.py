@@ -15,9 +15,12 @@ _LAZY = {
     "build": "graphc.api",
     "load_file": "graphc.api",
     "GraphcError": "graphc.errors",
+    "cond": "graphc.frontend.control_flow",
+    "scan": "graphc.frontend.control_flow",
+    "while_loop": "graphc.frontend.control_flow",
 }
 
-__all__ = ["GraphcError", "__version__", "build", "load", "load_file"]
+__all__ = ["GraphcError", "__version__", "build", "cond", "load", "load_file", "scan", "while_loop"]
 
 
 def __getattr__(name: str) -> Any:

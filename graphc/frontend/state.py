@@ -40,6 +40,7 @@ __all__ = [
     "Tracing",
     "active_tracing",
     "is_training",
+    "state_kept",
     "tracing",
 ]
 
@@ -297,6 +298,10 @@ class Tracing:
         new = substitute(list(self._values.values()), mapping, self.sources)
         self._values = dict(zip(self._values, new, strict=True))
 
+    def values(self) -> dict[State, Node]:
+        """What state has been updated so far, and to which values."""
+        return dict(self._values)
+
     def random_key(self, module: Module) -> Key:
         """A key for random numbers that are new at each call, for each use of each module.
 
@@ -367,3 +372,24 @@ def tracing() -> Tracing:
 def is_training() -> bool:
     """Whether the function that is being traced is a training step."""
     return tracing().training
+
+
+@contextmanager
+def state_kept(where: str) -> Iterator[None]:
+    """Refuse updates of state inside, which may run many times, or not at all.
+
+    Raises:
+        UsageError: state was updated.
+    """
+    active = _active.get()
+    before = {} if active is None else active.values()
+    yield
+    if active is None:
+        return
+    for state, value in active.values().items():
+        if before.get(state) is not value:
+            raise UsageError(
+                f"the state {active.table.path(state)!r} is updated in {where}",
+                code="state-in-body",
+                hint="carry its value, and update the state afterwards; draw random numbers before",
+            )

@@ -20,7 +20,7 @@ from graphc.errors import GraphcError, Span
 if TYPE_CHECKING:
     from graphc.ir.node import Node
 
-__all__ = ["SourceMap", "portable", "record"]
+__all__ = ["SourceMap", "nodes_built", "portable", "record"]
 
 # A node merged from many places keeps the first few: enough to explain it, and bounded.
 _SPANS_KEPT = 8
@@ -75,8 +75,24 @@ _current: ContextVar[tuple[SourceMap, tuple[Span, ...]] | None] = ContextVar(
 )
 
 
+_collecting: ContextVar[tuple[set[Node], ...]] = ContextVar("graphc_nodes_built", default=())
+
+
+@contextmanager
+def nodes_built() -> Iterator[set[Node]]:
+    """Collect the nodes that are built inside, those among them that there were before as well."""
+    found: set[Node] = set()
+    token = _collecting.set((*_collecting.get(), found))
+    try:
+        yield found
+    finally:
+        _collecting.reset(token)
+
+
 def record(node: Node) -> None:
     """Note the current span for a node that has just been built."""
+    for found in _collecting.get():
+        found.add(node)
     current = _current.get()
     if current is not None and current[1]:
         current[0].add(node, current[1])

@@ -1,0 +1,310 @@
+"""Loops and branches of Python functions that stay in the graph: `scan`, `while_loop`, `cond`.
+
+Bodies are functions on tensors. They are traced once, and see the tensors around them; what they
+carry, run over and return may be nested in tuples, lists and dicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.frontend.closures import captured, stand_ins
+from graphc.frontend.location import at_python_line
+from graphc.frontend.state import state_kept
+from graphc.frontend.tensor import Tensor
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
+from graphc.ir.node import Node
+from graphc.ir.ops import control_flow as ops
+from graphc.ir.ops.structural import project
+from graphc.ir.source_map import nodes_built
+from graphc.ir.types import TensorType
+from graphc.passes.bodies import branch_graph, loop_graph
+
+__all__ = ["cond", "scan", "scan_tensors", "while_loop", "while_tensors"]
+
+Step = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
+
+
+def scan(
+    body: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any = None,
+    *,
+    length: DimLike | None = None,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """Run `body(carry, x)` over the rows of `xs`; it returns the next carry and a row of results.
+
+    Any order of derivative is defined. The carries of all iterations are kept for a gradient.
+
+    Args:
+        body: called once, with tensors that stand for every iteration. Its row may be None.
+        init: the first carry: a tensor, or tuples, lists and dicts of tensors.
+        xs: tensors of one length, in the same forms; None for none.
+        length: iterations, where there is nothing to run over; may be a dim.
+        reverse: take the rows from the last to the first. Results stand where their row was.
+
+    Returns:
+        The last carry, and the rows of results stacked.
+
+    Raises:
+        ShapeError, DTypeError: the body changes the type of a carry, or lengths differ.
+        UsageError: no length, or a body that returns no pair.
+
+    >>> from graphc.frontend.trace import trace
+    >>> from graphc.ir.dtype import f32
+    >>> def sums(x):
+    ...     return scan(lambda total, row: (total + row, total + row), x[0] * 0, x)[1]
+    >>> trace(sums, f32["T", 3])[0].results[0].type
+    f32[T, 3]
+    """
+    with at_python_line():
+        first = list(_leaves(init, "init"))
+        rows = [] if xs is None else list(_leaves(xs, "xs"))
+        stacked_form: list[Any] = []
+
+        def step(carries: list[Tensor], given: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+            x = None if xs is None else _rebuilt(xs, iter(given))
+            result = body(_rebuilt(init, iter(carries)), x)
+            if not isinstance(result, tuple) or len(result) != 2:
+                raise UsageError(
+                    f"the body of a scan returned {result!r}, expected a pair",
+                    code="scan-result",
+                    hint="return the next carry and a row of results, or (carry, None)",
+                )
+            carry, row = result
+            _require_form(carry, init, "the carry")
+            stacked_form.append(row)
+            found = [] if row is None else [one for _, one in _leaves(row, "the row")]
+            return [one for _, one in _leaves(carry, "the carry")], found
+
+        carries, stacked = scan_tensors(step, first, [one for _, one in rows], length, reverse)
+        row = stacked_form[0]
+        return _rebuilt(init, iter(carries)), (
+            None if row is None else _rebuilt(row, iter(stacked))
+        )
+
+
+def while_loop(
+    condition: Callable[[Any], Tensor],
+    body: Callable[[Any], Any],
+    init: Any,
+    *,
+    max_steps: DimLike,
+) -> Any:
+    """Run `body(carry)` while `condition(carry)` holds, and `max_steps` times at most.
+
+    Any order of derivative is defined: for a gradient the carries of `max_steps` iterations are
+    kept.
+
+    Args:
+        condition: gives a bool without axes.
+        body: gives the next carry.
+        init: the first carry: a tensor, or tuples, lists and dicts of tensors.
+        max_steps: bounds the loop and the memory of its gradient; may be a dim.
+
+    Returns:
+        The last carry.
+
+    Raises:
+        ShapeError, DTypeError: the body changes the type of a carry, or the condition is no bool.
+    """
+    with at_python_line():
+
+        def test(carries: list[Tensor]) -> Tensor:
+            holds = condition(_rebuilt(init, iter(carries)))
+            if not isinstance(holds, Tensor):
+                raise UsageError(f"the condition gives {holds!r}, expected a tensor of bool")
+            return holds
+
+        def step(carries: list[Tensor]) -> list[Tensor]:
+            carry = body(_rebuilt(init, iter(carries)))
+            _require_form(carry, init, "the carry")
+            return [one for _, one in _leaves(carry, "the carry")]
+
+        first = list(_leaves(init, "init"))
+        return _rebuilt(init, iter(while_tensors(test, step, first, max_steps)))
+
+
+def cond(
+    predicate: Tensor,
+    then: Callable[..., Any],
+    otherwise: Callable[..., Any],
+    *operands: Any,
+) -> Any:
+    """`then(*operands)` if the predicate holds, else `otherwise(*operands)`; only one of them runs.
+
+    Any order of derivative is defined.
+
+    Args:
+        predicate: a bool without axes.
+        then, otherwise: give tensors of the same types, nested in the same way.
+
+    Raises:
+        ShapeError, DTypeError: results of different types, or a predicate that is no bool.
+        UsageError: results that are nested in different ways.
+    """
+    with at_python_line():
+        if not isinstance(predicate, Tensor):
+            return then(*operands) if predicate else otherwise(*operands)
+        forms: list[Any] = []
+        traced: list[tuple[list[Node], set[Node]]] = []
+        for branch in (then, otherwise):
+            with nodes_built() as built, state_kept("a branch"):
+                result = branch(*operands)
+                forms.append(result)
+                nodes = [one.node for _, one in _leaves(result, "the result of a branch")]
+            traced.append((nodes, built))
+        _require_form(forms[1], forms[0], "the result of the other branch")
+        found = _branch(predicate.node, traced)
+        return _rebuilt(forms[0], iter(found))
+
+
+def scan_tensors(
+    step: Step,
+    init: Sequence[tuple[str, Tensor]],
+    xs: Sequence[Tensor],
+    length: DimLike | None,
+    reverse: bool,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """`scan` of lists of tensors; each carry has a name for errors."""
+    size = _length(xs, length)
+    carries = stand_ins("carry", [one.type for _, one in init])
+    rows = stand_ins("row", [TensorType(x.type.dtype, x.type.shape[1:]) for x in xs])
+    with nodes_built() as built, state_kept("a loop"):
+        after, results = step([Tensor(one) for one in carries], [Tensor(one) for one in rows])
+        roots = [one.node for one in (*after, *results)]
+    _require_carries(init, roots)
+    constants = captured(roots, [*carries, *rows], built)
+    body = loop_graph("body", carries, rows, constants, roots)
+    operands = [*(one.node for _, one in init), *(one.node for one in xs), *constants]
+    node = ops.scan(
+        *operands, body=body, carries=len(init), slices=len(xs), length=size, reverse=reverse
+    )
+    parts = [Tensor(project(node, index=number)) for number in range(len(roots))]
+    return parts[: len(init)], parts[len(init) :]
+
+
+def while_tensors(
+    test: Callable[[list[Tensor]], Tensor],
+    step: Callable[[list[Tensor]], list[Tensor]],
+    init: Sequence[tuple[str, Tensor]],
+    max_steps: DimLike,
+) -> list[Tensor]:
+    """`while_loop` of lists of tensors; each carry has a name for errors."""
+    carries = stand_ins("carry", [one.type for _, one in init])
+    given = [Tensor(one) for one in carries]
+    with nodes_built() as built, state_kept("a loop"):
+        holds = test(given).node
+        roots = [one.node for one in step(given)]
+    _require_carries(init, roots)
+    if holds.tensor is not TensorType(dtypes.bool_, ()):
+        raise DTypeError(
+            f"the condition of a loop is {holds.type}, expected bool[]",
+            code="condition",
+            hint="compare numbers without axes, or reduce with all(...) or any(...)",
+        )
+    constants = captured([holds, *roots], carries, built)
+    node = ops.while_loop(
+        *(one.node for _, one in init),
+        *constants,
+        condition=loop_graph("condition", carries, (), constants, [holds]),
+        body=loop_graph("body", carries, (), constants, roots),
+        carries=len(init),
+        max_steps=max_steps,
+    )
+    return [Tensor(project(node, index=number)) for number in range(len(init))]
+
+
+def _branch(predicate: Node, traced: Sequence[tuple[list[Node], set[Node]]]) -> list[Tensor]:
+    operands: dict[Node, None] = {}
+    for roots, built in traced:
+        operands |= dict.fromkeys(captured(roots, (), built))
+    then, otherwise = (
+        branch_graph(name, list(operands), roots)
+        for name, (roots, _) in zip(("then", "otherwise"), traced, strict=True)
+    )
+    node = ops.cond(predicate, *operands, then=then, otherwise=otherwise)
+    return [Tensor(project(node, index=number)) for number in range(len(traced[0][0]))]
+
+
+def _length(xs: Sequence[Tensor], length: DimLike | None) -> DimLike:
+    for x in xs:
+        if not x.type.shape:
+            raise ShapeError(f"a {x.type} is run over, which has no rows")
+        if length is None:
+            length = x.type.shape[0]
+        if x.type.shape[0] != length:
+            raise ShapeError(f"a {x.type} is run over, expected {length} rows")
+    if length is None:
+        raise UsageError(
+            "a scan over nothing has no length", code="scan-length", hint="give it: length=..."
+        )
+    return length
+
+
+def _require_carries(init: Sequence[tuple[str, Tensor]], after: Sequence[Node]) -> None:
+    for (name, before), node in zip(init, after, strict=False):
+        if before.type is not node.tensor:
+            error = DTypeError if before.type.dtype is not node.dtype else ShapeError
+            raise error(
+                f"the loop begins with {name} as {before.type}, and makes it {node.type}",
+                code="carry-type",
+                hint="what a loop carries keeps its dtype and shape; cast or broadcast it",
+            )
+
+
+# -- nested values --------------------------------------------------------------------------------
+
+
+def _leaves(value: Any, what: str) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a nested value, each with what it is called in errors."""
+    if isinstance(value, Tensor):
+        yield what, value
+    elif type(value) in (list, tuple):
+        for place, part in enumerate(value):
+            yield from _leaves(part, f"{what}[{place}]")
+    elif type(value) is dict:
+        for key, part in value.items():
+            yield from _leaves(part, f"{what}[{key!r}]")
+    else:
+        raise UsageError(
+            f"{what} is {value!r} ({type(value).__name__}), expected a tensor",
+            code="argument",
+            hint="a number becomes one with full((), value, dtype)",
+        )
+
+
+def _rebuilt(form: Any, leaves: Iterator[Tensor]) -> Any:
+    """The tensors nested as `form` is."""
+    if type(form) in (list, tuple):
+        return type(form)(_rebuilt(part, leaves) for part in form)
+    if type(form) is dict:
+        return {key: _rebuilt(part, leaves) for key, part in form.items()}
+    return next(leaves)
+
+
+def _require_form(value: Any, expected: Any, what: str) -> None:
+    """Refuse a value that is not nested as another one is."""
+    same = (
+        isinstance(value, Tensor) if isinstance(expected, Tensor) else type(value) is type(expected)
+    )
+    if same and isinstance(expected, list | tuple):
+        same = len(value) == len(expected)
+    if same and isinstance(expected, dict):
+        same = list(value) == list(expected)
+    if not same:
+        raise UsageError(
+            f"{what} is {value!r}, expected the form of {expected!r}",
+            code="nesting",
+            hint="nest tensors in the same tuples, lists and dicts",
+        )
+    if isinstance(expected, list | tuple):
+        for one, other in zip(value, expected, strict=True):
+            _require_form(one, other, what)
+    elif isinstance(expected, dict):
+        for key in expected:
+            _require_form(value[key], expected[key], what)
