@@ -14,7 +14,7 @@ from graphc.errors import ShapeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
-from graphc.ir.ops import creation, random
+from graphc.ir.ops import creation, distributions
 from graphc.ir.ops.conversion import cast_to
 
 __all__ = [
@@ -91,14 +91,16 @@ def array(values: Any) -> Initializer:
 def uniform(low: float = 0.0, high: float = 1.0) -> Initializer:
     """Evenly spread over [low, high)."""
     return lambda shape, dtype, key: cast_to(
-        random.uniform(shape, low, high, dtype.accumulator, seed=key.seed, stream=key.stream),
+        distributions.uniform(
+            shape, low, high, dtype.accumulator, seed=key.seed, stream=key.stream
+        ),
         dtype,
     )
 
 
 def normal(mean: float = 0.0, std: float = 1.0) -> Initializer:
     """Normally distributed."""
-    return lambda shape, dtype, key: random.normal(
+    return lambda shape, dtype, key: distributions.normal(
         shape, mean, std, dtype, seed=key.seed, stream=key.stream
     )
 

@@ -13,11 +13,12 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
+from graphc.ir.node import Node
 from graphc.ir.op import functions
 from graphc.ir.ops.conversion import converted
 from graphc.ir.ops.random import philox_words, random_bits
@@ -499,3 +500,86 @@ def test_complex_parts_are_numpys(dtype: DType) -> None:
         assert np.array_equal(applied(functions[name], z), expected, equal_nan=True)
     again = applied(functions["complex"], z.real.copy(), z.imag.copy())
     assert np.array_equal(again, z, equal_nan=True)
+
+
+def test_whole_numbers_are_spread_evenly_over_their_range() -> None:
+    x = drawn("randint", -3, 4, (21000,), dtypes.i32)
+    assert x.dtype == np.int32
+    values, counts = np.unique(x, return_counts=True)
+    assert list(values) == list(range(-3, 4))
+    assert scipy.stats.chisquare(counts).pvalue > 0.001
+    assert drawn("randint", -(2**63), 2**63, (100,)).min() < 0
+    assert drawn("randint", 2**63, 2**64, (100,), dtypes.u64).min() >= 2**63
+    with pytest.raises(UsageError, match="no number"):
+        drawn("randint", 3, 3, (2,))
+    with pytest.raises(UsageError, match="does not hold"):
+        drawn("randint", 0, 300, (2,), dtypes.u8)
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000])
+def test_a_random_order_has_every_number_once(size: int) -> None:
+    found = drawn("randperm", size)
+    assert sorted(found) == list(range(size))
+    assert size < 2 or list(found) != sorted(found)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize(
+    ("name", "distribution"), [("exponential", "expon"), ("gumbel", "gumbel_r")]
+)
+def test_continuous_distributions(name: str, distribution: str, dtype: DType) -> None:
+    x = drawn(name, (20000,), dtype=dtype)
+    assert x.dtype == dtype.numpy
+    wide = x.astype(np.float64)
+    assert np.all(np.isfinite(wide))
+    assert scipy.stats.kstest(wide, distribution).statistic < 0.012 + dtype.epsilon
+
+
+def test_classes_are_drawn_with_their_probabilities() -> None:
+    weights = np.array([0.1, 0.0, 0.6, 0.3], np.float32)
+
+    def share(x: Array) -> Array:
+        return np.bincount(x.ravel(), minlength=4) / x.size
+
+    with np.errstate(divide="ignore"):
+        logits = np.log(weights)
+    found = applied(
+        lambda x, s: functions["categorical"](x, shape=(20000,), seed=s, stream=1), logits, SEED
+    )
+    assert found.dtype == np.int64
+    np.testing.assert_allclose(share(found), weights, atol=0.012)
+    again = applied(
+        lambda x, s: functions["multinomial"](x, 20000, True, seed=s, stream=1), weights, SEED
+    )
+    np.testing.assert_allclose(share(again), weights, atol=0.012)
+    rows = np.tile(weights, (500, 1))
+    apart = applied(lambda x, s: functions["multinomial"](x, 3, seed=s, stream=1), rows, SEED)
+    assert all(sorted(row) == [0, 2, 3] for row in apart)
+
+
+def test_a_hard_draw_is_one_hot_with_the_gradient_of_the_soft_one() -> None:
+    logits = np.random.default_rng(0).normal(size=(50, 4))
+
+    def sampled(x: Node, s: Node, hard: bool) -> Node:
+        result: Node = functions["gumbel_softmax"](x, 0.5, hard, seed=s, stream=2)
+        return result
+
+    soft = applied(lambda x, s: sampled(x, s, False), logits, SEED)
+    hard = applied(lambda x, s: sampled(x, s, True), logits, SEED)
+    np.testing.assert_allclose(soft.sum(-1), 1, rtol=1e-12)
+    np.testing.assert_allclose(hard, np.eye(4)[soft.argmax(-1)], atol=1e-12)
+
+
+@pytest.mark.parametrize(("rank", "shape"), [(1, (40, 50, 3)), (2, (40, 50, 2, 3))])
+def test_channels_drop_out_whole(rank: int, shape: tuple[int, ...]) -> None:
+    x = np.ones(shape, np.float32)
+    found = applied(lambda x, s: functions[f"dropout{rank}d"](x, 0.5, seed=s, stream=0), x, SEED)
+    channels = found.reshape(2000, -1)
+    assert np.all(channels == channels[:, :1]) and set(np.unique(channels)) == {0, 2}
+    assert abs((channels[:, 0] == 0).mean() - 0.5) < 0.05
+
+
+def test_alpha_dropout_keeps_mean_and_variance() -> None:
+    x = np.random.default_rng(0).normal(size=200000)
+    found = applied(lambda x, s: functions["alpha_dropout"](x, 0.3, seed=s, stream=0), x, SEED)
+    assert abs(found.mean()) < 0.01 and abs(found.std() - 1) < 0.01

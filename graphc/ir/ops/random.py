@@ -8,7 +8,7 @@ numbers: as easy as 1, 2, 3" (2011). The seed is the key; the counter is (i, s),
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,22 +16,14 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir import expr
-from graphc.ir.dims import DimLike
-from graphc.ir.dtype import DType
 from graphc.ir.expr import Apply, Expr, Index, IndexValue, Read
 from graphc.ir.node import Node
-from graphc.ir.op import Call, Elementwise, Op, Parameter, Refused, Sample, Source, surface
-from graphc.ir.ops.arithmetic import add, divide, multiply, scaled
-from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
-from graphc.ir.ops.conversion import cast, cast_to
-from graphc.ir.ops.creation import constant_like, zeros_like
+from graphc.ir.op import Call, Elementwise, Op, Parameter, Refused, Sample, Source
 from graphc.ir.ops.elementwise import SHAPES, require_same
 from graphc.ir.ops.flat_index import ravel
-from graphc.ir.ops.logic import less, right_shift, where
-from graphc.ir.ops.transcendental import cos, log, sqrt
 from graphc.ir.types import TensorType
 
-__all__ = ["bernoulli", "dropout", "normal", "philox", "random_bits", "uniform"]
+__all__ = ["philox", "philox_words", "random_bits"]
 
 Array = np.ndarray[Any, Any]
 
@@ -134,110 +126,3 @@ random_bits = Op(
     doc="Random 32-bit numbers: element i (row-major) is the first word of Philox-4x32-10 under "
     "the key `seed` and the counter (i, stream).",
 )
-
-
-# -- distributions --------------------------------------------------------------------------------
-
-# A distribution may draw two numbers for each element: stream s of a caller owns the generator's
-# streams 2s and 2s + 1.
-
-
-def _unit(seed: Node, stream: int, shape: tuple[DimLike, ...], dtype: DType) -> Node:
-    """Multiples of 2**-p in [0, 1), for the p bits of the significand of `dtype`."""
-    bits = random_bits(seed, stream=2 * stream, shape=shape)
-    if dtype is dtypes.f64:
-        low = random_bits(seed, stream=2 * stream + 1, shape=shape)
-        high = scaled(cast(_upper(bits, 26), dtype=dtype), 2.0**-26)
-        return add(high, scaled(cast(_upper(low, 27), dtype=dtype), 2.0**-53))
-    return scaled(cast(_upper(bits, dtype.precision), dtype=dtype), 2.0**-dtype.precision)
-
-
-def _upper(bits: Node, count: int) -> Node:
-    return right_shift(bits, constant_like(32 - count, bits))
-
-
-def _require_float(name: str, dtype: DType) -> None:
-    if dtype.kind != "float":
-        raise DTypeError(f"{name} gives floats, not {dtype.name}", code="dtype-unsupported")
-
-
-@surface("uniform")
-def uniform(
-    shape: Iterable[DimLike],
-    low: float = 0.0,
-    high: float = 1.0,
-    dtype: DType = dtypes.f32,
-    *,
-    seed: Node,
-    stream: int,
-) -> Node:
-    """Numbers evenly spread over [low, high): all multiples of 2**-24 of the range for f32."""
-    _require_float("uniform", dtype)
-    unit = _unit(seed, stream, tuple(shape), dtype)
-    if high - low != 1:
-        unit = scaled(unit, high - low)
-    return unit if low == 0 else add(unit, constant_like(low, unit))
-
-
-@surface("normal")
-def normal(
-    shape: Iterable[DimLike],
-    mean: float = 0.0,
-    std: float = 1.0,
-    dtype: DType = dtypes.f32,
-    *,
-    seed: Node,
-    stream: int,
-) -> Node:
-    """Normally distributed numbers (G. E. P. Box and M. E. Muller, 1958).
-
-    Computed in f32, or in f64 for f64. The radius is drawn from 32 bits, so that |x| reaches 6.7
-    standard deviations.
-    """
-    _require_float("normal", dtype)
-    wide = dtype if dtype is dtypes.f64 else dtypes.f32
-    sizes = tuple(shape)
-    radius_bits = cast(random_bits(seed, stream=2 * stream, shape=sizes), dtype=wide)
-    # The half keeps the logarithm finite at 0, and is rounded away from 2**24 on.
-    uniform_radius = scaled(add(radius_bits, constant_like(0.5, radius_bits)), 2.0**-32)
-    radius = sqrt(scaled(log(uniform_radius), -2.0))
-    angle_bits = random_bits(seed, stream=2 * stream + 1, shape=sizes)
-    turns = scaled(cast(_upper(angle_bits, 24), dtype=wide), 2.0**-24)
-    value = multiply(radius, cos(scaled(turns, 2 * math.pi)))
-    if std != 1:
-        value = scaled(value, std)
-    if mean != 0:
-        value = add(value, constant_like(mean, value))
-    return cast_to(value, dtype)
-
-
-@surface("rand")
-def rand(*shape: DimLike, dtype: DType = dtypes.f32, seed: Node, stream: int) -> Node:
-    """Numbers evenly spread over [0, 1)."""
-    return uniform(shape, dtype=dtype, seed=seed, stream=stream)
-
-
-@surface("randn")
-def randn(*shape: DimLike, dtype: DType = dtypes.f32, seed: Node, stream: int) -> Node:
-    """Normally distributed numbers, of mean 0 and standard deviation 1."""
-    return normal(shape, dtype=dtype, seed=seed, stream=stream)
-
-
-@surface("bernoulli")
-def bernoulli(shape: Iterable[DimLike], probability: Operand, *, seed: Node, stream: int) -> Node:
-    """True with the given probability: a number, or a tensor that broadcasts to `shape`."""
-    unit = _unit(seed, stream, tuple(shape), dtypes.f32)
-    return less(*broadcast(*promoted(unit, probability)))
-
-
-@surface("dropout")
-def dropout(x: Node, probability: float = 0.5, *, seed: Node, stream: int) -> Node:
-    """`x` with elements set to 0 with `probability`, the others scaled so that the mean stays."""
-    if not 0 <= probability <= 1:
-        raise UsageError(f"dropout: the probability is {probability}, expected 0 to 1")
-    if probability == 0:
-        return x
-    if probability == 1:
-        return zeros_like(x)
-    keep = bernoulli(x.shape, 1 - probability, seed=seed, stream=stream)
-    return where(keep, divide(x, constant_like(1 - probability, x)), zeros_like(x))

@@ -1,0 +1,383 @@
+"""Random tensors: distributions drawn from the counter-based generator.
+
+Each takes the `seed`, a u64 tensor without axes, and the number of its own `stream`, so that what
+is drawn depends neither on the order of computation nor on what passes do. In a model the two are
+given by the frontend.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
+from graphc.ir.dtype import DType
+from graphc.ir.node import Node
+from graphc.ir.op import functions, surface
+from graphc.ir.ops.arithmetic import add, divide, multiply, negative, remainder, scaled, subtract
+from graphc.ir.ops.broadcasting import Operand, broadcast, normal_axis, promoted
+from graphc.ir.ops.conversion import cast, cast_to
+from graphc.ir.ops.creation import constant_like, zeros_like
+from graphc.ir.ops.logic import bitwise_or, left_shift, less, right_shift, where
+from graphc.ir.ops.normalization import softmax_along
+from graphc.ir.ops.random import random_bits
+from graphc.ir.ops.rearrange import moveaxis
+from graphc.ir.ops.sequences import one_hot
+from graphc.ir.ops.shape import broadcast_to
+from graphc.ir.ops.sort import argsort_along, topk
+from graphc.ir.ops.spelling import also_named
+from graphc.ir.ops.structural import stop_gradient
+from graphc.ir.ops.transcendental import cos, log, sqrt
+
+__all__ = ["bernoulli", "dropout", "normal", "uniform"]
+
+# A distribution may draw two numbers for each element: stream s of a caller owns the generator's
+# streams 2s and 2s + 1.
+
+
+def _unit(seed: Node, stream: int, shape: tuple[DimLike, ...], dtype: DType) -> Node:
+    """Multiples of 2**-p in [0, 1), for the p bits of the significand of `dtype`."""
+    bits = random_bits(seed, stream=2 * stream, shape=shape)
+    if dtype is dtypes.f64:
+        low = random_bits(seed, stream=2 * stream + 1, shape=shape)
+        high = scaled(cast(_upper(bits, 26), dtype=dtype), 2.0**-26)
+        return add(high, scaled(cast(_upper(low, 27), dtype=dtype), 2.0**-53))
+    return scaled(cast(_upper(bits, dtype.precision), dtype=dtype), 2.0**-dtype.precision)
+
+
+def _upper(bits: Node, count: int) -> Node:
+    return right_shift(bits, constant_like(32 - count, bits))
+
+
+def _require_float(name: str, dtype: DType) -> None:
+    if dtype.kind != "float":
+        raise DTypeError(f"{name} gives floats, not {dtype.name}", code="dtype-unsupported")
+
+
+@surface("uniform")
+def uniform(
+    shape: Iterable[DimLike],
+    low: float = 0.0,
+    high: float = 1.0,
+    dtype: DType = dtypes.f32,
+    *,
+    seed: Node,
+    stream: int,
+) -> Node:
+    """Numbers evenly spread over [low, high): all multiples of 2**-24 of the range for f32."""
+    _require_float("uniform", dtype)
+    unit = _unit(seed, stream, tuple(shape), dtype)
+    if high - low != 1:
+        unit = scaled(unit, high - low)
+    return unit if low == 0 else add(unit, constant_like(low, unit))
+
+
+@surface("normal")
+def normal(
+    shape: Iterable[DimLike],
+    mean: float = 0.0,
+    std: float = 1.0,
+    dtype: DType = dtypes.f32,
+    *,
+    seed: Node,
+    stream: int,
+) -> Node:
+    """Normally distributed numbers (G. E. P. Box and M. E. Muller, 1958).
+
+    Computed in f32, or in f64 for f64. The radius is drawn from 32 bits, so that |x| reaches 6.7
+    standard deviations.
+    """
+    _require_float("normal", dtype)
+    wide = dtype if dtype is dtypes.f64 else dtypes.f32
+    sizes = tuple(shape)
+    radius_bits = cast(random_bits(seed, stream=2 * stream, shape=sizes), dtype=wide)
+    # The half keeps the logarithm finite at 0, and is rounded away from 2**24 on.
+    uniform_radius = scaled(add(radius_bits, constant_like(0.5, radius_bits)), 2.0**-32)
+    radius = sqrt(scaled(log(uniform_radius), -2.0))
+    angle_bits = random_bits(seed, stream=2 * stream + 1, shape=sizes)
+    turns = scaled(cast(_upper(angle_bits, 24), dtype=wide), 2.0**-24)
+    value = multiply(radius, cos(scaled(turns, 2 * math.pi)))
+    if std != 1:
+        value = scaled(value, std)
+    if mean != 0:
+        value = add(value, constant_like(mean, value))
+    return cast_to(value, dtype)
+
+
+@surface("rand")
+def rand(*shape: DimLike, dtype: DType = dtypes.f32, seed: Node, stream: int) -> Node:
+    """Numbers evenly spread over [0, 1)."""
+    return uniform(shape, dtype=dtype, seed=seed, stream=stream)
+
+
+@surface("randn")
+def randn(*shape: DimLike, dtype: DType = dtypes.f32, seed: Node, stream: int) -> Node:
+    """Normally distributed numbers, of mean 0 and standard deviation 1."""
+    return normal(shape, dtype=dtype, seed=seed, stream=stream)
+
+
+@surface("bernoulli")
+def bernoulli(shape: Iterable[DimLike], probability: Operand, *, seed: Node, stream: int) -> Node:
+    """True with the given probability: a number, or a tensor that broadcasts to `shape`."""
+    unit = _unit(seed, stream, tuple(shape), dtypes.f32)
+    return less(*broadcast(*promoted(unit, probability)))
+
+
+def _require_probability(name: str, probability: float) -> None:
+    if not 0 <= probability <= 1:
+        raise UsageError(f"{name}: the probability is {probability}, expected 0 to 1")
+
+
+@surface("dropout")
+def dropout(x: Node, probability: float = 0.5, *, seed: Node, stream: int) -> Node:
+    """`x` with elements set to 0 with `probability`, the others scaled so that the mean stays."""
+    _require_probability("dropout", probability)
+    if probability == 0:
+        return x
+    if probability == 1:
+        return zeros_like(x)
+    keep = bernoulli(x.shape, 1 - probability, seed=seed, stream=stream)
+    return where(keep, divide(x, constant_like(1 - probability, x)), zeros_like(x))
+
+
+_CHANNEL_DROPOUTS = (1, 2, 3)
+
+
+def _declare_channel_dropout(rank: int) -> None:
+    name = f"dropout{rank}d"
+
+    def drop(x: Node, probability: float = 0.5, *, seed: Node, stream: int) -> Node:
+        if len(x.shape) not in (rank + 1, rank + 2):
+            raise ShapeError(f"{name}: the operand is {x.type}, expected {rank + 2} axes")
+        _require_probability(name, probability)
+        if probability in (0, 1):
+            return x if probability == 0 else zeros_like(x)
+        kept = (*x.shape[:-rank], *(1,) * rank)
+        keep = bernoulli(kept, 1 - probability, seed=seed, stream=stream)
+        scaled_up = divide(x, constant_like(1 - probability, x))
+        return where(broadcast_to(keep, shape=x.shape), scaled_up, zeros_like(x))
+
+    drop.__name__ = drop.__qualname__ = name
+    drop.__doc__ = "`dropout` of whole channels: all of [N, C, ...] at one N and C, or none."
+    surface(name)(drop)
+
+
+for _rank in _CHANNEL_DROPOUTS:
+    _declare_channel_dropout(_rank)
+
+
+@surface("alpha_dropout")
+def alpha_dropout(x: Node, probability: float = 0.5, *, seed: Node, stream: int) -> Node:
+    """Dropout that keeps mean 0 and variance 1 of what `selu` gives.
+
+    Dropped elements take the value that `selu` saturates at (G. Klambauer et al.,
+    "Self-normalizing neural networks", 2017).
+    """
+    _require_probability("alpha_dropout", probability)
+    if probability in (0, 1):
+        return x if probability == 0 else zeros_like(x)
+    keep = bernoulli(x.shape, 1 - probability, seed=seed, stream=stream)
+    low = -1.0507009873554805 * 1.6732632423543772
+    share = 1 - probability
+    slope = (share + low**2 * share * probability) ** -0.5
+    offset = -slope * low * probability
+    mixed = where(keep, x, constant_like(low, x))
+    return add(scaled(mixed, slope), constant_like(offset, x))
+
+
+# -- whole numbers --------------------------------------------------------------------------------
+
+
+def _words(seed: Node, stream: int, shape: tuple[DimLike, ...]) -> Node:
+    """64 random bits for each element."""
+    high = cast(random_bits(seed, stream=2 * stream, shape=shape), dtype=dtypes.u64)
+    low = cast(random_bits(seed, stream=2 * stream + 1, shape=shape), dtype=dtypes.u64)
+    return bitwise_or(left_shift(high, constant_like(32, high)), low)
+
+
+@surface("randint")
+def randint(
+    low: int,
+    high: int,
+    shape: Iterable[DimLike],
+    dtype: DType = dtypes.i64,
+    *,
+    seed: Node,
+    stream: int,
+) -> Node:
+    """Whole numbers from `low` to `high - 1`.
+
+    They are remainders of 64 bits, so that the shares of two numbers differ by less than
+    (high - low) / 2**64.
+
+    Raises:
+        UsageError: no number is in the range, or the dtype does not hold all of them.
+    """
+    if not dtype.is_integer:
+        raise DTypeError(f"randint gives whole numbers, not {dtype.name}", code="dtype-unsupported")
+    if low >= high:
+        raise UsageError(f"randint: there is no number from {low} to below {high}")
+    if low < dtype.minimum_value or high - 1 > dtype.maximum_value:
+        raise UsageError(
+            f"randint: {dtype.name} does not hold all numbers from {low} to {high - 1}"
+        )
+    words = _words(seed, stream, tuple(shape))
+    if high - low < 2**64:
+        words = remainder(words, constant_like(high - low, words))
+    # Wrapping, as numbers of 64 bits do, brings negative bounds back.
+    begin = constant_like(low % 2**64, words)
+    moved = add(words, begin)
+    return cast_to(cast_to(moved, dtypes.i64) if low < 0 else moved, dtype)
+
+
+@surface("randperm")
+def randperm(n: DimLike, dtype: DType = dtypes.i64, *, seed: Node, stream: int) -> Node:
+    """The numbers from 0 to n - 1 in random order: how 64 random bits for each of them sort."""
+    return cast_to(argsort_along(_words(seed, stream, (n,))), dtype)
+
+
+# -- continuous distributions ---------------------------------------------------------------------
+
+
+def _open_unit(seed: Node, stream: int, shape: tuple[DimLike, ...], dtype: DType) -> Node:
+    """Numbers inside (0, 1), neither end among them: odd multiples of 2**-24."""
+    bits = _upper(random_bits(seed, stream=2 * stream, shape=shape), 23)
+    count = cast(bits, dtype=dtype)
+    return scaled(add(count, constant_like(0.5, count)), 2.0**-23)
+
+
+def _wide(dtype: DType) -> DType:
+    return dtype if dtype is dtypes.f64 else dtypes.f32
+
+
+@surface("exponential")
+def exponential(
+    shape: Iterable[DimLike],
+    rate: float = 1.0,
+    dtype: DType = dtypes.f32,
+    *,
+    seed: Node,
+    stream: int,
+) -> Node:
+    """Exponentially distributed numbers, of mean 1 / rate."""
+    _require_float("exponential", dtype)
+    if rate <= 0:
+        raise UsageError(f"exponential: the rate is {rate}", hint="it is above 0")
+    unit = _open_unit(seed, stream, tuple(shape), _wide(dtype))
+    return cast_to(scaled(log(unit), -1.0 / rate), dtype)
+
+
+@surface("gumbel")
+def gumbel(
+    shape: Iterable[DimLike],
+    loc: float = 0.0,
+    scale: float = 1.0,
+    dtype: DType = dtypes.f32,
+    *,
+    seed: Node,
+    stream: int,
+) -> Node:
+    """Numbers of the standard Gumbel distribution, -log(-log(u)), scaled and moved."""
+    _require_float("gumbel", dtype)
+    unit = _open_unit(seed, stream, tuple(shape), _wide(dtype))
+    value = negative(log(negative(log(unit))))
+    value = scaled(value, scale) if scale != 1 else value
+    return cast_to(add(value, constant_like(loc, value)) if loc else value, dtype)
+
+
+@surface("rand_like")
+def rand_like(x: Node, *, seed: Node, stream: int) -> Node:
+    """`rand` of the shape and dtype of `x`."""
+    return uniform(x.shape, dtype=x.dtype, seed=seed, stream=stream)
+
+
+@surface("randn_like")
+def randn_like(x: Node, *, seed: Node, stream: int) -> Node:
+    """`randn` of the shape and dtype of `x`."""
+    return normal(x.shape, dtype=x.dtype, seed=seed, stream=stream)
+
+
+# -- choices --------------------------------------------------------------------------------------
+
+
+@surface("categorical")
+def categorical(
+    logits: Node,
+    axis: int = -1,
+    shape: Iterable[DimLike] | None = None,
+    *,
+    seed: Node,
+    stream: int,
+) -> Node:
+    """A class for each row of `logits` along `axis`, with the probabilities of their softmax.
+
+    `shape` is that of the result; its last axes are those of `logits` without `axis`. Drawn as the
+    largest of the logits plus Gumbel noise (E. J. Gumbel, 1954).
+    """
+    place = normal_axis(axis, len(logits.shape), "categorical")
+    rows = moveaxis(logits, place, -1)
+    _require_float("categorical", rows.dtype)
+    wanted = rows.shape[:-1] if shape is None else tuple(shape)
+    kept = len(rows.shape) - 1
+    if wanted[len(wanted) - kept :] != rows.shape[:-1]:
+        raise ShapeError(
+            f"categorical: shape {wanted} for {logits.type}",
+            hint=f"it ends with {rows.shape[:-1]}, one class for each row",
+        )
+    noise = gumbel((*wanted, rows.shape[-1]), dtype=rows.dtype, seed=seed, stream=stream)
+    drawn: Node = functions["argmax"](add(*broadcast(rows, noise)), axis=-1)
+    return drawn
+
+
+@surface("multinomial")
+def multinomial(
+    x: Node, num_samples: int, replacement: bool = False, *, seed: Node, stream: int
+) -> Node:
+    """`num_samples` classes for each row of the weights `x` [..., C], which need not sum to 1.
+
+    Without replacement the classes of a row differ: the largest of log-weights plus Gumbel noise
+    (W. Kool, H. van Hoof and M. Welling, "Stochastic beams and where to find them", 2019).
+    """
+    _require_float("multinomial", x.dtype)
+    if num_samples < 1:
+        raise UsageError(f"multinomial: num_samples is {num_samples}")
+    logits = log(cast_to(x, _wide(x.dtype)))
+    rows = logits.shape[:-1]
+    if replacement:
+        each = categorical(logits, shape=(num_samples, *rows), seed=seed, stream=stream)
+        return moveaxis(each, 0, -1)
+    if not dims.always_less_equal(num_samples, x.shape[-1]):
+        raise ShapeError(
+            f"multinomial: {num_samples} of {x.shape[-1]} classes, without replacement",
+            hint="draw fewer, or with replacement=True",
+        )
+    noise = gumbel(logits.shape, dtype=logits.dtype, seed=seed, stream=stream)
+    return topk(add(logits, noise), num_samples)[1]
+
+
+@surface("gumbel_softmax")
+@also_named(dim="axis")
+def gumbel_softmax(
+    logits: Node,
+    tau: float = 1.0,
+    hard: bool = False,
+    axis: int = -1,
+    *,
+    seed: Node,
+    stream: int,
+) -> Node:
+    """softmax((logits + Gumbel noise) / tau), a differentiable draw of a class.
+
+    hard: one-hot in value, with the gradient of the soft one (E. Jang, S. Gu and B. Poole, 2017).
+    """
+    noise = gumbel(logits.shape, dtype=logits.dtype, seed=seed, stream=stream)
+    soft = softmax_along(scaled(add(logits, noise), 1.0 / tau), axis)
+    if not hard:
+        return soft
+    best: Node = functions["argmax"](soft, axis=axis)
+    place = normal_axis(axis, len(soft.shape), "gumbel_softmax")
+    chosen = one_hot(best, soft.shape[place], soft.dtype, place)
+    return add(stop_gradient(subtract(chosen, soft)), soft)
