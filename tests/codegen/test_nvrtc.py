@@ -18,7 +18,8 @@ EVERY_DEVICE_FUNCTION = (
     device_source(FAMILIES)
     + r"""
 #line 1 "every.cu"
-extern "C" __global__ void every(float* f, double* d, unsigned short* h, unsigned* u) {
+extern "C" __global__ void every(float* f, double* d, unsigned short* h, unsigned* u,
+                                 long long* order) {
   __shared__ __align__(16) unsigned short tile[1024];
   int i = threadIdx.x;
   h[i] = gc_f32_to_bf16(gc_f16_to_f32(h[i])) ^ gc_f32_to_f16(gc_bf16_to_f32(h[i + 32]));
@@ -45,6 +46,10 @@ extern "C" __global__ void every(float* f, double* d, unsigned short* h, unsigne
   gc_philox_words words = gc_philox_block(1, i, 2);
   f[i + 300] = gc_uniform_f32(words.word[0]);
   d[i + 100] = gc_uniform_f64(words.word[1], words.word[2]);
+  d[i + 200] = gc_erfinv_f64(gc_digamma_f64(gc_lgamma_f64(gc_erfc_f64(d[i]))));
+  f[i + 400] = gc_logaddexp_f32(gc_nextafter_f32(f[i], f[i + 1]), gc_signbit_f32(f[i]));
+  gc_sort_runs_bf16(order, h, 512, 0, 16, 0, 512);
+  gc_merge_runs_f64(order + 512, d, order, 512, 1, 16, 0, 512);
 }
 """
 )
