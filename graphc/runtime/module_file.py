@@ -297,7 +297,10 @@ def _check_directory(archive: zipfile.ZipFile, path: Path) -> None:
     for name in names:
         if not _is_plain(name):
             raise _damaged(path, f"{name!r} is no name of a member")
-    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+    if any(
+        member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size
+        for member in members
+    ):
         raise _damaged(path, "a member is compressed")
     if sum(member.file_size for member in members) > path.stat().st_size:
         raise _damaged(path, "its members are larger than the file")

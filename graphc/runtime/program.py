@@ -252,7 +252,9 @@ def _entry_from_json(name: str, data: Mapping[str, Any]) -> Entry:
         return dims.from_text(text, named)
 
     slots = tuple(
-        Slot(s["name"], _role(s["role"]), _type(s, dim), _slots(s["above"], len(data["slots"])))
+        Slot(
+            str(s["name"]), _role(s["role"]), _type(s, dim), _slots(s["above"], len(data["slots"]))
+        )
         for s in data["slots"]
     )
     steps = tuple(step_from_json(s, dim, len(slots)) for s in data["steps"])
