@@ -1,0 +1,124 @@
+"""Writes docs/ops.md, the table of functions and ops, from their declarations.
+
+python docs/list_ops.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import graphc.ir.ops  # noqa: F401  (fills the registry)
+from graphc.codegen.cuda import CUDA
+from graphc.codegen.host import HOST
+from graphc.errors import DTypeError
+from graphc.frontend.arguments import usage
+from graphc.ir.dtype import DType
+from graphc.ir.node import Node
+from graphc.ir.op import Decomposition, Op, Sample, functions, registry
+from graphc.ir.ops.structural import graph_input
+
+__all__ = ["PATH", "text"]
+
+PATH = Path(__file__).parent / "ops.md"
+
+_HEAD = """\
+# Functions and ops
+
+Made by `docs/list_ops.py` from the declarations; a test keeps it current.
+
+## Functions
+
+What the language and Python call. Tensors are broadcast and promoted, axes may be negative, and
+PyTorch's argument names (`dim`, `keepdim`) are taken beside those of the array API.
+
+| function | other names | what it gives |
+| --- | --- | --- |
+"""
+
+_OPS = """
+## Ops
+
+What graphs are made of. An op with a gradient has one of every order; "zero" are the steps, whose
+derivative is 0 wherever there is one. Where kernels compute in "some dtypes" or none ("no"), the
+reference evaluator computes in the others.
+
+| op | dtypes | on the CPU and GPUs | gradient | what it computes |
+| --- | --- | --- | --- | --- |
+"""
+
+_KINDS = {
+    "bool": "bool",
+    "signed": "integers",
+    "unsigned": "integers",
+    "float": "floats",
+    "complex": "complex",
+    "storage": "f8",
+}
+
+
+def text() -> str:
+    """The text of docs/ops.md."""
+    return _HEAD + "".join(_function_rows()) + _OPS + "".join(map(_op_row, registry.values()))
+
+
+def _cell(words: str) -> str:
+    return " ".join(words.split()).replace("|", "\\|")
+
+
+def _function_rows() -> Iterator[str]:
+    names: dict[Callable[..., Any], list[str]] = {}
+    for name, function in functions.items():
+        names.setdefault(function, []).append(name)
+    rows = sorted(names.items(), key=lambda row: row[1][0])
+    for function, (_, *others) in rows:
+        first = (function.__doc__ or "").strip().split("\n\n")[0]
+        aliases = ", ".join(f"`{name}`" for name in others)
+        yield f"| `{_cell(usage(function))}` | {aliases} | {_cell(first)} |\n"
+
+
+def _op_row(op: Op) -> str:
+    taken: dict[DType, None] = {}
+    all_computed: set[bool] = set()
+    for sample in op.samples():
+        types = [type_.dtype for type_ in sample.operands]
+        taken |= dict.fromkeys(types)
+        all_computed.add(all(map(_is_computed, [*types, _built(op, sample).dtype])))
+    where = {(): "", (False,): "no", (True,): "yes"}.get(tuple(all_computed), "some dtypes")
+    return f"| `{op.name}` | {_kinds(taken)} | {where} | {_gradient(op)} | {_cell(op.doc)} |\n"
+
+
+def _built(op: Op, sample: Sample) -> Node:
+    types = enumerate(sample.operands)
+    inputs = (graph_input(f"x{i}", type_.dtype, type_.shape) for i, type_ in types)
+    return op(*inputs, **sample.attributes)
+
+
+def _is_computed(dtype: DType) -> bool:
+    try:
+        for dialect in (HOST, CUDA):
+            dialect.storage_type(dtype)
+    except DTypeError:
+        return False
+    return True
+
+
+def _kinds(taken: dict[DType, None]) -> str:
+    return ", ".join(dict.fromkeys(_KINDS[dtype.kind] for dtype in taken))
+
+
+def _gradient(op: Op) -> str:
+    if op.gradient is None:
+        return "yes" if isinstance(op.lowering, Decomposition) else ""
+    nodes = [_built(op, sample) for sample in op.samples()]
+    for node in nodes:
+        if node.dtype.precision:
+            weight = graph_input("g", node.dtype, node.shape)
+            is_zero = all(one is None for one in op.gradient(node, weight))
+            return "zero" if is_zero else "yes"
+    return "zero" if nodes else "yes"
+
+
+if __name__ == "__main__":
+    PATH.write_text(text(), encoding="utf-8")
