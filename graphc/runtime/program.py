@@ -202,7 +202,14 @@ class Program:
             entries = {name: _entry_from_json(name, e) for name, e in data["entries"].items()}
             geometry = {str(name): _geometry(g) for name, g in data["kernels"].items()}
             return cls(str(data["target"]), entries, geometry)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, GraphcError) as error:
+        except (
+            LookupError,
+            TypeError,
+            ArithmeticError,
+            ValueError,
+            AttributeError,
+            GraphcError,
+        ) as error:
             what = error.message if isinstance(error, GraphcError) else repr(error)
             raise ModuleFormatError(
                 f"the program is not of the expected form: {what}",
