@@ -16,16 +16,30 @@ from graphc.frontend.state import state_kept
 from graphc.frontend.tensor import Tensor
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
-from graphc.ir.node import Node
+from graphc.ir.node import Node, topological
 from graphc.ir.ops import control_flow as ops
 from graphc.ir.ops.structural import project
 from graphc.ir.source_map import nodes_built
 from graphc.ir.types import TensorType
 from graphc.passes.bodies import branch_graph, loop_graph
 
-__all__ = ["cond", "scan", "scan_tensors", "while_loop", "while_tensors"]
+__all__ = [
+    "branch_tensors",
+    "cond",
+    "leaves",
+    "rebuilt",
+    "require_form",
+    "scan",
+    "scan_tensors",
+    "while_loop",
+    "while_tensors",
+]
 
-Step = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
+RowOf = Callable[[Tensor], Tensor | None]
+"""The row of a tensor that the loop then runs over as well; None if it changes in the loop."""
+
+Step = Callable[[list[Tensor], list[Tensor], RowOf], tuple[list[Tensor], list[Tensor]]]
+"""From carries and rows to the next carries and rows of results."""
 
 
 def scan(
@@ -62,13 +76,15 @@ def scan(
     f32[T, 3]
     """
     with at_python_line():
-        first = list(_leaves(init, "init"))
-        rows = [] if xs is None else list(_leaves(xs, "xs"))
+        first = list(leaves(init, "init"))
+        rows = [] if xs is None else list(leaves(xs, "xs"))
         stacked_form: list[Any] = []
 
-        def step(carries: list[Tensor], given: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-            x = None if xs is None else _rebuilt(xs, iter(given))
-            result = body(_rebuilt(init, iter(carries)), x)
+        def step(
+            carries: list[Tensor], given: list[Tensor], row_of: RowOf
+        ) -> tuple[list[Tensor], list[Tensor]]:
+            x = None if xs is None else rebuilt(xs, iter(given))
+            result = body(rebuilt(init, iter(carries)), x)
             if not isinstance(result, tuple) or len(result) != 2:
                 raise UsageError(
                     f"the body of a scan returned {result!r}, expected a pair",
@@ -76,16 +92,14 @@ def scan(
                     hint="return the next carry and a row of results, or (carry, None)",
                 )
             carry, row = result
-            _require_form(carry, init, "the carry")
+            require_form(carry, init, "the carry")
             stacked_form.append(row)
-            found = [] if row is None else [one for _, one in _leaves(row, "the row")]
-            return [one for _, one in _leaves(carry, "the carry")], found
+            found = [] if row is None else [one for _, one in leaves(row, "the row")]
+            return [one for _, one in leaves(carry, "the carry")], found
 
         carries, stacked = scan_tensors(step, first, [one for _, one in rows], length, reverse)
         row = stacked_form[0]
-        return _rebuilt(init, iter(carries)), (
-            None if row is None else _rebuilt(row, iter(stacked))
-        )
+        return rebuilt(init, iter(carries)), (None if row is None else rebuilt(row, iter(stacked)))
 
 
 def while_loop(
@@ -115,18 +129,18 @@ def while_loop(
     with at_python_line():
 
         def test(carries: list[Tensor]) -> Tensor:
-            holds = condition(_rebuilt(init, iter(carries)))
+            holds = condition(rebuilt(init, iter(carries)))
             if not isinstance(holds, Tensor):
                 raise UsageError(f"the condition gives {holds!r}, expected a tensor of bool")
             return holds
 
         def step(carries: list[Tensor]) -> list[Tensor]:
-            carry = body(_rebuilt(init, iter(carries)))
-            _require_form(carry, init, "the carry")
-            return [one for _, one in _leaves(carry, "the carry")]
+            carry = body(rebuilt(init, iter(carries)))
+            require_form(carry, init, "the carry")
+            return [one for _, one in leaves(carry, "the carry")]
 
-        first = list(_leaves(init, "init"))
-        return _rebuilt(init, iter(while_tensors(test, step, first, max_steps)))
+        first = list(leaves(init, "init"))
+        return rebuilt(init, iter(while_tensors(test, step, first, max_steps)))
 
 
 def cond(
@@ -156,11 +170,11 @@ def cond(
             with nodes_built() as built, state_kept("a branch"):
                 result = branch(*operands)
                 forms.append(result)
-                nodes = [one.node for _, one in _leaves(result, "the result of a branch")]
+                nodes = [one.node for _, one in leaves(result, "the result of a branch")]
             traced.append((nodes, built))
-        _require_form(forms[1], forms[0], "the result of the other branch")
-        found = _branch(predicate.node, traced)
-        return _rebuilt(forms[0], iter(found))
+        require_form(forms[1], forms[0], "the result of the other branch")
+        found = branch_tensors(predicate.node, traced)
+        return rebuilt(forms[0], iter(found))
 
 
 def scan_tensors(
@@ -174,15 +188,29 @@ def scan_tensors(
     size = _length(xs, length)
     carries = stand_ins("carry", [one.type for _, one in init])
     rows = stand_ins("row", [TensorType(x.type.dtype, x.type.shape[1:]) for x in xs])
+    sliced = [one.node for one in xs]
+
+    def row_of(tensor: Tensor) -> Tensor | None:
+        node = tensor.node
+        if not node.shape or node.shape[0] != size:
+            return None
+        if node not in sliced:
+            if not {*carries, *rows}.isdisjoint(topological([node])):
+                return None
+            sliced.append(node)
+            rows.extend(stand_ins("row", [TensorType(node.dtype, node.shape[1:])]))
+        return Tensor(rows[sliced.index(node)])
+
     with nodes_built() as built, state_kept("a loop"):
-        after, results = step([Tensor(one) for one in carries], [Tensor(one) for one in rows])
+        given = [Tensor(one) for one in rows]
+        after, results = step([Tensor(one) for one in carries], given, row_of)
         roots = [one.node for one in (*after, *results)]
     _require_carries(init, roots)
     constants = captured(roots, [*carries, *rows], built)
     body = loop_graph("body", carries, rows, constants, roots)
-    operands = [*(one.node for _, one in init), *(one.node for one in xs), *constants]
+    operands = [*(one.node for _, one in init), *sliced, *constants]
     node = ops.scan(
-        *operands, body=body, carries=len(init), slices=len(xs), length=size, reverse=reverse
+        *operands, body=body, carries=len(init), slices=len(sliced), length=size, reverse=reverse
     )
     parts = [Tensor(project(node, index=number)) for number in range(len(roots))]
     return parts[: len(init)], parts[len(init) :]
@@ -219,7 +247,8 @@ def while_tensors(
     return [Tensor(project(node, index=number)) for number in range(len(init))]
 
 
-def _branch(predicate: Node, traced: Sequence[tuple[list[Node], set[Node]]]) -> list[Tensor]:
+def branch_tensors(predicate: Node, traced: Sequence[tuple[list[Node], set[Node]]]) -> list[Tensor]:
+    """`cond` of two blocks that have been traced: their results, and the nodes built meanwhile."""
     operands: dict[Node, None] = {}
     for roots, built in traced:
         operands |= dict.fromkeys(captured(roots, (), built))
@@ -260,16 +289,16 @@ def _require_carries(init: Sequence[tuple[str, Tensor]], after: Sequence[Node]) 
 # -- nested values --------------------------------------------------------------------------------
 
 
-def _leaves(value: Any, what: str) -> Iterator[tuple[str, Tensor]]:
+def leaves(value: Any, what: str) -> Iterator[tuple[str, Tensor]]:
     """The tensors of a nested value, each with what it is called in errors."""
     if isinstance(value, Tensor):
         yield what, value
     elif type(value) in (list, tuple):
         for place, part in enumerate(value):
-            yield from _leaves(part, f"{what}[{place}]")
+            yield from leaves(part, f"{what}[{place}]")
     elif type(value) is dict:
         for key, part in value.items():
-            yield from _leaves(part, f"{what}[{key!r}]")
+            yield from leaves(part, f"{what}[{key!r}]")
     else:
         raise UsageError(
             f"{what} is {value!r} ({type(value).__name__}), expected a tensor",
@@ -278,16 +307,16 @@ def _leaves(value: Any, what: str) -> Iterator[tuple[str, Tensor]]:
         )
 
 
-def _rebuilt(form: Any, leaves: Iterator[Tensor]) -> Any:
+def rebuilt(form: Any, leaves: Iterator[Tensor]) -> Any:
     """The tensors nested as `form` is."""
     if type(form) in (list, tuple):
-        return type(form)(_rebuilt(part, leaves) for part in form)
+        return type(form)(rebuilt(part, leaves) for part in form)
     if type(form) is dict:
-        return {key: _rebuilt(part, leaves) for key, part in form.items()}
+        return {key: rebuilt(part, leaves) for key, part in form.items()}
     return next(leaves)
 
 
-def _require_form(value: Any, expected: Any, what: str) -> None:
+def require_form(value: Any, expected: Any, what: str) -> None:
     """Refuse a value that is not nested as another one is."""
     same = (
         isinstance(value, Tensor) if isinstance(expected, Tensor) else type(value) is type(expected)
@@ -304,7 +333,7 @@ def _require_form(value: Any, expected: Any, what: str) -> None:
         )
     if isinstance(expected, list | tuple):
         for one, other in zip(value, expected, strict=True):
-            _require_form(one, other, what)
+            require_form(one, other, what)
     elif isinstance(expected, dict):
         for key in expected:
-            _require_form(value[key], expected[key], what)
+            require_form(value[key], expected[key], what)

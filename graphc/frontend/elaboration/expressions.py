@@ -13,6 +13,7 @@ from graphc.frontend.elaboration.calls import call_value
 from graphc.frontend.elaboration.refusal import described, named_like, not_supported, refused
 from graphc.frontend.elaboration.scope import Definitions, Scope
 from graphc.frontend.index_updates import At, Place
+from graphc.frontend.loop_index import LoopIndex
 from graphc.frontend.module import Module
 from graphc.frontend.tensor import UNARY, Tensor, call
 from graphc.ir import dtype as dtypes
@@ -23,7 +24,7 @@ from graphc.ir.types import TensorType
 if TYPE_CHECKING:
     from graphc.frontend.elaboration.program import Program
 
-__all__ = ["PROGRAM", "Evaluator"]
+__all__ = ["PROGRAM", "Evaluator", "limited"]
 
 _Sequence = TypeVar("_Sequence", tuple[Any, ...], list[Any])
 
@@ -76,10 +77,10 @@ class Evaluator:
         return ...
 
     def _tuple(self, node: syntax.Tuple) -> tuple[Any, ...]:
-        return _limited(tuple(self.evaluate(one) for one in node.elements), node)
+        return limited(tuple(self.evaluate(one) for one in node.elements), node)
 
     def _list(self, node: syntax.List) -> list[Any]:
-        return _limited([self.evaluate(one) for one in node.elements], node)
+        return limited([self.evaluate(one) for one in node.elements], node)
 
     def _comprehension(self, node: syntax.ListComprehension) -> list[Any]:
         result: list[Any] = []
@@ -89,7 +90,7 @@ class Evaluator:
             inner.assign(node.target, item)
             if node.condition is None or inner.truth(node.condition):
                 result.append(inner.evaluate(node.element))
-        return _limited(result, node)
+        return limited(result, node)
 
     # -- operators
 
@@ -155,7 +156,10 @@ class Evaluator:
         Raises:
             SourceError: it is a tensor, or depends on a dim.
         """
-        value = self.evaluate(node)
+        return self.truth_of(self.evaluate(node), node)
+
+    def truth_of(self, value: Any, node: syntax.Expression) -> bool:
+        """The truth of the value of a condition (see `truth`)."""
         if isinstance(value, Tensor):
             raise not_supported(
                 f"a branch on a value that is known at run time only ({described(value)})",
@@ -209,6 +213,10 @@ class Evaluator:
         value = self.evaluate(node.value)
         items = tuple(self._item(one) for one in node.indices)
         with self.program.sources.at(node.span):
+            if isinstance(value, Tensor) and items and isinstance(items[0], LoopIndex):
+                row = items[0].row_of(value)
+                if row is not None:
+                    return row[items[1:]] if items[1:] else row
             if isinstance(value, Tensor | At):
                 return value[items]
             if isinstance(value, dtypes.DType):
@@ -313,7 +321,7 @@ def _is_member(name: str) -> bool:
     return not name.startswith("_") and (name == "forward" or not hasattr(Module, name))
 
 
-def _limited(value: _Sequence, node: syntax.Expression) -> _Sequence:
+def limited(value: _Sequence, node: syntax.Expression) -> _Sequence:
     """The value, if it is not made of too many others."""
     count = 0
     pending: list[Any] = [value]

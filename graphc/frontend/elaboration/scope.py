@@ -66,6 +66,10 @@ class Scope:
             scope = None if name in scope._given else scope.outer
         return ()
 
+    def assigned(self) -> list[str]:
+        """The names that were given a meaning in this block."""
+        return list(self._own)
+
     def names(self) -> Iterator[str]:
         """Every name that means something here, inner ones first."""
         scope: Scope | None = self

@@ -8,9 +8,9 @@ from typing import Any
 
 from graphc.errors import GraphcError, ShapeError, Span
 from graphc.frontend import syntax
-from graphc.frontend.elaboration import numbers
-from graphc.frontend.elaboration.expressions import Evaluator
-from graphc.frontend.elaboration.refusal import described, not_supported, refused
+from graphc.frontend.elaboration import control_flow, numbers
+from graphc.frontend.elaboration.expressions import Evaluator, limited
+from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.state import State
 from graphc.frontend.tensor import Tensor
 
@@ -57,7 +57,7 @@ def _value(evaluator: Evaluator, node: syntax.Expression) -> Any:
 def _named_value(evaluator: Evaluator, node: syntax.Expression) -> tuple[Any, tuple[str, ...]]:
     """The value of an expression, and the names of its axes where it computes with such names."""
     if isinstance(node, syntax.Tuple):
-        return tuple(_value(evaluator, one) for one in node.elements), ()
+        return limited(tuple(_value(evaluator, one) for one in node.elements), node), ()
     named = evaluator.program.named_axes(evaluator, node)
     return (evaluator.evaluate(node), ()) if named is None else named
 
@@ -82,6 +82,8 @@ def _augmented(evaluator: Evaluator, node: syntax.AugmentedAssign) -> None:
 
 
 def _index_assign(evaluator: Evaluator, node: syntax.IndexAssign) -> None:
+    if control_flow.row_assigned(evaluator, node):
+        return
     value = evaluator.program.index_notation(evaluator, node)
     evaluator.scope.define(node.name, value, tuple(index.id for index in node.indices))
 
@@ -113,6 +115,10 @@ def _function(evaluator: Evaluator, node: syntax.Function) -> None:
 
 
 def _for(evaluator: Evaluator, node: syntax.For) -> Returned | None:
+    over = control_flow.scanned(evaluator, node)
+    if over is not None:
+        control_flow.scan_loop(evaluator, node, over, run_body)
+        return None
     for item in evaluator.iterated(node.iterable):
         evaluator.program.count(node.span)
         evaluator.assign(node.target, item)
@@ -123,15 +129,16 @@ def _for(evaluator: Evaluator, node: syntax.For) -> Returned | None:
 
 
 def _while(evaluator: Evaluator, node: syntax.While) -> None:
-    raise not_supported(
-        "a loop with a condition",
-        _place(node),
-        "repeat a fixed number of times, for i in range(n), and choose with where",
-    )
+    control_flow.bounded_loop(evaluator, node, run_body)
 
 
 def _if(evaluator: Evaluator, node: syntax.If) -> Returned | None:
-    return run_body(evaluator, node.body if evaluator.truth(node.test) else node.orelse)
+    test = evaluator.evaluate(node.test)
+    if isinstance(test, Tensor):
+        found: Returned | None = control_flow.branch(evaluator, node, test, run_body)
+        return found
+    holds = evaluator.truth_of(test, node.test)
+    return run_body(evaluator, node.body if holds else node.orelse)
 
 
 def _return(evaluator: Evaluator, node: syntax.Return) -> Returned:

@@ -1,0 +1,354 @@
+"""Loops and branches that stay in the graph, because a dim or a tensor decides what runs.
+
+    for t in range(T):              # a dim: a scan
+        h = cell(x[t], h)           # x[t] is a row that the scan runs over
+        ys[t] = h                   # rows of results, stacked
+
+    for row in x:                   # a tensor: a scan over its rows
+    while error > 1e-6, at most 100:
+    if loss < best:                 # a tensor: one of two graphs
+
+What a body assigns, and what had a value before, is carried from one iteration to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from graphc.errors import DTypeError, ShapeError, Span
+from graphc.frontend import syntax
+from graphc.frontend.control_flow import (
+    branch_tensors,
+    leaves,
+    rebuilt,
+    require_form,
+    scan_tensors,
+    while_tensors,
+)
+from graphc.frontend.elaboration import numbers
+from graphc.frontend.elaboration.expressions import Evaluator
+from graphc.frontend.elaboration.refusal import described, not_supported, refused
+from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.loop_index import LoopIndex
+from graphc.frontend.state import state_kept
+from graphc.frontend.tensor import Tensor
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.ops.sequences import arange
+from graphc.ir.source_map import nodes_built
+
+__all__ = ["bounded_loop", "branch", "row_assigned", "scan_loop", "scanned"]
+
+Run = Callable[[Evaluator, Sequence[syntax.Statement]], Any]
+"""Runs statements; gives something else than None where they return."""
+
+
+def scanned(evaluator: Evaluator, node: syntax.For) -> Tensor | Dim | None:
+    """What a loop runs over, if it is a tensor or `range` of a dim: then it is a scan."""
+    match node.iterable:
+        case syntax.Call(syntax.Name("range"), (size,), ()):
+            found = evaluator.evaluate(size)
+            return found if isinstance(found, Dim) else None
+        case syntax.Name() | syntax.Attribute() | syntax.Subscript():
+            found = evaluator.evaluate(node.iterable)
+            return found if isinstance(found, Tensor) else None
+    return None
+
+
+def scan_loop(evaluator: Evaluator, node: syntax.For, over: Tensor | Dim, run: Run) -> None:
+    """A loop over a dim, or over the rows of a tensor.
+
+    Raises:
+        GraphcError: a carry that changes its type, or a `return` inside.
+    """
+    names = _carried(evaluator, node.body)
+    rows: list[str] = []
+    length: DimLike = over if isinstance(over, Dim) else _rows_of(over, node)
+
+    def step(
+        carries: list[Tensor], given: list[Tensor], row_of: Callable[[Tensor], Tensor | None]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        inner = Evaluator(evaluator.program, Scope(evaluator.scope))
+        for name, value in zip(names, carries, strict=True):
+            inner.scope.define(name, value)
+        item = given[0]
+        if isinstance(over, Dim):
+            item = LoopIndex(item.node, row_of, inner.scope)
+        inner.assign(node.target, item)
+        _run_inside(inner, node.body, run)
+        stacked = item.stacked if isinstance(item, LoopIndex) else {}
+        rows.extend(stacked)
+        return _after(inner, names, carries), list(stacked.values())
+
+    with evaluator.program.sources.at(node.iterable.span):
+        xs = _indices(length) if isinstance(over, Dim) else over
+        init = [(repr(name), evaluator.scope.find(name)) for name in names]
+        carries, stacked = scan_tensors(step, init, [xs], length, False)
+    for name, value in (*zip(names, carries, strict=True), *zip(rows, stacked, strict=True)):
+        evaluator.scope.define(name, value)
+
+
+def bounded_loop(evaluator: Evaluator, node: syntax.While, run: Run) -> None:
+    """A loop with a condition and a bound.
+
+    Raises:
+        GraphcError: a condition that does not change, a bound that is no size, a carry that
+            changes its type, or a `return` inside.
+    """
+    names = _carried(evaluator, node.body)
+    bound = evaluator.evaluate(node.bound)
+    if isinstance(bound, bool) or not isinstance(bound, int | Dim) or dims.bounds(bound)[0] < 0:
+        raise refused(
+            f"{described(bound)} bounds a loop, expected a size",
+            "loop-bound",
+            node.bound.span,
+            "a loop runs a known number of times at most: while error > 1e-6, at most 100:",
+        )
+
+    def inner_of(carries: list[Tensor]) -> Evaluator:
+        inner = Evaluator(evaluator.program, Scope(evaluator.scope))
+        for name, value in zip(names, carries, strict=True):
+            inner.scope.define(name, value)
+        return inner
+
+    def test(carries: list[Tensor]) -> Tensor:
+        holds = inner_of(carries).evaluate(node.test)
+        if not isinstance(holds, Tensor):
+            raise refused(
+                f"{described(holds)} is the condition of a loop, expected a tensor of bool",
+                "condition",
+                node.test.span,
+                "for a number of repetitions that is known, write: for i in range(n)",
+            )
+        if holds.shape or holds.dtype is not dtypes.bool_:
+            raise DTypeError(
+                f"the condition of a loop is {holds.type}, expected bool[]",
+                code="condition",
+                span=node.test.span,
+                hint="compare numbers without axes, or reduce with all(...) or any(...)",
+            )
+        return holds
+
+    def step(carries: list[Tensor]) -> list[Tensor]:
+        inner = inner_of(carries)
+        _run_inside(inner, node.body, run)
+        return _after(inner, names, carries)
+
+    with evaluator.program.sources.at(node.test.span):
+        init = [(repr(name), evaluator.scope.find(name)) for name in names]
+        found = while_tensors(test, step, init, bound)
+    for name, value in zip(names, found, strict=True):
+        evaluator.scope.define(name, value)
+
+
+def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -> Any:
+    """A branch on a tensor. What both blocks give a value has one afterwards.
+
+    Returns:
+        What `run` gave for the first block, with the value chosen, if both blocks return.
+
+    Raises:
+        GraphcError: blocks that give a name values of different types, or one that returns.
+    """
+    scopes, ends, built = [], [], []
+    for block in (node.body, node.orelse):
+        inner = Evaluator(evaluator.program, Scope(evaluator.scope))
+        with nodes_built() as found, state_kept("a branch"):
+            ends.append(run(inner, block))
+        scopes.append(inner.scope)
+        built.append(found)
+    if (ends[0] is None) is not (ends[1] is None):
+        raise not_supported(
+            "a return in one block of a branch on a tensor",
+            node.test.span,
+            "return from both blocks, or assign a value in both and return it afterwards",
+        )
+    with evaluator.program.sources.at(node.test.span):
+        if ends[0] is not None:
+            values = [end.value for end in ends]
+            _require_tensors(values, node)
+            parts = [[one for _, one in leaves(value, "the result")] for value in values]
+            chosen = _chosen(predicate, parts, built)
+            return replace(ends[0], value=rebuilt(values[0], iter(chosen)))
+        names = dict.fromkeys(name for scope in scopes for name in scope.assigned())
+        tensors = [name for name in names if _is_chosen(name, scopes, evaluator.scope, node)]
+        parts = [[scope.find(name) for name in tensors] for scope in scopes]
+        for name, one, other in zip(tensors, *parts, strict=True):
+            _require_alike(repr(name), one, other, node)
+        for name, value in zip(tensors, _chosen(predicate, parts, built), strict=True):
+            evaluator.scope.define(name, value)
+    return None
+
+
+def row_assigned(evaluator: Evaluator, node: syntax.IndexAssign) -> bool:
+    """Whether the statement is `ys[t] = row` for the index of a loop, which is then done.
+
+    Raises:
+        GraphcError: it stands in a branch or a loop inside that loop, or is no tensor.
+    """
+    index = evaluator.scope.find(node.indices[0].id) if node.indices else None
+    if not isinstance(index, LoopIndex):
+        return False
+    if index.scope is not evaluator.scope:
+        raise not_supported(
+            f"a row of {node.name!r} that is assigned in a block inside its loop",
+            node.span,
+            "assign the row to a name, and that to the row after the block",
+        )
+    if len(node.indices) > 1:
+        rest = replace(node, indices=node.indices[1:])
+        value = evaluator.program.index_notation(evaluator, rest)
+    else:
+        value = evaluator.evaluate(node.value)
+    if not isinstance(value, Tensor):
+        raise refused(
+            f"{described(value)} is a row of {node.name!r}, expected a tensor",
+            "row",
+            node.value.span,
+            "a number becomes a tensor with full((), value, dtype)",
+        )
+    index.stacked[node.name] = value
+    return True
+
+
+# -- carries --------------------------------------------------------------------------------------
+
+
+def _carried(evaluator: Evaluator, body: Sequence[syntax.Statement]) -> dict[str, Span]:
+    """The names that a body assigns and that have a value before it; where they are assigned."""
+    found: dict[str, Span] = {}
+    for name, span in _assigned(body):
+        value = evaluator.scope.find(name)
+        if isinstance(value, Tensor):
+            found[name] = span
+        elif numbers.is_number(value) or isinstance(value, numbers.Formula):
+            raise refused(
+                f"{name!r} is {described(value)} before the loop, which assigns it",
+                "carry-type",
+                span,
+                f"begin with a tensor: {name} = full((), value, dtype)",
+            )
+    return found
+
+
+def _assigned(body: Sequence[syntax.Statement]) -> Iterator[tuple[str, Span]]:
+    """The names that statements assign, with the place of each assignment."""
+    for statement in body:
+        match statement:
+            case syntax.Assign():
+                yield from _targets(statement.target, statement.span)
+            case syntax.AugmentedAssign() | syntax.IndexAssign():
+                yield statement.name, statement.span
+            case syntax.For():
+                yield from _targets(statement.target, statement.span)
+                yield from _assigned(statement.body)
+            case syntax.While():
+                yield from _assigned(statement.body)
+            case syntax.If():
+                yield from _assigned((*statement.body, *statement.orelse))
+
+
+def _targets(target: syntax.Expression, span: Span) -> Iterator[tuple[str, Span]]:
+    if isinstance(target, syntax.Name):
+        yield target.id, span
+    elif isinstance(target, syntax.Tuple):
+        for one in target.elements:
+            yield from _targets(one, span)
+
+
+def _after(inner: Evaluator, names: dict[str, Span], carries: Sequence[Tensor]) -> list[Tensor]:
+    """The values of the carries after an iteration."""
+    found = []
+    for (name, span), before in zip(names.items(), carries, strict=True):
+        value = inner.scope.find(name)
+        if not isinstance(value, Tensor):
+            raise refused(
+                f"the loop begins with {name!r} as {before.type}, and makes it {described(value)}",
+                "carry-type",
+                span,
+                "what a loop carries stays a tensor of its type",
+            )
+        if value.type is not before.type:
+            error = DTypeError if value.dtype is not before.dtype else ShapeError
+            raise error(
+                f"the loop begins with {name!r} as {before.type}, and makes it {value.type}",
+                code="carry-type",
+                span=span,
+                hint="what a loop carries keeps its dtype and shape; cast or broadcast it",
+            )
+        found.append(value)
+    return found
+
+
+def _run_inside(inner: Evaluator, body: Sequence[syntax.Statement], run: Run) -> None:
+    returned = run(inner, body)
+    if returned is not None:
+        raise not_supported(
+            "a return inside a loop that stays in the graph",
+            returned.span,
+            "carry the value, and return it after the loop",
+        )
+
+
+def _rows_of(over: Tensor, node: syntax.For) -> DimLike:
+    if not over.type.shape:
+        raise ShapeError(f"a {over.type} has no rows to loop over", span=node.iterable.span)
+    return over.type.shape[0]
+
+
+def _indices(length: DimLike) -> Tensor:
+    """The numbers of the iterations."""
+    narrow = dims.bounds(length)[1] < 2**31
+    return Tensor(arange(length, dtype=dtypes.i32 if narrow else dtypes.i64))
+
+
+# -- branches -------------------------------------------------------------------------------------
+
+
+def _is_chosen(name: str, scopes: Sequence[Scope], outer: Scope, node: syntax.If) -> bool:
+    """Whether the predicate chooses the value of a name; one that both blocks agree on is kept."""
+    values = [scope.find(name) for scope in scopes]
+    if any(value is Scope.MISSING for value in values):
+        return False
+    if all(isinstance(value, Tensor) for value in values):
+        return True
+    one, other = values
+    if one is other or (type(one) is type(other) and numbers.is_number(one) and one == other):
+        outer.define(name, one)
+        return False
+    raise refused(
+        f"{name!r} is {described(one)} if the condition holds, and else {described(other)}",
+        "branch-type",
+        node.test.span,
+        "a value that is chosen at run time is a tensor: full((), value, dtype)",
+    )
+
+
+def _require_alike(what: str, one: Tensor, other: Tensor, node: syntax.If) -> None:
+    if one.type is not other.type:
+        error = DTypeError if one.dtype is not other.dtype else ShapeError
+        raise error(
+            f"{what} is {one.type} if the condition holds, and else {other.type}",
+            code="branch-type",
+            span=node.test.span,
+            hint="both blocks give the same dtype and shape; cast or broadcast",
+        )
+
+
+def _require_tensors(values: Sequence[Any], node: syntax.If) -> None:
+    require_form(values[1], values[0], "the result of the other block")
+    pairs = zip(*(leaves(value, "the result") for value in values), strict=True)
+    for (what, one), (_, other) in pairs:
+        _require_alike(what, one, other, node)
+
+
+def _chosen(
+    predicate: Tensor, parts: Sequence[Sequence[Tensor]], built: Sequence[set[Any]]
+) -> list[Tensor]:
+    traced = [
+        ([one.node for one in values], found) for values, found in zip(parts, built, strict=True)
+    ]
+    return branch_tensors(predicate.node, traced) if parts[0] else []
