@@ -16,6 +16,7 @@ from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.annotations import Shapes, declared_type, dtype_of
 from graphc.frontend.elaboration.calls import CallSite, bind_arguments
 from graphc.frontend.elaboration.expressions import Evaluator
+from graphc.frontend.elaboration.gradients import decorated
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.elaboration.statements import run_body
@@ -123,7 +124,6 @@ class UserFunction:
         Raises:
             GraphcError: arguments or result that do not fit, or whatever the body refuses.
         """
-        _refuse_unsupported(self.definition)
         bound = bind_arguments(self.name, self.signature, arguments, keywords)
         try:
             with self.program.inside(self, site.span if site else None):
@@ -139,6 +139,7 @@ class UserFunction:
         defaults = Evaluator(self.program, self.scope)
         shapes = Shapes(frame, self.program.dims)
         matched = []
+        arguments: dict[str, Any] = {}
         for parameter in self.parameters:
             if parameter.name in bound:
                 value = bound[parameter.name]
@@ -150,6 +151,7 @@ class UserFunction:
             value, types = self._checked(value, parameter.annotation, what, place)
             matched += types
             frame.define(parameter.name, value)
+            arguments[parameter.name] = value
         shapes.match(matched)
         returned = run_body(Evaluator(self.program, frame), self.definition.body)
         value = returned.value if returned is not None else ()
@@ -158,6 +160,8 @@ class UserFunction:
             value, self.definition.returns, f"the result of {self.name}", place
         )
         shapes.match(types)
+        if self.definition.decorators:
+            value = decorated(self, arguments, value)
         return value
 
     def _checked(
@@ -286,13 +290,6 @@ def _places(signature: inspect.Signature, site: CallSite | None) -> dict[str, Sp
     if site is None:
         return {}
     return {**dict(zip(signature.parameters, site.arguments, strict=False)), **site.keywords}
-
-
-def _refuse_unsupported(definition: syntax.Function) -> None:
-    for decorator in definition.decorators:
-        raise not_supported(
-            "a decorator", decorator.span, "write the function without it; gradients are derived"
-        )
 
 
 def _header(definition: syntax.Function) -> Span:
