@@ -279,6 +279,18 @@ def test_searching_goes_along_rows() -> None:
     assert same(found, np.stack(expected))
 
 
+@given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 2**16))
+def test_places_that_are_not_zero_are_numpys(rows: int, columns: int, seed: int) -> None:
+    x = np.random.default_rng(seed).integers(0, 3, (rows, columns)) % 2
+    expected = np.argwhere(x)
+    for size in (0, 2, 20):
+        found = applied(lambda a, n=size: F["argwhere"](a, size=n, fill_value=-7), x)
+        count = min(size, len(expected))
+        assert found.shape == (size, 2)
+        assert np.array_equal(found[:count], expected[:count])
+        assert (found[count:] == -7).all()
+
+
 # -- named dims, types, refusals ------------------------------------------------------------------
 
 

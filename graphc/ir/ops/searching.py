@@ -7,12 +7,14 @@ from typing import Literal, NoReturn
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops import shape as views
-from graphc.ir.ops.arithmetic import add
+from graphc.ir.ops.arithmetic import add, floor_divide, remainder
 from graphc.ir.ops.broadcasting import promoted
-from graphc.ir.ops.creation import constant_like, dim_value, zeros_like
+from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.creation import constant_like, dim_value, iota, number, zeros_like
 from graphc.ir.ops.gather import gather
 from graphc.ir.ops.logic import less, less_equal, logical_and, logical_not, logical_or, where
 from graphc.ir.ops.spelling import also_named
@@ -83,10 +85,52 @@ def _refused(name: str, instead: str) -> NoReturn:
     )
 
 
-@surface("nonzero", "argwhere")
-def nonzero(x: Node) -> Node:
-    """Refused: how many elements are not zero is not known before a run."""
-    _refused("nonzero", "keep the mask x != 0 and choose with where(mask, x, other)")
+@surface("nonzero")
+def nonzero(x: Node, size: DimLike | None = None, fill_value: int = -1) -> tuple[Node, ...]:
+    """Where `x` is not zero: for each axis, a vector of the `i64` indices in row-major order.
+
+    Args:
+        x: the tensor.
+        size: how many indices there are in the result: the shape cannot depend on data. Places
+            beyond these are left out.
+        fill_value: what stands where there are fewer.
+
+    Raises:
+        UsageError: there is no size.
+    """
+    if size is None:
+        _refused(
+            "nonzero", "give a bound, nonzero(x, size=n), or choose with where(mask, x, other)"
+        )
+    if not x.shape:
+        raise ShapeError("nonzero: a single number has no axes")
+    count = dims.product(x.shape)
+    flags = views.reshape(cast_to(cast_to(x, dtypes.bool_), _I64), shape=(count,))
+    # The k-th is the first place at which k have been met.
+    met = functions["cumsum"](flags, 0)
+    wanted = add(iota(shape=(size,), axis=0, dtype=_I64), _filled(1, size))
+    flat = searchsorted(met, wanted)
+    found: list[Node] = []
+    end = views.broadcast_to(dim_value(dim=count, dtype=_I64), shape=(size,))
+    for extent in reversed(x.shape):
+        divisor = views.broadcast_to(dim_value(dim=extent, dtype=_I64), shape=(size,))
+        place = where(less(flat, end), remainder(flat, divisor), _filled(fill_value, size))
+        found.append(place)
+        flat, end = floor_divide(flat, divisor), floor_divide(end, divisor)
+    return tuple(reversed(found))
+
+
+def _filled(value: int, size: DimLike) -> Node:
+    return views.broadcast_to(number(value, _I64), shape=(size,))
+
+
+@surface("argwhere")
+def argwhere(x: Node, size: DimLike | None = None, fill_value: int = -1) -> Node:
+    """Where `x` is not zero: a row of indices for each place, [size, axes]; see `nonzero`."""
+    if size is None:
+        _refused("argwhere", "give a bound, argwhere(x, size=n)")
+    columns = nonzero(x, size, fill_value)
+    return functions["stack"](columns, axis=1)  # type: ignore[no-any-return]
 
 
 @surface("masked_select")
