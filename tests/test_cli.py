@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -321,6 +323,68 @@ def test_an_interrupt_leaves_no_traceback(run: Run, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("graphc.cli.doctor.run", interrupted)
     assert run("doctor") == (130, "", "interrupted\n")
+
+
+def heed_interrupts() -> None:
+    """Of a process that a shell has put into the background interrupts are ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_an_interrupt_while_the_compiler_runs_leaves_nothing(built: Run, tmp_path: Path) -> None:
+    compiler = Path("slow-cc")
+    lines = ["#!/bin/sh", "echo half > part", f"echo $$ > {tmp_path}/started", "exec sleep 600"]
+    compiler.write_text("\n".join(lines))
+    compiler.chmod(0o755)
+    cache = tmp_path / "cache"
+    variables = {"GRAPHC_CC": str(compiler.absolute()), "GRAPHC_CACHE_DIR": str(cache)}
+    command = [sys.executable, "-m", "graphc", "run", "net.gcm", "predict", "x=x.npy"]
+    process = subprocess.Popen(
+        [*command, "--device", "cpu", "-o", "out.npy"], env={**os.environ, **variables},
+        stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts,
+    )  # fmt: skip
+    started = tmp_path / "started"
+    while not (started.exists() and started.read_text()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate()[1] == "interrupted\n"
+    assert process.returncode == 130
+    assert not Path("out.npy").exists()
+    assert [path for path in cache.rglob("*") if "cpu" in path.parts and path.is_file()] == []
+    assert not list(cache.rglob(".new-*"))
+    # What has ended has no command line, whether or not its exit code has been fetched.
+    compiling = Path("/proc", started.read_text().strip(), "cmdline")
+    assert not compiling.exists() or not compiling.read_bytes()
+
+
+COMPILES = """
+from graphc import cli
+from graphc.cli import doctor
+from graphc.codegen import nvrtc
+
+lines = "".join(f"v = v * {i}.5f + sinf(v);\\n" for i in range(4000))
+text = 'extern "C" __global__ void k(float* x) { float v = *x;' + lines + "*x = v; }"
+
+def run(options):
+    print("begins", flush=True)
+    nvrtc.compile_all([nvrtc.Request(text, arch, "long") for arch in ("sm_80", "sm_90")])
+
+doctor.run = run
+cli.main()
+"""
+
+
+def test_an_interrupt_does_not_wait_for_nvrtc() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMPILES, "doctor"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline() == "begins\n"
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    # The compilation alone takes minutes.
+    assert process.communicate(timeout=60)[1] == "interrupted\n"
+    assert process.returncode == 130
 
 
 def test_a_reader_that_has_gone_is_no_error(run: Run) -> None:

@@ -61,6 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
+        if arguments is None:
+            # The process is ours: it does not wait for a compiler that runs in a thread.
+            sys.stderr.flush()
+            os._exit(130)
         return 130
     except Exception as error:
         print(_defect(error).render(), file=sys.stderr)

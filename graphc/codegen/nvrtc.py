@@ -88,8 +88,12 @@ def compile_all(requests: Sequence[Request]) -> list[CompiledKernel]:
         What `compile_cubin` raises, for the first request in order that fails.
     """
     _nvrtc()
-    with ThreadPoolExecutor(min(len(requests), os.cpu_count() or 1) or 1) as pool:
+    pool = ThreadPoolExecutor(min(len(requests), os.cpu_count() or 1) or 1)
+    try:
         return list(pool.map(_compile_request, requests))
+    finally:
+        # Whoever is interrupted, or has an error to tell, does not wait for the others.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def version() -> tuple[int, int]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any
 
 from graphc.errors import Span
@@ -167,6 +168,13 @@ class TreeBuilder(ExpressionBuilder):
         default: syntax.Expression | None,
     ) -> syntax.Parameter:
         span = self.span_of(name, default or annotation or name)
+        if iskeyword(name.text):
+            # Functions are called from Python as well, by the names of their parameters.
+            self.refuse(
+                f"{name.text!r} cannot name a parameter: it is a keyword of Python",
+                self.span_of(name, name),
+                f"call it {name.text}_",
+            )
         return syntax.Parameter(name.text, annotation, default, span=span)
 
     def state_parameter(

@@ -246,7 +246,7 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     # -- what is known while the program is built
     "branch on a tensor": (
         function("if sum(x) > 0:", "    return x", "return -x"),
-        [Told("not-supported", 3, 8, "run time only", "where")],
+        [Told("not-supported", 3, 8, "return in one block", "both blocks")],
     ),
     "choice by a tensor": (
         function("return x if sum(x) > 0 else -x"),
@@ -260,21 +260,50 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
         function("if B > 3:", "    return x", "return -x"),
         [Told("not-static", 3, 8, "whether B > 3 is", "narrow")],
     ),
-    "loop over a dim": (
-        function("for i in range(B):", "    x = x + 1", "return x"),
-        [Told("not-supported", 3, 14, "the dim B", "fixed size")],
+    "carry that changes its dtype": (
+        function("for i in range(B):", "    x = f16(x)", "return x"),
+        [Told("carry-type", 4, 9, "begins with 'x' as f32[B, 3]", "keeps its dtype")],
     ),
-    "loop over a tensor": (
-        function("for row in x:", "    x = x + row", "return x"),
-        [Told("not-supported", 3, 16, "rows of a tensor", "range(n)")],
+    "carry that begins as a number": (
+        function("n = 0", "for row in x:", "    n = n + row", "return n"),
+        [Told("carry-type", 5, 9, "the number 0 before the loop", "full")],
     ),
-    "loop with a condition": (
-        function("while sum(x) > 0, at most 3:", "    x = x - 1", "return x"),
-        [Told("not-supported", 3, 5, "loop with a condition", "range(n)")],
+    "return in a loop that stays": (
+        function("for i in range(B):", "    return x", "return x"),
+        [Told("not-supported", 4, 16, "return inside a loop", "after the loop")],
+    ),
+    "condition of several numbers": (
+        function("while x > 0, at most 3:", "    x = x - 1", "return x"),
+        [Told("condition", 3, 11, "bool[B, 3], expected bool[]", "all(...)")],
+    ),
+    "condition that is known": (
+        function("while True, at most 3:", "    x = x - 1", "return x"),
+        [Told("condition", 3, 11, "the truth value True", "range(n)")],
+    ),
+    "bound that is no size": (
+        function("while sum(x) > 0, at most -1:", "    x = x - 1", "return x"),
+        [Told("loop-bound", 3, 31, "the number -1", "at most 100")],
+    ),
+    "blocks of different types": (
+        function("if sum(x) > 0:", "    y = x", "else:", "    y = f16(x)", "return y"),
+        [Told("branch-type", 3, 8, "'y' is f32[B, 3]", "same dtype")],
+    ),
+    "blocks with different numbers": (
+        function("if sum(x) > 0:", "    y = 1", "else:", "    y = 2", "return x * y"),
+        [Told("branch-type", 3, 8, "'y' is the number 1", "full")],
+    ),
+    "row in a block inside the loop": (
+        function(
+            "for i in range(B):",
+            "    if sum(x) > 0:",
+            "        y[i] = x",
+            "return x",
+        ),
+        [Told("not-supported", 5, 13, "a row of 'y'", "after the block")],
     ),
     "decorator": (
-        "@gradient(g)\ndef f(x: f32[2]):\n    return x\nexport f = f\n",
-        [Told("not-supported", 1, 2, "a decorator")],
+        "@jit\ndef f(x: f32[2]):\n    return x\nexport f = f\n",
+        [Told("decorator", 1, 2, "no meaning", "@gradient(f)")],
     ),
     "import": (
         "import layers\n",
@@ -305,7 +334,7 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     "too many steps": (
         "def f(x: f32[2]):\n    for i in range(90000):\n        for j in range(90000):\n"
         "            pass\n    return x\nexport f = f\n",
-        [Told("too-large", 4, 13, "unrolls", "unrolled")],
+        [Told("too-large", 3, 9, "unrolls", "unrolled")],
     ),
     "a value of too many parts": (
         "def f(x: f32[2]):\n    t = (x, x)\n    for i in range(30):\n        t = (t, t)\n"
@@ -327,6 +356,17 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     "tensor beyond the index": (
         "dim A: 1..4\ndim B: 1..2**62\ndef f(x: f32[B, A]):\n    return x\nexport f = f\n",
         [Told("tensor-size", 2, 1, "f32[B, A] has up to", "narrow the range of B")],
+    ),
+    "product of matrices that are numbers": (
+        "const A = 2 @ 3\n",
+        [Told("operand", 1, 11, "no operands of '@'", "'*'")],
+    ),
+    "parameter that Python cannot name": (
+        "def f(with: f32[2]):\n    return with\nmodel M(class=3):\n    pass\n",
+        [
+            Told("syntax", 1, 7, "'with' cannot name a parameter", "with_"),
+            Told("syntax", 3, 9, "'class' cannot name a parameter", "class_"),
+        ],
     ),
     "wildcard in a function that nothing calls": (
         "def f(x: f32[_, 3]):\n    return x + ones((2, 2))\n",

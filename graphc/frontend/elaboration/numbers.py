@@ -128,6 +128,12 @@ def combine(symbol: str, left: Any, right: Any) -> Any:
             raise SourceError(f"{described(value)} is no operand of {symbol!r}", code="operand")
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         return binary(symbol, _beside(left, right), _beside(right, left))
+    if symbol == "@":
+        raise SourceError(
+            f"{described(left)} and {described(right)} are no operands of '@'",
+            code="operand",
+            hint="'@' multiplies matrices; numbers are multiplied by '*'",
+        )
     if isinstance(left, Formula) or isinstance(right, Formula):
         return _combined(symbol, left, right)
     if isinstance(left, Dim) or isinstance(right, Dim):
