@@ -1,7 +1,7 @@
 """Tensors with some elements replaced or combined with others, by axis: names of PyTorch and NumPy.
 
 All are `scatter`: updates meet in row-major order of the indices, negative indices count from
-the end, what is out of range is dropped. `x.at[items]` is in `indexing.py`.
+the end, what is out of range is dropped. `x.at[items]` is in `index_updates.py`.
 """
 
 from __future__ import annotations
