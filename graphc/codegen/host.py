@@ -153,7 +153,10 @@ def emit_unit(kernels: Mapping[str, Kernel], entries: Sequence[Entry]) -> str:
     """One C file with all kernels and the functions of all exports."""
     parts = [
         _PRELUDE,
-        *(_device_text(name) for name in ("math.h", "numeric.h", "arithmetic.h", "sort.h", "launch.h")),
+        *(
+            _device_text(name)
+            for name in ("math.h", "numeric.h", "arithmetic.h", "sort.h", "launch.h")
+        ),
     ]
     parts += [_matmul_text(dtype) for dtype in _multiplied(kernels.values())]
     scratch = max((_scratch_bytes(kernel) for kernel in kernels.values()), default=0)

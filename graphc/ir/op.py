@@ -182,7 +182,7 @@ class RowFunction:
     """Rows along the last axis, of which a device function computes a stretch at a time.
 
     It is given the row of the result and those of the operands, which lie in memory whole, the
-    length of the row, the numbers of `arguments`, and the first place and the length of the stretch.
+    length of the row, the numbers of `arguments`, and where the stretch begins and how long it is.
 
     Attributes:
         function: its name, without the dtype of the first operand.

@@ -55,7 +55,16 @@ from graphc.passes.reachability import Reachability
 from graphc.passes.reads import indices_read, operands_read
 from graphc.passes.stored_views import stored_views
 
-__all__ = ["Group", "GroupKind", "aligned", "domain_of", "fuse", "is_transparent", "kept"]
+__all__ = [
+    "Group",
+    "GroupKind",
+    "aligned",
+    "domain_of",
+    "fuse",
+    "is_transparent",
+    "kept",
+    "reads_memory",
+]
 
 # A group this large is compiled as several kernels: compile time grows faster than what
 # keeping values in registers saves.

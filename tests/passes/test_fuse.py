@@ -28,7 +28,15 @@ from graphc.ir.source_map import SourceMap
 from graphc.passes import pipeline
 from graphc.passes.autodiff import gradients
 from graphc.passes.decompose import decompose
-from graphc.passes.fuse import Group, GroupKind, aligned, fuse, is_transparent, kept
+from graphc.passes.fuse import (
+    Group,
+    GroupKind,
+    aligned,
+    fuse,
+    is_transparent,
+    kept,
+    reads_memory,
+)
 from graphc.passes.reads import indices_read, operands_read
 from graphc.runtime.interpreter import Interpreter
 from graphc.runtime.program import Program
@@ -87,7 +95,9 @@ def check(graph: Graph, groups: Sequence[Group]) -> None:
         assert all(can_store(group, node) for node in group.outputs)
         contractions = [n for n in group.members if isinstance(n.op.lowering, Contraction)]
         assert len(contractions) == (group.kind is GroupKind.CONTRACTION)
-    roots = {node for node in graph.roots if not isinstance(node.op.lowering, Structural)}
+    # What is given to a row function, a loop or a branch is read from memory.
+    given = (operand for node in graph.nodes() if reads_memory(node) for operand in node.inputs)
+    roots = {n for n in (*graph.roots, *given) if not isinstance(n.op.lowering, Structural)}
     assert roots <= stored
     needed = [n for n in graph.nodes() if not isinstance(n.op.lowering, Structural)]
     computed = {node for group in groups for node in group.members}
