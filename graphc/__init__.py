@@ -1,33 +1,84 @@
 """graphc: a static-graph tensor compiler.
 
-Names load when they are first used, so that importing the package costs little.
+Names load when they are first used, so that importing the package costs little. Besides those
+listed here, every function of the language is one (`graphc.sum`, `graphc.permute_dims`), every
+dtype by both of its names (`graphc.f32`, `graphc.float32`), and the constants `pi`, `e`, `inf`,
+`nan` and `newaxis` of the array API standard.
 """
 
 from __future__ import annotations
 
 import importlib
+import math
 from typing import Any
 
 __version__ = "0.1.0"
 
 _LAZY = {
-    "load": "graphc.api",
-    "build": "graphc.api",
-    "load_file": "graphc.api",
+    "Export": "graphc.frontend.trace",
     "GraphcError": "graphc.errors",
-    "cond": "graphc.frontend.control_flow",
-    "scan": "graphc.frontend.control_flow",
-    "while_loop": "graphc.frontend.control_flow",
+    "Tensor": "graphc.frontend.tensor",
+    "build": "graphc.api",
+    "compile": "graphc.from_python",
+    "function": "graphc.compiled_function",
+    "load": "graphc.api",
+    "load_file": "graphc.api",
+    "source": "graphc.from_python",
+    "trace": "graphc.from_python",
+    "train_step": "graphc.optim",
 }
 
-__all__ = ["GraphcError", "__version__", "build", "cond", "load", "load_file", "scan", "while_loop"]
+_RENAMED = {
+    "bool": ("graphc.ir.dtype", "bool_"),
+    "dim": ("graphc.ir.dims", "variable"),
+}
+
+_TRANSFORMS = ("grad", "hessian", "jacfwd", "jacobian", "value_and_grad", "vmap")
+"""Transforms of a function into another one, which arrays can be given to."""
+
+_INSIDE_TRACES = ("custom_gradient", "jvp", "vjp")
+"""Transforms that belong into a function that is traced."""
+
+_ROOMS = ("nn", "optim")
+
+_CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan, "newaxis": None}
+
+__all__ = ["GraphcError", "__version__", "build", "load", "load_file"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name in _CONSTANTS:
+        return _CONSTANTS[name]
+    value = _found(name)
+    if value is None:
         raise AttributeError(f"module 'graphc' has no attribute {name!r}")
-    return getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def _found(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in _RENAMED:
+        module, attribute = _RENAMED[name]
+        return getattr(importlib.import_module(module), attribute)
+    if name in _ROOMS:
+        return importlib.import_module(f"graphc.{name}")
+    if name in _INSIDE_TRACES:
+        return getattr(importlib.import_module("graphc.transforms"), name)
+    if name in _TRANSFORMS:
+        transform = getattr(importlib.import_module("graphc.transforms"), name)
+        return importlib.import_module("graphc.compiled_function").compiled(transform)
+    if name.startswith("_"):
+        return None
+    for dtype in importlib.import_module("graphc.ir.dtype").ALL:
+        if name in (dtype.name, dtype.array_api_name):
+            return dtype
+    eager = importlib.import_module("graphc.eager")
+    return eager.named(name) if eager.is_function(name) else None
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    functions = importlib.import_module("graphc.ir.op").functions
+    own = (*_LAZY, *_RENAMED, *_TRANSFORMS, *_INSIDE_TRACES, *_ROOMS, *_CONSTANTS)
+    return sorted({*__all__, *own, *functions})

@@ -25,12 +25,15 @@ ALLOWED = {
     "nn": {"frontend", "passes", "ir", "errors", "config"},
     "optim": {"frontend", "passes", "ir", "errors", "config"},
     "transforms": {"frontend", "passes", "ir", "errors", "config"},
-    "function": None,
+    "eager": None,
+    "from_python": None,
+    "compiled_function": None,
     "library": {"nn", "optim", "frontend", "passes", "ir", "errors", "config"},
     "compiler": None,
     "api": None,
     "cli": None,
     "__init__": None,
+    "__main__": None,
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

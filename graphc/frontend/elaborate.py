@@ -29,7 +29,7 @@ from graphc.ir import dims
 from graphc.ir.graph import Unit
 from graphc.ir.sizes import check_sizes
 
-__all__ = ["elaborate"]
+__all__ = ["definitions", "elaborate"]
 
 MAX_ERRORS = 20
 
@@ -53,6 +53,32 @@ def elaborate(
         GraphcError: the one error of the program.
         ErrorGroup: several, in source order, at most twenty.
     """
+    return _elaborated(text, file, library, read)[1]
+
+
+def definitions(
+    text: str,
+    file: str,
+    library: Mapping[str, object],
+    read: Callable[[str], str] | None = None,
+) -> dict[str, Any]:
+    """What a program defines, by name, for Python: its models are classes of modules.
+
+    Arguments and errors as for `elaborate`; the program need not export anything.
+    """
+    elaboration, _ = _elaborated(text, file, library, read)
+    scope = elaboration.program.scope
+    kinds = (syntax.Model, syntax.Function, syntax.Constant, syntax.Dimension)
+    names = [node.name for node in elaboration.module.body if isinstance(node, kinds)]
+    return {name: scope.find(name) for name in names}
+
+
+def _elaborated(
+    text: str,
+    file: str,
+    library: Mapping[str, object],
+    read: Callable[[str], str] | None,
+) -> tuple[_Elaboration, Unit]:
     module = parse(text, file)
     elaboration = _Elaboration(module, file, library, read)
     try:
@@ -66,7 +92,7 @@ def elaborate(
     if errors or unit is None:
         register_source(file, text)
         raise errors[0] if len(errors) == 1 else ErrorGroup(errors[:MAX_ERRORS])
-    return unit
+    return elaboration, unit
 
 
 def _distinct(errors: list[GraphcError]) -> list[GraphcError]:

@@ -108,6 +108,21 @@ class LoadedModule:
             f"the module has no export {name!r}; it has {', '.join(exports) or 'none'}"
         )
 
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call the export of a module that has one.
+
+        Raises:
+            UsageError: it has several, or none.
+        """
+        if len(self.exports) != 1:
+            raise UsageError(
+                f"the module has {len(self.exports)} exports, and the call names none",
+                code="which-export",
+                hint=f"call one by name: {', '.join(self.exports) or 'there is none'}",
+            )
+        (only,) = self.exports.values()
+        return only(*arguments, **named)
+
     def __repr__(self) -> str:
         lines = [f"<module on {self.device}>"]
         return "\n  ".join([*lines, *(e.signature for e in self.exports.values())])

@@ -1,0 +1,263 @@
+"""`graphc.function`: a Python function that is traced once for each signature, and compiled."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import UsageError
+from graphc.from_python import on_device
+from graphc.frontend.state import active_tracing
+from graphc.frontend.tensor import Tensor
+from graphc.frontend.trace import Export, signature_of
+from graphc.frontend.trees import leaves, map_leaves, rebuilt
+from graphc.frontend.unit import build_unit
+from graphc.ir import dtype as dtypes
+from graphc.ir.graph import Graph
+from graphc.ir.spec import TensorSpec
+from graphc.ir.types import TensorType
+from graphc.runtime.loaded import LoadedModule
+from graphc.transforms.variables import as_tensor
+
+__all__ = ["MAX_GRAPHS", "Function", "compiled", "function"]
+
+MAX_GRAPHS = 32
+"""How many graphs a function may have, unless it says otherwise."""
+
+_NAME = "main"
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    """A signature that has been met: its module, its graph, and the containers of its results."""
+
+    module: LoadedModule
+    graph: Graph
+    result: Any
+
+
+class Function:
+    """See `function`.
+
+    Attributes:
+        function: the Python function.
+        device: what the compiled graphs run on, see `graphc.load`.
+        max_graphs: how many graphs there may be.
+    """
+
+    def __init__(self, function: Callable[..., Any], device: str | None, max_graphs: int) -> None:
+        if max_graphs < 1:
+            raise UsageError(f"max_graphs is {max_graphs}, expected 1 or more")
+        self.function = function
+        self.device = device
+        self.max_graphs = max_graphs
+        self._compiled: dict[Any, tuple[str, _Compiled]] = {}
+        # What stands in a key by its identity lives as long as the key.
+        self._kept: list[Any] = []
+        self._turns = threading.RLock()
+        functools.update_wrapper(self, function)
+        self.__name__: str = getattr(function, "__name__", "main")
+
+    @property
+    def graphs(self) -> Mapping[str, Graph]:
+        """The graphs that have been traced so far, by their signatures."""
+        return MappingProxyType({text: one.graph for text, one in self._compiled.values()})
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Inside a trace, a part of it; otherwise compiled for the signature, and run.
+
+        Raises:
+            UsageError: too many signatures, or a function that updates state.
+            GraphcError: whatever tracing, building and running refuse.
+        """
+        if active_tracing() is not None or any(
+            isinstance(leaf, Tensor) for leaf in leaves((arguments, keywords))
+        ):
+            given, named = map_leaves(_constant, (arguments, keywords))
+            return self.function(*given, **named)
+        bound = _bound(self.function, arguments, keywords)
+        annotations = _annotations(self.function)
+        types = {
+            name: _typed(value, annotations.get(name)) for name, value in bound.arguments.items()
+        }
+        found = self._for(types, bound)
+        arrays = [
+            leaf
+            for name, value in bound.arguments.items()
+            for leaf, type_ in zip(leaves(value), leaves(types[name]), strict=True)
+            if isinstance(type_, TensorSpec | TensorType)
+        ]
+        results = found.module.exports[_NAME](*arrays)
+        return rebuilt(found.result, results if isinstance(results, tuple) else [results])
+
+    def _for(self, types: Mapping[str, Any], bound: inspect.BoundArguments) -> _Compiled:
+        key = tuple((name, _key(value)) for name, value in types.items())
+        with self._turns:
+            if key not in self._compiled:
+                text = ", ".join(f"{name}: {_text(value)}" for name, value in types.items())
+                self._require_room(text)
+                self._compiled[key] = text, self._compile(types, bound)
+                self._kept.append(types)
+            return self._compiled[key][1]
+
+    def _require_room(self, text: str) -> None:
+        if len(self._compiled) < self.max_graphs:
+            return
+        last = [f"met before: ({known})" for known, _ in list(self._compiled.values())[-3:]]
+        raise UsageError(
+            f"{self.__name__} has {self.max_graphs} graphs already, and ({text}) would be one more",
+            code="too-many-graphs",
+            hint='annotate sizes that change by name, x: graphc.f32["B", 64], and hand over '
+            "numbers that change as arrays; or allow more: function(f, max_graphs=...)",
+            notes=last,
+        )
+
+    def _compile(self, types: Mapping[str, Any], bound: inspect.BoundArguments) -> _Compiled:
+        traced: list[Any] = []
+
+        def body(*given: Any) -> Any:
+            values = OrderedDict(zip(types, given, strict=True))
+            call = inspect.BoundArguments(bound.signature, values)
+            result = self.function(*call.args, **call.kwargs)
+            traced.append(result)
+            return result
+
+        parameters = [
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in types
+        ]
+        body.__name__, body.__doc__ = self.__name__, self.__doc__
+        body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        body.__wrapped__ = self.function  # type: ignore[attr-defined]
+        unit = build_unit({_NAME: Export(body, tuple(types.values()))})
+        graph = unit.exports[_NAME]
+        if graph.updates:
+            raise UsageError(
+                f"{self.__name__} updates state, {graph.updates[0][0]['name']!r}, and a function "
+                "keeps none between its calls",
+                code="function-state",
+                hint="compile it: module = graphc.compile(...) keeps state",
+            )
+        module = on_device(unit, self.device)
+        return _Compiled(module, graph, map_leaves(lambda leaf: 0, traced[0]))
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        # A method: each instance is an argument like any other.
+        return self if instance is None else functools.partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<function {self.__name__} of {len(self._compiled)} graphs>"
+
+
+def function(
+    function: Callable[..., Any] | None = None,
+    *,
+    device: str | None = None,
+    max_graphs: int = MAX_GRAPHS,
+) -> Any:
+    """Decorator: trace a function once for each signature, compile it, and run it on arrays.
+
+    The signature is the types of the arguments: those of annotations where there are some, else
+    dtype and shape of the arrays. Python numbers, texts and models are constants of the graph,
+    each value a signature of its own. Called inside a trace, a function is a part of it.
+
+    Args:
+        device: as for `graphc.load`.
+        max_graphs: how many signatures there may be; one more is an error that says which.
+
+    >>> import numpy as np
+    >>> import graphc as gc
+    >>> @gc.function
+    ... def total(x: gc.f32["B", 3]):
+    ...     return gc.sum(gc.exp(x), axis=-1)
+    >>> total(np.zeros((2, 3), np.float32))
+    array([3., 3.], dtype=float32)
+    >>> list(total.graphs)
+    ['x: f32[B, 3]']
+    """
+    if function is None:
+        return lambda given: Function(given, device, max_graphs)
+    return Function(function, device, max_graphs)
+
+
+def compiled(transform: Callable[..., Callable[..., Any]]) -> Callable[..., Function]:
+    """The transform with a result that can be called with arrays."""
+
+    @functools.wraps(transform)
+    def transformed(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Function:
+        plain = function.function if isinstance(function, Function) else function
+        device = function.device if isinstance(function, Function) else None
+        return Function(transform(plain, *arguments, **keywords), device, MAX_GRAPHS)
+
+    return transformed
+
+
+def _constant(leaf: Any) -> Any:
+    return as_tensor(leaf, "an argument") if isinstance(leaf, np.ndarray | np.generic) else leaf
+
+
+def _bound(
+    function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]
+) -> inspect.BoundArguments:
+    signature = signature_of(function)
+    try:
+        bound = signature.bind(*arguments, **keywords)
+    except TypeError as error:
+        name = getattr(function, "__name__", "the function")
+        raise UsageError(
+            f"{name}: {error}", code="argument-count", hint=f"it is {name}{signature}"
+        ) from error
+    bound.apply_defaults()
+    return bound
+
+
+def _annotations(function: Callable[..., Any]) -> Mapping[str, Any]:
+    parameters = signature_of(function).parameters.values()
+    return {one.name: one.annotation for one in parameters}
+
+
+def _typed(value: Any, annotation: Any) -> Any:
+    """The type of an argument; what is no array is itself, and becomes a constant."""
+    if isinstance(annotation, TensorSpec | TensorType):
+        return annotation
+    if type(value) is tuple and isinstance(annotation, tuple) and len(annotation) == len(value):
+        return tuple(map(_typed, value, annotation))
+    return map_leaves(_type_of, value)
+
+
+def _type_of(leaf: Any) -> Any:
+    if isinstance(leaf, bool | int | float | complex) and not isinstance(leaf, np.generic):
+        return leaf
+    if isinstance(leaf, np.ndarray | np.generic) or hasattr(leaf, "__dlpack__"):
+        array = leaf if isinstance(leaf, np.ndarray | np.generic) else np.from_dlpack(leaf)
+        return TensorType(dtypes.from_numpy(array.dtype), tuple(map(int, array.shape)))
+    return leaf
+
+
+def _key(value: Any) -> Any:
+    """What tells signatures apart: types, containers, and constants by value or identity."""
+    if isinstance(value, list | tuple):
+        return type(value), tuple(map(_key, value))
+    if isinstance(value, dict):
+        return dict, tuple((name, _key(part)) for name, part in value.items())
+    if isinstance(value, TensorSpec | TensorType):
+        return value
+    if isinstance(value, bool | int | float | complex | str | bytes):
+        # By its text: -0.0 is another constant than 0.0.
+        return type(value), repr(value)
+    return id(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"({', '.join(map(_text, value))})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {_text(part)}' for name, part in value.items())}}}"
+    return repr(value)

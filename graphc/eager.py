@@ -1,0 +1,69 @@
+"""Functions of the registry as names of the package: on tensors of a trace, or on arrays.
+
+Outside of a trace arrays are computed at once by the reference evaluator, in NumPy: one function
+alone has nothing that could be fused, and compiling it would take longer than running it. What is
+called often belongs into a `graphc.function`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from graphc.frontend import tensor
+from graphc.frontend.location import spans_from
+from graphc.frontend.state import active_tracing
+from graphc.frontend.trees import leaves, map_leaves
+from graphc.ir.evaluate import evaluate
+from graphc.ir.graph import Graph
+from graphc.ir.op import functions
+from graphc.ir.source_map import SourceMap
+
+__all__ = ["is_function", "named", "on_arrays"]
+
+
+def is_function(name: str) -> bool:
+    """Whether the registry has a function of that name."""
+    return name in functions
+
+
+@functools.cache
+def named(name: str) -> Callable[..., Any]:
+    """The function of the registry called `name`, for tensors and for arrays."""
+    return on_arrays(tensor.function(name))
+
+
+def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with arrays for its tensors where nothing is being traced.
+
+    >>> import numpy as np
+    >>> import graphc as gc
+    >>> gc.sum(np.ones((2, 3)), axis=1)
+    array([3., 3.])
+    """
+
+    @functools.wraps(function)
+    def called(*arguments: Any, **keywords: Any) -> Any:
+        if active_tracing() is not None or any(
+            isinstance(leaf, tensor.Tensor) for leaf in leaves((arguments, keywords))
+        ):
+            return function(*arguments, **keywords)
+        with spans_from(SourceMap()):
+            result = function(*arguments, **keywords)
+        return _evaluated(result)
+
+    return called
+
+
+def _evaluated(result: Any) -> Any:
+    """The values of tensors that depend on no input."""
+    nodes = [leaf.node for leaf in leaves(result) if isinstance(leaf, tensor.Tensor)]
+    if not nodes:
+        return result
+    values = iter(evaluate(Graph("main", (), (), tuple(nodes)), [])[0])
+    return map_leaves(
+        lambda leaf: np.asarray(next(values)) if isinstance(leaf, tensor.Tensor) else leaf, result
+    )

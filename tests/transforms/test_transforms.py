@@ -1,0 +1,120 @@
+"""Transforms of functions: derivatives against finite differences, batching, nesting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from graphc import transforms as gc
+from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.frontend.tensor import call
+from graphc.frontend.trace import trace
+from graphc.ir.evaluate import evaluate
+
+Array = np.ndarray[Any, Any]
+X = np.linspace(0.1, 1.0, 5)
+A = np.random.default_rng(0).standard_normal((3, 5))
+
+SMOOTH = {
+    "sin": np.sin,
+    "tanh": np.tanh,
+    "exp": np.exp,
+    "softmax": None,
+    "layer_norm": None,
+    "logsumexp": None,
+}
+
+
+def run(function: Any, *arrays: Array) -> Array:
+    graph, _ = trace(function, *arrays)
+    return evaluate(graph, list(arrays))[0][0]
+
+
+def total(name: str) -> Any:
+    return lambda x: (call(name, x) * call(name, x * x)).sum()
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_derivatives_of_three_orders_agree_with_finite_differences(name: str, order: int) -> None:
+    function = total(name)
+    for _ in range(order - 1):
+        inner = gc.grad(function)
+        function = lambda x, inner=inner: (inner(x) * (1.0 + x)).sum()  # noqa: E731
+    direction, step = np.cos(np.arange(5.0)), 1e-5
+    difference = (run(function, X + step * direction) - run(function, X - step * direction)) / (
+        2 * step
+    )
+    assert np.allclose(run(gc.grad(function), X) @ direction, difference, rtol=1e-6, atol=1e-7)
+
+
+def test_jacobians_of_both_modes_and_products_agree() -> None:
+    def f(x: Any) -> Any:
+        return call("tanh", A @ x)
+
+    expected = (1 - np.tanh(A @ X) ** 2)[:, None] * A
+    assert np.allclose(run(gc.jacobian(f), X), expected)
+    assert np.allclose(run(gc.jacfwd(f), X), expected)
+    assert np.allclose(run(lambda x: gc.jvp(f, (x,), (x,))[1], X), expected @ X)
+    assert np.allclose(run(lambda x: gc.vjp(f, x)[1](np.ones(3))[0], X), np.ones(3) @ expected)
+
+
+def test_the_hessian_of_a_cube_is_diagonal() -> None:
+    assert np.allclose(run(gc.hessian(lambda x: (x * x * x).sum()), X), np.diag(6 * X))
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_vmap_of_grad_is_a_loop(name: str) -> None:
+    rows = np.random.default_rng(1).uniform(0.1, 1, (4, 5))
+    loop = np.stack([run(gc.grad(total(name)), row) for row in rows])
+    assert np.allclose(run(gc.vmap(gc.grad(total(name))), rows), loop)
+    # Along another axis, and put there again.
+    other = gc.vmap(gc.grad(total(name)), in_axes=1, out_axes=1)
+    assert np.allclose(run(other, rows.T.copy()), loop.T)
+
+
+def test_nested_gradients_keep_their_variables_apart() -> None:
+    def f(x: Any) -> Any:
+        return (x * gc.grad(lambda y: (x * y).sum())(x)).sum()
+
+    assert np.allclose(run(gc.grad(f), X), 2 * X)
+
+
+def test_a_gradient_of_ones_own_is_used_and_may_capture() -> None:
+    def f(x: Any, scale: Any) -> Any:
+        own = gc.custom_gradient(lambda x, value, g: 3 * g * x * scale)(lambda x: x * x)
+        return own(x).sum()
+
+    assert np.allclose(run(gc.grad(f), X, X), 3 * X * X)
+    assert np.allclose(run(gc.grad(lambda x, s: gc.grad(f)(x, s).sum()), X, X), 3 * X)
+
+
+def test_gradients_have_the_containers_of_the_argument() -> None:
+    found: list[Any] = []
+
+    def f(x: Any) -> Any:
+        tree = {"a": x, "b": [x, (x,)]}
+        found.append(gc.grad(lambda t: (t["a"] * t["b"][0] * t["b"][1][0]).sum())(tree))
+        return found[0]["b"][1][0]
+
+    assert np.allclose(run(f, X), X * X)
+    assert list(found[0]) == ["a", "b"] and isinstance(found[0]["b"][1], tuple)
+
+
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [
+        (lambda x: gc.grad(lambda y: y)(x), ShapeError),
+        (lambda x: gc.grad(lambda y: y.sum())(x.astype(np.dtype("int32"))), DTypeError),
+        (lambda x: gc.grad(lambda y: y.sum(), argnums=1)(x), UsageError),
+        (lambda x: gc.grad(lambda y: 1.0)(x), UsageError),
+        (lambda x: gc.vmap(lambda y: y, in_axes=None)(x), UsageError),
+        (lambda x: gc.vmap(lambda y: y, in_axes=2)(x), ShapeError),
+        (lambda x: gc.vmap(lambda y, z: y, in_axes=(0, 0))(x, A), ShapeError),
+    ],
+)
+def test_what_cannot_be_transformed_is_refused(function: Any, error: Any) -> None:
+    with pytest.raises(error):
+        trace(function, X)
