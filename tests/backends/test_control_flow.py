@@ -1,0 +1,184 @@
+"""Loops and branches on every device, with their gradients, against NumPy and the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from graphc.codegen.host import HOST
+from graphc.codegen.kernel_library import Library
+from graphc.codegen.plan import plan_entry
+from graphc.ir.evaluate import evaluate
+from graphc.ir.graph import Graph
+from graphc.ir.node import Node
+from graphc.ir.op import functions
+from graphc.ir.source_map import SourceMap
+from graphc.passes import pipeline
+from graphc.passes.autodiff import gradients
+from graphc.passes.control_flow import tidy_control_flow
+from graphc.runtime.cpu.executor import CpuExecutor
+from graphc.runtime.interpreter import evaluate_entry
+from graphc.runtime.simulator.executor import SimulatorExecutor
+from tests.emitted import emitted
+from tests.loops import GRAPHS, SIZES
+from tests.simulated import simulated
+from tests.values import same_bits
+
+Array = np.ndarray[Any, Any]
+NAMES = sorted(GRAPHS)
+
+
+def scalar(graph: Graph) -> Node:
+    """A number that depends on every float that the graph gives."""
+    parts = [
+        functions["sum"](functions["sin"](one), axis=tuple(range(len(one.shape))))
+        for one in graph.results
+        if one.dtype.kind == "float"
+    ]
+    total = parts[0]
+    for part in parts[1:]:
+        total = functions["add"](total, part)
+    return total
+
+
+def with_gradients(graph: Graph, name: str) -> Graph:
+    """The scalar of the graph and its gradients by all inputs."""
+    loss = scalar(graph)
+    return Graph(name, graph.inputs, (), (loss, *gradients(loss, graph.inputs)))
+
+
+FIRST = {name: with_gradients(graph, f"{name}_1") for name, graph in GRAPHS.items()}
+SECOND = {name: with_gradients(graph, f"{name}_2") for name, graph in FIRST.items()}
+ALL = {
+    f"{name}_{n}": graphs[name]
+    for n, graphs in enumerate((GRAPHS, FIRST, SECOND))
+    for name in NAMES
+}
+
+
+def arguments(graph: Graph, length: int, seed: int = 0) -> list[Array]:
+    rng = np.random.default_rng([seed, length])
+    sizes = {"T": length}
+    return [
+        np.asarray(rng.normal(size=[sizes.get(str(d), d) for d in one.shape]) + 0.3)
+        for one in graph.inputs
+    ]
+
+
+def prepared(graph: Graph, unroll: int = 0) -> Graph:
+    """The graph as a build has it; loops are written out up to a length."""
+    sources = SourceMap()
+    tidy = tidy_control_flow(graph, sources, unroll=unroll)
+    return pipeline.run(tidy, pipeline.standard_passes(), sources)
+
+
+@cache
+def cpu() -> CpuExecutor:
+    return emitted([prepared(graph) for graph in ALL.values()])
+
+
+def close(found: list[Array], expected: tuple[Array, ...]) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_cpu_computes_what_the_reference_does(name: str) -> None:
+    graph = ALL[name]
+    for length in SIZES:
+        given = arguments(graph, length)
+        close(cpu().call(graph.name, given), evaluate(graph, given)[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("order", [1, 2])
+def test_gradients_are_those_of_finite_differences(name: str, order: int) -> None:
+    graph = (FIRST, SECOND)[order - 1][name]
+    rng = np.random.default_rng(1)
+    for length in SIZES:
+        given = arguments(graph, length, seed=2)
+        found = evaluate(graph, given)[0][1:]
+        for place, gradient in enumerate(found):
+            direction = rng.normal(size=given[place].shape)
+            values = []
+            for step in (1e-6, -1e-6):
+                moved = list(given)
+                moved[place] = given[place] + step * direction
+                values.append(evaluate(graph, moved)[0][0])
+            expected = (values[0] - values[1]) / 2e-6
+            np.testing.assert_allclose((gradient * direction).sum(), expected, rtol=2e-5, atol=2e-6)
+
+
+def test_a_scan_is_a_loop_in_numpy() -> None:
+    for length in SIZES:
+        h, x, w = arguments(GRAPHS["rnn"], length)
+        rows, carry = [], h
+        for row in x:
+            after = np.tanh(w @ carry + row)
+            rows.append(after * carry)
+            carry = after
+        last, stacked = cpu().call("rnn", [h, x, w])
+        np.testing.assert_allclose(last, carry, rtol=1e-12)
+        np.testing.assert_allclose(stacked, np.reshape(rows, (length, 3)), rtol=1e-12)
+
+
+def test_a_loop_stops_where_its_condition_fails_or_at_its_bound() -> None:
+    h = np.full(3, 0.1)
+    for limit, steps in ((-1.0, 0), (0.4, 1), (1e9, 9)):
+        expected = h
+        for _ in range(steps):
+            expected = expected * 1.5 + 0.25
+        (found,) = cpu().call("until", [h, np.asarray(limit)])
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_call_allocates_nothing_after_the_first() -> None:
+    executor = cpu()
+    given = arguments(FIRST["nested"], 7)
+    first = executor.call("nested_1", given)
+    allocations = executor.allocations
+    for _ in range(3):
+        again = executor.call("nested_1", given)
+        assert all(same_bits(a, b) for a, b in zip(first, again, strict=True))
+    assert executor.allocations == allocations
+
+
+def test_written_out_loops_give_what_loops_give() -> None:
+    graph = Graph("short", GRAPHS["nested"].inputs, (), GRAPHS["nested"].results)
+    written = prepared(graph, unroll=8)
+    looped = cpu()
+    executor = emitted([written])
+    for length in SIZES:
+        given = arguments(graph, length)
+        found, expected = executor.call("short", given), looped.call("nested", given)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_interpreter_agrees(name: str) -> None:
+    library = Library()
+    entry = plan_entry(prepared(FIRST[name]), HOST, library)
+    for length in (0, 2):
+        given = arguments(FIRST[name], length)
+        close(evaluate_entry(entry, library.kernels, given, {}), evaluate(FIRST[name], given)[0])
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorExecutor]:
+    yield simulated([prepared(FIRST[name]) for name in NAMES], check=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_simulator_agrees(name: str, simulator: SimulatorExecutor) -> None:
+    for length in (0, 3):
+        given = arguments(FIRST[name], length)
+        found = simulator.call(f"{name}_1", given)
+        for one, other in zip(found, evaluate(FIRST[name], given)[0], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
