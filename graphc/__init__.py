@@ -9,6 +9,7 @@ dtype by both of its names (`graphc.f32`, `graphc.float32`), and the constants `
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
 from typing import Any
 
@@ -69,7 +70,8 @@ def _found(name: str) -> Any:
     if name in _TRANSFORMS:
         transform = getattr(importlib.import_module("graphc.transforms"), name)
         return importlib.import_module("graphc.compiled_function").compiled(transform)
-    if name.startswith("_"):
+    # `from graphc import config` asks for the name before it imports the module.
+    if name.startswith("_") or importlib.util.find_spec(f"graphc.{name}") is not None:
         return None
     for dtype in importlib.import_module("graphc.ir.dtype").ALL:
         if name in (dtype.name, dtype.array_api_name):
