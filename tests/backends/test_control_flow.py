@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from graphc import config
 from graphc.codegen.host import HOST
 from graphc.codegen.kernel_library import Library
 from graphc.codegen.plan import plan_entry
@@ -20,12 +21,16 @@ from graphc.ir.source_map import SourceMap
 from graphc.passes import pipeline
 from graphc.passes.autodiff import gradients
 from graphc.passes.control_flow import tidy_control_flow
+from graphc.runtime.cpu import pool
 from graphc.runtime.cpu.executor import CpuExecutor
+from graphc.runtime.cuda.executor import CudaExecutor
 from graphc.runtime.interpreter import evaluate_entry
+from graphc.runtime.program import BranchStep, LoopStep, walk_steps
 from graphc.runtime.simulator.executor import SimulatorExecutor
 from tests.emitted import emitted
 from tests.loops import GRAPHS, SIZES
-from tests.simulated import simulated
+from tests.simulated import cuda_code, simulated
+from tests.simulated_gpu import SimulatedGpu
 from tests.values import same_bits
 
 Array = np.ndarray[Any, Any]
@@ -182,3 +187,35 @@ def test_the_simulator_agrees(name: str, simulator: SimulatorExecutor) -> None:
         found = simulator.call(f"{name}_1", given)
         for one, other in zip(found, evaluate(FIRST[name], given)[0], strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
+
+
+def test_the_number_of_threads_changes_no_bit() -> None:
+    given = arguments(FIRST["until_in_scan"], 7)
+    found = []
+    for count in (1, 2, 4):
+        pool.set_threads(count)
+        found.append(cpu().call("until_in_scan_1", given))
+    pool.set_threads(config.settings().threads)
+    for other in found[1:]:
+        assert all(same_bits(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_gpu_is_launched_by_the_host_where_values_decide(
+    name: str, simulator: SimulatorExecutor
+) -> None:
+    """Counted loops are recorded; branches and conditions are waited for. The bits are the same."""
+    code = cuda_code([prepared(FIRST[name])])
+    gpu = SimulatedGpu()
+    executor = CudaExecutor(code.program, {"sm_90": code.source.encode()}, {}, gpu)
+    for length in (0, 3, 3):
+        given = arguments(FIRST[name], length)
+        expected = simulator.call(f"{name}_1", given)
+        found = executor.call(f"{name}_1", given)
+        assert all(same_bits(a, b) for a, b in zip(found, expected, strict=True))
+    waits = any(
+        isinstance(step, BranchStep) or (isinstance(step, LoopStep) and step.condition is not None)
+        for step in walk_steps(code.program.entries[f"{name}_1"].steps)
+    )
+    shapes = 2 if any("T" in str(one.type) for one in FIRST[name].inputs) else 1
+    assert gpu.recordings == (0 if waits else shapes)

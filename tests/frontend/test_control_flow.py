@@ -1,0 +1,182 @@
+"""Loops and branches in the language: what they compute, train and save."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc
+from graphc import api
+from graphc.compiler import compile_for
+from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.frontend.control_flow import cond, scan, while_loop
+from graphc.frontend.tensor import Tensor
+from graphc.frontend.trace import trace
+from graphc.ir import dims
+from graphc.ir.dtype import f32, i32
+from graphc.runtime.module_file import read_module
+from graphc.runtime.program import BranchStep, LoopStep, Program
+
+SOURCE = '''
+"""Loops and branches that stay in the graph."""
+
+dim T: 0..64
+dim B: 1..8
+
+model GRU(n_in=3, n=4):
+    gates = Linear(n_in + n, 2 * n)
+    candidate = Linear(n_in + n, n)
+
+    def forward(x: f32[B, n_in], h: f32[B, n]) -> f32[B, n]:
+        both = sigmoid(gates(concat((x, h), axis=1)))
+        reset = both[:, :n]
+        keep = both[:, n:]
+        new = tanh(candidate(concat((x, reset * h), axis=1)))
+        return keep * h + (1 - keep) * new
+
+model Recurrent():
+    cell = GRU()
+    out = Linear(4, 1)
+
+    def forward(x: f32[T, B, 3], h: f32[B, 4]) -> f32[B, 1]:
+        for t in range(T):
+            h = cell(x[t], h)
+        return out(h)
+
+def loss(net: Recurrent, x: f32[T, B, 3], h: f32[B, 4], y: f32[B, 1]) -> f32[]:
+    return mean((net(x, h) - y) ** 2)
+
+def running(x: f32[T, 3]) -> (f32[3], f32[T, 3]):
+    total = zeros((3,))
+    for t in range(T):
+        total += x[t]
+        sums[t] = total
+    return total, sums
+
+def newton(x: f32[]) -> f32[]:
+    y = x
+    while abs(y * y - x) > 1e-4, at most 50:
+        y = 0.5 * (y + x / y)
+    return y
+
+def larger(x: f32[3], y: f32[3]) -> f32[3]:
+    if sum(x) > sum(y):
+        z = x * 2
+    else:
+        z = y - x
+    return z
+
+def positive(x: f32[T, 3]) -> f32[3]:
+    total = zeros((3,))
+    for row in x:
+        if sum(row) > 0:
+            total = total + row
+    return total
+
+export predict = Recurrent.forward
+export train = train_step(Recurrent, loss, adamw(lr=1e-2))
+export running = running
+export newton = newton
+export larger = larger
+export positive = positive
+'''
+
+
+@pytest.fixture(scope="module")
+def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("loops")
+    (folder / "loops.gc").write_text(SOURCE, encoding="utf-8")
+    target = folder / "loops.gcm"
+    api.build(folder / "loops.gc").file.write(target)
+    return target
+
+
+@pytest.mark.parametrize("device", ["cpu", "reference"])
+def test_the_language_computes_what_it_says(module: Path, device: str) -> None:
+    loaded = graphc.load(module, device=device)
+    rng = np.random.default_rng(0)
+    for length in (0, 1, 9):
+        x = rng.normal(size=(length, 3)).astype(np.float32)
+        total, sums = loaded.running(x)
+        np.testing.assert_allclose(total, x.sum(0), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(sums, np.cumsum(x, 0), rtol=1e-5, atol=1e-5)
+        expected = x[x.sum(1) > 0].sum(0)
+        np.testing.assert_allclose(loaded.positive(x), expected, rtol=1e-5, atol=1e-5)
+    assert loaded.newton(np.float32(2)) == pytest.approx(2**0.5, abs=1e-4)
+    one, five = np.ones(3, np.float32), np.full(3, 5, np.float32)
+    np.testing.assert_array_equal(loaded.larger(five, one), five * 2)
+    np.testing.assert_array_equal(loaded.larger(one, five), five - one)
+
+
+def test_a_recurrent_model_trains_and_allocates_nothing_more(module: Path) -> None:
+    on_cpu, reference = (graphc.load(module, device=one) for one in ("cpu", "reference"))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(12, 4, 3)).astype(np.float32)
+    h, y = np.zeros((4, 4), np.float32), np.ones((4, 1), np.float32)
+    losses = [float(on_cpu.train(x, h, y))]
+    np.testing.assert_allclose(losses[0], reference.train(x, h, y), rtol=1e-5)
+    for name, value in reference.state_dict().items():
+        np.testing.assert_allclose(on_cpu.state_dict()[name], value, rtol=1e-3, atol=1e-5)
+    allocations = on_cpu.allocations
+    losses += [float(on_cpu.train(x, h, y)) for _ in range(40)]
+    assert on_cpu.allocations == allocations
+    assert losses[-1] < 0.2 * losses[0]
+
+
+def test_the_program_is_data_and_reads_back(module: Path) -> None:
+    code = compile_for(api.unit_of(read_module(module)), "cpu")
+    data = json.loads(json.dumps(code.program.to_json()))
+    assert Program.from_json(data) == code.program
+    kinds = {
+        name: [type(step) for step in entry.steps if isinstance(step, LoopStep | BranchStep)]
+        for name, entry in code.program.entries.items()
+    }
+    assert kinds == {
+        "predict": [LoopStep],
+        "train": [LoopStep, LoopStep],
+        "running": [LoopStep],
+        "newton": [LoopStep],
+        "larger": [BranchStep],
+        "positive": [LoopStep],
+    }
+    (loop,) = (step for step in data["entries"]["running"]["steps"] if "loop" in step)
+    assert set(loop) == {"condition", "loop", "rows", "steps", "swaps", "test", "text"}
+    assert (loop["loop"], loop["condition"], loop["test"]) == ("T", None, [])
+    roles = [data["entries"]["running"]["slots"][slot]["role"] for slot, _, _ in loop["rows"]]
+    assert roles == ["row", "row"]
+
+
+# -- from Python ----------------------------------------------------------------------------------
+
+T = dims.variable("T", 0, 8)
+
+
+def test_what_python_functions_are_refused() -> None:
+    with pytest.raises(DTypeError, match=r"begins with init as f32\[3\], and makes it i32\[3\]"):
+        trace(lambda x: while_loop(lambda c: c.sum() > 0, _to_i32, x, max_steps=2), f32[3])
+    with pytest.raises(ShapeError, match=r"f32\[4\] is run over, expected T rows"):
+        trace(lambda x, y: scan(lambda c, r: (c, None), x, (x, y))[0], f32[T], f32[4])
+    with pytest.raises(UsageError, match="has no length"):
+        trace(lambda x: scan(lambda c, r: (c, None), x)[0], f32[3])
+    with pytest.raises(UsageError, match="expected a pair"):
+        trace(lambda x: scan(lambda c, r: c, x, length=2)[0], f32[3])
+    with pytest.raises(UsageError, match="expected the form of"):
+        trace(lambda x: cond(x.sum() > 0, lambda: x, lambda: (x, x)), f32[3])
+    with pytest.raises(DTypeError, match=r"expected bool\[\]"):
+        trace(lambda x: cond(x, lambda: x, lambda: x), f32[3])
+
+
+def _to_i32(x: Tensor) -> Tensor:
+    return x.astype(i32)
+
+
+def test_one_body_is_one_graph_whatever_it_was_traced_from() -> None:
+    def twice(x: Tensor) -> Any:
+        return scan(lambda c, r: (c + r, None), x.sum(axis=0), x)[0]
+
+    first, second = (trace(twice, f32[T, 3])[0] for _ in range(2))
+    assert first is second

@@ -1,0 +1,121 @@
+"""Loops and branches are made smaller: what is shared, dropped, hoisted, written out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from graphc.frontend.control_flow import cond, scan
+from graphc.frontend.graph_text import graph_text, read_graph
+from graphc.frontend.tensor import function
+from graphc.frontend.trace import trace
+from graphc.ir import dims
+from graphc.ir.dtype import f64
+from graphc.ir.evaluate import evaluate
+from graphc.ir.graph import Graph
+from graphc.ir.node import Node
+from graphc.ir.op import Branch, Loop
+from graphc.ir.source_map import SourceMap
+from graphc.ir.verify import verify
+from graphc.passes.autodiff import gradients
+from graphc.passes.control_flow import tidy_control_flow
+from tests.loops import GRAPHS
+
+T = dims.variable("T", 0, 8)
+tanh, exp = function("tanh"), function("exp")
+
+
+def tidied(graph: Graph, unroll: int = 0) -> Graph:
+    made = tidy_control_flow(graph, SourceMap(), unroll=unroll)
+    verify(made)
+    return made
+
+
+def traced(body: Callable[..., Any], *types: Any) -> Graph:
+    return trace(body, *types, name="f")[0]
+
+
+def inner(graph: Graph) -> list[Node]:
+    return [node for node in graph.nodes() if isinstance(node.op.lowering, Loop | Branch)]
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("unroll", [0, 8])
+def test_values_stay_to_the_bit(name: str, unroll: int) -> None:
+    graph = GRAPHS[name]
+    made = tidied(graph, unroll)
+    assert tidied(made, unroll) is made
+    rng = np.random.default_rng(0)
+    for length in (0, 1, 5):
+        given = [
+            np.asarray(rng.normal(size=[{"T": length}.get(str(d), d) for d in one.shape]))
+            for one in graph.inputs
+        ]
+        for one, other in zip(evaluate(graph, given)[0], evaluate(made, given)[0], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_the_text_of_a_graph_with_loops_reads_back(name: str) -> None:
+    graph = GRAPHS[name]
+    assert read_graph(graph_text(graph), "loops.gc") is graph
+
+
+def test_a_loop_and_the_loop_of_its_gradient_are_one() -> None:
+    def last(h: Any, x: Any) -> Any:
+        return scan(lambda c, r: (tanh(c + r), None), h, x)[0].sum()
+
+    graph = traced(last, f64[3], f64[T, 3])
+    (loss,) = graph.results
+    both = Graph("both", graph.inputs, (), (loss, *gradients(loss, graph.inputs)))
+    assert len(inner(both)) == 3
+    forward, backward = inner(tidied(both))
+    assert (forward["reverse"], backward["reverse"]) == (False, True)
+
+
+def test_what_nobody_reads_goes() -> None:
+    def body(a: Any, b: Any, x: Any, unused: Any) -> Any:
+        def step(carry: Any, row: Any) -> Any:
+            one, other = carry
+            return (one + row, other * 2 + unused), other + row
+
+        return scan(step, (a, b), x)[0][0]
+
+    (loop,) = inner(tidied(traced(body, f64[3], f64[3], f64[T, 3], f64[3])))
+    assert (loop["carries"], loop["slices"], len(loop.inputs)) == (1, 1, 2)
+    assert len(loop["body"].results) == 1
+
+
+def test_what_does_not_change_is_computed_once() -> None:
+    def body(h: Any, w: Any) -> Any:
+        def step(carry: Any, _: Any) -> Any:
+            changing, same = carry
+            return (changing + exp(same @ w), same), None
+
+        return scan(step, (h, w[0]), length=20)[0]
+
+    made = tidied(traced(body, f64[3], f64[3, 3]))
+    (loop,) = inner(made)
+    assert [node.op.name for node in loop["body"].nodes() if node.inputs] == ["add"]
+    assert "exp" in {node.op.name for node in made.nodes()}
+
+
+def test_short_scans_are_written_out_and_others_are_not() -> None:
+    def body(length: int) -> Graph:
+        return traced(lambda h: scan(lambda c, _: (tanh(c), c), h, length=length), f64[3])
+
+    assert inner(tidied(body(3), unroll=3)) == []
+    assert inner(tidied(body(0), unroll=3)) == []
+    assert len(inner(tidied(body(4), unroll=3))) == 1
+
+
+def test_a_branch_takes_and_gives_what_is_needed() -> None:
+    def body(p: Any, x: Any, y: Any) -> Any:
+        return cond(p > 0, lambda: (x, y * 2), lambda: (tanh(x), y))[0]
+
+    graph = traced(body, f64[()], f64[3], f64[3])
+    (node,) = inner(tidied(graph))
+    assert (len(node.inputs), len(node["then"].results)) == (2, 1)
