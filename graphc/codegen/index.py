@@ -51,8 +51,11 @@ def c_index(index: DimLike) -> str:
     """
     if isinstance(index, int):
         return str(index) if -(2**31) <= index < 2**31 else f"{index}LL"
-    text = ""
-    for monomial, coefficient in index.terms:
+    terms, text = list(index.terms), ""
+    # `10 - row` rather than `-row + 10`.
+    positive = next((term for term in terms if term[1] > 0), terms[0])
+    terms.remove(positive)
+    for monomial, coefficient in (positive, *terms):
         factors = [_atom(atom) for atom in monomial]
         if abs(coefficient) != 1 or not factors:
             factors.append(c_index(abs(coefficient)))

@@ -5,14 +5,13 @@ groups --schedules--> kernels and launches --order--> steps --place--> slots in 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 from graphc.codegen.arena import with_places
 from graphc.codegen.dialect import Dialect
 from graphc.codegen.in_place import overwrites_in_place
 from graphc.codegen.kernel_library import Library
+from graphc.codegen.launch import Launch, Variant, state_last
 from graphc.codegen.merge_launches import merge_launches
 from graphc.codegen.schedules import schedule_group
 from graphc.codegen.schedules.schedule import Scheduled
@@ -42,31 +41,6 @@ from graphc.runtime.program import (
 )
 
 __all__ = ["Library", "plan_entry"]
-
-
-@dataclass(frozen=True)
-class _Variant:
-    """A kernel of the library that computes a group if `low <= dim <= high`."""
-
-    kernel: str
-    scheduled: Scheduled
-    dim: DimLike
-    low: int
-    high: int
-
-
-@dataclass(frozen=True)
-class _Launch:
-    """A scheduled group, or a loop or branch, with the nodes that it reads and those it stores.
-
-    `control_flow` is the loop or branch; it has no variants.
-    """
-
-    variants: tuple[_Variant, ...]
-    reads: frozenset[Node]
-    writes: tuple[Node, ...]
-    spans: tuple[Span, ...]
-    control_flow: Node | None = None
 
 
 def plan_entry(
@@ -129,7 +103,7 @@ class _Planner:
         """
         groups = fuse(self.graph)
         launches = [self.launch(group) for group in groups if not _is_empty(group)]
-        launches = _state_last(launches, self.updates)
+        launches = state_last(launches, self.updates)
         for launch in launches:
             self.place_carries(launch, launches)
         moves = self.place_updates(launches, swaps=swaps)
@@ -155,27 +129,27 @@ class _Planner:
 
     # -- launches ----------------------------------------------------------------------------
 
-    def launch(self, group: Group) -> _Launch:
+    def launch(self, group: Group) -> Launch:
         spans = self.spans(group.members)
         if group.kind is GroupKind.CONTROL_FLOW:
             node = group.members[0]
-            return _Launch((), frozenset(node.inputs), group.outputs, spans, node)
+            return Launch((), frozenset(node.inputs), group.outputs, spans, node)
         variants = tuple(
-            _Variant(
+            Variant(
                 self.library.add(one.scheduled.kernel, spans),
                 one.scheduled, one.dim, one.low, one.high,
             )
             for one in schedule_group(group, self.dialect)
         )  # fmt: skip
         reads = frozenset(node for one in variants for node in one.scheduled.inputs.values())
-        return _Launch(variants, reads, group.outputs, spans)
+        return Launch(variants, reads, group.outputs, spans)
 
     def spans(self, nodes: Iterable[Node]) -> tuple[Span, ...]:
         """Where the nodes come from; the same wherever the model's files lie."""
         found = (portable(span) for node in nodes for span in self.sources.spans(node))
         return tuple(dict.fromkeys(found))
 
-    def steps_of(self, launch: _Launch) -> list[Step]:
+    def steps_of(self, launch: Launch) -> list[Step]:
         text = ", ".join(map(str, launch.spans[:3]))
         if launch.control_flow is not None:
             match launch.control_flow.op.lowering:
@@ -199,7 +173,7 @@ class _Planner:
 
     # -- loops and branches ------------------------------------------------------------------
 
-    def place_carries(self, launch: _Launch, launches: Sequence[_Launch]) -> None:
+    def place_carries(self, launch: Launch, launches: Sequence[Launch]) -> None:
         """Give each carry of a loop its slot: that of its first value, where nobody else reads it.
 
         A carry moves between two slots, so it is never stored in one of a given place.
@@ -290,7 +264,7 @@ class _Planner:
 
     # -- state and results -------------------------------------------------------------------
 
-    def place_updates(self, launches: Sequence[_Launch], *, swaps: bool) -> list[tuple[Node, int]]:
+    def place_updates(self, launches: Sequence[Launch], *, swaps: bool) -> list[tuple[Node, int]]:
         """Write new values in place where that is right; the others' moves at the end."""
         moves: list[tuple[Node, int]] = []
         for old, new in self.updates:
@@ -305,7 +279,7 @@ class _Planner:
                 moves.append((new, slot))
         return moves
 
-    def can_replace(self, old: Node, new: Node, launches: Sequence[_Launch]) -> bool:
+    def can_replace(self, old: Node, new: Node, launches: Sequence[Launch]) -> bool:
         """Whether the new value of a state or carry may be written over the old one.
 
         The launch that computes it must be the last to read the old value, and must read each
@@ -368,48 +342,6 @@ class _Planner:
 def _is_empty(group: Group) -> bool:
     """Whether there is nothing to compute: no output has elements."""
     return all(node.tensor.size == 0 for node in group.outputs)
-
-
-def _state_last(launches: Sequence[_Launch], updates: Sequence[tuple[Node, Node]]) -> list[_Launch]:
-    """The launches with those that write state at the end, where other readers of it are done.
-
-    Among them, one that writes the new value of a state waits for those that read the old one,
-    as far as what they compute allows.
-    """
-    replaced: dict[Node, list[Node]] = {}
-    for old, new in updates:
-        replaced.setdefault(new, []).append(old)
-    early: list[_Launch] = []
-    late: list[_Launch] = []
-    produced_late: set[Node] = set()
-    for launch in launches:
-        if launch.reads.isdisjoint(produced_late) and replaced.keys().isdisjoint(launch.writes):
-            early.append(launch)
-        else:
-            late.append(launch)
-            produced_late.update(launch.writes)
-    readers = Counter(node for launch in late for node in launch.reads)
-    missing = set(produced_late)
-    ordered: list[_Launch] = []
-    while late:
-        ready = [launch for launch in late if missing.isdisjoint(launch.reads)]
-        launch = next((one for one in ready if not _is_awaited(one, replaced, readers)), ready[0])
-        late.remove(launch)
-        ordered.append(launch)
-        readers.subtract(launch.reads)
-        missing.difference_update(launch.writes)
-    return early + ordered
-
-
-def _is_awaited(
-    launch: _Launch, replaced: Mapping[Node, Sequence[Node]], readers: Mapping[Node, int]
-) -> bool:
-    """Whether another launch still reads a state that this one has the new value of."""
-    return any(
-        readers[old] > (old in launch.reads)
-        for new in launch.writes
-        for old in replaced.get(new, ())
-    )
 
 
 def _binding(scheduled: Scheduled, slots: tuple[int, ...]) -> Binding:

@@ -268,36 +268,56 @@ def _entry_from_json(name: str, data: Mapping[str, Any]) -> Entry:
     _check_steps(slots, steps)
     lists = (_slots(data[key], len(slots)) for key in ("inputs", "state", "results"))
     inputs, state, results = lists
+    _check_places(slots, (*inputs, *state, *results), frozenset())
     return Entry(name, named, slots, inputs, state, results, steps)
 
 
-def _check_steps(slots: tuple[Slot, ...], steps: tuple[Step, ...]) -> None:
-    """Refuse loops and branches that would leave the memory of their slots."""
-    rows: set[int] = set()
-    for step in walk_steps(steps):
+def _check_steps(
+    slots: tuple[Slot, ...], steps: tuple[Step, ...], known: frozenset[int] = frozenset()
+) -> None:
+    """Refuse loops and branches that would leave the memory of their slots.
+
+    `known` are the rows of the loops around: they have no place elsewhere.
+    """
+    for step in steps:
         if isinstance(step, BranchStep):
+            _check_places(slots, [step.predicate], known)
             _check_flag(slots[step.predicate])
+            _check_steps(slots, (*step.then, *step.otherwise), known)
         elif isinstance(step, LoopStep):
-            if step.condition is not None:
-                _check_flag(slots[step.condition])
-            elif step.test:
-                raise ValueError("a loop without a condition computes one")
-            if dims.bounds(step.count)[0] < 0:
-                raise ValueError("a loop may run less than no times")
-            for row in step.rows:
-                part, whole = slots[row.slot], slots[row.of]
-                if part.role != "row" or row.slot in rows:
-                    raise ValueError("a loop moves a slot that is no row of it")
-                expected = TensorType(part.type.dtype, (step.count, *part.type.shape))
-                if whole.type is not expected:
-                    raise ValueError("the rows of a loop are not those of the slot")
-                rows.add(row.slot)
-            for one, other in step.swaps:
-                pair = slots[one], slots[other]
-                if pair[0].type is not pair[1].type or {s.role for s in pair} != {"temporary"}:
-                    raise ValueError("a loop swaps slots that are not alike")
-    if rows != {number for number, slot in enumerate(slots) if slot.role == "row"}:
-        raise ValueError("a row belongs to no loop")
+            _check_loop(slots, step, known)
+        else:
+            for alternative in step.alternatives:
+                for binding in alternative.bindings:
+                    _check_places(slots, binding.slots, known)
+
+
+def _check_loop(slots: tuple[Slot, ...], step: LoopStep, known: frozenset[int]) -> None:
+    if dims.bounds(step.count)[0] < 0:
+        raise ValueError("a loop may run less than no times")
+    if step.condition is not None:
+        _check_places(slots, [step.condition], known)
+        _check_flag(slots[step.condition])
+    elif step.test:
+        raise ValueError("a loop without a condition computes one")
+    for row in step.rows:
+        part, whole = slots[row.slot], slots[row.of]
+        _check_places(slots, [row.of], known)
+        if part.role != "row" or row.slot in known:
+            raise ValueError("a loop moves a slot that is no row of it")
+        if whole.type is not TensorType(part.type.dtype, (step.count, *part.type.shape)):
+            raise ValueError("the rows of a loop are not those of the slot")
+    for one, other in step.swaps:
+        pair = slots[one], slots[other]
+        if pair[0].type is not pair[1].type or {slot.role for slot in pair} != {"temporary"}:
+            raise ValueError("a loop swaps slots that are not alike")
+    _check_steps(slots, step.test, known)
+    _check_steps(slots, step.steps, known | {row.slot for row in step.rows})
+
+
+def _check_places(slots: tuple[Slot, ...], used: Sequence[int], known: frozenset[int]) -> None:
+    if any(slots[slot].role == "row" and slot not in known for slot in used):
+        raise ValueError("a row is used outside of its loop")
 
 
 def _check_flag(slot: Slot) -> None:

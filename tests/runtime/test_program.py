@@ -21,6 +21,7 @@ from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType
 from graphc.passes.decompose import decompose
 from graphc.runtime.program import ALIGNMENT, Entry, Program, Slot
+from tests.loops import GRAPHS
 from tests.random_graphs import RandomGraph, graphs
 
 F: Any = functions
@@ -130,3 +131,65 @@ def test_offsets_follow_the_order_and_are_aligned(batch: int) -> None:
 def test_a_circular_order_is_refused() -> None:
     with pytest.raises(ModuleFormatError, match="circular"):
         with_temporaries((1,), (0,)).layout({"B": 1})
+
+
+# -- loops and branches ---------------------------------------------------------------------------
+
+
+def looping() -> dict[str, Any]:
+    """Programs with a loop inside a loop, a condition, and branches."""
+    names = ("cond_in_scan", "nested", "until")
+    entries = {
+        name: plan_entry(decompose(GRAPHS[name], SourceMap()), HOST, Library()) for name in names
+    }
+    program = Program("cpu", entries)
+    assert through_json(program) == program
+    data: dict[str, Any] = json.loads(json.dumps(program.to_json()))
+    return data
+
+
+def step_of(data: dict[str, Any], entry: str, kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(s for s in data["entries"][entry]["steps"] if kind in s)
+    return found
+
+
+def loop(entry: str, change: Callable[[dict[str, Any]], object]) -> Callable[[Any], object]:
+    """A change of an entry's outermost loop."""
+    return lambda data: change(step_of(data, entry, "loop"))
+
+
+def deep(step: dict[str, Any]) -> None:
+    inner = list(step["steps"])
+    for _ in range(70):
+        inner = [{"text": "", "branch": 0, "then": inner, "otherwise": []}]
+    step["steps"] = inner
+
+
+def used_outside(data: dict[str, Any]) -> None:
+    steps = data["entries"]["nested"]["steps"]
+    steps += step_of(data, "nested", "loop")["steps"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (loop("until", lambda s: s.update(condition=0)), "a condition is"),
+        (loop("until", lambda s: s.update(condition=None)), "without a condition"),
+        (loop("until", lambda s: s.update(condition=10**6)), "out of range"),
+        (loop("until", lambda s: s.update(loop="-1")), "less than no times"),
+        (loop("until", lambda s: s.update(swaps=[[0, 1]])), "not alike"),
+        (loop("nested", lambda s: s.update(loop="T + 1")), "not those of the slot"),
+        (loop("nested", lambda s: s["rows"].append([0, 1, False])), "no row of it"),
+        (loop("nested", lambda s: s.update(rows=[])), "outside of its loop"),
+        (loop("nested", lambda s: s["rows"][0].__setitem__(0, -1)), "out of range"),
+        (loop("cond_in_scan", deep), "too deep"),
+        (used_outside, "outside of its loop"),
+    ],
+)
+def test_a_loop_that_would_leave_its_memory_is_refused(
+    change: Callable[[Any], object], message: str
+) -> None:
+    data = looping()
+    change(data)
+    with pytest.raises(ModuleFormatError, match=message):
+        Program.from_json(data)

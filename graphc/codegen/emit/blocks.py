@@ -29,6 +29,7 @@ class Scope:
         self.is_conditional = is_conditional
         self.lines: list[str] = []
         self.names: dict[Expr, str] = {}
+        self.counts: dict[str, str] = {}
 
 
 class Blocks:
@@ -76,8 +77,12 @@ class Blocks:
         text = c_index(extent)
         if re.fullmatch(r"\w+", text):
             return text
+        for scope in reversed(self.scopes):
+            if text in scope.counts:
+                return scope.counts[text]
         name = self.fresh("count")
         self.line(f"const {self.dialect.index_type} {name} = {text};")
+        self.scopes[-1].counts[text] = name
         return name
 
     @contextmanager
@@ -101,13 +106,32 @@ def variable_name(variable: Dim) -> str:
 
 
 def folded(line: str) -> Iterator[str]:
-    """A line in parts of at most `_COLUMNS`, broken after a comma or at a space, and indented."""
+    """A line in parts of at most `_COLUMNS` where that can be, the further ones indented.
+
+    It is broken after a comma or before an operator, between brackets that are as few as can be.
+    """
     indent = " " * (len(line) - len(line.lstrip()) + 8)
     while len(line) > _COLUMNS and not line.lstrip().startswith(("#", "/")):
-        at = line.rfind(", ", _COLUMNS // 2, _COLUMNS) + 1
-        at = at or line.rfind(" ", len(indent) + 1, _COLUMNS + 1)
-        if at < 0:
+        at = _break(line, len(indent) + 1)
+        if at is None:
             break
         yield line[:at]
-        line = indent + line[at + 1 :]
+        line = indent + line[at:].lstrip()
     yield line
+
+
+# A space after a comma or semicolon, or before an operator of two operands.
+_BREAK = re.compile(r"(?<=[,;]) | (?=(?:[-+*/%<>?:]|&&|\|\||[<>=!]=) )")
+
+
+def _break(line: str, first: int) -> int | None:
+    """Where to break a line: in its second half if that can be, the fewest brackets open."""
+    found = [match.start() for match in _BREAK.finditer(line, first, _COLUMNS + 2)]
+    found = [at for at in found if at <= _COLUMNS]
+    found = [at for at in found if at >= _COLUMNS // 2] or found
+    return min(found, key=lambda at: (_open(line[:at]), -at), default=None)
+
+
+def _open(text: str) -> int:
+    """How many brackets are open at the end of a text."""
+    return sum(text.count(one) for one in "([{") - sum(text.count(one) for one in ")]}")

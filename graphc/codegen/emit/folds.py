@@ -84,7 +84,7 @@ class Folds:
         if not dims.divides(extent, lanes):
             whole = "0" if is_short else f"{count} / {lanes} * {lanes}"
             with blocks.scope(name) as lane:
-                blocks.line(f"const {index} {name} = {whole} + lane;")
+                blocks.line(f"const {index} {name} = {'lane' if is_short else f'{whole} + lane'};")
                 self._terms(terms, targets)
             rest = count if is_short else f"{count} % {lanes}"
             blocks.nest([f"for (int lane = 0; lane < {rest}; ++lane) {{"], lane)

@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from graphc.codegen.dialect import Dialect
 from graphc.codegen.index import c_index
 from graphc.errors import InternalError
@@ -29,7 +31,11 @@ from graphc.ir.op import Elementwise, Op
 
 __all__ = ["Speller"]
 
-_ATOM = re.compile(r"[A-Za-z0-9_.]+(\([^()]*\)|\[[^\[\]]*\])?")
+# A name or a number; calls and elements go on with groups in brackets.
+_WORD = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?\w*|")
+
+# An operand of a spelling that is a whole argument of a call.
+_ARGUMENT = re.compile(r"(?<=[(,])(\s*)\{(\d)\}(?=[,)])")
 
 # Operators of C whose result may not fit the type of their operands.
 _SUM_OR_PRODUCT = re.compile(r"[-+*]")
@@ -72,11 +78,13 @@ class Speller:
         assert isinstance(lowering, Elementwise)
         suffix = "f32" if operand in (dtypes.f16, dtypes.bf16) else operand.name
         spelling, atoms = lowering.spelling(operand), [_atom(text) for text in operands]
+        spelling = _ARGUMENT.sub(r"\1{whole[\2]}", spelling)
         wrapping = self.dialect.wrapping_type(operand)
         if wrapping and _SUM_OR_PRODUCT.search(spelling):
             atoms = [f"({wrapping}){text}" for text in atoms]
-            return f"({self.dialect.compute_type(result)})({spelling.format(*atoms)})"
-        text = spelling.format(*atoms, t=suffix)
+            text = spelling.format(*atoms, whole=atoms, t=suffix)
+            return f"({self.dialect.compute_type(result)})({text})"
+        text = spelling.format(*atoms, whole=operands, t=suffix)
         if result in (dtypes.f16, dtypes.bf16):
             return f"gc_round_{result.name}({text})"
         if result.is_integer and result.bits < 64:
@@ -129,24 +137,45 @@ class Speller:
             return "true" if value else "false"
         if dtype.kind == "float":
             assert isinstance(value, int | float)
-            suffix = "" if dtype is dtypes.f64 else "f"
             if math.isnan(value):
                 return f"GC_NAN_F{64 if dtype is dtypes.f64 else 32}"
             if math.isinf(value):
                 text = f"GC_INFINITY_F{64 if dtype is dtypes.f64 else 32}"
-                return text if value > 0 else f"(-{text})"
-            text = repr(float(value)) + suffix
-            return text if math.copysign(1.0, value) > 0 else f"({text})"
+                return text if value > 0 else f"-{text}"
+            return repr(float(value)) if dtype is dtypes.f64 else f"{_single(value)}f"
         assert isinstance(value, int)
         if dtype.bits < 32:
-            return str(value) if value >= 0 else f"({value})"
+            return str(value)
         if dtype.kind == "unsigned":
             return f"{value}{'ULL' if dtype.bits == 64 else 'U'}"
         suffix = "LL" if dtype.bits == 64 else ""
         if value == dtype.minimum_value:
             return f"({value + 1}{suffix} - 1)"
-        return f"{value}{suffix}" if value >= 0 else f"({value}{suffix})"
+        return f"{value}{suffix}"
+
+
+def _single(value: float) -> str:
+    """The shortest decimal that a compiler reads as this float."""
+    single = np.float32(value)
+    return str(single) if float(single) == float(value) else repr(float(value))
 
 
 def _atom(text: str) -> str:
-    return text if _ATOM.fullmatch(text) else f"({text})"
+    return text if _is_atom(text) else f"({text})"
+
+
+def _is_atom(text: str) -> bool:
+    """Whether a text is an operand of any operator as it stands.
+
+    >>> [_is_atom(text) for text in ("x_0", "1e-08f", "f(g(x), 1)", "a[i]", "-1", "(int)(x)")]
+    [True, True, True, True, False, False]
+    """
+    word = _WORD.match(text)
+    assert word is not None
+    rest, depth, groups = text[word.end() :], 0, 0
+    for character in rest:
+        if depth == 0 and character not in "([":
+            return False
+        depth += (character in "([") - (character in ")]")
+        groups += depth == 0
+    return bool(text) and (groups == 1 if not word[0] else True)

@@ -13,7 +13,7 @@ from graphc.codegen.emit.values import Values
 from graphc.codegen.index import c_index
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
-from graphc.ir.expr import Expr
+from graphc.ir.expr import Expr, Load
 from graphc.ir.kernel import (
     Address,
     Barrier,
@@ -64,9 +64,12 @@ class Statements:
         texts = self.values.texts([store.value for store in stores])
         names = []
         for store in stores:
-            name = self.blocks.fresh(f"{store.buffer.name}_value")
-            ctype = self.dialect.compute_type(store.value.dtype)
-            self.blocks.line(f"const {ctype} {name} = {texts[store.value]};")
+            name = texts[store.value]
+            # What was loaded last has no name of its own: it is an element that may change.
+            if not name.isidentifier() or isinstance(store.value, Load):
+                name = self.blocks.fresh(f"{store.buffer.name}_value")
+                ctype = self.dialect.compute_type(store.value.dtype)
+                self.blocks.line(f"const {ctype} {name} = {texts[store.value]};")
             names.append(name)
         for store, name in zip(stores, names, strict=True):
             target = self.speller.element(store.buffer, store.index)

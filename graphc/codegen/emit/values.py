@@ -17,6 +17,7 @@ from graphc.ir.expr import (
     Expr,
     Guard,
     IndexValue,
+    Inside,
     Load,
     Scalar,
     Space,
@@ -212,5 +213,7 @@ def _hint(expr: Expr) -> str:
             return buffer.name
         case Convert(_, dtype):
             return f"as_{dtype.name}"
+        case Inside():
+            return "is_inside"
         case _:
-            return "t"
+            return "value"

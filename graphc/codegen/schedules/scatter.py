@@ -38,8 +38,8 @@ from graphc.ir.expr import Apply, Buffer, Convert, Expr, Index, IndexValue, Load
 from graphc.ir.kernel import Block, If, Loop, LoopKind, ReadIndex, Store
 from graphc.ir.op import find
 from graphc.ir.ops.arithmetic import add, multiply, subtract
-from graphc.ir.ops.gather import kept_axes, position_of
 from graphc.ir.ops.logic import greater_equal, less, logical_and
+from graphc.ir.ops.positions import kept_axes, position_of
 from graphc.passes.group import Group, GroupKind
 
 __all__ = ["ScatterConfig", "claims", "default_config", "schedule"]

@@ -1,0 +1,81 @@
+"""Launches of a plan before they are steps: what each reads and stores, and their order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from graphc.codegen.schedules.schedule import Scheduled
+from graphc.errors import Span
+from graphc.ir.dims import DimLike
+from graphc.ir.node import Node
+
+__all__ = ["Launch", "Variant", "state_last"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A kernel of the library that computes a group if `low <= dim <= high`."""
+
+    kernel: str
+    scheduled: Scheduled
+    dim: DimLike
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A scheduled group, or a loop or branch, with the nodes that it reads and those it stores.
+
+    `control_flow` is the loop or branch; it has no variants.
+    """
+
+    variants: tuple[Variant, ...]
+    reads: frozenset[Node]
+    writes: tuple[Node, ...]
+    spans: tuple[Span, ...]
+    control_flow: Node | None = None
+
+
+def state_last(launches: Sequence[Launch], updates: Sequence[tuple[Node, Node]]) -> list[Launch]:
+    """The launches with those that write state at the end, where other readers of it are done.
+
+    Among them, one that writes the new value of a state waits for those that read the old one,
+    as far as what they compute allows.
+    """
+    replaced: dict[Node, list[Node]] = {}
+    for old, new in updates:
+        replaced.setdefault(new, []).append(old)
+    early: list[Launch] = []
+    late: list[Launch] = []
+    produced_late: set[Node] = set()
+    for launch in launches:
+        if launch.reads.isdisjoint(produced_late) and replaced.keys().isdisjoint(launch.writes):
+            early.append(launch)
+        else:
+            late.append(launch)
+            produced_late.update(launch.writes)
+    readers = Counter(node for launch in late for node in launch.reads)
+    missing = set(produced_late)
+    ordered: list[Launch] = []
+    while late:
+        ready = [launch for launch in late if missing.isdisjoint(launch.reads)]
+        launch = next((one for one in ready if not _is_awaited(one, replaced, readers)), ready[0])
+        late.remove(launch)
+        ordered.append(launch)
+        readers.subtract(launch.reads)
+        missing.difference_update(launch.writes)
+    return early + ordered
+
+
+def _is_awaited(
+    launch: Launch, replaced: Mapping[Node, Sequence[Node]], readers: Mapping[Node, int]
+) -> bool:
+    """Whether another launch still reads a state that this one has the new value of."""
+    return any(
+        readers[old] > (old in launch.reads)
+        for new in launch.writes
+        for old in replaced.get(new, ())
+    )
