@@ -27,11 +27,11 @@ from graphc.ir.ops.gather import (
     gather,
     gathered_shape,
     index_samples,
-    kept_axes,
     positions,
     require_indices,
 )
 from graphc.ir.ops.logic import equal, where
+from graphc.ir.ops.positions import kept_axes
 from graphc.ir.ops.shape import broadcast_to, reshape
 from graphc.ir.types import TensorType
 
