@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from graphc import api, config
-from graphc.errors import UsageError
+from graphc.errors import GraphcError, Span, UsageError
 from graphc.frontend import trace as tracer
 from graphc.frontend.elaborate import definitions
 from graphc.frontend.graph_text import graph_text
+from graphc.frontend.location import line_span
 from graphc.frontend.module import Module
 from graphc.frontend.trace import Export
 from graphc.frontend.unit import build_unit
@@ -24,7 +30,21 @@ from graphc.ir.source_map import SourceMap
 from graphc.lazy import compiler, library
 from graphc.runtime.loaded import LoadedModule
 
-__all__ = ["Traced", "compile", "on_device", "python_unit", "source", "trace"]
+__all__ = [
+    "Traced",
+    "compile",
+    "on_device",
+    "output_for",
+    "python_unit",
+    "source",
+    "trace",
+    "unit_named",
+]
+
+_DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+_PYTHON_NAME = re.compile(f"{_DOTTED}:{_DOTTED}")
+_PACKAGE = str(Path(__file__).parent) + os.sep
+_LIBRARIES = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib"))
 
 
 @dataclass(frozen=True)
@@ -143,37 +163,141 @@ def source(path: str | Path) -> SimpleNamespace:
     return SimpleNamespace(**definitions(text, str(path), library.library(), api.read_source))
 
 
+def unit_named(name: str) -> Unit:
+    """The unit of a `.gc` file at a path, or of what `package.module:Net` names in Python."""
+    is_python = _PYTHON_NAME.fullmatch(name) is not None and not Path(name).exists()
+    return python_unit(name) if is_python else api.source_unit(name)
+
+
+def output_for(name: str) -> Path:
+    """Where `graphc build` writes the module of what `unit_named` finds.
+
+    >>> str(output_for("nets/mlp.gc")), str(output_for("nets.digits:Net"))
+    ('nets/mlp.gcm', 'Net.gcm')
+    """
+    if _PYTHON_NAME.fullmatch(name) is not None and not Path(name).exists():
+        return Path(name.rpartition(":")[2].rpartition(".")[2] + ".gcm")
+    return Path(name).with_suffix(".gcm")
+
+
 def python_unit(name: str) -> Unit:
     """The unit of a model or function in Python, named as `package.module:Net`.
 
     What is named may be a model, a class of models made without arguments, a function whose
-    annotations say its types, or a mapping of exports as `compile` takes it. The module is
-    imported, from the current folder too.
+    annotations say its types, an `Export` or `train_step(...)`, or a mapping from names of exports
+    to any of these. The module is imported, from the current folder too: its code runs.
 
     Raises:
-        UsageError: there is no such thing, or it is none of these.
+        UsageError: there is no such thing, it is none of these, or its code raises an error.
     """
     module_name, _, attribute = name.partition(":")
     with _current_folder():
-        try:
-            found: Any = importlib.import_module(module_name)
-        except ImportError as error:
-            raise UsageError(f"{module_name} cannot be imported: {error}") from error
-    for part in attribute.split("."):
+        module = _imported(module_name)
+        found = _attribute(module, attribute)
+        with _explained(f"{name} cannot be built"):
+            if isinstance(found, type) and issubclass(found, Module):
+                found = _made(found, name)
+            given = found if isinstance(found, Mapping) else {_key_of(found, name): found}
+            return build_unit({str(key): _export(one) for key, one in given.items()})
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        with _explained(f"{name} cannot be imported"):
+            return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or name
+        if name != missing and not name.startswith(f"{missing}."):
+            raise UsageError(
+                f"{name} cannot be imported: it imports {missing!r}, and there is no such module",
+                code="import-failed",
+                span=_place(error),
+                hint=f"install what provides {missing}, or run from the folder that contains it",
+            ) from None
+        file = Path(*name.split(".")).with_suffix(".py")
+        raise UsageError(
+            f"there is no Python module {missing!r}",
+            code="module-missing",
+            hint=f"it is looked for as {file} in the current folder, and among what is installed",
+        ) from None
+
+
+def _attribute(module: ModuleType, path: str) -> Any:
+    found: Any = module
+    for part in path.split("."):
         if not hasattr(found, part):
-            raise UsageError(f"{module_name} has no {attribute!r}", code="name-unknown")
+            owner = module.__name__ if found is module else type(found).__name__
+            names = [one for one in dir(found) if not one.startswith("_")]
+            near = difflib.get_close_matches(part, names, 1)
+            raise UsageError(
+                f"{owner} has no {part!r}",
+                code="name-unknown",
+                hint=f"did you mean {near[0]!r}?" if near else "it names a model, as in nets:Net",
+            )
         found = getattr(found, part)
-    if isinstance(found, type) and issubclass(found, Module):
-        found = found()
-    if isinstance(found, Mapping):
-        return build_unit({key: _export(one) for key, one in found.items()})
-    if not callable(found) and not isinstance(found, Export):
+    return found
+
+
+def _made(model: type[Module], name: str) -> Module:
+    try:
+        tracer.signature_of(model).bind()
+    except TypeError as error:
+        raise UsageError(
+            f"{name} is a class whose models are made with arguments: {error}",
+            code="argument-type",
+            hint=f"make one in the module, net = {model.__name__}(...), and name that",
+        ) from None
+    return model()
+
+
+def _key_of(found: Any, name: str) -> str:
+    """What the one export of `found` is called."""
+    if not isinstance(found, Export) and not callable(found):
         raise UsageError(
             f"{name} is a {type(found).__name__}, expected a model or a function",
+            code="argument-type",
             hint="name a model, a function with annotations, or a dict of exports",
         )
-    export = _export(found)
-    return build_unit({_name(export): export})
+    return _name(_export(found))
+
+
+@contextmanager
+def _explained(failed: str) -> Iterator[None]:
+    """Say which line of the user's code raised an error, in place of a traceback."""
+    try:
+        yield
+    except (GraphcError, ModuleNotFoundError):
+        raise
+    except SyntaxError as error:
+        line, column = error.lineno or 1, error.offset or 1
+        end = max(error.end_offset or 0, column + 1)
+        raise UsageError(
+            f"{failed}: {error.msg}",
+            code="import-failed",
+            span=Span(error.filename, line, column, line, end) if error.filename else None,
+        ) from None
+    except (Exception, SystemExit) as error:
+        span = _place(error)
+        # What a library raises for the user's code is his; what graphc raises itself is a defect.
+        if span is None or _raised_by_graphc(error):
+            raise
+        text = f": {error}" if str(error) else ""
+        raise UsageError(
+            f"{failed}: {type(error).__name__}{text}", code="import-failed", span=span
+        ) from error
+
+
+def _raised_by_graphc(error: BaseException) -> bool:
+    return traceback.extract_tb(error.__traceback__)[-1].filename.startswith(_PACKAGE)
+
+
+def _place(error: BaseException) -> Span | None:
+    """The innermost line of the user's code that an error went through."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        is_file = frame.lineno is not None and not frame.filename.startswith("<")
+        if is_file and not frame.filename.startswith((_PACKAGE, *_LIBRARIES)):
+            return line_span(frame.filename, frame.lineno or 1)
+    return None
 
 
 class _current_folder:

@@ -1,30 +1,31 @@
 """Compile a model to one .gcm file.
 
-SOURCE is a .gc file. The report at the end says what was made: exports, variants, kernels,
-memory, size and time.
+SOURCE is a .gc file, or names a model in Python, as package.module:Net; that module is imported, so
+its code runs. The report at the end says what was made: exports, variants, kernels, memory, size
+and time.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from tqdm import tqdm
 
-from graphc.api import build, check_output, source_unit
+from graphc.api import build, check_output
 from graphc.cli.arguments import module_file, number_of_bytes, seed, targets
 from graphc.cli.text import quantity, table
 from graphc.errors import SourceError
+from graphc.from_python import output_for, unit_named
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `graphc build`."""
-    parser.add_argument("source", metavar="SOURCE", type=Path, help="a .gc file")
+    parser.add_argument("source", metavar="SOURCE", help="a .gc file, or MODULE:NAME")
     parser.add_argument(
-        "-o", "--output", type=module_file, help="the module file (default: SOURCE.gcm)"
+        "-o", "--output", type=module_file, help="the module (default: SOURCE.gcm, or NAME.gcm)"
     )
     parser.add_argument(
         "-t",
@@ -44,14 +45,14 @@ def run(options: argparse.Namespace) -> int:
     """Build, write, report."""
     if options.output is not None:
         check_output(options.output)
-    unit = source_unit(options.source)
+    unit = unit_named(options.source)
     if not unit.exports:
         raise SourceError(
             f"{options.source} exports nothing",
             code="no-exports",
             hint="name what to compile: export predict = Model.forward",
         )
-    output = options.output or options.source.with_suffix(".gcm")
+    output = options.output or output_for(options.source)
     check_output(output)
     with tqdm(
         bar_format="{desc} [{elapsed}]", file=sys.stderr, disable=options.quiet or None, leave=False

@@ -1,6 +1,7 @@
-"""Check a .gc file: syntax, names, dtypes and shapes.
+"""Check .gc files, or models in Python (package.module:Net): syntax, names, dtypes, shapes.
 
-Nothing is compiled. All errors that can be told apart are reported in one run.
+Nothing is compiled; a Python module is imported, so its code runs. All errors that can be told
+apart are reported in one run.
 """
 
 from __future__ import annotations
@@ -8,15 +9,15 @@ from __future__ import annotations
 import argparse
 import sys
 
-from graphc.api import source_unit
 from graphc.errors import GraphcError
+from graphc.from_python import unit_named
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `graphc check`."""
-    parser.add_argument("sources", metavar="SOURCE", nargs="+", help=".gc files")
+    parser.add_argument("sources", metavar="SOURCE", nargs="+", help=".gc files, or MODULE:NAME")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     failed = False
     for source in options.sources:
         try:
-            unit = source_unit(source)
+            unit = unit_named(source)
         except GraphcError as error:
             failed = True
             print(error.render(), file=sys.stderr)

@@ -16,7 +16,7 @@ from types import CodeType, FrameType
 from graphc.errors import Span
 from graphc.ir.source_map import SourceMap
 
-__all__ = ["at_definition", "at_python_line", "python_span", "spans_from"]
+__all__ = ["at_definition", "at_python_line", "line_span", "python_span", "spans_from"]
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
 
@@ -53,7 +53,7 @@ def at_definition(function: Callable[..., object]) -> AbstractContextManager[Non
     code = getattr(getattr(plain, "__func__", plain), "__code__", None)
     if sources is None or not isinstance(code, CodeType) or code.co_filename.startswith(_PACKAGE):
         return nullcontext()
-    return sources.at(_line_span(code.co_filename, code.co_firstlineno))
+    return sources.at(line_span(code.co_filename, code.co_firstlineno))
 
 
 def python_span() -> Span | None:
@@ -70,7 +70,7 @@ def _span_of(frame: FrameType) -> Span:
     instruction = frame.f_lasti // 2
     place = next(itertools.islice(frame.f_code.co_positions(), instruction, None), None)
     if place is None or None in place:
-        return _line_span(file, frame.f_lineno)
+        return line_span(file, frame.f_lineno)
     line, end_line, start, end = place
     assert line is not None and end_line is not None and start is not None and end is not None
     return Span(file, line, _column(file, line, start), end_line, _column(file, end_line, end))
@@ -84,7 +84,8 @@ def _column(file: str, line: int, offset: int) -> int:
     return len(text.encode()[:offset].decode(errors="replace")) + 1
 
 
-def _line_span(file: str, line: int) -> Span:
+def line_span(file: str, line: int) -> Span:
+    """All of a line but its indentation."""
     text = linecache.getline(file, line).rstrip()
     column = len(text) - len(text.lstrip()) + 1
     return Span(file, line, column, line, max(column, len(text)) + 1)
