@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from graphc.errors import DeviceError
+
 __all__ = ["ResultMemory"]
 
 Array = np.ndarray[Any, Any]
@@ -32,7 +34,11 @@ class ResultMemory:
         self._kept: dict[int, list[Array]] = {}
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """An array of any content that nothing else refers to."""
+        """An array of any content that nothing else refers to.
+
+        Raises:
+            DeviceError: there is no memory for it.
+        """
         nbytes = math.prod(shape) * dtype.itemsize
         if nbytes < _LARGE_BYTES:
             return np.empty(shape, dtype)
@@ -44,7 +50,12 @@ class ResultMemory:
             # An array refers to the one that owns its memory.
             if _references(kept, number) == _WITHOUT_USERS:
                 return kept[number]
-        memory = np.empty(nbytes, np.uint8)
+        try:
+            memory = np.empty(nbytes, np.uint8)
+        except MemoryError as error:
+            raise DeviceError(
+                f"there is no memory for {nbytes} bytes", code="out-of-memory"
+            ) from error
         if len(kept) < _KEPT_OF_A_SIZE:
             kept.append(memory)
         if len(self._kept) > _SIZES_KEPT:
