@@ -21,7 +21,7 @@ from graphc.errors import UsageError
 from graphc.frontend.graph_text import graph_text
 from graphc.ir.graph import Unit
 from graphc.runtime.module_file import read_module
-from graphc.runtime.program import BranchStep, LoopStep, Step
+from graphc.runtime.program import BranchStep, HostCallStep, LoopStep, Step
 
 __all__ = ["add_arguments", "run"]
 
@@ -101,6 +101,10 @@ def _steps(steps: Sequence[Step], indent: str) -> Iterator[str]:
             yield from _steps(step.steps, inner)
             for pair in step.swaps:
                 yield f"{inner}swap {pair[0]} and {pair[1]}"
+        elif isinstance(step, HostCallStep):
+            given = ", ".join(map(str, step.operands))
+            made = ", ".join(map(str, step.results))
+            yield f"{inner}{made} = {step.op}({given}) on the host"
         elif isinstance(step, BranchStep):
             yield f"{indent}if {step.predicate}:"
             yield from _steps(step.then, inner)

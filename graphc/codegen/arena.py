@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from graphc.ir import dims
 from graphc.passes.memory import Lifetime, place
-from graphc.runtime.program import ALIGNMENT, BranchStep, LaunchStep, LoopStep, Slot, Step
+from graphc.runtime.program import (
+    ALIGNMENT,
+    BranchStep,
+    HostCallStep,
+    LaunchStep,
+    LoopStep,
+    Slot,
+    Step,
+)
 
 __all__ = ["with_places"]
 
@@ -26,6 +34,12 @@ def with_places(slots: Sequence[Slot], steps: Sequence[Step]) -> list[Slot]:
     for number, above in zip(numbers, place(lifetimes), strict=True):
         placed[number] = replace(slots[number], above=tuple(numbers[i] for i in above))
     return placed
+
+
+def _slots_of(step: LaunchStep) -> Iterator[int]:
+    for alternative in step.alternatives:
+        for binding in alternative.bindings:
+            yield from binding.slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +101,15 @@ class _Uses:
                 self._use(step.predicate, self._now)
                 found |= {step.predicate}
                 found |= self._steps(step.then) | self._steps(step.otherwise)
+            elif isinstance(step, HostCallStep):
+                found |= self._moment((*step.operands, *step.results))
             else:
-                found |= self._launch(step)
+                found |= self._moment(_slots_of(step))
         return frozenset(found)
 
-    def _launch(self, step: LaunchStep) -> set[int]:
+    def _moment(self, used: Iterable[int]) -> set[int]:
         # A row is a part of the tensor that it is a row of.
-        slots = {
-            self._whole.get(slot, slot)
-            for alternative in step.alternatives
-            for binding in alternative.bindings
-            for slot in binding.slots
-        }
+        slots = {self._whole.get(slot, slot) for slot in used}
         for slot in slots:
             self._use(slot, self._now)
         return slots

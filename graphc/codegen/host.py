@@ -21,7 +21,15 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.expr import Buffer, Space
 from graphc.ir.kernel import Call, Declare, Kernel, statements
-from graphc.runtime.program import Alternative, BranchStep, Entry, LoopStep, Step
+from graphc.runtime.program import (
+    Alternative,
+    BranchStep,
+    Entry,
+    HostCallStep,
+    LoopStep,
+    Step,
+    walk_steps,
+)
 
 __all__ = ["HOST", "HostDialect", "emit_unit", "entry_symbol"]
 
@@ -232,7 +240,8 @@ def _entry(entry: Entry) -> str:
     head = f"void {entry_symbol(entry.name)}("
     lines = [
         f"{head}const struct gc_runner *runner, void **slots,",
-        f"{' ' * len(head)}const int64_t *dims) {{",
+        f"{' ' * len(head)}const int64_t *dims, gc_host_call call) {{",
+        "    (void)call;",
     ]
     for number, name in enumerate(entry.dims):
         lines.append(f"    const int64_t {c_identifier(name)} = dims[{number}];")
@@ -246,6 +255,9 @@ def _step(step: Step, entry: Entry, depth: int = 0) -> list[str]:
     lines = [f"/* {step.text} */".replace("*/ */", "*/")] if step.text else []
     if isinstance(step, LoopStep):
         return lines + _loop(step, entry, depth)
+    if isinstance(step, HostCallStep):
+        calls = [one for one in walk_steps(entry.steps) if isinstance(one, HostCallStep)]
+        return [*lines, f"if (call({calls.index(step)}, slots)) return;"]
     if isinstance(step, BranchStep):
         lines.append(f"if (*(const bool *)slots[{step.predicate}]) {{")
         lines += _inside(step.then, entry, depth)

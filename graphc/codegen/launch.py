@@ -27,16 +27,16 @@ class Variant:
 
 @dataclass(frozen=True)
 class Launch:
-    """A scheduled group, or a loop or branch, with the nodes that it reads and those it stores.
+    """A scheduled group, or a node that no kernel computes, with what it reads and stores.
 
-    `control_flow` is the loop or branch; it has no variants.
+    `apart` is that node: a loop, a branch or a call of the host; it has no variants.
     """
 
     variants: tuple[Variant, ...]
     reads: frozenset[Node]
     writes: tuple[Node, ...]
     spans: tuple[Span, ...]
-    control_flow: Node | None = None
+    apart: Node | None = None
 
 
 def state_last(launches: Sequence[Launch], updates: Sequence[tuple[Node, Node]]) -> list[Launch]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from graphc.ir.dims import DimLike
-from graphc.runtime.program import Alternative, BranchStep, LaunchStep, LoopStep, Step
+from graphc.runtime.program import Alternative, BranchStep, HostCallStep, LaunchStep, LoopStep, Step
 
 __all__ = ["merge_launches"]
 
@@ -85,6 +85,8 @@ def _touched(step: Step) -> tuple[set[int], set[int]]:
                 for slot, written in zip(binding.slots, alternative.written, strict=True):
                     (writes if written else reads).add(slot)
         return reads, writes
+    if isinstance(step, HostCallStep):
+        return set(step.operands), set(step.results)
     inner: tuple[Step, ...]
     if isinstance(step, BranchStep):
         reads.add(step.predicate)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from graphc.codegen.arena import with_places
 from graphc.codegen.dialect import Dialect
+from graphc.codegen.emit.places import described_places
 from graphc.codegen.in_place import overwrites_in_place
 from graphc.codegen.kernel_library import Library
 from graphc.codegen.launch import Launch, Variant, state_last
@@ -21,10 +22,10 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
-from graphc.ir.op import Branch, BranchParts, Loop, LoopParts
+from graphc.ir.op import Branch, BranchParts, HostCall, Loop, LoopParts
 from graphc.ir.ops.creation import zeros_like
 from graphc.ir.ops.structural import graph_input, project
-from graphc.ir.source_map import SourceMap, portable
+from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType, TupleType
 from graphc.passes.fuse import Group, GroupKind, fuse
 from graphc.runtime.program import (
@@ -32,6 +33,7 @@ from graphc.runtime.program import (
     Binding,
     BranchStep,
     Entry,
+    HostCallStep,
     LaunchStep,
     LoopStep,
     Role,
@@ -131,7 +133,7 @@ class _Planner:
 
     def launch(self, group: Group) -> Launch:
         spans = self.spans(group.members)
-        if group.kind is GroupKind.CONTROL_FLOW:
+        if group.kind is GroupKind.APART:
             node = group.members[0]
             return Launch((), frozenset(node.inputs), group.outputs, spans, node)
         variants = tuple(
@@ -145,18 +147,20 @@ class _Planner:
         return Launch(variants, reads, group.outputs, spans)
 
     def spans(self, nodes: Iterable[Node]) -> tuple[Span, ...]:
-        """Where the nodes come from; the same wherever the model's files lie."""
-        found = (portable(span) for node in nodes for span in self.sources.spans(node))
+        """Where the nodes come from."""
+        found = (span for node in nodes for span in self.sources.spans(node))
         return tuple(dict.fromkeys(found))
 
     def steps_of(self, launch: Launch) -> list[Step]:
-        text = ", ".join(map(str, launch.spans[:3]))
-        if launch.control_flow is not None:
-            match launch.control_flow.op.lowering:
+        text = ", ".join(described_places(launch.spans))
+        if launch.apart is not None:
+            match launch.apart.op.lowering:
                 case Loop(parts):
-                    return self.loop(launch.control_flow, parts(launch.control_flow), text)
+                    return self.loop(launch.apart, parts(launch.apart), text)
                 case Branch(parts):
-                    return [self.branch(launch.control_flow, parts(launch.control_flow), text)]
+                    return [self.branch(launch.apart, parts(launch.apart), text)]
+                case HostCall():
+                    return [self.host_call(launch.apart, text)]
         alternatives = []
         for one in launch.variants:
             bound = {**one.scheduled.inputs, **one.scheduled.outputs}
@@ -178,7 +182,7 @@ class _Planner:
 
         A carry moves between two slots, so it is never stored in one of a given place.
         """
-        node = launch.control_flow
+        node = launch.apart
         if node is None or not isinstance(node.op.lowering, Loop):
             return
         parts = node.op.lowering.parts(node)
@@ -262,6 +266,12 @@ class _Planner:
         ]
         return BranchStep(self.slot_of[parts.predicate], chosen[0], chosen[1], text)
 
+    def host_call(self, node: Node, text: str) -> Step:
+        operands = tuple(self.slot_of[operand] for operand in node.inputs)
+        is_one = isinstance(node.type, TensorType)
+        results = [self.slot_of[node]] if is_one else self.results_of(node)
+        return HostCallStep(node.op.name, node.attributes, operands, tuple(results), text)
+
     # -- state and results -------------------------------------------------------------------
 
     def place_updates(self, launches: Sequence[Launch], *, swaps: bool) -> list[tuple[Node, int]]:
@@ -289,7 +299,7 @@ class _Planner:
         if old in self.graph.roots:
             return False
         writers = [number for number, launch in enumerate(launches) if new in launch.writes]
-        if not writers or launches[writers[0]].control_flow is not None:
+        if not writers or launches[writers[0]].apart is not None:
             return False
         (writer,) = writers
         return not any(old in launch.reads for launch in launches[writer + 1 :]) and all(

@@ -30,6 +30,7 @@ __all__ = [
     "Decomposition",
     "Element",
     "Elementwise",
+    "HostCall",
     "Loop",
     "LoopParts",
     "Lowering",
@@ -261,6 +262,15 @@ class Branch:
 
 
 @dataclass(frozen=True)
+class HostCall:
+    """Computed by the op's own reference on the host, between the kernels.
+
+    For what a well-kept library does better than kernels made here (LAPACK, FFT). A GPU waits
+    for the host.
+    """
+
+
+@dataclass(frozen=True)
 class Structural:
     """Not computed: inputs, projections, markers. Codegen handles them by their role."""
 
@@ -278,6 +288,7 @@ Lowering = (
     | Decomposition
     | Loop
     | Branch
+    | HostCall
     | Structural
 )
 
@@ -311,7 +322,7 @@ class Refused:
 
 
 InferRule = Callable[["Op", tuple[Node, ...], Mapping[str, Any]], Type]
-GradientRule = Callable[[Node, Node], Sequence[Node | None]]
+GradientRule = Callable[..., Sequence[Node | None]]
 BatchRule = Callable[[Node, tuple[Node, ...], DimLike], Node]
 
 

@@ -31,6 +31,7 @@ from graphc.ir.op import (
     Contraction,
     Element,
     Elementwise,
+    HostCall,
     Loop,
     Reduction,
     RowFunction,
@@ -40,6 +41,7 @@ from graphc.ir.op import (
     View,
 )
 from graphc.ir.ops.structural import project
+from graphc.ir.types import TupleType
 from graphc.passes.draft import (
     Draft,
     can_be_epilogue,
@@ -84,14 +86,14 @@ def fuse(graph: Graph) -> list[Group]:
     return _Fuser(graph).run()
 
 
-def is_control_flow(node: Node) -> bool:
-    """Whether the node holds graphs that the program runs as steps of their own."""
-    return isinstance(node.op.lowering, Loop | Branch)
+def is_apart(node: Node) -> bool:
+    """Whether no kernel computes the node: a loop or branch, or a call of the host."""
+    return isinstance(node.op.lowering, Loop | Branch | HostCall)
 
 
 def reads_memory(node: Node) -> bool:
     """Whether the node is given whole tensors, and not elements at indices that are known."""
-    return is_control_flow(node) or isinstance(node.op.lowering, RowFunction)
+    return is_apart(node) or isinstance(node.op.lowering, RowFunction)
 
 
 class _Fuser:
@@ -133,8 +135,8 @@ class _Fuser:
         if self.is_transparent(node):
             users = [user for user in users if reads_memory(user)]
         groups = list(dict.fromkeys(group for user in users for group in self.groups_of[user]))
-        if is_control_flow(node):
-            group = Draft(GroupKind.CONTROL_FLOW, (), (), at={node: set()})
+        if is_apart(node):
+            group = Draft(GroupKind.APART, (), (), at={node: set()})
             self.groups_of[node] = [group]
             self.paths.add(group, groups)
             return
@@ -215,7 +217,7 @@ class _Fuser:
         self, node: Node, group: Draft, users: Iterable[Node], *, stored: bool = False
     ) -> bool:
         """Make the node a member if it fits; `stored`: other groups load it from this one."""
-        if len(group.at) >= _MEMBERS_AT_MOST or group.kind is GroupKind.CONTROL_FLOW:
+        if len(group.at) >= _MEMBERS_AT_MOST or group.kind is GroupKind.APART:
             return False
         reads = self.reads(node, group, users)
         if reads is not None and (stored or node in self.roots):
@@ -360,7 +362,7 @@ class _Fuser:
         """Whether one kernel can compute both groups, of which `b` may be a reduction if `a` is."""
         alone = (
             GroupKind.CONTRACTION,
-            GroupKind.CONTROL_FLOW,
+            GroupKind.APART,
             GroupKind.CUMULATIVE,
             GroupKind.ROW_FUNCTION,
             GroupKind.SCATTER,
@@ -434,9 +436,9 @@ class _Fuser:
         groups = {}
         for draft in drafts:
             members = tuple(sorted(draft.at, key=self.position.__getitem__))
-            if draft.kind is GroupKind.CONTROL_FLOW:
+            if draft.kind is GroupKind.APART:
                 members += tuple(user for user in self.users[members[0]] if user.op is project)
-                outputs = members[1:]
+                outputs = members[1:] if isinstance(members[0].type, TupleType) else members
             else:
                 outputs = tuple(node for node in members if self.is_output(node, draft))
             groups[draft] = Group(

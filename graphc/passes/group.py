@@ -11,7 +11,16 @@ from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.expr import Index
 from graphc.ir.node import Node
-from graphc.ir.op import Contraction, Cumulative, Element, Elementwise, RowFunction, Scatter, Source, View
+from graphc.ir.op import (
+    Contraction,
+    Cumulative,
+    Element,
+    Elementwise,
+    RowFunction,
+    Scatter,
+    Source,
+    View,
+)
 
 __all__ = ["Group", "GroupKind", "aligned", "domain_of", "is_transparent", "kept"]
 
@@ -28,7 +37,7 @@ class GroupKind(Enum):
     CONTRACTION = "contraction"
     CUMULATIVE = "cumulative"
     ROW_FUNCTION = "row function"
-    CONTROL_FLOW = "control flow"
+    APART = "apart"
     SCATTER = "scatter"
 
 

@@ -1,7 +1,9 @@
-"""Memory of the host that is aligned as programs promise it to kernels."""
+"""Memory of the host, aligned as programs promise it to kernels; and arrays over addresses."""
 
 from __future__ import annotations
 
+import ctypes
+import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from graphc.errors import DeviceError
 from graphc.runtime.program import ALIGNMENT
 
-__all__ = ["aligned_bytes", "aligned_copy"]
+__all__ = ["aligned_bytes", "aligned_copy", "array_at"]
 
 Array = np.ndarray[Any, Any]
 
@@ -38,3 +40,12 @@ def aligned_copy(value: Array) -> Array:
     array = memory.view(value.dtype).reshape(value.shape) if value.nbytes else value.copy()
     array[...] = value
     return array
+
+
+def array_at(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """An array over memory of the host, which it does not keep."""
+    nbytes = math.prod(shape) * dtype.itemsize
+    if nbytes == 0:
+        return np.empty(shape, dtype)
+    content = (ctypes.c_uint8 * nbytes).from_address(address)
+    return np.ctypeslib.as_array(content).view(dtype).reshape(shape)

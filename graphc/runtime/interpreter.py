@@ -16,8 +16,9 @@ from graphc.ir import dims
 from graphc.ir.kernel import Kernel
 from graphc.ir.kernels.evaluate import evaluate_kernel
 from graphc.runtime.arguments import bind_arguments
+from graphc.runtime.host_calls import called_node, run_host_call
 from graphc.runtime.launches import shape_of
-from graphc.runtime.program import Entry, LaunchStep, Program
+from graphc.runtime.program import Entry, HostCallStep, LaunchStep, Program
 from graphc.runtime.walk import Walk
 
 __all__ = ["Interpreter", "evaluate_entry"]
@@ -87,7 +88,16 @@ def evaluate_entry(
     def launch(step: LaunchStep) -> None:
         _launch(step, kernels, memory, environment)
 
-    Walk(entry, environment, memory, launch, lambda place: bool(place[0]), _row).run(entry.steps)
+    def call(step: HostCallStep) -> None:
+        node = called_node(step, [slot.type for slot in entry.slots])
+        operands, results = (
+            [memory[slot].reshape(shape_of(entry.slots[slot].type, environment)) for slot in slots]
+            for slots in (step.operands, step.results)
+        )
+        run_host_call(node, operands, results, environment)
+
+    walk = Walk(entry, environment, memory, launch, lambda place: bool(place[0]), _row, call)
+    walk.run(entry.steps)
     return [
         memory[number].reshape(shape_of(entry.slots[number].type, environment))
         for number in entry.results

@@ -17,10 +17,12 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.types import TensorType
+from graphc.runtime.host_calls import called_node
 from graphc.runtime.steps import (
     Alternative,
     Binding,
     BranchStep,
+    HostCallStep,
     LaunchStep,
     LoopStep,
     Row,
@@ -39,6 +41,7 @@ __all__ = [
     "BranchStep",
     "Entry",
     "Geometry",
+    "HostCallStep",
     "LaunchStep",
     "Layout",
     "LoopStep",
@@ -286,6 +289,9 @@ def _check_steps(
             _check_steps(slots, (*step.then, *step.otherwise), known)
         elif isinstance(step, LoopStep):
             _check_loop(slots, step, known)
+        elif isinstance(step, HostCallStep):
+            _check_places(slots, (*step.operands, *step.results), known)
+            called_node(step, [slot.type for slot in slots])
         else:
             for alternative in step.alternatives:
                 for binding in alternative.bindings:

@@ -13,6 +13,7 @@ __all__ = [
     "Alternative",
     "Binding",
     "BranchStep",
+    "HostCallStep",
     "LaunchStep",
     "LoopStep",
     "Row",
@@ -108,7 +109,24 @@ class BranchStep:
     text: str = ""
 
 
-Step = LaunchStep | LoopStep | BranchStep
+@dataclass(frozen=True, slots=True)
+class HostCallStep:
+    """The reference of an op, called on the host: from slots to slots.
+
+    Attributes:
+        op: its name.
+        attributes: those of the node: numbers, truth values and None.
+        operands, results: the slots that it reads, and those that it fills.
+    """
+
+    op: str
+    attributes: tuple[tuple[str, Any], ...]
+    operands: tuple[int, ...]
+    results: tuple[int, ...]
+    text: str = ""
+
+
+Step = LaunchStep | LoopStep | BranchStep | HostCallStep
 
 
 def walk_steps(steps: Iterable[Step]) -> Iterator[Step]:
@@ -147,6 +165,14 @@ def step_to_json(step: Step) -> dict[str, Any]:
             "branch": step.predicate,
             "then": list(map(step_to_json, step.then)),
             "otherwise": list(map(step_to_json, step.otherwise)),
+        }
+    if isinstance(step, HostCallStep):
+        return {
+            "text": step.text,
+            "call": step.op,
+            "attributes": dict(step.attributes),
+            "operands": list(step.operands),
+            "results": list(step.results),
         }
     return {"text": step.text, "alternatives": list(map(_alternative_to_json, step.alternatives))}
 
@@ -198,8 +224,23 @@ def step_from_json(
     if "branch" in data:
         predicate = slot_number(data["branch"], count)
         return BranchStep(predicate, inner("then"), inner("otherwise"), str(data["text"]))
+    if "call" in data:
+        return HostCallStep(
+            str(data["call"]),
+            tuple((str(name), _attribute(value)) for name, value in data["attributes"].items()),
+            tuple(slot_number(slot, count) for slot in data["operands"]),
+            tuple(slot_number(slot, count) for slot in data["results"]),
+            str(data["text"]),
+        )
     alternatives = tuple(_alternative_from_json(a, dim, count) for a in data["alternatives"])
     return LaunchStep(alternatives, str(data["text"]))
+
+
+def _attribute(value: Any) -> bool | int | float | None:
+    if value is None or type(value) in (bool, int, float):
+        found: bool | int | float | None = value
+        return found
+    raise ValueError(f"{value!r} is no attribute of a call of the host")
 
 
 def _alternative_from_json(

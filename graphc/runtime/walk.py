@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from graphc.ir import dims
-from graphc.runtime.program import BranchStep, Entry, LaunchStep, LoopStep, Step
+from graphc.runtime.program import BranchStep, Entry, HostCallStep, LaunchStep, LoopStep, Step
 
 __all__ = ["Walk", "known_launches"]
 
@@ -24,7 +24,7 @@ def known_launches(steps: Iterable[Step], environment: Mapping[str, int]) -> int
         if isinstance(step, LaunchStep):
             total += 1
             continue
-        if isinstance(step, BranchStep) or step.condition is not None:
+        if not isinstance(step, LoopStep) or step.condition is not None:
             return None
         inner = known_launches(step.steps, environment)
         if inner is None:
@@ -44,6 +44,7 @@ class Walk(Generic[P]):
         launch: runs one launch.
         is_true: reads the bool at a place.
         row: the part of a place that begins at a byte and has a number of bytes.
+        call: runs one call of the host.
     """
 
     entry: Entry
@@ -52,12 +53,15 @@ class Walk(Generic[P]):
     launch: Callable[[LaunchStep], None]
     is_true: Callable[[P], bool]
     row: Callable[[P, int, int], P]
+    call: Callable[[HostCallStep], None]
 
     def run(self, steps: Sequence[Step]) -> None:
         """Run steps in order."""
         for step in steps:
             if isinstance(step, LaunchStep):
                 self.launch(step)
+            elif isinstance(step, HostCallStep):
+                self.call(step)
             elif isinstance(step, BranchStep):
                 holds = self.is_true(self.memory[step.predicate])
                 self.run(step.then if holds else step.otherwise)

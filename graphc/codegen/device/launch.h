@@ -10,6 +10,9 @@ struct gc_runner {
     void *pool;
 };
 
+/* Computes an op on the host, given the places of all slots; not 0 where it failed. */
+typedef int (*gc_host_call)(int64_t number, void **slots);
+
 /* One binding of a kernel; its grid steps end at `end`, counted from those of the bindings before. */
 struct gc_segment {
     void *const *buffers;

@@ -14,6 +14,7 @@ import numpy as np
 from graphc.ir import dims
 from graphc.runtime.aligned import aligned_bytes, aligned_copy
 from graphc.runtime.arguments import bind_arguments
+from graphc.runtime.cpu.host_calls import HostCallback, HostCalls
 from graphc.runtime.cpu.pool import runner
 from graphc.runtime.cpu.results import ResultMemory
 from graphc.runtime.program import Entry, Program
@@ -23,6 +24,7 @@ __all__ = ["CpuExecutor"]
 Array = np.ndarray[Any, Any]
 
 _FRAMES_KEPT = 64
+_NO_CALLS = HostCallback()
 
 
 @dataclass(slots=True)
@@ -33,6 +35,7 @@ class _Frame:
     dims: Any
     results: list[tuple[int, tuple[int, ...], np.dtype[Any]]]
     arena_bytes: int
+    calls: HostCalls | None
 
 
 class CpuExecutor:
@@ -58,7 +61,7 @@ class CpuExecutor:
         for name, symbol in symbols.items():
             function = self._library[symbol]
             function.restype = None
-            function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
+            function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, HostCallback]
             self._functions[name] = function
         self._runner = runner()
         self._runner_address = ctypes.addressof(self._runner)
@@ -83,7 +86,12 @@ class CpuExecutor:
                 result = self._results.array(shape, dtype)
                 slots[slot] = result.__array_interface__["data"][0]
                 results.append(result)
-            self._functions[name](self._runner_address, slots, frame.dims)
+            if frame.calls is None:
+                self._functions[name](self._runner_address, slots, frame.dims, _NO_CALLS)
+            else:
+                callback = frame.calls.callback
+                self._functions[name](self._runner_address, slots, frame.dims, callback)
+                frame.calls.raise_failure()
         return results
 
     def set_state(self, values: Mapping[str, Array]) -> None:
@@ -130,7 +138,8 @@ class CpuExecutor:
             type_ = entry.slots[number].type
             shape = tuple(dims.evaluate(dim, environment) for dim in type_.shape)
             results.append((number, shape, type_.dtype.numpy))
-        return _Frame(slots, values, results, layout.arena_bytes)
+        calls = HostCalls.of(entry, environment)
+        return _Frame(slots, values, results, layout.arena_bytes, calls)
 
     def _grow(self, nbytes: int) -> None:
         self._arena = aligned_bytes(nbytes)

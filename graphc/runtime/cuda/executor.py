@@ -1,7 +1,8 @@
 """Run a program on a GPU: a call is one recording of copies and launches, replayed.
 
 Where a value decides what runs (a branch, a loop with a condition), the host launches step by
-step and waits for that value, one byte, each time.
+step and waits for that value, one byte, each time. For an op that the host computes (a
+factorisation, a Fourier transform) it waits for the operands, and copies them here and back.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from typing import Any
 import numpy as np
 
 from graphc.ir import dims
+from graphc.runtime.aligned import array_at
 from graphc.runtime.arguments import bind_arguments
 from graphc.runtime.cuda.cubins import best_cubin
 from graphc.runtime.cuda.device_arrays import DeviceArray, device_arrays
 from graphc.runtime.cuda.gpu import Gpu
-from graphc.runtime.cuda.memory import DeviceState, GrowingMemory, array_at, placed
+from graphc.runtime.cuda.memory import DeviceState, GrowingMemory, placed
+from graphc.runtime.host_calls import called_node, run_host_call
 from graphc.runtime.launches import MAX_BLOCKS, LaunchTable, arguments_of, shape_of
-from graphc.runtime.program import ALIGNMENT, Entry, LaunchStep, Program
+from graphc.runtime.program import ALIGNMENT, Entry, HostCallStep, LaunchStep, Program
 from graphc.runtime.walk import Walk, known_launches
 
 __all__ = ["CudaExecutor"]
@@ -216,12 +219,42 @@ class CudaExecutor:
                         arguments_of(one, places),
                     )
 
+            def call(step: HostCallStep) -> None:
+                self._host_call(step, entry, environment, places)
+
             walk = Walk(
-                entry, environment, places, launch, is_true, lambda place, begin, _: place + begin
+                entry,
+                environment,
+                places,
+                launch,
+                is_true,
+                lambda place, begin, _: place + begin,
+                call,
             )
             walk.run(entry.steps)
 
         return run
+
+    def _host_call(
+        self,
+        step: HostCallStep,
+        entry: Entry,
+        environment: Mapping[str, int],
+        places: Mapping[int, int],
+    ) -> None:
+        """Compute an op on the host: operands come from the device, results go there."""
+        types = [slot.type for slot in entry.slots]
+        operands, results = (
+            [np.empty(shape_of(types[i], environment), types[i].dtype.numpy) for i in slots]
+            for slots in (step.operands, step.results)
+        )
+        for slot, array in zip(step.operands, operands, strict=True):
+            self._gpu.copy(array.ctypes.data, places[slot], array.nbytes)
+        self._gpu.wait()
+        run_host_call(called_node(step, types), operands, results, environment)
+        for slot, array in zip(step.results, results, strict=True):
+            self._gpu.copy(places[slot], array.ctypes.data, array.nbytes)
+        self._gpu.wait()
 
     def _reserve(self, device_bytes: int, host_bytes: int) -> None:
         """Have memory for a call. Recordings hold addresses: growing ends the present ones."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -13,7 +11,7 @@ import numpy as np
 from graphc.runtime.cuda.gpu import Gpu, Memory
 from graphc.runtime.program import ALIGNMENT
 
-__all__ = ["DeviceState", "GrowingMemory", "array_at", "placed"]
+__all__ = ["DeviceState", "GrowingMemory", "placed"]
 
 Array = np.ndarray[Any, Any]
 
@@ -30,13 +28,6 @@ def placed(sizes: Mapping[int, int]) -> tuple[dict[int, int], int]:
         offsets[number] = end
         end += -(-nbytes // ALIGNMENT) * ALIGNMENT
     return offsets, end
-
-
-def array_at(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """An array over memory of the host, which it does not keep."""
-    nbytes = math.prod(shape) * dtype.itemsize
-    content = (ctypes.c_uint8 * nbytes).from_address(address)
-    return np.ctypeslib.as_array(content).view(dtype).reshape(shape)
 
 
 class GrowingMemory:

@@ -12,8 +12,9 @@ import numpy as np
 from graphc.ir import dims
 from graphc.runtime.aligned import aligned_bytes, aligned_copy
 from graphc.runtime.arguments import bind_arguments
+from graphc.runtime.host_calls import called_node, run_host_call
 from graphc.runtime.launches import MAX_BLOCKS, Launch, LaunchTable, arguments_of, shape_of
-from graphc.runtime.program import Entry, LaunchStep, Program
+from graphc.runtime.program import Entry, HostCallStep, LaunchStep, Program
 from graphc.runtime.simulator.arguments import Argument, PointerTable
 from graphc.runtime.simulator.kernels import SimulatedKernels
 from graphc.runtime.walk import Walk
@@ -74,7 +75,20 @@ class SimulatorExecutor:
                 for one in table.of(step):
                     self._launch(one, memory)
 
-            walk = Walk(entry, environment, memory, launch, _is_true, _row)
+            def call(step: HostCallStep) -> None:
+                types = [slot.type for slot in entry.slots]
+                operands, results = (
+                    [
+                        _bytes(memory[slot])
+                        .view(types[slot].dtype.numpy)
+                        .reshape(shape_of(types[slot], environment))
+                        for slot in slots
+                    ]
+                    for slots in (step.operands, step.results)
+                )
+                run_host_call(called_node(step, types), operands, results, environment)
+
+            walk = Walk(entry, environment, memory, launch, _is_true, _row, call)
             walk.run(entry.steps)
         return results
 

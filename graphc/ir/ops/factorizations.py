@@ -1,0 +1,259 @@
+"""Factorisations of stacks of matrices [..., M, N]: Cholesky, QR, eigenvalues, singular values.
+
+LAPACK's, through NumPy, on the host. Gradients are made of matrix products and solves, so they
+exist in any order, for the papers named beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import ShapeError
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
+from graphc.ir.node import Node
+from graphc.ir.op import Call, HostCall, Op, Parameter, Refused
+from graphc.ir.ops.arithmetic import add, divide, multiply, negative, subtract
+from graphc.ir.ops.contraction import matmul, matrix_transpose
+from graphc.ir.ops.creation import ones_like, zeros_like
+from graphc.ir.ops.logic import equal, where
+from graphc.ir.ops.matrices import (
+    REAL_MATRICES,
+    each_matrix,
+    identity,
+    lower_half,
+    matrix_samples,
+    on_diagonal,
+    refused_matrices,
+    repeated,
+    require_matrix,
+    symmetric,
+)
+from graphc.ir.ops.sequences import tril
+from graphc.ir.ops.structural import project
+from graphc.ir.ops.systems import solve_triangular
+from graphc.ir.types import TensorType, TupleType
+
+__all__ = ["cholesky", "eigh", "pinv", "qr", "svd"]
+
+Array = np.ndarray[Any, Any]
+
+
+def _cholesky_reference(call: Call, a: Array) -> Array:
+    result = np.empty_like(a)
+    each_matrix(np.linalg.cholesky, a, (result,))
+    return result
+
+
+def _cholesky_gradient(node: Node, g: Node) -> tuple[Node]:
+    """L^-T Φ(L^T g) L^-1, made symmetric; Φ takes the lower half (I. Murray, 2016, equation 8)."""
+    upper = matrix_transpose(node)
+    middle = lower_half(matmul(upper, tril(g)))
+    left = solve_triangular(upper, middle, lower=False)
+    whole = solve_triangular(upper, matrix_transpose(left), lower=False)
+    return (symmetric(whole),)
+
+
+cholesky: Op = Op(
+    "cholesky",
+    1,
+    infer=lambda op, operands, attributes: require_matrix(op, operands[0], REAL_MATRICES, True),
+    reference=_cholesky_reference,
+    lowering=HostCall(),
+    gradient=_cholesky_gradient,
+    samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0), (0, 2, 2))),
+    refused=refused_matrices(square=True),
+    doc="The lower triangular L with L @ L.T = a, from the lower triangle of a symmetric a; NaN "
+    "where a is not positive definite.",
+)
+
+
+def _infer_qr(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TupleType:
+    type_ = require_matrix(op, operands[0], REAL_MATRICES, square=False)
+    *batch, rows, columns = type_.shape
+    if not dims.always_less_equal(columns, rows):
+        raise ShapeError(f"qr: {type_} has more columns than rows; the strict form takes no such")
+    return TupleType((type_, TensorType(type_.dtype, (*batch, columns, columns))))
+
+
+def _qr_gradient(node: Node, q_bar: Node, r_bar: Node) -> tuple[Node]:
+    """(Q̄ + Q copyltu(M)) R^-T with M = R R̄^T - Q̄^T Q (M. Seeger et al., 2017, section 3.3)."""
+    q, r = (project(node, index=index) for index in (0, 1))
+    inner = subtract(matmul(r, matrix_transpose(r_bar)), matmul(matrix_transpose(q_bar), q))
+    half = lower_half(inner)
+    mirrored = add(half, matrix_transpose(half))
+    left = add(q_bar, matmul(q, mirrored))
+    return (matrix_transpose(solve_triangular(r, matrix_transpose(left), lower=False)),)
+
+
+qr: Op = Op(
+    "qr",
+    1,
+    infer=_infer_qr,
+    reference=lambda call, a: tuple(map(np.asarray, np.linalg.qr(a))),
+    lowering=HostCall(),
+    gradient=_qr_gradient,
+    samples=matrix_samples(((4, 3), (3, 3), (2, 1, 1), (3, 0), (0, 3, 2))),
+    refused=lambda: (
+        *refused_matrices(square=False)(),
+        Refused((TensorType(dtypes.f32, (2, 3)),), {}, ShapeError),
+    ),
+    doc="Q [..., M, N] with orthonormal columns and upper triangular R with Q @ R = a, M >= N.",
+)
+
+
+def _infer_eigh(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TupleType:
+    type_ = require_matrix(op, operands[0], REAL_MATRICES, square=True)
+    return TupleType((TensorType(type_.dtype, type_.shape[:-1]), type_))
+
+
+def _eigh_reference(call: Call, a: Array) -> tuple[Array, ...]:
+    values, vectors = np.empty(a.shape[:-1], a.dtype), np.empty_like(a)
+    each_matrix(lambda one: tuple(np.linalg.eigh(one)), a, (values, vectors))
+    return values, vectors
+
+
+def _differences(values: Node) -> Node:
+    """values[j] - values[i] at (i, j)."""
+    count = values.shape[-1]
+    return subtract(repeated(values, -2, count), repeated(values, -1, count))
+
+
+def _inverse_or_zero(x: Node) -> Node:
+    """1 / x, and 0 where x is 0 (equal values give no direction)."""
+    is_zero = equal(x, zeros_like(x))
+    safe = where(is_zero, ones_like(x), x)
+    return where(is_zero, zeros_like(x), divide(ones_like(x), safe))
+
+
+def _eigh_gradient(node: Node, w_bar: Node, v_bar: Node) -> tuple[Node]:
+    """V (diag(w̄) + F * (V^T V̄)) V^T, made symmetric, F[i, j] = 1 / (w[j] - w[i])."""
+    w, v = (project(node, index=index) for index in (0, 1))
+    turned = multiply(_inverse_or_zero(_differences(w)), matmul(matrix_transpose(v), v_bar))
+    inner = add(on_diagonal(w_bar), turned)
+    return (symmetric(matmul(matmul(v, inner), matrix_transpose(v))),)
+
+
+eigh: Op = Op(
+    "eigh",
+    1,
+    infer=_infer_eigh,
+    reference=_eigh_reference,
+    lowering=HostCall(),
+    gradient=_eigh_gradient,
+    samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0), (0, 2, 2))),
+    refused=refused_matrices(square=True),
+    doc="Eigenvalues in ascending order and eigenvectors (columns), from the lower triangle of a "
+    "symmetric matrix.",
+)
+
+
+def _rank(type_: TensorType) -> DimLike:
+    return dims.minimum(*type_.shape[-2:])
+
+
+def _infer_svd(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TupleType:
+    type_ = require_matrix(op, operands[0], REAL_MATRICES, square=False)
+    *batch, rows, columns = type_.shape
+    rank = _rank(type_)
+    shapes = ((*batch, rows, rank), (*batch, rank), (*batch, rank, columns))
+    return TupleType(tuple(TensorType(type_.dtype, shape) for shape in shapes))
+
+
+def _svd_reference(call: Call, a: Array) -> tuple[Array, ...]:
+    rank = min(a.shape[-2:])
+    u = np.empty((*a.shape[:-1], rank), a.dtype)
+    s, vh = (
+        np.empty((*a.shape[:-2], rank), a.dtype),
+        np.empty((*a.shape[:-2], rank, a.shape[-1]), a.dtype),
+    )
+    each_matrix(lambda one: tuple(np.linalg.svd(one, full_matrices=False)), a, (u, s, vh))
+    return u, s, vh
+
+
+def _svd_gradient(node: Node, u_bar: Node, s_bar: Node, vh_bar: Node) -> tuple[Node]:
+    """J. Townsend, "Differentiating the singular value decomposition" (2016), for the thin form."""
+    u, s, vh = (project(node, index=index) for index in range(3))
+    v, v_bar = matrix_transpose(vh), matrix_transpose(vh_bar)
+    count = s.shape[-1]
+    squares = multiply(s, s)
+    gaps = _inverse_or_zero(_differences(squares))
+    from_u = multiply(gaps, _antisymmetric(matmul(matrix_transpose(u), u_bar)))
+    from_v = multiply(gaps, _antisymmetric(matmul(vh, v_bar)))
+    columns, rows = repeated(s, -2, count), repeated(s, -1, count)
+    inner = add(add(multiply(from_u, columns), multiply(rows, from_v)), on_diagonal(s_bar))
+    total = matmul(matmul(u, inner), vh)
+    inverse = _inverse_or_zero(s)
+    outside_u = _outside(u, u_bar, inverse)
+    outside_v = _outside(v, v_bar, inverse)
+    total = add(total, matmul(outside_u, vh))
+    return (add(total, matmul(u, matrix_transpose(outside_v))),)
+
+
+def _antisymmetric(x: Node) -> Node:
+    return subtract(x, matrix_transpose(x))
+
+
+def _outside(q: Node, q_bar: Node, inverse: Node) -> Node:
+    """(I - q q^T) q̄ diag(inverse): what moves the columns of q out of the space they span."""
+    inside = matmul(q, matmul(matrix_transpose(q), q_bar))
+    return multiply(subtract(q_bar, inside), repeated(inverse, -2, q.shape[-2]))
+
+
+svd: Op = Op(
+    "svd",
+    1,
+    infer=_infer_svd,
+    reference=_svd_reference,
+    lowering=HostCall(),
+    gradient=_svd_gradient,
+    samples=matrix_samples(((4, 3), (2, 3), (3, 3), (2, 1, 1), (3, 0), (0, 3, 2))),
+    refused=refused_matrices(square=False),
+    doc="The thin singular value decomposition: U, the singular values in descending order, and V "
+    "transposed. Its gradient needs distinct singular values, unless it is that of the values.",
+)
+
+
+def _infer_pinv(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
+    type_ = require_matrix(op, operands[0], REAL_MATRICES, square=False)
+    *batch, rows, columns = type_.shape
+    return TensorType(type_.dtype, (*batch, columns, rows))
+
+
+def _pinv_reference(call: Call, a: Array) -> Array:
+    if not a.size:
+        return np.zeros(call.shape, a.dtype)
+    rtol = call["rtol"]
+    if rtol is None:
+        rtol = max(a.shape[-2:]) * np.finfo(a.dtype).eps
+    return np.asarray(np.linalg.pinv(a, rcond=rtol)).astype(a.dtype, copy=False)
+
+
+def _pinv_gradient(node: Node, g: Node) -> tuple[Node]:
+    """The adjoint of G. Golub and V. Pereyra's derivative (1973), for matrices of constant rank."""
+    a, p = node.inputs[0], node
+    p_t, g_t = matrix_transpose(p), matrix_transpose(g)
+    first = negative(matmul(matmul(p_t, g), p_t))
+    ap, pa = matmul(a, p), matmul(p, a)
+    second = matmul(matmul(subtract(identity(ap), ap), g_t), matmul(p, p_t))
+    third = matmul(matmul(p_t, p), matmul(g_t, subtract(identity(pa), pa)))
+    return (add(add(first, second), third),)
+
+
+pinv: Op = Op(
+    "pinv",
+    1,
+    infer=_infer_pinv,
+    reference=_pinv_reference,
+    lowering=HostCall(),
+    gradient=_pinv_gradient,
+    parameters=(Parameter("rtol", None),),
+    samples=matrix_samples(((4, 3), (2, 3), (3, 3), (2, 1, 1), (3, 0), (0, 3, 2))),
+    refused=refused_matrices(square=False),
+    doc="The pseudoinverse; singular values up to `rtol` times the largest count as zero (the "
+    "larger side times the dtype's epsilon unless given).",
+)

@@ -1,0 +1,343 @@
+"""Discrete Fourier transforms, under the names of the array API standard.
+
+One op transforms one axis of complex numbers; everything else is written with it. J. Cooley and
+J. Tukey (1965), as pocketfft computes it, through NumPy, on the host.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
+from graphc.ir.dtype import DType
+from graphc.ir.node import Node
+from graphc.ir.op import Call, HostCall, Op, Parameter, Refused, Sample, functions, surface
+from graphc.ir.ops.arithmetic import scaled
+from graphc.ir.ops.broadcasting import normal_axes, normal_axis
+from graphc.ir.ops.complex_numbers import conjugate, real
+from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.shape import require_axes
+from graphc.ir.ops.slicing import pad, slice_
+from graphc.ir.ops.spelling import also_named
+from graphc.ir.types import TensorType
+
+__all__ = ["transform"]
+
+Array = np.ndarray[Any, Any]
+Norm = Literal["backward", "ortho", "forward"]
+
+_COMPLEX = (dtypes.c64, dtypes.c128)
+
+
+# -- the op ---------------------------------------------------------------------------------------
+
+
+def _infer(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
+    type_ = operands[0].tensor
+    if type_.dtype not in _COMPLEX:
+        raise DTypeError(f"{op.name} takes c64 or c128, not {type_.dtype.name}")
+    require_axes(op, (attributes["axis"],), operands[0])
+    return type_
+
+
+def _reference(call: Call, x: Array) -> Array:
+    axis = call["axis"]
+    if not x.size:
+        return np.zeros(call.shape, x.dtype)
+    if call["inverse"]:
+        found = np.fft.ifft(x, axis=axis, norm="forward")
+    else:
+        found = np.fft.fft(x, axis=axis)
+    return np.asarray(found).astype(x.dtype, copy=False)
+
+
+def _samples() -> Iterable[Sample]:
+    for dtype in _COMPLEX:
+        for shape, axis in (((5,), 0), ((3, 8), 1), ((4, 3), 0), ((2, 1), 1), ((0, 4), 1)):
+            for inverse in (False, True):
+                yield Sample((TensorType(dtype, shape),), {"axis": axis, "inverse": inverse})
+
+
+transform: Op = Op(
+    "fourier_transform",
+    1,
+    infer=_infer,
+    reference=_reference,
+    lowering=HostCall(),
+    # The matrix of the transform is symmetric, and cotangents pair without conjugation.
+    gradient=lambda node, g: (transform(g, axis=node["axis"], inverse=node["inverse"]),),
+    parameters=(Parameter("axis"), Parameter("inverse", False)),
+    samples=_samples,
+    refused=lambda: (
+        Refused((TensorType(dtypes.f32, (3,)),), {"axis": 0}, DTypeError),
+        Refused((TensorType(dtypes.c64, (3,)),), {"axis": 1}, ShapeError),
+    ),
+    doc="sum[j] x[j] * exp(-2πi*j*k/n) along an axis (+ if `inverse`); nothing is divided by n.",
+)
+
+
+# -- one axis -------------------------------------------------------------------------------------
+
+
+def _complex(x: Node) -> Node:
+    if x.dtype.kind == "complex":
+        return x
+    return cast_to(x, dtypes.c128 if x.dtype is dtypes.f64 else dtypes.c64)
+
+
+def _length(name: str, size: DimLike) -> int:
+    if not isinstance(size, int):
+        raise ShapeError(
+            f"{name}: the length of the axis is {size}, expected a number",
+            hint="a transform depends on its length; give n as a number",
+        )
+    if size < 1:
+        raise ShapeError(f"{name}: there is no transform of {size} elements")
+    return size
+
+
+def _fitted(x: Node, axis: int, count: int) -> Node:
+    """`x` cut, or padded with zeros, to `count` elements along an axis."""
+    size = x.shape[axis]
+    rank = len(x.shape)
+    if not isinstance(size, int):
+        raise ShapeError(f"the length of axis {axis} of {x.type} is not a number")
+    if size > count:
+        stop = tuple(count if i == axis else n for i, n in enumerate(x.shape))
+        return slice_(x, start=(0,) * rank, stop=stop, step=(1,) * rank)
+    if size < count:
+        after = tuple(count - size if i == axis else 0 for i in range(rank))
+        return pad(x, before=(0,) * rank, after=after, value=0)
+    return x
+
+
+def _factor(name: str, norm: str, count: int, inverse: bool) -> float:
+    if norm not in ("backward", "ortho", "forward"):
+        raise UsageError(f'{name}: norm is {norm!r}, expected "backward", "ortho" or "forward"')
+    if norm == "ortho":
+        return 1 / math.sqrt(count)
+    return 1 / count if inverse == (norm == "backward") else 1.0
+
+
+def _scaled(x: Node, factor: float) -> Node:
+    return x if factor == 1 else scaled(x, factor)
+
+
+def _along(name: str, x: Node, n: int | None, axis: int, norm: str, inverse: bool) -> Node:
+    place = normal_axis(axis, len(x.shape), name)
+    count = _length(name, x.shape[place] if n is None else n)
+    fitted = _fitted(_complex(x), place, count)
+    result = transform(fitted, axis=place, inverse=inverse)
+    return _scaled(result, _factor(name, norm, count, inverse))
+
+
+@surface("fft")
+@also_named(dim="axis")
+def fft(x: Node, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
+    """The discrete Fourier transform along an axis, of `n` elements (cut, or padded with zeros)."""
+    return _along("fft", x, n, axis, norm, inverse=False)
+
+
+@surface("ifft")
+@also_named(dim="axis")
+def ifft(x: Node, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
+    """The inverse of `fft`."""
+    return _along("ifft", x, n, axis, norm, inverse=True)
+
+
+def _require_real(name: str, x: Node) -> None:
+    if x.dtype.kind == "complex":
+        raise DTypeError(
+            f"{name} takes real numbers, not {x.dtype.name}", hint="use fft for complex ones"
+        )
+
+
+@surface("rfft")
+@also_named(dim="axis")
+def rfft(x: Node, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
+    """The first n // 2 + 1 elements of the transform of real numbers; the others mirror them."""
+    _require_real("rfft", x)
+    whole = _along("rfft", x, n, axis, norm, inverse=False)
+    place = normal_axis(axis, len(x.shape), "rfft")
+    return _fitted(whole, place, _length("rfft", whole.shape[place]) // 2 + 1)
+
+
+@surface("irfft")
+@also_named(dim="axis")
+def irfft(x: Node, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
+    """The inverse of `rfft`, `n` real numbers (2 * (elements - 1) unless given)."""
+    place = normal_axis(axis, len(x.shape), "irfft")
+    half = _length("irfft", x.shape[place])
+    count = _length("irfft", 2 * (half - 1) if n is None else n)
+    mirrored = _mirrored(_fitted(_complex(x), place, count // 2 + 1), place, count)
+    return real(_along("irfft", mirrored, None, place, norm, inverse=True))
+
+
+def _mirrored(x: Node, axis: int, count: int) -> Node:
+    """The whole spectrum of real numbers, from its first half; what must be real is."""
+    kept = functions["narrow"]
+    first = _as_real(kept(x, axis, 0, 1))
+    parts = [first]
+    inner = (count - 1) // 2
+    middle = kept(x, axis, 1, inner) if inner else None
+    if middle is not None:
+        parts.append(middle)
+    if count % 2 == 0:
+        parts.append(_as_real(kept(x, axis, count // 2, 1)))
+    if middle is not None:
+        parts.append(conjugate(functions["flip"](middle, axis)))
+    whole: Node = functions["concat"](parts, axis)
+    return whole
+
+
+def _as_real(x: Node) -> Node:
+    return cast_to(real(x), x.dtype)
+
+
+@surface("hfft")
+@also_named(dim="axis")
+def hfft(x: Node, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
+    """The transform of a signal that equals its mirrored conjugate: real numbers."""
+    return irfft(conjugate(_complex(x)), n, axis, _opposite("hfft", norm))
+
+
+@surface("ihfft")
+@also_named(dim="axis")
+def ihfft(x: Node, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
+    """The inverse of `hfft`."""
+    return conjugate(rfft(x, n, axis, _opposite("ihfft", norm)))
+
+
+def _opposite(name: str, norm: str) -> Norm:
+    _factor(name, norm, 1, False)
+    opposites: dict[str, Norm] = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
+    return opposites[norm]
+
+
+# -- several axes ---------------------------------------------------------------------------------
+
+Axes = int | Sequence[int] | None
+
+
+def _axes_and_sizes(
+    name: str, x: Node, s: Sequence[int] | None, axes: Axes
+) -> list[tuple[int, int | None]]:
+    rank = len(x.shape)
+    if axes is None:
+        places = list(range(rank - len(s) if s else 0, rank))
+    else:
+        given = [axes] if isinstance(axes, int) else list(axes)
+        places = [normal_axis(axis, rank, name) for axis in given]
+        normal_axes(tuple(places), rank, name)
+    if s is not None and len(s) != len(places):
+        raise UsageError(f"{name}: {len(s)} sizes for {len(places)} axes")
+    sizes: list[int | None] = [None] * len(places) if s is None else list(s)
+    return list(zip(places, sizes, strict=True))
+
+
+def _in_turn(
+    name: str, x: Node, pairs: Iterable[tuple[int, int | None]], norm: str, inverse: bool
+) -> Node:
+    for axis, size in pairs:
+        x = _along(name, x, size, axis, norm, inverse)
+    return x
+
+
+def _declare_several(name: str, inverse: bool, default: Axes) -> None:
+    @also_named(dim="axes")
+    def call(
+        x: Node, s: Sequence[int] | None = None, axes: Axes = default, norm: Norm = "backward"
+    ) -> Node:
+        return _in_turn(name, x, _axes_and_sizes(name, x, s, axes), norm, inverse)
+
+    _offer(call, name, f"`{'ifft' if inverse else 'fft'}` along each of several axes.")
+
+
+def _declare_real(name: str, default: Axes) -> None:
+    @also_named(dim="axes")
+    def call(
+        x: Node, s: Sequence[int] | None = None, axes: Axes = default, norm: Norm = "backward"
+    ) -> Node:
+        *others, (axis, size) = _axes_and_sizes(name, x, s, axes)
+        return _in_turn(name, rfft(x, size, axis, norm), others, norm, inverse=False)
+
+    _offer(call, name, "`rfft` along the last of several axes, then `fft` along the others.")
+
+
+def _declare_inverse_real(name: str, default: Axes) -> None:
+    @also_named(dim="axes")
+    def call(
+        x: Node, s: Sequence[int] | None = None, axes: Axes = default, norm: Norm = "backward"
+    ) -> Node:
+        *others, (axis, size) = _axes_and_sizes(name, x, s, axes)
+        return irfft(_in_turn(name, x, others, norm, inverse=True), size, axis, norm)
+
+    _offer(call, name, "The inverse of the transform of real numbers along several axes.")
+
+
+def _offer(function: Callable[..., Any], name: str, doc: str) -> None:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    surface(name)(function)
+
+
+_declare_several("fftn", inverse=False, default=None)
+_declare_several("ifftn", inverse=True, default=None)
+_declare_several("fft2", inverse=False, default=(-2, -1))
+_declare_several("ifft2", inverse=True, default=(-2, -1))
+_declare_real("rfftn", None)
+_declare_real("rfft2", (-2, -1))
+_declare_inverse_real("irfftn", None)
+_declare_inverse_real("irfft2", (-2, -1))
+
+
+# -- frequencies ----------------------------------------------------------------------------------
+
+
+@surface("fftfreq")
+def fftfreq(n: int, d: float = 1.0, dtype: DType = dtypes.f32) -> Node:
+    """The frequency of each element of a transform of `n` samples that are `d` apart."""
+    if n < 1:
+        raise UsageError(f"fftfreq: n is {n}")
+    count: Node = functions["arange"](n, dtype=dtype)
+    half = (n - 1) // 2 + 1
+    late: Node = functions["greater_equal"](count, float(half))
+    wrapped: Node = functions["where"](late, functions["subtract"](count, float(n)), count)
+    return scaled(wrapped, 1 / (n * d))
+
+
+@surface("rfftfreq")
+def rfftfreq(n: int, d: float = 1.0, dtype: DType = dtypes.f32) -> Node:
+    """The frequency of each element of `rfft` of `n` samples that are `d` apart."""
+    if n < 1:
+        raise UsageError(f"rfftfreq: n is {n}")
+    count: Node = functions["arange"](n // 2 + 1, dtype=dtype)
+    return scaled(count, 1 / (n * d))
+
+
+def _shifted(name: str, x: Node, axes: Axes, sign: int) -> Node:
+    places = normal_axes(axes, len(x.shape), name)
+    for axis in places:
+        count = _length(name, x.shape[axis])
+        x = functions["roll"](x, count // 2 if sign > 0 else -(count // 2), axis)
+    return x
+
+
+@surface("fftshift")
+@also_named(dim="axes")
+def fftshift(x: Node, axes: Axes = None) -> Node:
+    """The spectrum with frequency zero in the middle of each axis."""
+    return _shifted("fftshift", x, axes, 1)
+
+
+@surface("ifftshift")
+@also_named(dim="axes")
+def ifftshift(x: Node, axes: Axes = None) -> Node:
+    """The inverse of `fftshift`."""
+    return _shifted("ifftshift", x, axes, -1)

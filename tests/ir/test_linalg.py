@@ -1,0 +1,316 @@
+"""Linear algebra and Fourier transforms: values of NumPy, derivatives, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from graphc.errors import GraphcError
+from graphc.ir import dtype as dtypes
+from graphc.ir.evaluate import evaluate
+from graphc.ir.graph import Graph
+from graphc.ir.node import Node
+from graphc.ir.op import functions
+from graphc.ir.ops.creation import tensor
+from graphc.ir.ops.structural import graph_input
+from graphc.passes.autodiff import vjp
+
+Array = np.ndarray[Any, Any]
+RNG = np.random.default_rng(11)
+
+
+def normal(*shape: int) -> Array:
+    return RNG.standard_normal(shape)
+
+
+def definite(*shape: int) -> Array:
+    """Symmetric matrices whose eigenvalues are positive and apart."""
+    count = shape[-1]
+    q = np.linalg.qr(normal(*shape))[0]
+    return q @ (np.arange(1.0, count + 1)[:, None] * q.swapaxes(-1, -2))
+
+
+def applied(function: Callable[..., Any], *arrays: Array) -> Any:
+    nodes = [
+        graph_input(f"x{i}", dtypes.from_numpy(x.dtype), x.shape) for i, x in enumerate(arrays)
+    ]
+    found = function(*nodes)
+    results = found if isinstance(found, tuple) else (found,)
+    values = evaluate(Graph("f", tuple(nodes), (), results), list(arrays))[0]
+    return values if isinstance(found, tuple) else values[0]
+
+
+A, S, T = normal(2, 4, 4) + 3 * np.eye(4), definite(2, 4, 4), np.tril(normal(4, 4)) + 3 * np.eye(4)
+TALL, WIDE, B = normal(2, 5, 3), normal(2, 3, 5), normal(2, 4, 3)
+
+VALUES: list[tuple[str, tuple[Array, ...], dict[str, Any], Any]] = [
+    ("solve", (A, B), {}, np.linalg.solve(A, B)),
+    ("solve", (A[0], B[0, :, 0]), {}, np.linalg.solve(A[0], B[0, :, 0])),
+    ("solve_triangular", (T, B[0]), {"upper": False}, np.linalg.solve(T, B[0])),
+    ("solve_triangular", (T.T, B[0]), {"upper": True}, np.linalg.solve(T.T, B[0])),
+    ("inv", (A,), {}, np.linalg.inv(A)),
+    ("det", (A,), {}, np.linalg.det(A)),
+    ("slogdet", (A,), {}, np.linalg.slogdet(A)),
+    ("logdet", (S,), {}, np.linalg.slogdet(S)[1]),
+    ("cholesky", (S,), {}, np.linalg.cholesky(S)),
+    ("cholesky", (S,), {"upper": True}, np.linalg.cholesky(S).swapaxes(-1, -2)),
+    ("eigvalsh", (S,), {}, np.linalg.eigvalsh(S)),
+    ("svdvals", (TALL,), {}, np.linalg.svd(TALL, compute_uv=False)),
+    ("pinv", (WIDE,), {}, np.linalg.pinv(WIDE)),
+    ("lstsq", (TALL[0], normal(5, 2)), {}, None),
+    ("matrix_rank", (np.outer(np.ones(4), np.ones(3)),), {}, 1),
+    ("cond", (A,), {}, np.linalg.cond(A)),
+    ("matrix_power", (A,), {"n": 5}, np.linalg.matrix_power(A, 5)),
+    ("matrix_power", (A,), {"n": -2}, np.linalg.matrix_power(A, -2)),
+    ("matrix_power", (A,), {"n": 0}, np.linalg.matrix_power(A, 0)),
+    ("vander", (normal(4),), {}, None),
+    ("diag_embed", (B,), {}, None),
+]
+
+
+@pytest.mark.parametrize(("name", "arrays", "arguments", "expected"), VALUES, ids=str)
+def test_values_are_those_of_numpy(
+    name: str, arrays: tuple[Array, ...], arguments: dict[str, Any], expected: Any
+):
+    found = applied(lambda *nodes: functions[name](*nodes, **arguments), *arrays)
+    if name == "lstsq":
+        expected = np.linalg.lstsq(*arrays, rcond=None)[0]
+    elif name == "vander":
+        expected = np.vander(*arrays)
+    elif name == "diag_embed":
+        expected = arrays[0][..., None] * np.eye(arrays[0].shape[-1])
+    if isinstance(found, tuple):
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+    else:
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("x", [TALL, A, WIDE], ids=["tall", "square", "wide"])
+def test_factors_multiply_to_the_matrix(x: Array):
+    q, r = applied(functions["qr"], x)
+    np.testing.assert_allclose(q @ r, x, atol=1e-12)
+    np.testing.assert_allclose(r, np.triu(r), atol=1e-12)
+    u, s, vh = applied(functions["svd"], x)
+    np.testing.assert_allclose(u @ (s[..., None] * vh), x, atol=1e-12)
+    np.testing.assert_allclose(u.swapaxes(-1, -2) @ u, np.broadcast_to(np.eye(3 + (x is A)), (
+        2, 3 + (x is A), 3 + (x is A))), atol=1e-12)  # fmt: skip
+
+
+def test_eigenvectors_diagonalise():
+    w, v = applied(functions["eigh"], S)
+    np.testing.assert_allclose(v @ (w[..., None] * v.swapaxes(-1, -2)), S, atol=1e-12)
+
+
+def test_a_chain_is_multiplied_in_the_cheapest_order():
+    a, b, c = normal(10, 30), normal(30, 5), normal(5, 60)
+    nodes = [graph_input(n, dtypes.f64, x.shape) for n, x in zip("abc", (a, b, c), strict=True)]
+    product: Node = functions["multi_dot"](*nodes)
+    assert product.inputs[1] is nodes[2] and product.inputs[0].shape == (10, 5)
+    np.testing.assert_allclose(applied(functions["multi_dot"], a, b, c), a @ b @ c)
+
+
+def held(x: Array) -> Node:
+    return tensor(data=x.tobytes(), dtype=dtypes.from_numpy(x.dtype), shape=x.shape)
+
+
+# -- derivatives ----------------------------------------------------------------------------------
+
+
+def real_result(function: Callable[..., Any], *nodes: Node) -> Node:
+    """A scalar that depends on every element of every result."""
+    found = function(*nodes)
+    total: Node | None = None
+    for number, one in enumerate(found if isinstance(found, tuple) else (found,)):
+        parts = (
+            [functions["real"](one), functions["imag"](one)]
+            if one.dtype.kind == "complex"
+            else [one]
+        )
+        for part in parts:
+            size = int(np.prod([int(str(n)) for n in part.shape]))
+            count = functions["arange"](1.0 + number, 1.0 + number + size, dtype=part.dtype)
+            weight = functions["reshape"](functions["sin"](count), *part.shape)
+            value = functions["sum"](functions["multiply"](part, weight))
+            total = value if total is None else functions["add"](total, value)
+    assert total is not None
+    return total
+
+
+def symmetrised(name: str) -> Callable[[Node], Any]:
+    def call(x: Node) -> Any:
+        return functions[name](
+            functions["multiply"](functions["add"](x, functions["matrix_transpose"](x)), 0.5)
+        )
+
+    return call
+
+
+def signless_svd(x: Node) -> tuple[Node, ...]:
+    """What does not depend on the signs of singular vectors."""
+    u, s, vh = functions["svd"](x)
+    return functions["matmul"](u, functions["matmul"](functions["diag_embed"](
+        functions["exp"](functions["negative"](s))), vh)), s  # fmt: skip
+
+
+def signless_eigh(x: Node) -> tuple[Node, ...]:
+    w, v = functions["eigh"](functions["add"](x, functions["matrix_transpose"](x)))
+    return functions["multiply"](v, v), w
+
+
+def signless_qr(x: Node) -> tuple[Node, ...]:
+    q, r = functions["qr"](x)
+    return functions["matmul"](q, functions["sin"](r)), functions["multiply"](r, r)
+
+
+DERIVATIVES: list[tuple[str, Callable[..., Any], tuple[Array, ...]]] = [
+    ("solve", functions["solve"], (A, B)),
+    ("lower", lambda a, b: functions["solve_triangular"](a, b, upper=False), (T, B[0])),
+    (
+        "unit",
+        lambda a, b: functions["solve_triangular"](a, b, upper=True, unitriangular=True),
+        (T.T, B[0]),
+    ),
+    ("inv", functions["inv"], (A,)),
+    ("det", functions["det"], (A,)),
+    ("logdet", functions["logdet"], (S,)),
+    ("cholesky", symmetrised("cholesky"), (S,)),
+    ("cholesky_solve", lambda b, a: functions["cholesky_solve"](
+        b, symmetrised("cholesky")(a)), (B, S)),
+    ("qr tall", signless_qr, (TALL,)),
+    ("qr square", signless_qr, (A,)),
+    ("qr wide", signless_qr, (WIDE,)),
+    ("eigh", signless_eigh, (S,)),
+    ("svd tall", signless_svd, (TALL,)),
+    ("svd wide", signless_svd, (WIDE,)),
+    ("svd square", signless_svd, (A,)),
+    ("pinv tall", functions["pinv"], (TALL,)),
+    ("pinv wide", functions["pinv"], (WIDE,)),
+    ("fft", lambda x: functions["fft"](x, n=7), (normal(2, 5),)),
+    ("rfft", lambda x: functions["rfft"](x, norm="ortho"), (normal(2, 6),)),
+    ("irfft", lambda x: functions["irfft"](functions["rfft"](x), n=5), (normal(2, 6),)),
+    ("fftn", lambda x: functions["fftn"](functions["sin"](x)), (normal(3, 4),)),
+]  # fmt: skip
+
+
+def derivative(build: Callable[..., Node], arrays: tuple[Array, ...]) -> list[Array]:
+    nodes = [graph_input(f"x{i}", dtypes.f64, x.shape) for i, x in enumerate(arrays)]
+    result = build(*nodes)
+    found = vjp([result], nodes, [functions["ones_like"](result)])
+    return list(evaluate(Graph("g", tuple(nodes), (), tuple(found)), list(arrays))[0])
+
+
+def value_of(build: Callable[..., Node], arrays: tuple[Array, ...]) -> float:
+    nodes = [graph_input(f"x{i}", dtypes.f64, x.shape) for i, x in enumerate(arrays)]
+    return float(evaluate(Graph("f", tuple(nodes), (), (build(*nodes),)), list(arrays))[0][0])
+
+
+@pytest.mark.parametrize(("name", "function", "arrays"), DERIVATIVES, ids=lambda x: str(x)[:12])
+def test_first_and_second_derivatives(
+    name: str, function: Callable[..., Any], arrays: tuple[Array, ...]
+):
+    directions = [np.random.default_rng(3).normal(size=x.shape) for x in arrays]
+
+    def first(*nodes: Node) -> Node:
+        return real_result(function, *nodes)
+
+    def second(*nodes: Node) -> Node:
+        """The derivative along the directions."""
+        result = first(*nodes)
+        slopes = vjp([result], nodes, [functions["ones_like"](result)])
+        total: Node | None = None
+        for slope, direction in zip(slopes, directions, strict=True):
+            along = functions["sum"](functions["multiply"](slope, held(direction)))
+            total = along if total is None else functions["add"](total, along)
+        assert total is not None
+        return total
+
+    for build in (first, second):
+        step = 1e-6
+        moved = [
+            value_of(
+                build, tuple(x + sign * step * d for x, d in zip(arrays, directions, strict=True))
+            )
+            for sign in (1, -1)
+        ]
+        expected = (moved[0] - moved[1]) / (2 * step)
+        found = sum(
+            float(np.sum(g * d)) for g, d in zip(derivative(build, arrays), directions, strict=True)
+        )
+        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
+
+
+# -- Fourier transforms ---------------------------------------------------------------------------
+
+Z, X = normal(3, 6) + 1j * normal(3, 6), normal(3, 6)
+CUBE = normal(2, 4, 6)
+TRANSFORMS: list[tuple[str, Array, dict[str, Any]]] = [
+    *(
+        (name, x, {"norm": norm, **keywords})
+        for name, x in (
+            ("fft", Z), ("ifft", Z), ("rfft", X), ("irfft", Z), ("hfft", Z), ("ihfft", X),
+        )
+        for norm in ("backward", "ortho", "forward")
+        for keywords in ({}, {"n": 4}, {"n": 9}, {"axis": 0})
+    ),
+    *(
+        (name, x, keywords)
+        for name, x in (("fftn", CUBE), ("ifftn", CUBE), ("rfftn", CUBE), ("irfftn", CUBE + 1j))
+        for keywords in ({}, {"axes": (0, 2)}, {"s": (3, 8), "axes": (1, 2)})
+    ),
+    ("fft2", CUBE, {}), ("ifft2", CUBE, {}), ("rfft2", CUBE, {}), ("irfft2", CUBE + 1j, {}),
+    ("fftshift", X, {}), ("ifftshift", normal(5), {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "x", "keywords"), TRANSFORMS, ids=lambda one: str(one)[:30])
+def test_transforms_are_those_of_numpy(name: str, x: Array, keywords: dict[str, Any]):
+    found = applied(lambda node: functions[name](node, **keywords), x)
+    np.testing.assert_allclose(found, getattr(np.fft, name)(x, **keywords), atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 4, 5])
+def test_frequencies(n: int):
+    for name in ("fftfreq", "rfftfreq"):
+        found = applied(lambda name=name: functions[name](n, 0.5, dtypes.f64))
+        np.testing.assert_allclose(found, getattr(np.fft, name)(n, 0.5))
+
+
+# -- what cannot be computed ----------------------------------------------------------------------
+
+
+def test_a_matrix_that_fails_does_not_spoil_the_others():
+    x = np.stack([np.eye(2), np.zeros((2, 2)), -np.eye(2)])
+    inverse, root = applied(functions["inv"], x), applied(functions["cholesky"], x)
+    assert np.isnan(inverse[1]).all() and np.array_equal(inverse[[0, 2]], x[[0, 2]])
+    assert np.array_equal(root[0], np.eye(2)) and np.isnan(root[2]).any()
+
+
+REFUSED: list[tuple[str, tuple[tuple[int, ...], ...], dict[str, Any]]] = [
+    ("inv", ((3, 4),), {}),
+    ("inv", ((3,),), {}),
+    ("solve", ((3, 3), (4, 1)), {}),
+    ("solve", ((3, 3), ()), {}),
+    ("qr", ((3, 3),), {"mode": "complete"}),
+    ("svd", ((3, 3),), {"full_matrices": True}),
+    ("matrix_power", ((3, 4),), {"n": 2}),
+    ("multi_dot", (), {}),
+    ("fft", ((0,),), {}),
+    ("fft", ((4,),), {"norm": "half"}),
+    ("fft", ((4,),), {"axis": 1}),
+    ("irfft", ((1,),), {}),
+    ("fftn", ((4, 4),), {"s": (2,), "axes": (0, 1)}),
+    ("fftfreq", (), {"n": 0}),
+]
+
+
+@pytest.mark.parametrize(("name", "shapes", "arguments"), REFUSED)
+def test_operands_that_do_not_fit_are_refused(
+    name: str, shapes: tuple[tuple[int, ...], ...], arguments: dict[str, Any]
+):
+    nodes = [graph_input(f"x{i}", dtypes.f32, shape) for i, shape in enumerate(shapes)]
+    with pytest.raises(GraphcError):
+        functions[name](*nodes, **arguments)
