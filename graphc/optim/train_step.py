@@ -33,6 +33,9 @@ def train_step(
         optimizer: see `graphc.optim`.
         types: of the arguments after the model, where `loss` has no annotations.
 
+    Raises:
+        UsageError: the loss is no function of a model, or the optimizer is none.
+
     Raises (when the export is traced):
         ShapeError, DTypeError: the loss is no float without axes.
         UsageError: the loss depends on no trainable parameter.
@@ -51,6 +54,18 @@ def train_step(
         optimizer.apply(trained, [Tensor(node) for node in nodes])
         return result
 
+    if isinstance(loss, type):
+        raise UsageError(
+            f"the loss of a training step is the class {loss.__name__}, expected a function",
+            code="loss-arguments",
+            hint="write a function loss(model, x, y)",
+        )
+    if not isinstance(optimizer, Optimizer):
+        raise UsageError(
+            f"the optimizer of a training step is {optimizer!r}",
+            code="optimizer-argument",
+            hint="make one: sgd(lr=0.1), adamw(lr=1e-3)",
+        )
     signature = signature_of(loss)
     parameters = list(signature.parameters.values())
     if not parameters or parameters[0].kind not in (

@@ -441,6 +441,20 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
         "    return x + y\nexport f = f\n",
         [Told("shape-mismatch", 4, 12, "[N, 2]")],
     ),
+    "function of the library as an export": (
+        "export f = adam\n",
+        [Told("export", 1, 12, "the function adam cannot be exported")],
+    ),
+    "function as an optimizer": (
+        "model M():\n    fc = Linear(2, 2)\n"
+        "def loss(net: M, x: f32[2]):\n    return sum(net.fc(x))\n"
+        "export train = train_step(M, loss, loss)\n",
+        [Told("optimizer-argument", 5, 16, "the function loss", "sgd(lr=0.1)")],
+    ),
+    "layer as a loss": (
+        "model M():\n    fc = Linear(2, 2)\nexport train = train_step(M, LayerNorm, sgd(lr=0.1))\n",
+        [Told("loss-arguments", 3, 16, "the class LayerNorm", "loss(model, x, y)")],
+    ),
 }
 
 

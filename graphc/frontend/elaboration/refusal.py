@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from types import FunctionType
 
 from graphc.errors import NameLookupError, SourceError, Span
 from graphc.ir.dims import Dim
@@ -55,6 +56,8 @@ def described(value: object) -> str:
         return f"the range {value.start}..{value.stop}"
     if isinstance(value, type):
         return f"the model {value.__name__}"
+    if isinstance(value, FunctionType):
+        return f"the function {value.__name__}"
     if value is None:
         return "None"
     if value is ...:
