@@ -15,7 +15,7 @@ import numpy as np
 
 from graphc.errors import UsageError
 from graphc.from_python import on_device
-from graphc.frontend.state import active_tracing
+from graphc.frontend.state import RANDOM_COUNTER, active_tracing
 from graphc.frontend.tensor import Tensor
 from graphc.frontend.trace import Export, signature_of
 from graphc.frontend.trees import leaves, map_leaves, rebuilt
@@ -138,14 +138,20 @@ class Function:
         body.__wrapped__ = self.function  # type: ignore[attr-defined]
         unit = build_unit({_NAME: Export(body, tuple(types.values()))})
         graph = unit.exports[_NAME]
-        if graph.updates:
-            raise UsageError(
-                f"{self.__name__} updates state, {graph.updates[0][0]['name']!r}, and a function "
-                "keeps none between its calls",
-                code="function-state",
-                hint="compile it: module = graphc.compile(...) keeps state",
-            )
+        for state, _ in graph.updates:
+            if state["name"] != RANDOM_COUNTER:
+                raise UsageError(
+                    f"{self.__name__} updates state, {state['name']!r}, and a function keeps none "
+                    "between its calls",
+                    code="function-state",
+                    hint="compile it: module = graphc.compile(...) keeps state",
+                )
         module = on_device(unit, self.device)
+        values = module.state_dict()
+        if RANDOM_COUNTER in values:
+            # Each graph has a counter of its own, and no two of them meet.
+            distance = np.uint64(len(self._compiled) << 48)
+            module.load_state_dict({**values, RANDOM_COUNTER: values[RANDOM_COUNTER] + distance})
         return _Compiled(module, graph, map_leaves(lambda leaf: 0, traced[0]))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -166,7 +172,8 @@ def function(
 
     The signature is the types of the arguments: those of annotations where there are some, else
     dtype and shape of the arrays. Python numbers, texts and models are constants of the graph,
-    each value a signature of its own. Called inside a trace, a function is a part of it.
+    each value a signature of its own. Called inside a trace, a function is a part of it. Random
+    numbers are new at each call, and the same in each run of the program.
 
     Args:
         device: as for `graphc.load`.

@@ -11,13 +11,18 @@ from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.closures import captured, stand_ins
+from graphc.frontend.initializers import SEED_DTYPE
 from graphc.frontend.location import at_python_line
+from graphc.frontend.random_draws import each_iteration
 from graphc.frontend.state import state_kept
 from graphc.frontend.tensor import Tensor
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node, topological
 from graphc.ir.ops import control_flow as ops
+from graphc.ir.ops.arithmetic import add
+from graphc.ir.ops.creation import number
+from graphc.ir.ops.sequences import arange
 from graphc.ir.ops.structural import project
 from graphc.ir.source_map import nodes_built
 from graphc.ir.types import TensorType
@@ -201,7 +206,12 @@ def scan_tensors(
             rows.extend(stand_ins("row", [TensorType(node.dtype, node.shape[1:])]))
         return Tensor(rows[sliced.index(node)])
 
-    with nodes_built() as built, state_kept("a loop"):
+    def iteration() -> Node:
+        row = row_of(Tensor(arange(size, dtype=SEED_DTYPE)))
+        assert row is not None
+        return row.node
+
+    with nodes_built() as built, state_kept("a loop"), each_iteration(iteration):
         given = [Tensor(one) for one in rows]
         after, results = step([Tensor(one) for one in carries], given, row_of)
         roots = [one.node for one in (*after, *results)]
@@ -224,8 +234,9 @@ def while_tensors(
 ) -> list[Tensor]:
     """`while_loop` of lists of tensors; each carry has a name for errors."""
     carries = stand_ins("carry", [one.type for _, one in init])
+    (iteration,) = stand_ins("iteration", [TensorType(SEED_DTYPE, ())])
     given = [Tensor(one) for one in carries]
-    with nodes_built() as built, state_kept("a loop"):
+    with nodes_built() as built, state_kept("a loop"), each_iteration(lambda: iteration):
         holds = test(given).node
         roots = [one.node for one in step(given)]
     _require_carries(init, roots)
@@ -235,16 +246,22 @@ def while_tensors(
             code="condition",
             hint="compare numbers without axes, or reduce with all(...) or any(...)",
         )
+    first = [one.node for _, one in init]
+    if iteration in topological([holds, *roots]):
+        # The loop draws random numbers, and counts its iterations for them.
+        first.append(number(0, SEED_DTYPE))
+        carries.append(iteration)
+        roots.append(add(iteration, number(1, SEED_DTYPE)))
     constants = captured([holds, *roots], carries, built)
     node = ops.while_loop(
-        *(one.node for _, one in init),
+        *first,
         *constants,
         condition=loop_graph("condition", carries, (), constants, [holds]),
         body=loop_graph("body", carries, (), constants, roots),
-        carries=len(init),
+        carries=len(first),
         max_steps=max_steps,
     )
-    return [Tensor(project(node, index=number)) for number in range(len(init))]
+    return [Tensor(project(node, index=place)) for place in range(len(init))]
 
 
 def branch_tensors(predicate: Node, traced: Sequence[tuple[list[Node], set[Node]]]) -> list[Tensor]:

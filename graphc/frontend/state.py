@@ -13,17 +13,15 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
 
 from graphc.errors import DTypeError, ShapeError, UsageError
-from graphc.frontend.initializers import Initializer, Key, zeros
+from graphc.frontend.initializers import SEED_DTYPE, Initializer, Key, zeros
+from graphc.frontend.random_draws import Draws, active_draws, draw_counter
 from graphc.frontend.tensor import Tensor, apply
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node, topological
 from graphc.ir.op import functions
 from graphc.ir.ops.arithmetic import add
-from graphc.ir.ops.conversion import cast
 from graphc.ir.ops.creation import number
-from graphc.ir.ops.logic import left_shift
-from graphc.ir.ops.random import random_bits
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from graphc.frontend.module import Module
 
 __all__ = [
+    "RANDOM_COUNTER",
     "Buffer",
     "Parameter",
     "State",
@@ -223,14 +222,8 @@ def _taken(path: str) -> UsageError:
     )
 
 
-_RANDOM_COUNTER = "random.counter"
-
-
-def _draw_counter(shape: tuple[int, ...], dtype: DType, key: Key) -> Node:
-    """64 random bits, so that the sequences of neighbouring seeds do not overlap."""
-    words = random_bits(key.seed, stream=key.stream, shape=(2,))
-    low, high = (cast(functions["index"](words, place), dtype=dtype) for place in (0, 1))
-    return add(left_shift(high, number(32, dtype)), low)
+RANDOM_COUNTER = "random.counter"
+"""The state that random numbers follow; there is one where an export draws some."""
 
 
 class Tracing:
@@ -248,14 +241,17 @@ class Tracing:
         self.training = training
         self._inputs: dict[State, Node] = {}
         self._values: dict[State, Node] = {}
-        self._draws: dict[Module, int] = {}
+        # Apart from the values of states: a loop or a branch may draw, though it updates none.
+        self._moved: dict[State, Node] = {}
+        self._draws = Draws(lambda: self.before(self._counter()))
 
     @contextmanager
     def active(self) -> Iterator[None]:
         """Make this the trace that state is read and updated in."""
         token = _active.set(self)
         try:
-            yield
+            with active_draws(self._draws):
+                yield
         finally:
             _active.reset(token)
 
@@ -307,18 +303,20 @@ class Tracing:
 
         The counter behind it is state: a call that draws moves it by one.
         """
-        path = self.table.module_path(module)
-        draw = self._draws[module] = self._draws.get(module, -1) + 1
+        return self._draws.key(self.table.module_path(module))
+
+    def _counter(self) -> State:
+        """The random counter, which the function moves from here on."""
         counter = self.table.own(
-            _RANDOM_COUNTER, "random", lambda: Buffer((), dtypes.u64, _draw_counter)
+            RANDOM_COUNTER, "random", lambda: Buffer((), SEED_DTYPE, draw_counter)
         )
-        seed = self.before(counter)
-        self._values[counter] = add(seed, number(1, dtypes.u64))
-        return Key.of(seed, f"{path}#{draw}")
+        self._moved[counter] = add(self.before(counter), number(1, SEED_DTYPE))
+        return counter
 
     def updates(self) -> dict[State, Node]:
         """The values after the call of the state that the function changes, in order."""
-        found = {state: self._values[state] for _, state in self.table if state in self._values}
+        values = {**self._values, **self._moved}
+        found = {state: values[state] for _, state in self.table if state in values}
         return {state: value for state, value in found.items() if value is not self.before(state)}
 
     def used(self, roots: Sequence[Node]) -> list[State]:
@@ -391,5 +389,5 @@ def state_kept(where: str) -> Iterator[None]:
             raise UsageError(
                 f"the state {active.table.path(state)!r} is updated in {where}",
                 code="state-in-body",
-                hint="carry its value, and update the state afterwards; draw random numbers before",
+                hint="carry its value, and update the state afterwards",
             )

@@ -24,6 +24,7 @@ from graphc.frontend.arguments import (
 )
 from graphc.frontend.index_updates import At
 from graphc.frontend.location import at_python_line
+from graphc.frontend.random_draws import with_seed
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
@@ -97,6 +98,7 @@ def apply(operation: Callable[..., Any], *arguments: Any, **keywords: Any) -> An
     with at_python_line():
         given = [_to_node(argument) for argument in arguments]
         named = {key: _to_node(value) for key, value in keywords.items()}
+        named = with_seed(operation, named)
         refuse_other_than_tensors(operation, given, named)
         try:
             result = operation(*given, **named)

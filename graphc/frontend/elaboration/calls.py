@@ -14,6 +14,7 @@ from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.refusal import described, named_like, refused
 from graphc.frontend.module import Module
+from graphc.frontend.random_draws import draws
 from graphc.frontend.tensor import Tensor, call
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType
@@ -111,7 +112,17 @@ def _operand(value: Any, dtype: DType | None, takes_numbers: bool) -> Any:
 
 @functools.cache
 def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    return inspect.signature(function)
+    """The signature, in which random numbers need no seed."""
+    signature = inspect.signature(function)
+    if not draws(function):
+        return signature
+    given = {"seed", "stream"}
+    return signature.replace(
+        parameters=[
+            one.replace(default=None) if one.name in given else one
+            for one in signature.parameters.values()
+        ]
+    )
 
 
 # -- binding --------------------------------------------------------------------------------------
