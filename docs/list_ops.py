@@ -16,8 +16,9 @@ from graphc.errors import DTypeError
 from graphc.frontend.arguments import usage
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
-from graphc.ir.op import Decomposition, Op, Sample, functions, registry
-from graphc.ir.ops.structural import graph_input
+from graphc.ir.op import Branch, Decomposition, HostCall, Loop, Op, Sample, functions, registry
+from graphc.ir.ops.structural import graph_input, project
+from graphc.ir.types import TensorType
 
 __all__ = ["PATH", "text"]
 
@@ -42,7 +43,8 @@ _OPS = """
 
 What graphs are made of. An op with a gradient has one of every order; "zero" are the steps, whose
 derivative is 0 wherever there is one. Where kernels compute in "some dtypes" or none ("no"), the
-reference evaluator computes in the others.
+reference evaluator computes in the others. What is computed "on the host" is so on every device: a
+GPU waits for it.
 
 | op | dtypes | on the CPU and GPUs | gradient | what it computes |
 | --- | --- | --- | --- | --- |
@@ -84,8 +86,11 @@ def _op_row(op: Op) -> str:
     for sample in op.samples():
         types = [type_.dtype for type_ in sample.operands]
         taken |= dict.fromkeys(types)
-        all_computed.add(all(map(_is_computed, [*types, _built(op, sample).dtype])))
+        made = [result.dtype for result in _results(_built(op, sample))]
+        all_computed.add(all(map(_is_computed, [*types, *made])))
     where = {(): "", (False,): "no", (True,): "yes"}.get(tuple(all_computed), "some dtypes")
+    if isinstance(op.lowering, HostCall):
+        where = "on the host"
     return f"| `{op.name}` | {_kinds(taken)} | {where} | {_gradient(op)} | {_cell(op.doc)} |\n"
 
 
@@ -93,6 +98,12 @@ def _built(op: Op, sample: Sample) -> Node:
     types = enumerate(sample.operands)
     inputs = (graph_input(f"x{i}", type_.dtype, type_.shape) for i, type_ in types)
     return op(*inputs, **sample.attributes)
+
+
+def _results(node: Node) -> list[Node]:
+    if isinstance(node.type, TensorType):
+        return [node]
+    return [project(node, index=number) for number in range(len(node.type.elements))]
 
 
 def _is_computed(dtype: DType) -> bool:
@@ -110,12 +121,13 @@ def _kinds(taken: dict[DType, None]) -> str:
 
 def _gradient(op: Op) -> str:
     if op.gradient is None:
-        return "yes" if isinstance(op.lowering, Decomposition) else ""
+        return "yes" if isinstance(op.lowering, Decomposition | Loop | Branch) else ""
     nodes = [_built(op, sample) for sample in op.samples()]
     for node in nodes:
-        if node.dtype.precision:
-            weight = graph_input("g", node.dtype, node.shape)
-            is_zero = all(one is None for one in op.gradient(node, weight))
+        results = _results(node)
+        if all(result.dtype.precision for result in results):
+            weights = [graph_input("g", result.dtype, result.shape) for result in results]
+            is_zero = all(one is None for one in op.gradient(node, *weights))
             return "zero" if is_zero else "yes"
     return "zero" if nodes else "yes"
 
