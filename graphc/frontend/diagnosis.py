@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Sequence, Set
 
 from graphc.errors import SourceError, Span
-from graphc.frontend.lexer import LINE_KEYWORDS, Token
 from graphc.frontend.parse_table import parse_table
+from graphc.frontend.tokens import LINE_KEYWORDS, Token
 
 __all__ = ["diagnose"]
 

@@ -16,9 +16,10 @@ from typing import Any
 
 from graphc.errors import SourceError, Span
 from graphc.frontend import syntax
-from graphc.frontend.lexer import MAX_ERRORS, Token
+from graphc.frontend.lexer import MAX_ERRORS
 from graphc.frontend.literals import LiteralError, number_value, string_value
 from graphc.frontend.operators import ReductionPrefix, apply_precedence
+from graphc.frontend.tokens import Token
 
 __all__ = ["ExpressionBuilder", "TooManyErrors", "nodes_among"]
 

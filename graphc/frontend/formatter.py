@@ -14,10 +14,10 @@ from graphc.errors import Span
 from graphc.frontend import syntax
 from graphc.frontend.comments import CommentQueue
 from graphc.frontend.layout import INDENT, Broken, Concat, Document, render
-from graphc.frontend.lexer import Comment
 from graphc.frontend.literals import string_literal
 from graphc.frontend.parser import parse_with_comments
 from graphc.frontend.printer import Printer
+from graphc.frontend.tokens import Comment
 
 __all__ = ["format_source", "unparse"]
 

@@ -8,35 +8,13 @@ from dataclasses import dataclass, field
 
 from graphc.errors import SourceError, Span
 from graphc.frontend.parse_table import parse_table
-from graphc.frontend.syntax import BINARY_PRECEDENCE, REDUCTIONS
+from graphc.frontend.syntax import REDUCTIONS
+from graphc.frontend.tokens import KEYWORDS, LINE_KEYWORDS, SYMBOLS, TOKEN, Comment, Token
 
-__all__ = ["MAX_CHARACTERS", "MAX_ERRORS", "Comment", "Lexer", "Token"]
+__all__ = ["MAX_CHARACTERS", "MAX_ERRORS", "Lexer"]
 
 MAX_CHARACTERS = 8 * 2**20
 MAX_ERRORS = 20
-
-# Words that are keywords only before a name, where an expression could not go on.
-LINE_KEYWORDS = frozenset(("dim", "const", "model", "param", "state", "update", "export"))
-
-_SIGNS = ("+", "-")
-_ASSIGNMENT_OPERATORS = ("+", "-", "*", "/", "//", "%", "@", "**", "&", "|", "^", "<<", ">>")
-_SYMBOLS = {
-    **{word: name for word, name in parse_table().words.items() if not word[0].isalpha()},
-    **{op: "BINARY" for op in BINARY_PRECEDENCE if not op.isalpha() and op != "@"},
-    **dict.fromkeys(_SIGNS, "SIGN"),
-    "~": "PREFIX",
-    **{op + "=": "AUGMENTED" for op in _ASSIGNMENT_OPERATORS},
-}
-_KEYWORDS = {
-    **{
-        word: name
-        for word, name in parse_table().words.items()
-        if word[0].isalpha() and word not in LINE_KEYWORDS
-    },
-    "and": "BINARY",
-    "or": "BINARY",
-    "not": "PREFIX",
-}
 
 _CLOSERS = {"(": ")", "[": "]"}
 _OPENERS = {")": "(", "]": "["}
@@ -44,24 +22,6 @@ _OPERAND_STARTS = frozenset(
     ("NAME", "NUMBER", "STRING", "LPAR", "TRUE", "FALSE", "NONE", "PREFIX", "REDUCTION")
 )
 
-_TOKEN = re.compile(
-    r"[ \t]*(?:"
-    r"(?P<PHRASE>(?:multiple[ \t]+of|at[ \t]+most)\b)"
-    r"|(?P<NAME>[^\W\d]\w*)"
-    r"|(?P<NUMBER>0[xXoObB]\w*"
-    r"|[0-9][0-9_]*(?:\.(?!\.)[0-9_]*)?(?:[eE][+-]?[0-9][0-9_]*)?\w*"
-    r"|\.[0-9][0-9_]*(?:[eE][+-]?[0-9][0-9_]*)?\w*)"
-    r'|(?P<STRING>"""(?:[^"\\]++|\\[\s\S]|"(?!""))*+"""'
-    r"|'''(?:[^'\\]++|\\[\s\S]|'(?!''))*+'''"
-    r'|"(?!"")(?:[^"\\\r\n]++|\\[^\r\n])*+"'
-    r"|'(?!'')(?:[^'\\\r\n]++|\\[^\r\n])*+')"
-    r"|(?P<NEWLINE>\r\n|\r|\n)"
-    r"|(?P<COMMENT>\#[^\r\n]*)"
-    r"|(?P<CONTINUATION>\\(?:\r\n|\r|\n))"
-    r"|(?P<SYMBOL>"
-    + "|".join(re.escape(symbol) for symbol in sorted(_SYMBOLS, key=len, reverse=True))
-    + r"))"
-)
 _INDENTATION = re.compile(r"[ \t]*")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 # A line that can only be a statement, whatever bracket is still open above it.
@@ -90,28 +50,6 @@ _HINTS = {
     "\u00d7": "multiplication is written '*'",
     "\\": "a backslash continues a line only as its last character",
 }
-
-
-@dataclass(slots=True)
-class Token:
-    """A word of the source. Type `ERROR` stands where an error has been reported already."""
-
-    type: str
-    text: str
-    line: int
-    column: int
-    end_line: int
-    end_column: int
-
-
-@dataclass(slots=True)
-class Comment:
-    """A comment with its place; `alone` where nothing stands before it on its line."""
-
-    text: str
-    line: int
-    column: int
-    alone: bool
 
 
 @dataclass(slots=True)
@@ -222,7 +160,7 @@ class Lexer:
 
     def _read_token(self) -> bool:
         """Read one token; true where a logical line ended with it."""
-        match = _TOKEN.match(self.text, self._position)
+        match = TOKEN.match(self.text, self._position)
         if match is None:
             return self._read_unknown()
         kind = match.lastgroup
@@ -260,7 +198,7 @@ class Lexer:
                 )
                 self._append("ERROR", word, start, end)
                 return
-        kind = _KEYWORDS.get(word, "NAME")
+        kind = KEYWORDS.get(word, "NAME")
         tokens = self.tokens
         if kind == "NAME" and tokens:
             last = tokens[-1]
@@ -279,7 +217,7 @@ class Lexer:
     def _add_symbol(self, symbol: str, start: int, end: int) -> None:
         if symbol in _CLOSERS:
             self._brackets.append(len(self.tokens))
-        self._append(_SYMBOLS[symbol], symbol, start, end)
+        self._append(SYMBOLS[symbol], symbol, start, end)
         if symbol in _OPENERS:
             self._close_bracket(symbol)
 

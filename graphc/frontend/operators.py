@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from graphc.errors import SourceError, Span
-from graphc.frontend.lexer import Token
 from graphc.frontend.syntax import (
     BINARY_PRECEDENCE,
     COMPARISONS,
@@ -18,6 +17,7 @@ from graphc.frontend.syntax import (
     Reduction,
     Unary,
 )
+from graphc.frontend.tokens import Token
 
 __all__ = ["REDUCTION_PRECEDENCE", "ReductionPrefix", "apply_precedence"]
 

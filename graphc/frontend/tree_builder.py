@@ -12,7 +12,7 @@ from typing import Any
 from graphc.errors import Span
 from graphc.frontend import syntax
 from graphc.frontend.expression_builder import ExpressionBuilder, nodes_among
-from graphc.frontend.lexer import Token
+from graphc.frontend.tokens import Token
 
 __all__ = ["TreeBuilder"]
 
