@@ -30,6 +30,6 @@ def emitted(graphs: Sequence[Graph], state: Mapping[str, Array] | None = None) -
     """An executor of the graphs, all in one unit of C."""
     library = Library()
     entries = {graph.name: planned(graph, library) for graph in graphs}
-    source = emit_unit(library.kernels, list(entries.values()))
+    source = emit_unit(library.kernels, list(entries.values())).source
     symbols = {name: entry_symbol(name) for name in entries}
     return CpuExecutor(Program(HOST.name, entries), compile_object(source), state or {}, symbols)

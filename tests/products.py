@@ -160,7 +160,7 @@ def simulated_products(
     kernels = {name: change(kernel) for name, kernel in library.kernels.items()}
     exports = list(entries.values())
     program = Program(dialect.name, entries, dialect.geometry(kernels, exports))
-    return SimulatorExecutor(program, emit_unit(kernels, exports, dialect), {}, **options)
+    return SimulatorExecutor(program, emit_unit(kernels, exports, dialect).source, {}, **options)
 
 
 def without(kernel: Kernel, number: int, matches: Callable[[Statement], bool]) -> Kernel:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from graphc.codegen.cuda import CUDA, emit_unit
+from graphc.codegen.dialect import UnitText
 from graphc.codegen.plan import Library, plan_entry
 from graphc.ir.graph import Graph
 from graphc.ir.kernel import Kernel
@@ -27,8 +28,13 @@ class CudaCode:
     """What graphs become for CUDA."""
 
     program: Program
-    source: str
+    text: UnitText
     kernels: Mapping[str, Kernel]
+
+    @property
+    def source(self) -> str:
+        """The text for compilers."""
+        return self.text.source
 
 
 def cuda_code(graphs: Sequence[Graph], *, sources: SourceMap | None = None) -> CudaCode:
@@ -39,9 +45,9 @@ def cuda_code(graphs: Sequence[Graph], *, sources: SourceMap | None = None) -> C
         known = sources or SourceMap()
         entries[graph.name] = plan_entry(decompose(graph, known), CUDA, library, known)
     exports = list(entries.values())
-    source = emit_unit(library.kernels, exports)
+    text = emit_unit(library.kernels, exports)
     program = Program(CUDA.name, entries, CUDA.geometry(library.kernels, exports))
-    return CudaCode(program, source, library.kernels)
+    return CudaCode(program, text, library.kernels)
 
 
 def simulated(

@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from graphc.api import source_unit, unit_of
-from graphc.codegen.cuda import readable_text
 from graphc.compiler import compile_for
 from graphc.errors import UsageError
 from graphc.frontend.graph_text import graph_text
@@ -72,7 +71,7 @@ def _passes(unit: Unit, target: str) -> str:
 
 
 def _kernels(unit: Unit, target: str) -> str:
-    return readable_text(compile_for(unit, target).source)
+    return compile_for(unit, target).text.kernels
 
 
 def _program(unit: Unit, target: str) -> str:

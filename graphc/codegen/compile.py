@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from graphc.codegen.dialect import Dialect
+from graphc.codegen.dialect import Dialect, UnitText
 from graphc.codegen.plan import Library, plan_entry
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.kernel import Kernel
@@ -20,7 +20,7 @@ class Target:
     """A dialect, and what turns kernels and entries into its text."""
 
     dialect: Dialect
-    emit: Callable[[Mapping[str, Kernel], list[Entry]], str]
+    emit: Callable[[Mapping[str, Kernel], list[Entry]], UnitText]
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,20 @@ class TargetCode:
 
     Attributes:
         program: the steps and memory of each export.
-        source: the text of all kernels.
+        text: the text of all kernels.
         kernels: the same in the kernel IR, by name.
         graphs: each export's graph after all passes.
     """
 
     program: Program
-    source: str
+    text: UnitText
     kernels: Mapping[str, Kernel]
     graphs: Mapping[str, Graph]
+
+    @property
+    def source(self) -> str:
+        """The text for compilers."""
+        return self.text.source
 
 
 def compile_unit(
@@ -58,5 +63,5 @@ def compile_unit(
     kernels, launches = library.kernels, list(entries.values())
     geometry = target.dialect.geometry(kernels, launches)
     program = Program(target.dialect.name, entries, geometry)
-    source = target.emit(kernels, launches)
-    return TargetCode(program, source, library.kernels, graphs)
+    text = target.emit(kernels, launches)
+    return TargetCode(program, text, library.kernels, graphs)

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from graphc.codegen.device import device_source, families_of
-from graphc.codegen.dialect import Dialect, LaneFold
+from graphc.codegen.dialect import Dialect, LaneFold, UnitText
 from graphc.codegen.emit import emit_kernel
+from graphc.codegen.emit.places import comment, described_places
 from graphc.codegen.index import c_identifier
 from graphc.codegen.index_width import fits_in_32_bits
 from graphc.errors import InternalError
@@ -26,9 +27,10 @@ from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.expr import Buffer, Space
 from graphc.ir.kernel import Declare, Kernel, statements
+from graphc.ir.source_map import portable
 from graphc.runtime.program import Entry, Geometry, launches_in
 
-__all__ = ["ARCHITECTURES", "CUDA", "CudaDialect", "emit_unit", "readable_text"]
+__all__ = ["ARCHITECTURES", "CUDA", "CudaDialect", "emit_unit"]
 
 ARCHITECTURES = ("sm_80", "sm_90a", "sm_100")
 """The architectures that cubins are made for. One text serves all of them: what they offer in
@@ -272,35 +274,32 @@ CUDA = CudaDialect(
     ),
 )
 
-_PRELUDE = """\
-// Made by graphc. Each kernel computes the lines of the model that are named above it; a block runs
-// the grid steps blockIdx.x, blockIdx.x + gridDim.x, ...
+_HEAD = """\
+// Made by graphc. Each kernel computes what is named above it; a block runs the grid steps
+// blockIdx.x, blockIdx.x + gridDim.x, ...
 """
 
 
 def emit_unit(
     kernels: Mapping[str, Kernel], entries: Sequence[Entry], dialect: CudaDialect = CUDA
-) -> str:
+) -> UnitText:
     """One CUDA file with all kernels, and the device functions that they use.
 
-    A `#line` before each line of a kernel names the model's line, so that messages of compilers
-    and of the simulator name it; see `readable_text`.
+    In the text for compilers a `#line` names the model's line, so that their messages and the
+    simulator's do. Compilers count on after each, so one stands before every line of a kernel.
     """
     geometry = dialect.geometry(kernels, entries)
     aliased = set(_updated_in_place(entries))
-    texts = []
+    readable, located = [_HEAD], []
     for name, kernel in kernels.items():
         frame = _Frame(geometry[name], name not in aliased, _dynamic_offsets(kernel))
         text = emit_kernel(kernel, replace(dialect, frame=frame))
-        spans = "".join(f"// {span}\n" for span in kernel.spans[:3])
-        texts.append(spans + _located(kernel, text))
-    body = "\n".join(texts)
-    return f"{_PRELUDE}\n{device_source(families_of(body))}\n{body}"
-
-
-def readable_text(source: str) -> str:
-    """A text of `emit_unit` for people: without `#line`."""
-    return re.sub(r"^#line .*\n", "", source, flags=re.MULTILINE)
+        places = [line for place in described_places(kernel.spans) for line in comment(place)]
+        readable.append("\n".join([*places, text]))
+        located.append(_located(kernel, text))
+    kernels_text = "\n".join(readable)
+    functions = device_source(families_of(kernels_text))
+    return UnitText(functions, kernels_text, "\n".join([functions, *located]))
 
 
 def _located(kernel: Kernel, text: str) -> str:
@@ -310,7 +309,7 @@ def _located(kernel: Kernel, text: str) -> str:
     """
     if not kernel.spans:
         return f'#line 1 "{kernel.name}.cu"\n{text}'
-    span = kernel.spans[0]
+    span = portable(kernel.spans[0])
     file = span.file.replace("\\", "\\\\").replace('"', '\\"')
     lines = text.splitlines()
     first = f'#line {span.line} "{file}"'

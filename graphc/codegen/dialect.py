@@ -21,7 +21,22 @@ from graphc.runtime.program import Entry, Geometry
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Dialect", "LaneFold"]
+__all__ = ["Dialect", "LaneFold", "UnitText"]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitText:
+    """The text of all kernels of a unit.
+
+    Attributes:
+        functions: the device functions that the kernels use.
+        kernels: the kernels, and what launches them, for people.
+        source: all of it, for compilers.
+    """
+
+    functions: str
+    kernels: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +105,8 @@ class Dialect(ABC):
             return "bool"
         if dtype in self.integer_types:
             return self.integer_types[dtype]
+        if dtype.kind == "complex":
+            return f"gc_{dtype.name}"
         raise DTypeError(
             f"kernels for {self.name} do not compute in {dtype.name} yet",
             code="dtype-unsupported",

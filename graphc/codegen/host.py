@@ -8,16 +8,20 @@ kernels in order over a thread pool, so that a call from Python is one native ca
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from types import MappingProxyType
 
-from graphc.codegen.dialect import Dialect
+from graphc.codegen.dialect import Dialect, UnitText
 from graphc.codegen.emit import emit_kernel
+from graphc.codegen.emit.blocks import folded
+from graphc.codegen.emit.places import comment, described_places
 from graphc.codegen.index import ascii_identifier, c_identifier, c_index
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.expr import Buffer, Space
 from graphc.ir.kernel import Call, Declare, Kernel, statements
@@ -120,10 +124,13 @@ HOST = HostDialect(
 )
 
 _PRELUDE = """\
-/* Made by graphc. Each kernel runs the grid steps from begin to end; each export launches its
-   kernels in order. The lines named at a kernel are those of the model that it computes. */
 #include <stdbool.h>
 #include <stdint.h>
+"""
+
+_HEAD = """\
+// Made by graphc. Each kernel computes what is named above it, and runs the grid steps from begin
+// to end; each export, at the end, launches its kernels in order.
 """
 
 
@@ -157,24 +164,29 @@ def entry_symbol(name: str) -> str:
     return f"gc_entry_{ascii_identifier(name)}"
 
 
-def emit_unit(kernels: Mapping[str, Kernel], entries: Sequence[Entry]) -> str:
+def emit_unit(kernels: Mapping[str, Kernel], entries: Sequence[Entry]) -> UnitText:
     """One C file with all kernels and the functions of all exports."""
-    parts = [
+    functions = [
         _PRELUDE,
         *(
             _device_text(name)
             for name in ("math.h", "numeric.h", "arithmetic.h", "sort.h", "launch.h")
         ),
     ]
-    parts += [_matmul_text(dtype) for dtype in _multiplied(kernels.values())]
+    multiplied = [_matmul_text(dtype) for dtype in _multiplied(kernels.values())]
+    parts = [_HEAD]
     scratch = max((_scratch_bytes(kernel) for kernel in kernels.values()), default=0)
     if scratch:
         parts.append(_SCRATCH.format(nbytes=scratch))
     for kernel in kernels.values():
-        lines = [f"/* {span} */" for span in kernel.spans[:3]]
-        parts.append("\n".join([*lines, emit_kernel(kernel, HOST)]))
+        places = [line for place in described_places(kernel.spans) for line in comment(place)]
+        parts.append("\n".join([*places, emit_kernel(kernel, HOST)]))
     parts += [_entry(entry) for entry in entries]
-    return "\n".join(parts)
+    if any(re.search(r"\bgc_c(64|128)\b", part) for part in [*multiplied, *parts]):
+        functions.append(_device_text("complex.h"))
+    functions += multiplied
+    given, made = "\n".join(functions), "\n".join(parts)
+    return UnitText(given, made, f"{given}\n{made}")
 
 
 # Not on the stack: a thread that calls an export may have a small one.
@@ -220,6 +232,9 @@ def _multiplied(kernels: Iterable[Kernel]) -> list[DType]:
 
 def _matmul_text(dtype: DType) -> str:
     number = dtype.accumulator
+    if dtype.kind == "complex":
+        names = f"#define GC_DTYPE {dtype.name}\n#define GC_NUMBER {HOST.compute_type(dtype)}\n"
+        return f"{names}{_device_text('matmul_complex.h')}#undef GC_DTYPE\n#undef GC_NUMBER\n"
     return _MATMUL.format(
         dtype=dtype.name,
         stored=HOST.storage_type(dtype),
@@ -248,11 +263,11 @@ def _entry(entry: Entry) -> str:
         lines.append(f"    (void){c_identifier(name)};")
     for step in entry.steps:
         lines += ["    " + line for line in _step(step, entry)]
-    return "\n".join([*lines, "}"]) + "\n"
+    return "\n".join(part for line in [*lines, "}"] for part in folded(line)) + "\n"
 
 
 def _step(step: Step, entry: Entry, depth: int = 0) -> list[str]:
-    lines = [f"/* {step.text} */".replace("*/ */", "*/")] if step.text else []
+    lines = comment(step.text)
     if isinstance(step, LoopStep):
         return lines + _loop(step, entry, depth)
     if isinstance(step, HostCallStep):
@@ -269,7 +284,7 @@ def _step(step: Step, entry: Entry, depth: int = 0) -> list[str]:
         test = f"{alternative.low} <= {value} && {value} <= {alternative.high}"
         head = "{" if always else f"if ({test}) {{"
         lines.append(f"}} else {head}" if number else head)
-        lines += ["    " + line for line in _launch(alternative)]
+        lines += ["    " + line for line in _launch(alternative, entry)]
     return [*lines, "}"]
 
 
@@ -302,15 +317,18 @@ def _loop(step: LoopStep, entry: Entry, depth: int) -> list[str]:
     return [*lines, *("    " + line for line in inner), "    }", "}"]
 
 
-def _launch(alternative: Alternative) -> list[str]:
-    lines, segments, ends = [], [], []
+def _launch(alternative: Alternative, entry: Entry) -> list[str]:
+    lines, segments = [], []
+    end: DimLike = 0
     for number, binding in enumerate(alternative.bindings):
+        names = ", ".join(entry.slots[slot].name for slot in binding.slots)
+        lines += comment(names)
         slots = ", ".join(f"slots[{slot}]" for slot in binding.slots)
         lines.append(f"void *const buffers_{number}[] = {{{slots}}};")
         scalars = ", ".join(c_index(value) for value in binding.scalars) or "0"
         lines.append(f"const int64_t scalars_{number}[] = {{{scalars}}};")
-        ends.append(f"({c_index(binding.grid)})")
-        segments.append(f"    {{buffers_{number}, scalars_{number}, {' + '.join(ends)}}},")
+        end = end + binding.grid
+        segments.append(f"    {{buffers_{number}, scalars_{number}, {c_index(end)}}},")
     return [
         *lines,
         "const struct gc_segment segments[] = {",

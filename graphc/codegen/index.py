@@ -8,7 +8,7 @@ import re
 from graphc.ir import dims
 from graphc.ir.c_words import RESERVED
 from graphc.ir.dims import DimLike
-from graphc.ir.dims.atoms import Atom, Variable
+from graphc.ir.dims.atoms import Atom, Opaque, Variable
 
 __all__ = ["ascii_identifier", "c_identifier", "c_index"]
 
@@ -51,6 +51,9 @@ def c_index(index: DimLike) -> str:
     """
     if isinstance(index, int):
         return str(index) if -(2**31) <= index < 2**31 else f"{index}LL"
+    match index.terms:
+        case (((Opaque() as atom,), 1),):
+            return _operation(atom)
     terms, text = list(index.terms), ""
     # `10 - row` rather than `-row + 10`.
     positive = next((term for term in terms if term[1] > 0), terms[0])
@@ -69,11 +72,16 @@ def _atom(atom: Atom) -> str:
     if isinstance(atom, Variable):
         name = c_identifier(atom.name)
         return name if atom.multiple == 1 else f"({name} / {atom.multiple})"
+    text = _operation(atom)
+    return text if text.startswith("gc_") else f"({text})"
+
+
+def _operation(atom: Opaque) -> str:
     left, *rest = (c_index(argument) for argument in atom.arguments)
     if atom.kind in ("//", "%"):
         (right,) = rest
         if dims.bounds(atom.arguments[0])[0] >= 0:
-            return f"({_factor(left)} {'/' if atom.kind == '//' else '%'} {_factor(right)})"
+            return f"{_factor(left)} {'/' if atom.kind == '//' else '%'} {_factor(right)}"
         return f"gc_index_{'floor_divide' if atom.kind == '//' else 'modulo'}({left}, {right})"
     function = "gc_index_maximum" if atom.kind == "max" else "gc_index_minimum"
     return functools.reduce(lambda a, b: f"{function}({a}, {b})", rest, left)

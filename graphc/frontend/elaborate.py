@@ -79,6 +79,7 @@ def _elaborated(
     library: Mapping[str, object],
     read: Callable[[str], str] | None,
 ) -> tuple[_Elaboration, Unit]:
+    register_source(file, text)
     module = parse(text, file)
     elaboration = _Elaboration(module, file, library, read)
     try:
@@ -90,7 +91,6 @@ def _elaborated(
         unit = None
     errors = _distinct(elaboration.errors)
     if errors or unit is None:
-        register_source(file, text)
         raise errors[0] if len(errors) == 1 else ErrorGroup(errors[:MAX_ERRORS])
     return elaboration, unit
 

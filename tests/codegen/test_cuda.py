@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphc.codegen.cuda import ARCHITECTURES, CUDA, emit_unit, readable_text
+from graphc.codegen.cuda import ARCHITECTURES, CUDA, emit_unit
 from graphc.codegen.device import FAMILIES
 from graphc.codegen.index_width import fits_in_32_bits
 from graphc.codegen.nvrtc import Request, compile_all, compile_cubin
@@ -58,8 +58,8 @@ def descent_graph(shapes: Sequence[tuple[int, ...]]) -> Graph:
 
 def kernel_text(graph: Graph) -> str:
     """The text of the kernels alone, without the device functions."""
-    source = readable_text(cuda_code([graph]).source)
-    return source[source.rindex('extern "C"') :] if source.count('extern "C"') == 1 else source
+    text = cuda_code([graph]).text.kernels
+    return text[text.rindex('extern "C"') :] if text.count('extern "C"') == 1 else text
 
 
 # -- the text -------------------------------------------------------------------------------------
@@ -70,8 +70,7 @@ def test_the_text_of_a_small_kernel(golden: Callable[[str, str], None]) -> None:
 
 
 def test_the_text_of_a_kernel_over_several_bindings(golden: Callable[[str, str], None]) -> None:
-    source = cuda_code([descent_graph([(4, 3), (5,), (2, 2)])]).source
-    golden("descent.cu", readable_text(source))
+    golden("descent.cu", cuda_code([descent_graph([(4, 3), (5,), (2, 2)])]).text.kernels)
 
 
 def linear_graph(dtype: dtypes.DType) -> Graph:
@@ -317,7 +316,7 @@ def test_the_simulator_names_the_models_line() -> None:
 
 
 def test_text_for_people_names_the_line_once_for_each_kernel() -> None:
-    text = readable_text(located_code().source)
+    text = located_code().text.kernels
     assert text.count("mlp.gc") == 1
     assert "// mlp.gc:12:5\n" in text
     assert "#line" not in text

@@ -60,8 +60,8 @@ def executor_of(device: str, kernel: Kernel, dtype: DType, size: int) -> Any:
     kernels = {kernel.name: kernel}
     if device == "sim":
         program = Program("cuda", {"run": entry}, cuda.CUDA.geometry(kernels, [entry]))
-        return SimulatorExecutor(program, cuda.emit_unit(kernels, [entry]), {})
-    code = compile_object(host.emit_unit(kernels, [entry]))
+        return SimulatorExecutor(program, cuda.emit_unit(kernels, [entry]).source, {})
+    code = compile_object(host.emit_unit(kernels, [entry]).source)
     return CpuExecutor(Program("cpu", {"run": entry}), code, {}, {"run": host.entry_symbol("run")})
 
 

@@ -97,7 +97,7 @@ def test_vectors_change_no_bit(flags: tuple[str, ...], tmp_path: Path) -> None:
     library = Library()
     entries = {name: planned(GRAPHS[name], library) for name in names}
     unit, built = tmp_path / "unit.c", tmp_path / "unit.so"
-    unit.write_text(emit_unit(library.kernels, list(entries.values())), encoding="utf-8")
+    unit.write_text(emit_unit(library.kernels, list(entries.values())).source, encoding="utf-8")
     command = [*find_compiler().command, *FLAGS, *flags, "-o", str(built), str(unit), "-lm"]
     if subprocess.run(command, capture_output=True, check=False).returncode != 0:
         pytest.skip("the compiler does not know these flags: another kind of processor")

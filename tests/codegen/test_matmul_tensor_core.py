@@ -360,7 +360,7 @@ def test_a_missing_statement_is_found(
 def text_of(chosen: list[str]) -> str:
     library = Library()
     entries = [plan_entry(GRAPHS[name], CUDA, library) for name in chosen]
-    return emit_unit(library.kernels, entries)
+    return emit_unit(library.kernels, entries).source
 
 
 def test_a_gpu_takes_the_text_without_a_word() -> None:

@@ -215,6 +215,6 @@ def test_a_gpu_takes_the_text_without_a_word() -> None:
     library = Library()
     graphs = [*(GRAPHS[name] for name in names), *NAMED]
     entries = [plan_entry(graph, PLAIN, library) for graph in graphs]
-    source = emit_unit(library.kernels, entries, PLAIN)
+    source = emit_unit(library.kernels, entries, PLAIN).source
     requests = [Request(source, arch, "products", fast=True) for arch in ARCHITECTURES]
     assert [compiled.log for compiled in compile_all(requests)] == [""] * len(requests)

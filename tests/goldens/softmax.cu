@@ -1,9 +1,9 @@
 extern "C" __global__ void __launch_bounds__(256) max_subtract_exp_sum_divide(
         const float *__restrict__ a0, float *__restrict__ out0, int B) {
-    for (int step = blockIdx.x; step < ((B + 2) / 3); step += gridDim.x) {
+    for (int step = blockIdx.x; step < (B + 2) / 3; step += gridDim.x) {
         const int count_0 = gc_index_minimum(3, B - step * 3);
         for (int row = 0; row < count_0; ++row) {
-            float max0 = (-GC_INFINITY_F32);
+            float max0 = -GC_INFINITY_F32;
             for (int i1 = threadIdx.x; i1 < 300; i1 += 256) {
                 max0 = gc_maximum_f32(max0, a0[i1 + row * 300 + step * 900]);
             }
@@ -19,7 +19,7 @@ extern "C" __global__ void __launch_bounds__(256) max_subtract_exp_sum_divide(
             __shared__ __align__(64) float sum1_row[300];
             for (int i1 = threadIdx.x; i1 < 300; i1 += 256) {
                 const float a0_0 = a0[i1 + row * 300 + step * 900];
-                sum1_row[i1] = gc_exp_f32((a0_0 - max0));
+                sum1_row[i1] = gc_exp_f32(a0_0 - max0);
             }
             float sum1 = 0.0f;
             for (int i1 = threadIdx.x; i1 < 300; i1 += 256) {

@@ -60,9 +60,8 @@ class Folds:
         for name, term in zip(names, fold.terms, strict=True):
             combined = self._combine(term, f"{name}[lane]", f"{name}[lane + width]")
             self.blocks.line(f"for (int width = {lanes // 2}; width > 0; width /= 2)")
-            self.blocks.line(
-                f"    for (int lane = 0; lane < width; ++lane) {name}[lane] = {combined};"
-            )
+            self.blocks.line("    for (int lane = 0; lane < width; ++lane)")
+            self.blocks.line(f"        {name}[lane] = {combined};")
             ctype = self.dialect.compute_type(term.result.dtype)
             self.blocks.line(f"const {ctype} {term.result.name} = {name}[0];")
 

@@ -60,7 +60,9 @@ class Speller:
             case Scalar(name, _):
                 return name
             case IndexValue(index, dtype):
-                return f"({self.dialect.compute_type(dtype)})({c_index(index)})"
+                ctype, text = self.dialect.compute_type(dtype), c_index(index)
+                is_one = ctype == self.dialect.index_type and not isinstance(index, int)
+                return text if is_one else f"({ctype}){_atom(text)}"
             case Inside(index, low, high):
                 return self.inside(index, low, high)
             case Load(buffer, index):
@@ -119,6 +121,11 @@ class Speller:
     def convert(self, text: str, source: DType, target: DType) -> str:
         """A value as another dtype, as `cast` says."""
         ctype = self.dialect.compute_type(target)
+        if source.kind == "complex":
+            return self._convert_complex(text, source, target)
+        if target.kind == "complex":
+            part = self.convert(text, source, target.real)
+            return f"gc_complex_{target.real.name}({part}, 0)"
         if target is dtypes.bool_:
             return f"({_atom(text)} != 0)"
         if target.is_integer and source.kind == "float":
@@ -130,6 +137,11 @@ class Speller:
                 wide, text = "f64", f"(double){_atom(text)}"
             return f"gc_round_{wide}_{target.name}({text})"
         return f"({ctype}){_atom(text)}"
+
+    def _convert_complex(self, text: str, source: DType, target: DType) -> str:
+        if target is dtypes.bool_:
+            return f"gc_not_equal_{source.name}({text}, {self.constant(0, source)})"
+        return text if source is target else f"gc_{source.name}_to_{target.name}({text})"
 
     def constant(self, value: bool | int | float | complex, dtype: DType) -> str:
         """A literal number; C has none for the least integers."""
@@ -143,6 +155,9 @@ class Speller:
                 text = f"GC_INFINITY_F{64 if dtype is dtypes.f64 else 32}"
                 return text if value > 0 else f"-{text}"
             return repr(float(value)) if dtype is dtypes.f64 else f"{_single(value)}f"
+        if dtype.kind == "complex":
+            parts = (self.constant(float(x), dtype.real) for x in (value.real, value.imag))
+            return f"gc_complex_{dtype.real.name}({', '.join(parts)})"
         assert isinstance(value, int)
         if dtype.bits < 32:
             return str(value)

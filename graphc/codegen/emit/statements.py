@@ -13,7 +13,7 @@ from graphc.codegen.emit.values import Values
 from graphc.codegen.index import c_index
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
-from graphc.ir.expr import Expr, Load
+from graphc.ir.expr import Expr, Load, Space
 from graphc.ir.kernel import (
     Address,
     Barrier,
@@ -138,6 +138,8 @@ class Statements:
 
     def _argument(self, argument: Address | Expr | DimLike | str) -> str:
         match argument:
+            case Address(buffer, 0) if buffer.space is not Space.LANE:
+                return buffer.name
             case Address(buffer, index):
                 return f"&{self.speller.element(buffer, index)}"
             case Expr():

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphc.codegen.dialect import Dialect
-from graphc.codegen.schedules.product import Operand, Product, let_index, part
+from graphc.codegen.schedules.product import Operand, Product, counter, let_index, part
 from graphc.codegen.schedules.schedule import Scheduled, Variant
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
@@ -152,8 +152,7 @@ def _few_rows(product: _Product) -> Scheduled | None:
 def _blocked(product: _Product, config: MatmulConfig) -> Scheduled:
     """The loop over blocks of the inner dimension; one empty block gives zeros."""
     blocks = dims.maximum(1, dims.ceil_div(product.depth, config.depth))
-    block = dims.variable("_block", 0, max(dims.bounds(blocks)[1] - 1, 1))
-    assert isinstance(block, Dim)
+    block = _counter("_block", dims.bounds(blocks)[1])
     right = Buffer("right", product.number, config.depth * product.tile_columns, Space.SHARED)
     body: list[Statement] = []
     k0 = let_index(body, "_k0", block * config.depth)
@@ -165,9 +164,9 @@ def _blocked(product: _Product, config: MatmulConfig) -> Scheduled:
     group = min(config.group, product.tile_rows)
     stride = config.depth + config.padding
     left = Buffer("left", product.number, group * stride, Space.SHARED)
-    groups = dims.variable("_group", 0, max(product.tile_rows // group, 1))
-    assert isinstance(groups, Dim)
-    first = groups * group
+    counted = dims.ceil_div(product.rows, group)
+    number = _counter("_group", -(-product.tile_rows // group))
+    first = number * group
     inner: list[Statement] = []
     here = let_index(inner, "_here", part(product.rows, group, first))
     inner += _pack(
@@ -184,11 +183,21 @@ def _blocked(product: _Product, config: MatmulConfig) -> Scheduled:
             ),
         )
     )  # fmt: skip
-    body.append(Loop(groups, dims.ceil_div(product.rows, group), LoopKind.SERIAL, tuple(inner)))
-    product.body += [
-        Declare(right), Declare(left), Loop(block, blocks, LoopKind.SERIAL, tuple(body))
-    ]  # fmt: skip
+    body += _serial(number, counted, tuple(inner))
+    product.body += [Declare(right), Declare(left), *_serial(block, blocks, tuple(body))]
     return product.finish()
+
+
+def _counter(name: str, most: int) -> DimLike:
+    """A variable that counts to `most`, for a loop; 0 where there is none."""
+    return counter(name, most) if most > 1 else 0
+
+
+def _serial(variable: DimLike, extent: DimLike, body: Block) -> Block:
+    """The body for each value of the variable; without a loop where that is 0 alone."""
+    if not isinstance(variable, Dim):
+        return body
+    return (Loop(variable, extent, LoopKind.SERIAL, body),)
 
 
 def _pack(

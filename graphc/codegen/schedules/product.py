@@ -81,7 +81,7 @@ def _stride(index: DimLike, variable: DimLike) -> DimLike | None:
 
 
 def _running(name: str, extent: DimLike) -> DimLike:
-    """A variable that runs below `extent`; 0 where nothing else can be."""
+    """A variable that runs below `extent`."""
     return dims.variable(name, 0, max(dims.bounds(extent)[1] - 1, 0))
 
 

@@ -54,6 +54,7 @@ from graphc.ir.kernel import (
     expressions,
 )
 from graphc.ir.op import Elementwise, Op
+from graphc.ir.source_map import portable
 
 __all__ = ["kernel_listing", "kernel_neighbourhood", "statement_text"]
 
@@ -115,7 +116,7 @@ class _Line:
 
 def _lines(kernel: Kernel) -> Iterator[_Line]:
     for span in kernel.spans:
-        yield _Line(f"# {span}")
+        yield _Line(f"# {portable(span)}")
     parameters = ", ".join(
         f"{b.name}: {b.dtype.name}{' written' if b in kernel.written else ''}"
         for b in kernel.parameters
