@@ -28,7 +28,7 @@ from graphc.ir.op import (
 )
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.types import TensorType, TupleType
-from tests.accuracy import ANY_ZERO, NUMPY_ULPS, within
+from tests.accuracy import ANY_ZERO, COMPLEX_FUNCTIONS, NUMPY_ULPS, is_near_complex, within
 from tests.values import random_array, same_bits
 
 __all__ = [
@@ -181,6 +181,11 @@ def assert_near_function(op: Op, case: Case, ulps: Mapping[str, tuple[float, flo
     (expected,), _ = evaluate(case.graph, case.arrays)
     (found,) = case.found
     dtype = case.graph.results[0].dtype
+    if case.arrays[-1].dtype.kind == "c" and op.name in COMPLEX_FUNCTIONS:
+        (precise,), _ = evaluate(case.graph, case.arrays, precise=True)
+        near = is_near_complex(op.name, case.arrays, found, precise)
+        assert near, (case.sample, case.arrays, found, precise)
+        return
     if op.name not in ulps or dtype.kind != "float":
         if op.name in ANY_ZERO:
             found, expected = found + found.dtype.type(0), expected + expected.dtype.type(0)
@@ -197,12 +202,12 @@ def assert_near_function(op: Op, case: Case, ulps: Mapping[str, tuple[float, flo
 
 def is_close(found: Array, expected: Array, precise: Array, dtype: DType) -> bool:
     """Whether a sum, product or composition of several steps is as near as its dtype allows."""
-    if dtype.kind != "float":
+    if dtype.kind not in ("float", "complex"):
         return same_bits(found, expected)
     epsilon = 2.0 ** (1 - dtype.precision)
     with np.errstate(all="ignore"):
         scale = np.max(np.abs(precise), where=np.isfinite(precise), initial=1.0)
-        near = np.abs(found.astype(np.float64) - precise) <= 16 * epsilon * scale
+        near = np.abs(found.astype(precise.dtype) - precise) <= 16 * epsilon * scale
     finite = np.isfinite(precise)
     return bool(np.all(np.where(finite, near, same_value(found, precise))))
 

@@ -6,7 +6,7 @@ Each function has a body for the GPU, mostly one instruction of PTX, and one for
 Families: index (division and extremes of indices), numeric (16-bit formats), conversion (constants,
 rounding, floats to integers), extremum (minimum and maximum that keep NaN), arithmetic and math
 (the elementwise ops that C has no operator for), fold (over a block), warp (over a warp), atomic,
-multiply_add, async_copy, tensor_core, random, sort.
+multiply_add, async_copy, tensor_core, random, sort, complex (in a text that host C shares).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "tensor_core": ("numeric",),
     "random": (),
     "sort": ("numeric",),
+    "complex": ("arithmetic", "math"),
 }
 
 
@@ -41,6 +42,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 _FUNCTION = re.compile(r"__forceinline__ (?:\w+ )+(gc_\w+)(##)?")
 _DTYPE = r"(?:[iu](?:8|16|32|64)|f(?:16|32|64)|bf16|bool)"
 _CONSTANT = re.compile(r"#define (GC_[A-Z]\w+) ")
+_STRUCTURE = re.compile(r"\} (gc_\w+);")
 
 
 def families_of(text: str) -> list[str]:
@@ -56,7 +58,7 @@ def families_of(text: str) -> list[str]:
 def _definitions(family: str) -> re.Pattern[str]:
     source = _family_source(family)
     names = [name + (_DTYPE if goes_on else "") for name, goes_on in _FUNCTION.findall(source)]
-    names += _CONSTANT.findall(source)
+    names += _CONSTANT.findall(source) + _STRUCTURE.findall(source)
     return re.compile(rf"\b(?:{'|'.join(dict.fromkeys(names))})\b")
 
 
@@ -80,6 +82,6 @@ def device_source(families: Iterable[str]) -> str:
 
 @functools.cache
 def _family_source(family: str) -> str:
-    file = f"{family}.cuh"
+    file = "complex.h" if family == "complex" else f"{family}.cuh"
     text = resources.files(__name__).joinpath(file).read_text(encoding="utf-8")
     return f'#line 1 "graphc/codegen/device/{file}"\n{text}'

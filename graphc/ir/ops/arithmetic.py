@@ -74,11 +74,25 @@ subtract = elementwise(
     gradient=lambda node, g: (g, negative(g)),
     aliases=("sub",),
 )
+
+
+def _multiply(x: Array, y: Array) -> Array:
+    if x.dtype.kind != "c":
+        return np.asarray(np.multiply(x, y))
+    # NumPy contracts these products on some machines.
+    return _pair(x.real * y.real - x.imag * y.imag, x.real * y.imag + x.imag * y.real)
+
+
+def _pair(re: Array, im: Array) -> Array:
+    return np.stack([re, im], axis=-1).view(np.result_type(re, np.complex64))[..., 0]
+
+
 multiply: Op = elementwise(
     "multiply",
     2,
-    np.multiply,
-    "x * y.",
+    _multiply,
+    "x * y. Of complex numbers ac - bd + (ad + bc)i, each operation rounded: an infinity beside a "
+    "NaN or a zero makes NaN.",
     c="{0} * {1}",
     kinds=NUMERIC,
     gradient=lambda node, g: (multiply(g, node.inputs[1]), multiply(g, node.inputs[0])),
@@ -91,11 +105,27 @@ def _divide_gradient(node: Node, g: Node) -> tuple[Node, Node]:
     return over, negative(multiply(over, node))
 
 
+def _divide(x: Array, y: Array) -> Array:
+    if x.dtype.kind != "c":
+        return np.asarray(np.divide(x, y))
+    is_real = np.abs(y.real) >= np.abs(y.imag)
+    large, small = np.where(is_real, y.real, y.imag), np.where(is_real, y.imag, y.real)
+    ratio = small / large
+    scale = 1 / (large + small * ratio)
+    along, across = (x.real, x.imag), (x.real * ratio, x.imag * ratio)
+    re = np.where(is_real, along[0] + across[1], across[0] + along[1]) * scale
+    im = np.where(is_real, along[1] - across[0], across[1] - along[0]) * scale
+    zero = np.abs(y.real)
+    by_zero = (y.real == 0) & (y.imag == 0)
+    return _pair(np.where(by_zero, x.real / zero, re), np.where(by_zero, x.imag / zero, im))
+
+
 divide = elementwise(
     "divide",
     2,
-    np.divide,
-    "x / y, correctly rounded.",
+    _divide,
+    "x / y, correctly rounded. Of complex numbers by R. Smith's formula (Algorithm 116, 1962), "
+    "each operation rounded; by zero, each part divided by zero.",
     c="{0} / {1}",
     kinds=INEXACT,
     gradient=_divide_gradient,
@@ -160,7 +190,16 @@ remainder = elementwise(
 # -- power ----------------------------------------------------------------------------------------
 
 
+def _complex_power(x: Array, y: Array) -> Array:
+    value = np.exp(_multiply(y.astype(np.complex128), np.log(x.astype(np.complex128))))
+    nothing, nan = np.zeros((), np.complex128), np.full((), complex(np.nan, np.nan))
+    value = np.where(x == 0, np.where(y.real > 0, nothing, nan), value)
+    return np.where(y == 0, np.ones((), np.complex128), value).astype(x.dtype)
+
+
 def _power(x: Array, y: Array) -> Array:
+    if x.dtype.kind == "c":
+        return _complex_power(x, y)
     if x.dtype.kind not in "iu":
         return np.asarray(np.power(x, y))
     # NumPy refuses negative exponents; the exact result rounded toward zero is 1, -1 or 0.
@@ -185,8 +224,9 @@ power = elementwise(
     "power",
     2,
     _power,
-    "x to the power y. Integers to a negative power are rounded toward zero (0 gives 0).",
-    kinds=REAL,
+    "x to the power y. Integers to a negative power are rounded toward zero (0 gives 0). Complex "
+    "numbers: exp(y*log(x)), 1 for y = 0, and 0 for x = 0 where the real part of y is positive.",
+    kinds=NUMERIC,
     gradient=_power_gradient,
     cheap=False,
     domain=(0.25, 2.0),

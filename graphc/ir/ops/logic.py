@@ -17,7 +17,7 @@ from graphc.ir.ops.elementwise import (
     ALL_KINDS,
     BITS,
     BOOLEAN,
-    FLOAT,
+    INEXACT,
     INTEGER,
     REAL,
     SHAPES,
@@ -106,16 +106,28 @@ greater_equal = elementwise(
     result=to_bool,
     aliases=("ge",),
 )
-isnan = elementwise("isnan", 1, np.isnan, "Whether x is NaN.", kinds=FLOAT, result=to_bool)
+isnan = elementwise(
+    "isnan",
+    1,
+    np.isnan,
+    "Whether x is NaN; of complex numbers, whether a part is.",
+    kinds=INEXACT,
+    result=to_bool,
+)
 isinf = elementwise(
-    "isinf", 1, np.isinf, "Whether x is an infinity of either sign.", kinds=FLOAT, result=to_bool
+    "isinf",
+    1,
+    np.isinf,
+    "Whether x is infinite; of complex numbers, whether a part is.",
+    kinds=INEXACT,
+    result=to_bool,
 )
 isfinite = elementwise(
     "isfinite",
     1,
     np.isfinite,
     "Whether x is not infinite and not NaN.",
-    kinds=FLOAT,
+    kinds=INEXACT,
     result=to_bool,
 )
 

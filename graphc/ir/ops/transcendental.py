@@ -11,7 +11,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import GradientRule, Op
 from graphc.ir.ops.arithmetic import add, divide, multiply, negative, scaled, subtract
 from graphc.ir.ops.creation import ones_like, zeros_like
-from graphc.ir.ops.elementwise import elementwise
+from graphc.ir.ops.elementwise import INEXACT, elementwise
 from graphc.ir.ops.logic import equal, where
 
 __all__ = [
@@ -53,7 +53,13 @@ def _one_minus_square(x: Node) -> Node:
 # -- exponentials and logarithms ------------------------------------------------------------------
 
 exp = elementwise(
-    "exp", 1, np.exp, "e to the power x.", gradient=_slope(lambda x, y: y), cheap=False
+    "exp",
+    1,
+    np.exp,
+    "e to the power x.",
+    gradient=_slope(lambda x, y: y),
+    kinds=INEXACT,
+    cheap=False,
 )
 expm1 = elementwise(
     "expm1",
@@ -77,6 +83,7 @@ log = elementwise(
     np.log,
     "The natural logarithm.",
     gradient=_over(lambda x, y: x),
+    kinds=INEXACT,
     cheap=False,
     domain=(0.25, 4.0),
 )
@@ -116,6 +123,7 @@ sqrt = elementwise(
     np.sqrt,
     "The square root, correctly rounded.",
     gradient=_over(lambda x, y: scaled(y, 2.0)),
+    kinds=INEXACT,
     domain=(0.25, 4.0),
 )
 
@@ -136,10 +144,16 @@ rsqrt = elementwise(
 # -- angles ---------------------------------------------------------------------------------------
 
 sin: Op = elementwise(
-    "sin", 1, np.sin, "The sine.", gradient=_slope(lambda x, y: cos(x)), cheap=False
+    "sin", 1, np.sin, "The sine.", gradient=_slope(lambda x, y: cos(x)), kinds=INEXACT, cheap=False
 )
 cos: Op = elementwise(
-    "cos", 1, np.cos, "The cosine.", gradient=_slope(lambda x, y: negative(sin(x))), cheap=False
+    "cos",
+    1,
+    np.cos,
+    "The cosine.",
+    gradient=_slope(lambda x, y: negative(sin(x))),
+    kinds=INEXACT,
+    cheap=False,
 )
 tan = elementwise(
     "tan",
@@ -147,6 +161,7 @@ tan = elementwise(
     np.tan,
     "The tangent.",
     gradient=_slope(lambda x, y: _one_plus_square(y)),
+    kinds=INEXACT,
     cheap=False,
     domain=(-1.25, 1.25),
 )
@@ -223,6 +238,7 @@ sinh: Op = elementwise(
     np.sinh,
     "The hyperbolic sine.",
     gradient=_slope(lambda x, y: cosh(x)),
+    kinds=INEXACT,
     cheap=False,
 )
 cosh: Op = elementwise(
@@ -231,6 +247,7 @@ cosh: Op = elementwise(
     np.cosh,
     "The hyperbolic cosine.",
     gradient=_slope(lambda x, y: sinh(x)),
+    kinds=INEXACT,
     cheap=False,
 )
 tanh = elementwise(
@@ -239,6 +256,7 @@ tanh = elementwise(
     np.tanh,
     "The hyperbolic tangent.",
     gradient=_slope(lambda x, y: _one_minus_square(y)),
+    kinds=INEXACT,
     cheap=False,
 )
 asinh = elementwise(
