@@ -28,7 +28,7 @@ ALLOWED = {
     "eager": None,
     "from_python": None,
     "compiled_function": None,
-    "library": {"nn", "optim", "frontend", "passes", "ir", "errors", "config"},
+    "library": {"nn", "optim", "transforms", "frontend", "passes", "ir", "errors", "config"},
     "compiler": None,
     "api": None,
     "cli": None,

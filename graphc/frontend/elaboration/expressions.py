@@ -222,7 +222,7 @@ class Evaluator:
             if isinstance(value, dtypes.DType):
                 return self._type(value, () if items == ((),) else items, node)
             is_container = isinstance(value, Module) and hasattr(value, "__getitem__")
-            if isinstance(value, tuple | list | range) or is_container:
+            if isinstance(value, tuple | list | range | dict) or is_container:
                 return self._element(value, items, node)
             raise refused(f"{described(value)} has no elements", "index", node.span)
 
@@ -243,9 +243,16 @@ class Evaluator:
     def _element(self, value: Any, items: tuple[Any, ...], node: syntax.Subscript) -> Any:
         if len(items) != 1:
             raise refused(f"{len(items)} indices for {described(value)}", "index", node.span)
+        if isinstance(value, dict) and isinstance(items[0], str) and items[0] not in value:
+            raise refused(
+                f"{described(value)} has no {items[0]!r}",
+                "index",
+                node.indices[0].span,
+                named_like(items[0], value),
+            )
         try:
             return value[items[0]]
-        except (IndexError, TypeError) as error:
+        except (LookupError, TypeError) as error:
             raise refused(
                 f"{described(value)}: {described(items[0])} is no index",
                 "index",

@@ -14,7 +14,7 @@ from graphc.errors import GraphcError
 from graphc.frontend import syntax
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.numbers import is_number, tensor_of
-from graphc.frontend.elaboration.refusal import described, refused
+from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.tensor import Tensor
 from graphc.ir.graph import Graph
@@ -77,6 +77,13 @@ def _gradient_of(function: UserFunction, decorator: syntax.Expression) -> Any:
                     "name a function of this program, or straight_through",
                 )
             return gradient if own is None else own
+        case syntax.Name("checkpoint"):
+            raise not_supported(
+                "@checkpoint",
+                decorator.span,
+                "the compiler keeps what a gradient needs, and repeats what is cheap; to keep "
+                "less, train on smaller batches",
+            )
     raise refused(
         "this decorator has no meaning",
         "decorator",

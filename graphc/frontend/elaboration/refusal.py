@@ -37,6 +37,7 @@ def unknown_name(name: str, known: Iterable[str], span: Span | None) -> NameLook
     return NameLookupError(f"nothing is called {name!r}", span=span, hint=named_like(name, known))
 
 
+_KEYS_SHOWN = 4
 _KINDS: dict[type, str] = {bool: "the truth value", int: "the number", float: "the number"}
 
 
@@ -52,6 +53,8 @@ def described(value: object) -> str:
         return f"the dtype {value}"
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, dict):
+        return f"a table of {', '.join(map(repr, list(value)[:_KEYS_SHOWN])) or 'nothing'}"
     if isinstance(value, range):
         return f"the range {value.start}..{value.stop}"
     if isinstance(value, type):
