@@ -37,7 +37,7 @@ _RENAMED = {
 _TRANSFORMS = ("grad", "hessian", "jacfwd", "jacobian", "value_and_grad", "vmap")
 """Transforms of a function into another one, which arrays can be given to."""
 
-_INSIDE_TRACES = ("custom_gradient", "jvp", "vjp")
+_INSIDE_TRACES = ("checkpoint", "custom_gradient", "jvp", "vjp")
 """Transforms that belong into a function that is traced."""
 
 _ROOMS = ("nn", "optim")

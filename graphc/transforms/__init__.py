@@ -10,9 +10,11 @@ from __future__ import annotations
 from graphc.transforms.custom import custom_gradient
 from graphc.transforms.derivatives import grad, jvp, value_and_grad, vjp
 from graphc.transforms.jacobians import hessian, jacfwd, jacobian
+from graphc.transforms.rematerialization import checkpoint
 from graphc.transforms.vectorize import vmap
 
 __all__ = [
+    "checkpoint",
     "custom_gradient",
     "grad",
     "hessian",

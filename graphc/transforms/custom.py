@@ -18,7 +18,7 @@ from graphc.ir.ops.structural import graph_input, input_
 from graphc.passes.rewrite import substitute
 from graphc.transforms.variables import as_tensors, fresh
 
-__all__ = ["custom_gradient"]
+__all__ = ["custom_gradient", "gradient_graph"]
 
 
 def custom_gradient(gradient: Callable[..., Any]) -> Callable[..., Callable[..., Any]]:
@@ -80,13 +80,23 @@ def _graph(
     # What is captured has no gradient by this rule.
     nodes += [zeros_like(node) for node in captured if node.dtype.precision]
     inputs = (*own, *captured, result.node, cotangent.node)
+    return gradient_graph(inputs, nodes), captured
+
+
+def gradient_graph(inputs: Sequence[Node], cotangents: Sequence[Node]) -> Graph:
+    """The graph of a `custom_gradient`.
+
+    Args:
+        inputs: variables for the operands, then for the value, then for its cotangent.
+        cotangents: those of the float operands.
+    """
     # Equal gradients are one graph, whatever their variables were called.
     names = [*(f"x{number}" for number in range(len(inputs) - 2)), "value", "g"]
     named = [
         graph_input(name, node.dtype, node.shape) for name, node in zip(names, inputs, strict=True)
     ]
-    results = substitute(nodes, dict(zip(inputs, named, strict=True)))
-    return Graph("gradient", tuple(named), (), results), captured
+    results = substitute(cotangents, dict(zip(inputs, named, strict=True)))
+    return Graph("gradient", tuple(named), (), results)
 
 
 def _cotangents(found: Any, own: Sequence[Node]) -> list[Node]:

@@ -1,4 +1,4 @@
-"""Structural ops: inputs of graphs, results of operations that have several, gradient stops."""
+"""Structural ops: inputs of graphs, results of several, gradient stops, barriers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,27 @@ from typing import Any, NoReturn
 import numpy as np
 
 from graphc.errors import InternalError, UsageError
+from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.batching import same_attributes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
+from graphc.ir.expr import Apply, Constant, Expr, Guard, Index, Inside, Read
 from graphc.ir.node import Node
-from graphc.ir.op import Call, Op, Parameter, Sample, Structural, View, surface
+from graphc.ir.op import (
+    Call,
+    Element,
+    Op,
+    Parameter,
+    Sample,
+    Structural,
+    View,
+    find,
+    surface,
+)
 from graphc.ir.types import TensorType, TupleType
 
-__all__ = ["graph_input", "input_", "project", "stop_gradient"]
+__all__ = ["graph_input", "input_", "optimization_barrier", "project", "stop_gradient"]
 
 
 def _infer_input(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
@@ -90,3 +102,35 @@ stop_gradient = Op(
 def held_constant(x: Node) -> Node:
     """`x`, held constant by differentiation."""
     return stop_gradient(x)
+
+
+def _element_once_known(node: Node, index: Index, read: Read) -> Expr:
+    """The element, whatever a comparison of the other operand's first one says.
+
+    So the kernel is given both operands, and runs once the second is computed.
+    """
+    x, after = read(0, index), node.inputs[1].tensor
+    first = read(1, (0,) * after.rank)
+    for size in after.shape:
+        if dims.bounds(size)[0] == 0:
+            first = Guard(Inside(0, 0, size), first, Constant(0, after.dtype))
+    return Guard(Apply(find("equal"), (first, first), dtypes.bool_), x, x)
+
+
+optimization_barrier = Op(
+    "optimization_barrier",
+    2,
+    infer=lambda op, operands, attributes: operands[0].tensor,
+    reference=lambda call, x, after: x,
+    lowering=Element(_element_once_known),
+    gradient=lambda node, g: (g, None),
+    batch=same_attributes,
+    samples=lambda: (
+        Sample((TensorType(dtype, shape), TensorType(dtype, other)))
+        for dtype in dtypes.computable()
+        for shape, other in (((2, 3), (4,)), ((), (2, 0)), ((0, 3), ()))
+        if dtype.precision or shape
+    ),
+    doc="x, computed anew once the second operand is known: no pass sees that it is x, so that "
+    "what is computed from it is computed again, and not before.",
+)
