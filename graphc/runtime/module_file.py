@@ -6,7 +6,8 @@ A zip archive, uncompressed and in fixed order, so that the same build gives the
     manifest.sha256            the hash of the manifest, as `sha256sum --check` reads it
     graphs/<export>.gc         each export as a program of the language, before all passes
     sources.json               the source lines that the graphs come from
-    weights.safetensors        the first value of all state
+    weights.safetensors        the first value of all state; c128, which that format lacks, as
+                               pairs of f64 along one more axis, the last
     programs/<target>.json     steps and memory plan for a GPU target
     kernels/<target>.cu        the kernels of a GPU target, to read
     cubins/<architecture>.cubin, ptx/<architecture>.ptx
@@ -34,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DTypeError, ModuleFormatError, UsageError, missing_file
+from graphc.errors import ModuleFormatError, UsageError, missing_file
 from graphc.ir import dtype as dtypes
 from graphc.lazy import safetensors, safetensors_numpy
 from graphc.runtime.manifest import (
@@ -85,7 +86,6 @@ class ModuleFile:
         """The file; the same content gives the same bytes.
 
         Raises:
-            DTypeError: a weight of a dtype that safetensors has no name for.
             ModuleFormatError: a name that cannot be that of a member.
         """
         members: dict[str, bytes] = {}
@@ -200,18 +200,18 @@ def _weight_types(weights: Mapping[str, Array]) -> dict[str, tuple[str, tuple[in
 def _pack_weights(weights: Mapping[str, Array]) -> bytes:
     # In the machine's byte order and contiguous; ascontiguousarray would add an axis to numbers.
     plain = {n: np.asarray(a, a.dtype.newbyteorder("="), order="C") for n, a in weights.items()}
-    for name, array in plain.items():
-        dtype = dtypes.from_numpy(array.dtype)
-        if dtype.safetensors_name is None:
-            raise DTypeError(
-                f"the state {name!r} is {dtype.name}, which a module file cannot hold",
-                code="dtype-unsupported",
-                hint="keep it as c64, or as two tensors for the real and the imaginary part",
-            )
-    return bytes(safetensors_numpy.save(plain))
+    stored = {name: _as_stored(array) for name, array in plain.items()}
+    return bytes(safetensors_numpy.save(stored))
 
 
-def _unpack_weights(data: bytes, path: Path) -> dict[str, Array]:
+def _as_stored(array: Array) -> Array:
+    dtype = dtypes.from_numpy(array.dtype)
+    if dtype.safetensors_name is not None:
+        return array
+    return np.stack([array.real, array.imag], axis=-1)
+
+
+def _unpack_weights(data: bytes, declared: Mapping[str, Any], path: Path) -> dict[str, Array]:
     try:
         tensors: list[tuple[str, Any]] = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
@@ -221,8 +221,11 @@ def _unpack_weights(data: bytes, path: Path) -> dict[str, Array]:
         dtype = next((d for d in dtypes.ALL if d.safetensors_name == tensor["dtype"]), None)
         if dtype is None:
             raise _damaged(path, f"the weight {name!r} has the unknown dtype {tensor['dtype']}")
-        array = np.frombuffer(tensor["data"], dtype.numpy)
-        weights[name] = array.reshape(tensor["shape"])
+        array = np.frombuffer(tensor["data"], dtype.numpy).reshape(tensor["shape"])
+        is_pairs = name in declared and declared[name][0] == "c128"
+        if is_pairs and dtype is dtypes.f64 and array.shape[-1:] == (2,):
+            array = array.view(dtypes.c128.numpy)[..., 0]
+        weights[name] = array
     return weights
 
 
@@ -359,7 +362,9 @@ def _read_members(archive: zipfile.ZipFile, path: Path) -> ModuleFile:
     file = ModuleFile(
         manifest=manifest.facts,
         graphs=texts("graphs/", ".gc"),
-        weights=_unpack_weights(_member(members, "weights.safetensors", path), path),
+        weights=_unpack_weights(
+            _member(members, "weights.safetensors", path), manifest.weights, path
+        ),
         programs={k: parse_json(v.encode()) for k, v in texts("programs/", ".json").items()},
         kernels=texts("kernels/", ".cu"),
         binaries={n: d for n, d in members.items() if n.startswith(("cubins/", "ptx/"))},

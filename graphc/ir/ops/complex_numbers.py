@@ -19,6 +19,7 @@ from graphc.ir.ops.arithmetic import negative
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.creation import zeros_like
 from graphc.ir.ops.elementwise import SHAPES, elementwise, require_same, to_real
+from graphc.ir.ops.transcendental import atan2
 from graphc.ir.types import TensorType
 
 __all__ = ["complex_of", "conjugate", "imaginary", "real"]
@@ -98,6 +99,14 @@ complex_of: Op = Op(
     refused=_complex_refused,
     doc="x + iy, each part as it is: no arithmetic is done.",
 )
+
+
+@surface("angle")
+def angle(z: Node) -> Node:
+    """The angle of a number in the complex plane, in [-pi, pi]; of a real one 0 or pi."""
+    if z.dtype.kind == "complex":
+        return atan2(imaginary(z), real(z))
+    return atan2(zeros_like(z), z)
 
 
 @surface("complex")

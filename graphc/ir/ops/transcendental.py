@@ -15,6 +15,7 @@ from graphc.ir.ops.elementwise import INEXACT, elementwise
 from graphc.ir.ops.logic import equal, where
 
 __all__ = [
+    "atan2",
     "cos",
     "erf",
     "exp",
