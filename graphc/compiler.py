@@ -127,7 +127,7 @@ def build_module(
         reports += [_report(entry, code.program) for entry in code.program.entries.values()]
         if name == "cuda":
             programs[name] = code.program.to_json()
-            kernels[name] = code.source
+            kernels[name] = f"{code.text.functions}\n{code.text.kernels}"
             progress(f"cubins for {', '.join(architectures)}")
             binaries = _cubins(code.source, architectures)
     if max_memory is not None:

@@ -19,6 +19,7 @@ from graphc import cli
 from graphc.cli.arguments import number_of_bytes
 from graphc.cli.text import quantity, table
 from graphc.errors import ErrorGroup, GraphcError, UsageError
+from graphc.frontend.graph_text import graph_text, read_graph
 
 SOURCE = '''"""Two exports."""
 
@@ -123,13 +124,20 @@ def test_check_prints_signatures_and_every_files_errors(run: Run) -> None:
     assert run("check", "net.gc")[0] == 0
 
 
-@pytest.mark.parametrize("stage", ["graph", "passes", "kernels", "program"])
+@pytest.mark.parametrize("stage", ["graph", "passes", "decompose", "kernels", "program"])
 @pytest.mark.parametrize("source", ["net.gc", "net.gcm"])
 def test_every_stage_is_shown(built: Run, source: str, stage: str) -> None:
     code, output, _ = built("show", source, "--stage", stage, "--export", "predict")
     assert code == 0
     assert "predict" in output
     assert "train" not in output
+
+
+def test_what_a_pass_made_is_a_program(built: Run) -> None:
+    output = built("show", "net.gc", "--stage", "decompose", "--export", "predict")[1]
+    graph = read_graph(output, "decomposed.gc")
+    assert graph_text(graph) in output
+    assert "matmul" in {node.op.name for node in graph.nodes()}
 
 
 def test_fmt_formats_and_checks(run: Run) -> None:

@@ -1,7 +1,7 @@
 """Show what graphc made of a model, from a .gc or .gcm file.
 
 --stage graph      each export as a program of the language (default)
---stage passes     what each pass made of it
+--stage passes     what each pass made of it, likewise; or one pass, by its name
 --stage kernels    the kernels' text for the target
 --stage program    steps and memory for the target
 """
@@ -19,6 +19,7 @@ from graphc.compiler import compile_for
 from graphc.errors import UsageError
 from graphc.frontend.graph_text import graph_text
 from graphc.ir.graph import Unit
+from graphc.passes import pipeline
 from graphc.runtime.module_file import read_module
 from graphc.runtime.program import BranchStep, HostCallStep, LoopStep, Step
 
@@ -29,9 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `graphc show`."""
     parser.add_argument("source", metavar="FILE", type=Path, help="a .gc or .gcm file")
     parser.add_argument("--export", help="only this one")
-    parser.add_argument(
-        "--stage", default="graph", choices=["graph", "passes", "kernels", "program"]
-    )
+    passes = [one.name for one in pipeline.standard_passes()]
+    parser.add_argument("--stage", default="graph", choices=[*_STAGES, *passes])
     parser.add_argument("--target", default="cpu", choices=["cpu", "cuda"])
 
 
@@ -49,7 +49,11 @@ def run(options: argparse.Namespace) -> int:
                 hint=f"it has {', '.join(unit.exports)}",
             )
         unit = replace(unit, exports={options.export: unit.exports[options.export]})
-    print(_STAGES[options.stage](unit, options.target).rstrip("\n"))
+    if options.stage in _STAGES:
+        text = _STAGES[options.stage](unit, options.target)
+    else:
+        text = _passes(unit, options.target, options.stage)
+    print(text.rstrip("\n"))
     return 0
 
 
@@ -57,17 +61,20 @@ def _graph(unit: Unit, target: str) -> str:
     return "\n\n".join(graph_text(graph) for graph in unit.exports.values())
 
 
-def _passes(unit: Unit, target: str) -> str:
+def _passes(unit: Unit, target: str, only: str | None = None) -> str:
     parts: list[str] = []
-    compile_for(
-        unit,
-        target,
-        observe=lambda step: parts.append(
-            f"# {step.given.name}: {step.step.name}, {step.seconds * 1e3:.1f} ms\n"
-            f"# {step.step.description}\n{step.text()}"
-        ),
-    )
-    return "\n\n".join(parts)
+
+    def show(step: pipeline.Step) -> None:
+        if only in (None, step.step.name):
+            is_news = step.made is not step.given or only is not None
+            made = graph_text(step.made) if is_news else "# unchanged"
+            parts.append(
+                f"# {step.given.name}: {step.step.name}, {step.seconds * 1e3:.1f} ms\n"
+                f"# {step.step.description}\n{made}"
+            )
+
+    compile_for(unit, target, observe=show)
+    return "\n\n".join(part.rstrip("\n") for part in parts)
 
 
 def _kernels(unit: Unit, target: str) -> str:

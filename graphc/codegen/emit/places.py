@@ -59,5 +59,5 @@ def _excerpt(span: Span) -> str:
     text = line[span.column - 1 : span.end_column - 1 if is_whole else None]
     text = " ".join(text.split())
     if text and (not is_whole or len(text) > _EXCERPT_COLUMNS):
-        return f"{text[:_EXCERPT_COLUMNS]} ..."
+        return f"{text[:_EXCERPT_COLUMNS].rstrip()} ..."
     return text
