@@ -239,7 +239,10 @@ class _Fuser:
         return accepted
 
     def reads(self, node: Node, group: Draft, users: Iterable[Node]) -> set[Index] | None:
-        """The indices at which the group reads the node; None if it is not read by index."""
+        """The indices at which the group reads the node; None if it is not read by index.
+
+        Some users read nothing of it: those that gather from a tensor without elements.
+        """
         found: set[Index] = set()
         for user in users:
             if user not in group.at:
@@ -250,8 +253,8 @@ class _Fuser:
                 read = self.reads_of(user, group.domain if is_reduction(user) else at)
                 if node not in read and isinstance(user.op.lowering, Scatter):
                     return None  # read as its tensor or its indices
-                found |= read[node]
-        return found
+                found |= read.get(node, set())
+        return found or None
 
     def reads_of(self, user: Node, index: Index) -> dict[Node, set[Index]]:
         """What `user` reads when it is computed at `index`."""

@@ -22,9 +22,11 @@ from graphc.ir.expr import Index
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import Contraction, Structural, functions
+from graphc.ir.ops.gather import gather
 from graphc.ir.ops.slicing import slice_
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
+from graphc.ir.types import TensorType
 from graphc.passes import pipeline
 from graphc.passes.autodiff import gradients
 from graphc.passes.decompose import decompose
@@ -76,6 +78,8 @@ def loads(group: Group) -> Iterator[Node]:
 
 
 def can_store(group: Group, node: Node) -> bool:
+    if group.kind is GroupKind.APART:
+        return isinstance(node.type, TensorType)
     if group.kind is GroupKind.SCATTER:
         return node is group.anchor
     shape = node.shape
@@ -100,7 +104,8 @@ def check(graph: Graph, groups: Sequence[Group]) -> None:
     roots = {n for n in (*graph.roots, *given) if not isinstance(n.op.lowering, Structural)}
     assert roots <= stored
     needed = [n for n in graph.nodes() if not isinstance(n.op.lowering, Structural)]
-    computed = {node for group in groups for node in group.members}
+    members = {node for group in groups for node in group.members}
+    computed = {node for node in members if not isinstance(node.op.lowering, Structural)}
     views = groups[0].stored_views if groups else frozenset()
     assert {n for n in needed if not is_transparent(n) or n in roots or n in views} == computed
 
@@ -131,6 +136,16 @@ def test_groups_are_convex(case: RandomGraph) -> None:
             if node in producer:
                 dependencies.add_edge(producer[node], number)
     assert nx.is_directed_acyclic_graph(dependencies)
+
+
+def test_a_gather_from_a_tensor_without_elements_reads_nothing() -> None:
+    empty = F["add"](f32("x", 0, 3), f32("y", 0, 3))
+    index = graph_input("i", dtypes.i64, (5,))
+    rows = gather(empty, index, axes=(0,))
+    graph = Graph("test", inputs_of([rows]), (), (F["add"](rows, rows),))
+    groups = fuse(decompose(graph, SourceMap()))
+    check(graph, groups)
+    assert [group.shape for group in groups] == [(0, 3), (5, 3)]
 
 
 # -- nodes that a group may compute but not store --------------------------------------------------
