@@ -15,6 +15,7 @@ __all__ = [
     "cuda_executor",
     "elaborate",
     "graph_text",
+    "host_calls",
     "library",
     "reference",
     "safetensors",
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from graphc import compiler, library
     from graphc.frontend import elaborate, graph_text
-    from graphc.runtime import reference
+    from graphc.runtime import host_calls, reference
     from graphc.runtime.cpu import executor as cpu_executor
     from graphc.runtime.cuda import executor as cuda_executor
     from graphc.runtime.simulator import executor as simulator_executor
@@ -53,6 +54,8 @@ else:
     elaborate = _Lazy("graphc.frontend.elaborate")
     graph_text = _Lazy("graphc.frontend.graph_text")
     library = _Lazy("graphc.library")
+    # All ops, for programs that call some on the host.
+    host_calls = _Lazy("graphc.runtime.host_calls")
     # One device is used, the others are not.
     cpu_executor = _Lazy("graphc.runtime.cpu.executor")
     cuda_executor = _Lazy("graphc.runtime.cuda.executor")

@@ -17,7 +17,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.types import TensorType
-from graphc.runtime.host_calls import called_node
+from graphc.lazy import host_calls
 from graphc.runtime.steps import (
     Alternative,
     Binding,
@@ -291,7 +291,7 @@ def _check_steps(
             _check_loop(slots, step, known)
         elif isinstance(step, HostCallStep):
             _check_places(slots, (*step.operands, *step.results), known)
-            called_node(step, [slot.type for slot in slots])
+            host_calls.called_node(step, [slot.type for slot in slots])
         else:
             for alternative in step.alternatives:
                 for binding in alternative.bindings:

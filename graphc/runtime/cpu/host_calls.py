@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphc.ir.node import Node
+from graphc.lazy import host_calls
 from graphc.runtime.aligned import array_at
-from graphc.runtime.host_calls import called_node, run_host_call
 from graphc.runtime.launches import shape_of
 from graphc.runtime.program import Entry, HostCallStep, walk_steps
 
@@ -44,7 +44,7 @@ class HostCalls:
         steps = [step for step in walk_steps(entry.steps) if isinstance(step, HostCallStep)]
         if not steps:
             return None
-        return cls(entry, environment, [called_node(step, types) for step in steps])
+        return cls(entry, environment, [host_calls.called_node(step, types) for step in steps])
 
     def raise_failure(self) -> None:
         """Raise what the last run of the native function ended with, if it was cut short."""
@@ -59,7 +59,7 @@ class HostCalls:
                 [array_at(slots[slot] or 0, *self._arrays[slot]) for slot in places]
                 for places in (step.operands, step.results)
             )
-            run_host_call(self._nodes[number], operands, results, self._environment)
+            host_calls.run_host_call(self._nodes[number], operands, results, self._environment)
         except BaseException as error:  # it cannot pass through native code
             self._failure = error
             return 1
