@@ -14,11 +14,11 @@ from graphc.ir.graph import Graph
 from graphc.ir.node import Node, topological
 from graphc.ir.ops.creation import zeros_like
 from graphc.ir.ops.custom_gradient import custom_gradient as with_gradient
-from graphc.ir.ops.structural import graph_input, input_
-from graphc.passes.rewrite import substitute
+from graphc.ir.ops.custom_gradient import gradient_graph
+from graphc.ir.ops.structural import input_
 from graphc.transforms.variables import as_tensors, fresh
 
-__all__ = ["custom_gradient", "gradient_graph"]
+__all__ = ["custom_gradient"]
 
 
 def custom_gradient(gradient: Callable[..., Any]) -> Callable[..., Callable[..., Any]]:
@@ -81,22 +81,6 @@ def _graph(
     nodes += [zeros_like(node) for node in captured if node.dtype.precision]
     inputs = (*own, *captured, result.node, cotangent.node)
     return gradient_graph(inputs, nodes), captured
-
-
-def gradient_graph(inputs: Sequence[Node], cotangents: Sequence[Node]) -> Graph:
-    """The graph of a `custom_gradient`.
-
-    Args:
-        inputs: variables for the operands, then for the value, then for its cotangent.
-        cotangents: those of the float operands.
-    """
-    # Equal gradients are one graph, whatever their variables were called.
-    names = [*(f"x{number}" for number in range(len(inputs) - 2)), "value", "g"]
-    named = [
-        graph_input(name, node.dtype, node.shape) for name, node in zip(names, inputs, strict=True)
-    ]
-    results = substitute(cotangents, dict(zip(inputs, named, strict=True)))
-    return Graph("gradient", tuple(named), (), results)
 
 
 def _cotangents(found: Any, own: Sequence[Node]) -> list[Node]:

@@ -14,7 +14,7 @@ from graphc.ir.ops.arithmetic import add, multiply
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.types import TensorType
 
-__all__ = ["custom_gradient", "differentiable", "inlined"]
+__all__ = ["custom_gradient", "differentiable", "gradient_graph", "inlined"]
 
 _F32 = dtypes.f32
 
@@ -32,6 +32,21 @@ def inlined(graph: Graph, arguments: Sequence[Node]) -> tuple[Node, ...]:
             operands = tuple(done[operand] for operand in node.inputs)
             done[node] = build(node.op, operands, node.attributes)
     return tuple(done[result] for result in graph.results)
+
+
+def gradient_graph(inputs: Sequence[Node], cotangents: Sequence[Node]) -> Graph:
+    """The graph of a gradient, with inputs called alike in all: equal gradients are one graph.
+
+    Args:
+        inputs: variables for the operands, then for the value, then for its cotangent.
+        cotangents: those of the float operands, computed of the inputs.
+    """
+    names = [*(f"x{number}" for number in range(len(inputs) - 2)), "value", "g"]
+    named = tuple(
+        graph_input(name, node.dtype, node.shape) for name, node in zip(names, inputs, strict=True)
+    )
+    results = inlined(Graph("gradient", tuple(inputs), (), tuple(cotangents)), named)
+    return Graph("gradient", named, (), results)
 
 
 def differentiable(operands: Iterable[Node]) -> tuple[Node, ...]:
