@@ -65,13 +65,19 @@ def find_function(name: str) -> DeviceFunction | None:
 
 
 def multiply_add(a: Array, b: Array, c: Array) -> Array:
-    """a * b + c, for floats rounded once.
+    """a * b + c, for floats rounded once, for complex numbers once for each product of parts.
 
     f32 is computed in f64, where the product is exact, and rounded to odd on the way (S. Boldo and
     G. Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to
     odd", 2008). f64 is computed with their emulation; where that overflows or underflows inside,
     the product is rounded as well.
     """
+    if c.dtype.kind == "c":
+        result = np.empty(np.broadcast_shapes(a.shape, b.shape, c.shape), c.dtype)
+        inner = multiply_add(a.real, b.real, c.real), multiply_add(a.real, b.imag, c.imag)
+        result.real = multiply_add(-a.imag, b.imag, inner[0])
+        result.imag = multiply_add(a.imag, b.real, inner[1])
+        return result
     with np.errstate(all="ignore"):
         if c.dtype == np.float32:
             product = a.astype(np.float64) * b.astype(np.float64)
