@@ -74,9 +74,8 @@ def multiply_add(a: Array, b: Array, c: Array) -> Array:
     """
     if c.dtype.kind == "c":
         result = np.empty(np.broadcast_shapes(a.shape, b.shape, c.shape), c.dtype)
-        inner = multiply_add(a.real, b.real, c.real), multiply_add(a.real, b.imag, c.imag)
-        result.real = multiply_add(-a.imag, b.imag, inner[0])
-        result.imag = multiply_add(a.imag, b.real, inner[1])
+        result.real = multiply_add(-a.imag, b.imag, multiply_add(a.real, b.real, c.real))
+        result.imag = multiply_add(a.imag, b.real, multiply_add(a.real, b.imag, c.imag))
         return result
     with np.errstate(all="ignore"):
         if c.dtype == np.float32:
