@@ -6,10 +6,32 @@ from collections.abc import Container
 
 from graphc.ir.expr import Constant, Expr, Index, Scalar
 from graphc.ir.node import Node
-from graphc.ir.op import Cumulative, Element, Elementwise, Reduction, Scatter, Source, View
+from graphc.ir.op import (
+    Branch,
+    Cumulative,
+    Element,
+    Elementwise,
+    HostCall,
+    Loop,
+    Reduction,
+    RowFunction,
+    Scatter,
+    Source,
+    View,
+)
 from graphc.passes.group import is_transparent
 
-__all__ = ["indices_read", "operands_read"]
+__all__ = ["indices_read", "is_apart", "operands_read", "reads_memory"]
+
+
+def is_apart(node: Node) -> bool:
+    """Whether no kernel computes the node: a loop or branch, or a call of the host."""
+    return isinstance(node.op.lowering, Loop | Branch | HostCall)
+
+
+def reads_memory(node: Node) -> bool:
+    """Whether the node is given whole tensors, and not elements at indices that are known."""
+    return is_apart(node) or isinstance(node.op.lowering, RowFunction)
 
 
 def operands_read(node: Node, stored: Container[Node] = ()) -> list[Node]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-import graphc.passes.fuse as fusion
+import graphc.passes.grouping as grouping
 from graphc.codegen.emit import emit_kernel
 from graphc.codegen.host import HOST
 from graphc.codegen.plan import Library, plan_entry
@@ -37,9 +37,8 @@ from graphc.passes.fuse import (
     fuse,
     is_transparent,
     kept,
-    reads_memory,
 )
-from graphc.passes.reads import indices_read, operands_read
+from graphc.passes.reads import indices_read, operands_read, reads_memory
 from graphc.runtime.interpreter import Interpreter
 from graphc.runtime.program import Program
 from tests.random_graphs import RandomGraph, graphs
@@ -362,7 +361,7 @@ def test_work_grows_with_the_graph_and_not_with_its_square(
         traced.append(user)
         return indices_read(user, index, stored)
 
-    monkeypatch.setattr(fusion, "indices_read", counted)
+    monkeypatch.setattr(grouping, "indices_read", counted)
 
     def work(depth: int) -> float:
         graph = pipeline.run(trained(depth, 16), pipeline.standard_passes(), SourceMap())

@@ -1,0 +1,114 @@
+"""Joining a fusion group: whether a node may be computed where its users are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from graphc.errors import DimensionError
+from graphc.ir import dims
+from graphc.ir.expr import Index
+from graphc.ir.node import Node
+from graphc.ir.op import Contraction, Element, Elementwise, Reduction, Source, View
+from graphc.passes.draft import (
+    Draft,
+    can_be_epilogue,
+    is_one_long_row,
+    is_reduction,
+    names_of,
+    widen,
+)
+from graphc.passes.group import GroupKind, kept
+from graphc.passes.grouping import MEMBERS_AT_MOST, Grouping
+
+__all__ = ["accepts_pointwise", "join"]
+
+# Outputs that a matrix product's epilogue may store: the value and, for training, what its
+# gradient needs.
+_EPILOGUE_OUTPUTS_AT_MOST = 2
+
+
+def join(
+    grouping: Grouping, node: Node, group: Draft, users: Iterable[Node], *, stored: bool = False
+) -> bool:
+    """Make the node a member if it fits; `stored`: other groups load it from this one."""
+    if len(group.at) >= MEMBERS_AT_MOST or group.kind is GroupKind.APART:
+        return False
+    reads = grouping.reads(node, group, users)
+    if reads is not None and (stored or node in grouping.roots):
+        own = group.store_index(node)
+        reads = None if own is None else reads | {own}
+    if reads is None:
+        return False
+    match node.op.lowering:
+        case Elementwise() | Element() | View() | Source():
+            accepted = accepts_pointwise(grouping, node, group, reads)
+        case Reduction():
+            accepted = _accepts_reduction(grouping, node, group, reads)
+        case Contraction():
+            accepted = _accepts_contraction(grouping, node, group, reads)
+        case _:
+            accepted = False
+    if accepted:
+        group.at[node] = {group.outer} if is_reduction(node) else reads
+    return accepted
+
+
+def accepts_pointwise(grouping: Grouping, node: Node, group: Draft, reads: set[Index]) -> bool:
+    """Whether a group that reads the node at these indices may compute it there."""
+    if reads == {group.domain} and node.shape == group.shape:
+        return True
+    if group.kind in (GroupKind.CONTRACTION, GroupKind.CUMULATIVE):
+        return False
+    if group.kind is GroupKind.REDUCTION and reads == {group.row_index(node)}:
+        return True
+    if len(reads) > 1:
+        return False
+    # Read through a view: computed where it is read, unless that would repeat work.
+    (index,) = reads
+    lowering = node.op.lowering
+    cheap = isinstance(lowering, Elementwise | Element) and lowering.cheap
+    shape = group.shape
+    if group.kind is GroupKind.REDUCTION and names_of(index) <= names_of(group.outer):
+        cheap, shape = isinstance(lowering, Elementwise | Element), kept(shape, group.axes)
+    if not cheap or not dims.always_less_equal(dims.product(shape), node.tensor.size):
+        return False
+    try:
+        grouping.reads_of(node, index)
+    except DimensionError:  # the index of what it reads would be beyond all limits
+        return False
+    return True
+
+
+def _accepts_reduction(grouping: Grouping, node: Node, group: Draft, reads: set[Index]) -> bool:
+    axes: tuple[int, ...] = node["axes"]
+    operand = node.inputs[0].shape
+    if group.kind is GroupKind.REDUCTION:
+        return reads == {group.outer} and operand == group.shape and axes == group.axes
+    if group.kind is not GroupKind.POINTWISE or grouping.updates_state(group):
+        return False
+    if (
+        operand == group.shape
+        and reads == {kept(group.domain, axes)}
+        and not is_one_long_row(operand, axes)
+    ):
+        group.kind, group.axes = GroupKind.REDUCTION, axes
+        return True
+    if reads == {group.domain} and node.shape == group.shape and can_be_epilogue(group):
+        widen(group, operand, axes)
+        return True
+    return False
+
+
+def _accepts_contraction(grouping: Grouping, node: Node, group: Draft, reads: set[Index]) -> bool:
+    accepted = (
+        group.kind is GroupKind.POINTWISE
+        and reads == {group.domain}
+        and node.shape == group.shape
+        and node not in grouping.roots
+        and not grouping.updates_state(group)
+        and can_be_epilogue(group)
+        and sum(grouping.is_output(m, group) for m in group.at) <= _EPILOGUE_OUTPUTS_AT_MOST
+    )
+    if accepted:
+        group.kind = GroupKind.CONTRACTION
+    return accepted
