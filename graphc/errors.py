@@ -40,6 +40,7 @@ __all__ = [
     "TracedValueError",
     "UsageError",
     "VerificationError",
+    "group",
     "missing_file",
     "register_source",
 ]
@@ -100,6 +101,11 @@ class GraphcError(Exception):
 
     def __str__(self) -> str:
         return self.render()
+
+    @property
+    def errors(self) -> tuple[GraphcError, ...]:
+        """The errors that it consists of: itself alone, unless it is a group."""
+        return (self,)
 
     def at(self, span: Span | None) -> Self:
         """Set the span where none is known yet: the innermost place wins."""
@@ -275,6 +281,11 @@ class InternalError(GraphcError):
     default_code = "internal"
 
 
+def group(errors: Sequence[GraphcError]) -> GraphcError:
+    """One error or more as one: the error itself, or a group."""
+    return errors[0] if len(errors) == 1 else ErrorGroup(errors)
+
+
 class ErrorGroup(GraphcError):
     """Several errors of one run, in source order."""
 
@@ -282,8 +293,19 @@ class ErrorGroup(GraphcError):
 
     def __init__(self, errors: Sequence[GraphcError]) -> None:
         super().__init__(f"{len(errors)} errors")
-        self.errors = tuple(errors)
+        self._errors = tuple(errors)
         self.span = errors[0].span if errors else None
+
+    @property
+    def errors(self) -> tuple[GraphcError, ...]:
+        """The errors that it consists of."""
+        return self._errors
+
+    def at(self, span: Span | None) -> Self:
+        """Set the span of each error where none is known yet."""
+        for error in self._errors:
+            error.at(span)
+        return super().at(span)
 
     def render(self) -> str:
         """All errors, each as it would be rendered alone, separated by an empty line."""

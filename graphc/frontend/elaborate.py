@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from graphc.errors import ErrorGroup, GraphcError, Span, register_source
+from graphc.errors import GraphcError, Span, group, register_source
 from graphc.frontend import syntax
+from graphc.frontend.elaboration.annotations import with_free_dims
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.functions import UserFunction
 from graphc.frontend.elaboration.graphs import GraphFunction
 from graphc.frontend.elaboration.imports import Imports, imported_names
 from graphc.frontend.elaboration.models import SourceModel, method_of
 from graphc.frontend.elaboration.numbers import is_number, tensor_of
-from graphc.frontend.elaboration.program import Program, TooLarge
-from graphc.frontend.elaboration.refusal import described, refused
-from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.elaboration.program import Program
+from graphc.frontend.elaboration.recovery import MAX_ERRORS
+from graphc.frontend.elaboration.refusal import Consequence, TooLarge, described, refused
+from graphc.frontend.elaboration.scope import UNKNOWN
 from graphc.frontend.graph_reader import is_graph
 from graphc.frontend.module import Module
-from graphc.frontend.named_dims import DEFAULT_RANGE
 from graphc.frontend.parser import parse
 from graphc.frontend.tensor import Tensor
 from graphc.frontend.trace import Export
 from graphc.frontend.unit import build_unit
-from graphc.ir import dims
 from graphc.ir.graph import Unit
 from graphc.ir.sizes import check_sizes
 
 __all__ = ["definitions", "elaborate"]
-
-MAX_ERRORS = 20
 
 
 def elaborate(
@@ -91,7 +90,7 @@ def _elaborated(
         unit = None
     errors = _distinct(elaboration.errors)
     if errors or unit is None:
-        raise errors[0] if len(errors) == 1 else ErrorGroup(errors[:MAX_ERRORS])
+        raise group(errors[:MAX_ERRORS])
     return elaboration, unit
 
 
@@ -135,17 +134,20 @@ class _Elaboration:
         return None if self.errors else unit
 
     def _attempt(self, span: Span, action: Callable[..., Any], *arguments: Any) -> Any:
-        """What the action gives, or None if it fails; the error is kept, at `span` at least."""
+        """What the action gives, or `UNKNOWN` if it fails: the errors are kept, at `span` at least.
+
+        That something fails because of another error is no error.
+        """
         self.program.restart()
         try:
             return action(*arguments)
         except TooLarge:
             raise
-        except ErrorGroup as group:
-            self.errors += group.errors
+        except Consequence:
+            pass
         except GraphcError as error:
-            self.errors.append(error.at(span))
-        return None
+            self.errors += error.at(span).errors
+        return UNKNOWN
 
     # -- definitions
 
@@ -153,22 +155,37 @@ class _Elaboration:
         """Define what a file says at its top; what is wrong with it is kept."""
         self._check_names(module)
         body = module.body
+        define = functools.partial(self._define, program)
         for node in body:
             if isinstance(node, syntax.Import | syntax.ImportFrom):
-                self._attempt(node.span, self.imports.define, program, node, file)
+                names = [name for name, _ in imported_names(node)]
+                define(names, node.span, self.imports.define, program, node, file)
         # Functions and models may be named before they are defined, values and graphs may not.
         for node in body:
             if isinstance(node, syntax.Model):
-                self._attempt(_header(node), program.declare_model, node)
+                define([node.name], _header(node), program.declare_model, node)
             elif isinstance(node, syntax.Function) and not is_graph(node):
-                self._attempt(_header(node), program.declare_function, node)
+                define([node.name], _header(node), program.declare_function, node)
         for node in body:
             if isinstance(node, syntax.Dimension):
-                self._attempt(node.span, program.declare_dim, node)
+                define([node.name], node.span, program.declare_dim, node)
             elif isinstance(node, syntax.Constant):
-                self._attempt(node.span, program.declare_constant, node)
+                define([node.name], node.span, program.declare_constant, node)
             elif isinstance(node, syntax.Function) and is_graph(node):
-                self._attempt(_header(node), program.declare_graph, node)
+                define([node.name], _header(node), program.declare_graph, node)
+
+    def _define(
+        self,
+        program: Program,
+        names: Sequence[str],
+        span: Span,
+        action: Callable[..., None],
+        *arguments: Any,
+    ) -> None:
+        """Let an action define names; they are unknown where it fails."""
+        if self._attempt(span, action, *arguments) is UNKNOWN:
+            for name in names:
+                program.scope.define(name, UNKNOWN)
 
     def _check_names(self, module: syntax.Module) -> None:
         seen: dict[str, Span] = {}
@@ -202,7 +219,7 @@ class _Elaboration:
         for node in self.module.body:
             if isinstance(node, syntax.Export):
                 export = self._attempt(node.span, self._export, node)
-                if export is not None:
+                if export is not UNKNOWN:
                     self.exports[node.name] = export, node
 
     def _export(self, node: syntax.Export) -> Export:
@@ -297,10 +314,10 @@ class _Elaboration:
             first = error
         for name, (export, node) in self.exports.items():
             unit = self._attempt(node.span, self._traced, name, export)
-            if unit is not None:
+            if unit is not UNKNOWN:
                 self._attempt(node.span, check_sizes, unit.exports[name], declared)
         if not self.errors:
-            self.errors.append(first.at(self.module.span))
+            self.errors += first.at(self.module.span).errors
         return None
 
     def _traced(self, name: str, export: Export) -> Unit:
@@ -326,7 +343,7 @@ class _Elaboration:
                 if any(one.default is None for one in node.parameters):
                     continue
                 model = self._attempt(_header(node), self.program.root, value)
-                if model is not None:
+                if model is not UNKNOWN:
                     yield from self._methods(model)
 
     def _methods(self, model: SourceModel) -> Iterator[UserFunction]:
@@ -338,38 +355,18 @@ class _Elaboration:
     def _check(self, function: UserFunction) -> None:
         """Trace the function by its annotations, if they say all that is needed."""
         types: list[Any] = []
+        generic = replace(function, scope=with_free_dims(function.parameters, function.scope))
         for parameter in function.parameters:
             if isinstance(parameter.annotation, syntax.TensorType) and any(
                 isinstance(one, syntax.EllipsisLiteral) for one in parameter.annotation.shape
             ):
                 return
-            types.append(self._argument(_generic(function), parameter))
+            types.append(self._argument(generic, parameter))
             if types[-1] is inspect.Parameter.empty:
                 return
         models = [function.owner] if function.owner is not None else []
         export = Export(function, tuple(types), models=tuple(models), is_python=False)
         self._traced("check", self._placed(export, function.definition.span))
-
-
-def _generic(function: UserFunction) -> UserFunction:
-    """The function where names in its annotations that nothing defines are dims of any size."""
-    scope = Scope(function.scope)
-    for parameter in function.parameters:
-        if isinstance(parameter.annotation, syntax.TensorType):
-            for one in parameter.annotation.shape:
-                for name in _free_names(one):
-                    if scope.find(name) is Scope.MISSING:
-                        # Names that begin with '_' are no dims of a user.
-                        dim = f"any{name}" if name.startswith("_") else name
-                        scope.define(name, dims.variable(dim, *DEFAULT_RANGE))
-    return replace(function, scope=scope)
-
-
-def _free_names(node: syntax.Node) -> Iterator[str]:
-    if isinstance(node, syntax.Name):
-        yield node.id
-    for child in syntax.children(node):
-        yield from _free_names(child)
 
 
 def _result(value: Any, place: Span) -> Any:

@@ -7,7 +7,7 @@ that size, and a dim of the file keeps to its range. Inside the function the nam
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.types import TensorType
 
-__all__ = ["Shapes", "declared_type", "dtype_of", "static_size"]
+__all__ = ["Shapes", "declared_type", "dtype_of", "static_size", "with_free_dims"]
 
 
 @dataclass
@@ -227,3 +227,17 @@ def declared_type(annotation: syntax.TensorType, scope: Scope) -> TensorType:
                 "write every axis: f32[B, 64]",
             )
     return TensorType(dtype, tuple(static_size(one, scope) for one in annotation.shape))
+
+
+def with_free_dims(parameters: Sequence[syntax.Parameter], outer: Scope) -> Scope:
+    """A scope in which names in annotations that nothing defines are dims of any size."""
+    scope = Scope(outer)
+    for parameter in parameters:
+        if isinstance(parameter.annotation, syntax.TensorType):
+            for one in parameter.annotation.shape:
+                for name in _names(one):
+                    if scope.find(name) is Scope.MISSING:
+                        # Names that begin with '_' are no dims of a user.
+                        dim = f"any{name}" if name.startswith("_") else name
+                        scope.define(name, dims.variable(dim, *DEFAULT_RANGE))
+    return scope

@@ -13,7 +13,7 @@ What a body assigns, and what had a value before, is carried from one iteration 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -220,7 +220,7 @@ def row_assigned(evaluator: Evaluator, node: syntax.IndexAssign) -> bool:
 def _carried(evaluator: Evaluator, body: Sequence[syntax.Statement]) -> dict[str, Span]:
     """The names that a body assigns and that have a value before it; where they are assigned."""
     found: dict[str, Span] = {}
-    for name, span in _assigned(body):
+    for name, span in syntax.assigned(body):
         value = evaluator.scope.find(name)
         if isinstance(value, Tensor):
             found[name] = span
@@ -232,31 +232,6 @@ def _carried(evaluator: Evaluator, body: Sequence[syntax.Statement]) -> dict[str
                 f"begin with a tensor: {name} = full((), value, dtype)",
             )
     return found
-
-
-def _assigned(body: Sequence[syntax.Statement]) -> Iterator[tuple[str, Span]]:
-    """The names that statements assign, with the place of each assignment."""
-    for statement in body:
-        match statement:
-            case syntax.Assign():
-                yield from _targets(statement.target, statement.span)
-            case syntax.AugmentedAssign() | syntax.IndexAssign():
-                yield statement.name, statement.span
-            case syntax.For():
-                yield from _targets(statement.target, statement.span)
-                yield from _assigned(statement.body)
-            case syntax.While():
-                yield from _assigned(statement.body)
-            case syntax.If():
-                yield from _assigned((*statement.body, *statement.orelse))
-
-
-def _targets(target: syntax.Expression, span: Span) -> Iterator[tuple[str, Span]]:
-    if isinstance(target, syntax.Name):
-        yield target.id, span
-    elif isinstance(target, syntax.Tuple):
-        for one in target.elements:
-            yield from _targets(one, span)
 
 
 def _after(inner: Evaluator, names: dict[str, Span], carries: Sequence[Tensor]) -> list[Tensor]:

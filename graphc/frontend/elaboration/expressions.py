@@ -10,8 +10,14 @@ from graphc.errors import GraphcError, MemberLookupError
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.calls import call_value
-from graphc.frontend.elaboration.refusal import described, named_like, not_supported, refused
-from graphc.frontend.elaboration.scope import Definitions, Scope
+from graphc.frontend.elaboration.refusal import (
+    Consequence,
+    described,
+    named_like,
+    not_supported,
+    refused,
+)
+from graphc.frontend.elaboration.scope import UNKNOWN, Definitions, Scope
 from graphc.frontend.index_updates import At, Place
 from graphc.frontend.loop_index import LoopIndex
 from graphc.frontend.module import Module
@@ -197,6 +203,8 @@ class Evaluator:
             known = list(Place.METHODS)
         elif isinstance(value, Definitions):
             found = value.find(name)
+            if found is UNKNOWN:
+                raise Consequence(f"{name!r} of {described(value)} is not known")
             if found is not Scope.MISSING:
                 return found
             known = value.names()

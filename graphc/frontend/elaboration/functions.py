@@ -129,9 +129,10 @@ class UserFunction:
             with self.program.inside(self, site.span if site else None):
                 return self._run(bound, _places(self.signature, site))
         except GraphcError as error:
-            called = site is not None and error.span != site.span
-            if called and site is not None and len(error.notes) < _MAX_NOTES:
-                error.note(f"in {self.name}, called at {site.span}")
+            if site is not None:
+                for one in error.errors:
+                    if one.span != site.span and len(one.notes) < _MAX_NOTES:
+                        one.note(f"in {self.name}, called at {site.span}")
             raise
 
     def _run(self, bound: dict[str, Any], places: dict[str, Span]) -> Any:

@@ -19,9 +19,10 @@ from graphc.frontend.elaboration.annotations import declared_type
 from graphc.frontend.elaboration.calls import bind_arguments
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.functions import UserFunction, parameters_of, signature_of
+from graphc.frontend.elaboration.recovery import Recovery
 from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
-from graphc.frontend.elaboration.statements import Returned, run_body
+from graphc.frontend.elaboration.statements import run_body
 from graphc.frontend.initializers import INITIALIZERS, Initializer, full
 from graphc.frontend.module import Module
 from graphc.frontend.state import Buffer, Parameter
@@ -190,22 +191,22 @@ def _method(name: str, definition: syntax.Function) -> Callable[..., Any]:
 # -- the body -------------------------------------------------------------------------------------
 
 
-def _run(evaluator: Evaluator, body: tuple[syntax.Statement, ...]) -> Returned | None:
+def _run(evaluator: Evaluator, body: tuple[syntax.Statement, ...]) -> None:
+    recovery = Recovery(evaluator.scope)
     for statement in body:
-        evaluator.program.count(statement.span)
-        match statement:
-            case syntax.Declaration():
-                _declare(evaluator, statement)
-            case syntax.If():
-                _run(
-                    evaluator,
-                    statement.body if evaluator.truth(statement.test) else statement.orelse,
-                )
-            case syntax.Function():
-                pass
-            case _:
-                run_body(evaluator, (statement,))
-    return None
+        with recovery.over(statement):
+            evaluator.program.count(statement.span)
+            match statement:
+                case syntax.Declaration():
+                    _declare(evaluator, statement)
+                case syntax.If():
+                    holds = evaluator.truth(statement.test)
+                    _run(evaluator, statement.body if holds else statement.orelse)
+                case syntax.Function():
+                    pass
+                case _:
+                    run_body(evaluator, (statement,))
+    recovery.finish()
 
 
 def _declare(evaluator: Evaluator, node: syntax.Declaration) -> None:

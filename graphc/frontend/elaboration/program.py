@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphc.errors import GraphcError, Span
+from graphc.errors import Span
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.annotations import Shapes, dtype_of, static_size
@@ -18,7 +18,7 @@ from graphc.frontend.elaboration.expressions import PROGRAM, Evaluator
 from graphc.frontend.elaboration.functions import UserFunction
 from graphc.frontend.elaboration.graphs import GraphFunction
 from graphc.frontend.elaboration.models import SourceModel, method_of, model_class
-from graphc.frontend.elaboration.refusal import described, not_supported, refused
+from graphc.frontend.elaboration.refusal import TooLarge, described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.graph_reader import read_definition
 from graphc.frontend.index_notation import elaborate_named, elaborate_notation
@@ -31,7 +31,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.op import functions
 from graphc.ir.source_map import SourceMap
 
-__all__ = ["Program", "Run", "TooLarge"]
+__all__ = ["Program", "Run"]
 
 MAX_STEPS = 200_000
 """Expressions and statements that are evaluated, those of unrolled loops counted each time."""
@@ -39,12 +39,6 @@ MAX_CALLS = 64
 """Functions and models that are inside of each other at one time."""
 MAX_RANGE = 100_000
 """Numbers in a range that is known while the program is built."""
-
-
-class TooLarge(GraphcError):
-    """A program that unrolls into more than can be built."""
-
-    default_code = "too-large"
 
 
 @dataclass

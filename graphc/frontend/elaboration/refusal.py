@@ -6,11 +6,29 @@ import difflib
 from collections.abc import Iterable
 from types import FunctionType
 
-from graphc.errors import NameLookupError, SourceError, Span
+from graphc.errors import GraphcError, NameLookupError, SourceError, Span
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType
 
-__all__ = ["described", "named_like", "not_supported", "refused", "unknown_name"]
+__all__ = [
+    "Consequence",
+    "TooLarge",
+    "described",
+    "named_like",
+    "not_supported",
+    "refused",
+    "unknown_name",
+]
+
+
+class TooLarge(GraphcError):
+    """A program that unrolls into more than can be built."""
+
+    default_code = "too-large"
+
+
+class Consequence(GraphcError):
+    """That something has no value because of an error that is reported already."""
 
 
 def refused(message: str, code: str, span: Span | None, hint: str | None = None) -> SourceError:

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from graphc.errors import Span
-from graphc.frontend.elaboration.refusal import unknown_name
+from graphc.frontend.elaboration.refusal import Consequence, unknown_name
 
-__all__ = ["Definitions", "Scope"]
+__all__ = ["UNKNOWN", "Definitions", "Scope"]
 
 _MISSING: Any = object()
+
+UNKNOWN: Any = object()
+"""What a name means whose definition failed: whatever it was to be, that is no second error."""
 
 
 class Scope:
@@ -46,8 +49,11 @@ class Scope:
 
         Raises:
             NameLookupError: nothing; the hint has the nearest name.
+            Consequence: its definition failed.
         """
         found = self.find(name)
+        if found is UNKNOWN:
+            raise Consequence(f"{name!r} is not known", span=span)
         if found is _MISSING:
             raise unknown_name(name, self.names(), span)
         return found

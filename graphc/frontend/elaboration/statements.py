@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graphc.errors import GraphcError, ShapeError, Span
+from graphc.errors import ShapeError, Span
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import control_flow, numbers
 from graphc.frontend.elaboration.expressions import Evaluator, limited
+from graphc.frontend.elaboration.recovery import Recovery
 from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.state import State
 from graphc.frontend.tensor import Tensor
@@ -29,24 +30,18 @@ def run_body(evaluator: Evaluator, body: Sequence[syntax.Statement]) -> Returned
     """Run statements in order; None if they end without `return`.
 
     Raises:
-        GraphcError: a statement has no meaning, at its place.
+        GraphcError: statements have no meaning, each at its place.
     """
+    recovery = Recovery(evaluator.scope)
+    returned: Returned | None = None
     for statement in body:
-        evaluator.program.count(statement.span)
-        try:
+        with recovery.over(statement):
+            evaluator.program.count(statement.span)
             returned = _RUN[type(statement)](evaluator, statement)
-        except GraphcError as error:
-            raise error.at(_place(statement)) from error.__cause__
         if returned is not None:
-            return returned
-    return None
-
-
-def _place(statement: syntax.Statement) -> Span:
-    span = statement.span
-    if span.line == span.end_line:
-        return span
-    return Span(span.file, span.line, span.column, span.line + 1, 1)
+            break
+    recovery.finish()
+    return returned
 
 
 def _value(evaluator: Evaluator, node: syntax.Expression) -> Any:

@@ -65,7 +65,12 @@ from graphc.frontend.syntax.statements import (
     While,
     docstring,
 )
-from graphc.frontend.syntax.traversal import MAX_BLOCK_DEPTH, MAX_EXPRESSION_DEPTH, children
+from graphc.frontend.syntax.traversal import (
+    MAX_BLOCK_DEPTH,
+    MAX_EXPRESSION_DEPTH,
+    assigned,
+    children,
+)
 from graphc.frontend.syntax.types import (
     NamedType,
     TensorType,
@@ -128,6 +133,7 @@ __all__ = [
     "Unary",
     "Update",
     "While",
+    "assigned",
     "children",
     "docstring",
 ]

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from graphc.frontend.syntax.expressions import Binary
-from graphc.frontend.syntax.node import Node
+from graphc.errors import Span
+from graphc.frontend.syntax.expressions import Binary, Name, Tuple
+from graphc.frontend.syntax.node import Expression, Node, Statement
+from graphc.frontend.syntax.statements import (
+    Assign,
+    AugmentedAssign,
+    For,
+    If,
+    IndexAssign,
+    While,
+)
 
-__all__ = ["MAX_BLOCK_DEPTH", "MAX_EXPRESSION_DEPTH", "children"]
+__all__ = ["MAX_BLOCK_DEPTH", "MAX_EXPRESSION_DEPTH", "assigned", "children"]
 
 MAX_EXPRESSION_DEPTH = 100
 """Expressions inside of each other; the operands of a chain, `a + b - c`, are equally deep."""
@@ -37,3 +46,28 @@ def children(node: Node) -> Iterator[Node]:
             yield value
         elif isinstance(value, tuple):
             yield from (child for child in value if isinstance(child, Node))
+
+
+def assigned(body: Sequence[Statement]) -> Iterator[tuple[str, Span]]:
+    """The names that statements assign, with the place of each assignment."""
+    for statement in body:
+        match statement:
+            case Assign():
+                yield from _targets(statement.target, statement.span)
+            case AugmentedAssign() | IndexAssign():
+                yield statement.name, statement.span
+            case For():
+                yield from _targets(statement.target, statement.span)
+                yield from assigned(statement.body)
+            case While():
+                yield from assigned(statement.body)
+            case If():
+                yield from assigned((*statement.body, *statement.orelse))
+
+
+def _targets(target: Expression, span: Span) -> Iterator[tuple[str, Span]]:
+    if isinstance(target, Name):
+        yield target.id, span
+    elif isinstance(target, Tuple):
+        for one in target.elements:
+            yield from _targets(one, span)
