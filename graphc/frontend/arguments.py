@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from graphc.errors import UsageError
+from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions
 
-__all__ = ["is_tensor_first", "name_of", "refuse_other_than_tensors", "usage"]
+__all__ = ["is_tensor_first", "name_of", "refuse_misfits", "usage"]
+
+
+_NO_NUMBERS = (str, list, tuple, dict, slice, DType, Node)
+
+_MISFITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "Node": ("a tensor", lambda value: not isinstance(value, Node)),
+    "DType": ("a dtype", lambda value: not isinstance(value, DType)),
+    "int": ("a whole number", lambda value: isinstance(value, (*_NO_NUMBERS, float, complex))),
+    "float": ("a number", lambda value: isinstance(value, _NO_NUMBERS)),
+    "Order": ("a number", lambda value: isinstance(value, _NO_NUMBERS)),
+}
+"""By annotation: what is expected, and which values certainly are something else."""
 
 
 @functools.cache
@@ -36,25 +50,32 @@ def name_of(operation: Callable[..., Any]) -> str:
     )
 
 
-def refuse_other_than_tensors(
+def refuse_misfits(
     operation: Callable[..., Any], given: Sequence[Any], named: Mapping[str, Any]
 ) -> None:
-    """Name the argument that should be a tensor: the functions themselves would not.
+    """Name the argument that is no tensor, dtype or number: the functions themselves would not.
 
     Raises:
-        UsageError: a parameter annotated with `Node` is given something else.
+        UsageError: a parameter is given what its annotation has no room for.
     """
     parameters = _signature(operation).parameters
-    by_name = dict(zip(parameters, given, strict=False)) | dict(named)
+    by_place = itertools.takewhile(lambda one: one.kind != one.VAR_POSITIONAL, parameters.values())
+    by_name = dict(zip((one.name for one in by_place), given, strict=False)) | dict(named)
     for name, value in by_name.items():
-        if isinstance(value, Node) or name not in parameters:
+        if name not in parameters:
             continue
         parameter = parameters[name]
-        if parameter.annotation == "Node" and parameter.kind is not parameter.VAR_POSITIONAL:
-            is_number = isinstance(value, bool | int | float | complex)
+        annotation = str(parameter.annotation)
+        is_left_out = value is None and annotation.endswith(" | None")
+        kind = annotation.removesuffix(" | None")
+        if is_left_out or kind not in _MISFITS:
+            continue
+        expected, is_misfit = _MISFITS[kind]
+        if is_misfit(value):
+            is_number = kind == "Node" and isinstance(value, bool | int | float | complex)
             raise UsageError(
                 f"{name_of(operation)}: {name} is {value!r} ({type(value).__name__}), "
-                "expected a tensor",
+                f"expected {expected}",
                 code="argument",
                 hint="make one: full((), value, dtype)" if is_number else None,
             )

@@ -19,7 +19,7 @@ from graphc.errors import MemberLookupError, NameLookupError, TracedValueError, 
 from graphc.frontend.arguments import (
     is_tensor_first,
     name_of,
-    refuse_other_than_tensors,
+    refuse_misfits,
     usage,
 )
 from graphc.frontend.index_updates import At
@@ -99,7 +99,7 @@ def apply(operation: Callable[..., Any], *arguments: Any, **keywords: Any) -> An
         given = [_to_node(argument) for argument in arguments]
         named = {key: _to_node(value) for key, value in keywords.items()}
         named = with_seed(operation, named)
-        refuse_other_than_tensors(operation, given, named)
+        refuse_misfits(operation, given, named)
         try:
             result = operation(*given, **named)
         except TypeError as error:
