@@ -167,6 +167,8 @@ def softplus_of(x: Node, beta: float = 1.0) -> Node:
     """log(1 + exp(beta * x)) / beta, in the form that does not overflow."""
     if beta == 1:
         return softplus(x)
+    if beta == 0:
+        raise UsageError("softplus: beta is 0", hint="give a number other than 0")
     return scaled(softplus(scaled(x, beta)), 1 / beta)
 
 

@@ -373,6 +373,8 @@ def gumbel_softmax(
 
     hard: one-hot in value, with the gradient of the soft one (E. Jang, S. Gu and B. Poole, 2017).
     """
+    if tau == 0:
+        raise UsageError("gumbel_softmax: tau is 0", hint="give a positive number")
     noise = gumbel(logits.shape, dtype=logits.dtype, seed=seed, stream=stream)
     soft = softmax_along(scaled(add(logits, noise), 1.0 / tau), axis)
     if not hard:

@@ -241,6 +241,15 @@ def _axes_and_sizes(
     return list(zip(places, sizes, strict=True))
 
 
+def _others_and_last(
+    name: str, x: Node, s: Sequence[int] | None, axes: Axes
+) -> tuple[list[tuple[int, int | None]], tuple[int, int | None]]:
+    pairs = _axes_and_sizes(name, x, s, axes)
+    if not pairs:
+        raise ShapeError(f"{name}: {x.type} along no axis", hint="name at least one axis")
+    return pairs[:-1], pairs[-1]
+
+
 def _in_turn(
     name: str, x: Node, pairs: Iterable[tuple[int, int | None]], norm: str, inverse: bool
 ) -> Node:
@@ -264,7 +273,7 @@ def _declare_real(name: str, default: Axes) -> None:
     def call(
         x: Node, s: Sequence[int] | None = None, axes: Axes = default, norm: Norm = "backward"
     ) -> Node:
-        *others, (axis, size) = _axes_and_sizes(name, x, s, axes)
+        others, (axis, size) = _others_and_last(name, x, s, axes)
         return _in_turn(name, rfft(x, size, axis, norm), others, norm, inverse=False)
 
     _offer(call, name, "`rfft` along the last of several axes, then `fft` along the others.")
@@ -275,7 +284,7 @@ def _declare_inverse_real(name: str, default: Axes) -> None:
     def call(
         x: Node, s: Sequence[int] | None = None, axes: Axes = default, norm: Norm = "backward"
     ) -> Node:
-        *others, (axis, size) = _axes_and_sizes(name, x, s, axes)
+        others, (axis, size) = _others_and_last(name, x, s, axes)
         return irfft(_in_turn(name, x, others, norm, inverse=True), size, axis, norm)
 
     _offer(call, name, "The inverse of the transform of real numbers along several axes.")

@@ -270,12 +270,20 @@ def _cheapest(nodes: Sequence[Node], sizes: Sequence[int]) -> Node:
     return product(0, count - 1)
 
 
+MOST_POWERS = 1024
+"""Each one is a product in the graph."""
+
+
 @surface("vander")
 def vandermonde(x: Node, n: int | None = None, increasing: bool = False) -> Node:
     """Powers of the elements of `x` [..., N] as rows; of all exponents below `n` (N)."""
+    if not x.shape:
+        raise ShapeError(f"vander: {x.type} has no row")
     count = x.shape[-1] if n is None else n
     if not isinstance(count, int):
         raise UsageError("vander: give n, since the length of x is not a number")
+    if not 0 < count <= MOST_POWERS:
+        raise UsageError(f"vander: {count} powers", hint=f"give n from 1 to {MOST_POWERS}")
     powers = [functions["ones_like"](x)]
     for _ in range(1, count):
         powers.append(multiply(powers[-1], x))

@@ -143,6 +143,8 @@ def multilabel_margin_loss(x: Node, labels: Node, reduction: Reduce = "mean") ->
             f"multilabel_margin_loss: labels {labels.type} for {x.type}",
             hint="labels are whole numbers, in the shape of x",
         )
+    if not x.shape:
+        raise ShapeError(f"multilabel_margin_loss: {x.type} has no axis of classes")
     axis, classes = len(x.shape) - 1, x.shape[-1]
     wide = cast_to(labels, dtypes.i64)
     places = iota(shape=x.shape, axis=axis, dtype=dtypes.i64)

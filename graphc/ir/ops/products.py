@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphc.errors import ShapeError
+from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
@@ -82,6 +82,8 @@ def tensordot(x: Node, y: Node, axes: int | tuple[Sequence[int], Sequence[int]] 
         if not 0 <= axes <= min(left_rank, right_rank):
             raise ShapeError(f"tensordot: {axes} axes of {x.type} and {y.type}", code="axis")
         left, right = list(range(left_rank - axes, left_rank)), list(range(axes))
+    elif not isinstance(axes, list | tuple) or len(axes) != 2:
+        raise UsageError(f"tensordot: axes are {axes!r}, expected their number, or two lists")
     else:
         left = [normal_axis(axis, left_rank, "tensordot") for axis in axes[0]]
         right = [normal_axis(axis, right_rank, "tensordot") for axis in axes[1]]

@@ -169,6 +169,8 @@ def flipud(x: Node) -> Node:
 def rot90(x: Node, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Node:
     """The plane of two axes turned `k` times by 90 degrees, from the first toward the second."""
     rank = len(x.shape)
+    if len(axes) != 2:
+        raise UsageError(f"rot90: {len(axes)} axes, expected two")
     first, second = (normal_axis(axis, rank, "rot90") for axis in axes)
     if first == second:
         raise ShapeError(f"rot90: axis {first} occurs twice", code="axis")
@@ -184,6 +186,10 @@ def rot90(x: Node, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Node:
     )
 
 
+MOST_DIFFERENCES = 64
+"""Each one is two slices and a subtraction in the graph."""
+
+
 @surface("diff")
 @also_named(dim="axis")
 def diff(
@@ -197,8 +203,10 @@ def diff(
 
     `prepend` and `append` are joined to `x` first.
     """
-    if n < 0:
-        raise UsageError(f"diff: {n} times", hint="give a number of times from 0 on")
+    if not 0 <= n <= MOST_DIFFERENCES:
+        raise UsageError(
+            f"diff: {n} times", hint=f"give a number of times from 0 to {MOST_DIFFERENCES}"
+        )
     place = normal_axis(axis, len(x.shape), "diff")
     parts = [part for part in (prepend, x, append) if part is not None]
     if len(parts) > 1:
