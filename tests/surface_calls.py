@@ -1,0 +1,353 @@
+"""Calls of every function of the language: made from its signature where that says enough.
+
+A function whose tensors may all be of one type, and whose other arguments have defaults, is called
+so, of the other functions `LISTED` has calls. `calls_of` gives nothing where neither is there.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+import graphc.ir.ops  # noqa: F401  (declares the functions)
+from graphc.errors import GraphcError
+from graphc.frontend.tensor import call
+from graphc.frontend.trace import trace
+from graphc.ir.dtype import DType, bool_, c128, f32, f64, i64, u64
+from graphc.ir.graph import Graph
+from graphc.ir.op import functions, registry
+from graphc.ir.types import TensorType
+from tests.values import random_array
+
+__all__ = ["DOMAINS", "LISTED", "NAMES", "REFUSED", "SurfaceCall", "calls_of", "of_one_type"]
+
+Array = np.ndarray[Any, Any]
+Spec = Any  # f64[3, 4]
+
+SHAPES: Sequence[tuple[int, ...]] = ((3, 4), (4, 4), (2, 3, 4), (2, 3, 4, 4), (2, 2, 4, 4, 4), (4,))
+"""What functions of tensors of one type are called with, where they take it; or else ()."""
+
+DTYPES: Sequence[DType] = (f64, i64, bool_, c128)
+"""The dtypes of these tensors: the first that is taken."""
+
+DOMAINS: Sequence[tuple[float, float]] = ((-1.7, 1.7), (0.2, 0.9), (1.1, 2.0))
+"""Where real numbers are drawn from: the first of these where all results are numbers."""
+
+SEED = u64[()]
+
+NAMES = {id(function): name for name, function in reversed(functions.items())}
+NAMES = sorted(NAMES.values())
+"""The functions, each under the first of its names."""
+
+
+@dataclass(frozen=True)
+class SurfaceCall:
+    """A call of a function.
+
+    Attributes:
+        name: of the function.
+        types: of its tensors.
+        body: calls what it is given first with the tensors that follow.
+    """
+
+    name: str
+    types: tuple[Spec, ...]
+    body: Callable[..., Any]
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(map(str, self.types))})"
+
+    def graph(self, name: str = "call", **keywords: Any) -> Graph:
+        """The graph of the call, with some keywords beside its own."""
+        function = functools.partial(call, self.name, **keywords)
+        if not self.types:
+            return trace(lambda: self.body(function), name=name)[0]
+        return trace(lambda x: self.body(function, *x), self.types, name=name)[0]
+
+    def arrays(self, domain: tuple[float, float], *, special: bool = False) -> list[Array]:
+        """Values of its tensors, the same ones at every call."""
+        rng = np.random.default_rng(len(str(self)))
+        return [_values(one.dtype, one.shape, rng, domain, special) for one in self.types]
+
+
+def _values(
+    dtype: DType, shape: Any, rng: np.random.Generator, domain: tuple[float, float], special: bool
+) -> Array:
+    if dtype.is_integer and not special:
+        # Small enough to be labels, or indices of any axis.
+        return np.asarray(rng.integers(0, 3, shape)).astype(dtype.numpy)
+    return random_array(TensorType(dtype, shape), rng, domain=domain, special=special)
+
+
+@cache
+def calls_of(name: str) -> tuple[SurfaceCall, ...]:
+    """The calls to try a function on."""
+    if name in LISTED:
+        return tuple(SurfaceCall(name, tuple(types), body) for body, *types in LISTED[name])
+    return generated(name)
+
+
+# -- from signatures ------------------------------------------------------------------------------
+
+
+@cache
+def operand_count(name: str) -> int | None:
+    """How many tensors a function must be given, if it needs nothing else; None if it does."""
+    count = 0
+    for parameter in inspect.signature(functions[name]).parameters.values():
+        annotation = str(parameter.annotation)
+        if parameter.kind is parameter.VAR_POSITIONAL and annotation in ("Operand", "Node"):
+            op = next((registry[n] for n in _aliases(name) if n in registry), None)
+            count += 2 if op is None or op.arity is None else op.arity
+        elif parameter.default is not parameter.empty or parameter.name in ("seed", "stream"):
+            continue
+        elif annotation in ("Node", "Operand", str(parameter.empty)):
+            count += 1
+        else:
+            return None
+    return count or None
+
+
+def _aliases(name: str) -> list[str]:
+    return [other for other, function in functions.items() if function is functions[name]]
+
+
+def body_of(name: str) -> Callable[..., Any]:
+    """How a function that needs only tensors is called; a random one is given its seed last."""
+    if "seed" in inspect.signature(functions[name]).parameters:
+        return lambda f, *x: f(*x[:-1], seed=x[-1], stream=3)
+    return lambda f, *x: f(*x)
+
+
+def of_one_type(name: str, dtype: DType, shape: tuple[int, ...]) -> SurfaceCall:
+    """The call with tensors of one type."""
+    is_random = "seed" in inspect.signature(functions[name]).parameters
+    types = (dtype[shape],) * (operand_count(name) or 0)
+    return SurfaceCall(name, (*types, *(SEED,) * is_random), body_of(name))
+
+
+def generated(name: str) -> tuple[SurfaceCall, ...]:
+    """Calls with tensors of one type: the first two shapes that are taken."""
+    if operand_count(name) is None:
+        return ()
+    for dtype in DTYPES:
+        found = [
+            one for shape in (*SHAPES, ()) if _is_taken(one := of_one_type(name, dtype, shape))
+        ]
+        if found:
+            return tuple(found[:2])
+    return ()
+
+
+def _is_taken(one: SurfaceCall) -> bool:
+    try:
+        one.graph()
+    except GraphcError:
+        return False
+    return True
+
+
+# -- listed ---------------------------------------------------------------------------------------
+
+X, Y = f64[3, 4], f64[4, 4]
+IMAGE, LINE, SOLID = f64[2, 4, 5, 5], f64[2, 3, 6], f64[1, 2, 4, 4, 4]
+ROWS, LABELS = i64[2, 4], i64[3]
+MASK = bool_[3, 4]
+
+
+def symmetric(x: Any) -> Any:
+    """A symmetric matrix with eigenvalues of at least one."""
+    return x @ call("matrix_transpose", x) + call("eye", 4, dtype=f64)
+
+
+LISTED: dict[str, list[Any]] = {
+    # made from numbers
+    "arange": [(lambda f: f(2, 11, 3),), (lambda f: f(0.0, 1.0, 0.25),), (lambda f: f(0),)],
+    "constant": [(lambda f: f(1.5, f64),)],
+    "eye": [(lambda f: f(3, 5, k=1),), (lambda f: f(0),)],
+    "full": [(lambda f: f((2, 3), 1.5),), (lambda f: f((), 2),), (lambda f: f((0, 2), 1),)],
+    "full_like": [(lambda f, x: f(x, 1.5), X)],
+    "linspace": [(lambda f: f(0.0, 1.0, 5),), (lambda f: f(0.0, 1.0, 1),)],
+    "one_hot": [(lambda f, x: f(x, 3), LABELS), (lambda f, x: f(x, 3, axis=0), LABELS)],
+    "ones": [(lambda f: f((2, 3)),)],
+    "zeros": [(lambda f: f((2, 3)),)],
+    # random numbers
+    "bernoulli": [(lambda f, s: f((3, 4), 0.3, seed=s, stream=1), SEED)],
+    "exponential": [(lambda f, s: f((3, 4), 2.0, f64, seed=s, stream=1), SEED)],
+    "gumbel": [(lambda f, s: f((3, 4), dtype=f64, seed=s, stream=1), SEED)],
+    "multinomial": [(lambda f, x, s: f(x * x, 2, seed=s, stream=1), X, SEED)],
+    "normal": [(lambda f, s: f((3, 4), 1.0, 2.0, f64, seed=s, stream=1), SEED)],
+    "rand": [(lambda f, s: f(3, 4, seed=s, stream=1), SEED)],
+    "randint": [(lambda f, s: f(-3, 9, (3, 4), seed=s, stream=1), SEED)],
+    "randn": [(lambda f, s: f(3, 4, seed=s, stream=1), SEED)],
+    "randperm": [(lambda f, s: f(7, seed=s, stream=1), SEED)],
+    "uniform": [(lambda f, s: f((3, 4), -1.0, 2.0, f64, seed=s, stream=1), SEED)],
+    # shapes
+    "broadcast_to": [(lambda f, x: f(x, 2, 3, 4), X)],
+    "cast": [(lambda f, x: f(x, f64), X), (lambda f, x: f(x, i64), X), (lambda f, x: f(x, f32), X)],
+    "chunk": [(lambda f, x: f(x, 2, axis=1), X), (lambda f, x: f(x, 2), X)],
+    "column_stack": [(lambda f, x, y: f((x, y)), X, f64[3])],
+    "concat": [(lambda f, x, y: f((x, y)), X, Y), (lambda f, x, y: f([x, y], None), X, Y)],
+    "dstack": [(lambda f, x, y: f((x, y)), X, X)],
+    "expand_dims": [(lambda f, x: f(x, 1), X), (lambda f, x: f(x, (0, -1)), X)],
+    "hstack": [(lambda f, x, y: f((x, y)), X, f64[3, 1])],
+    "moveaxis": [(lambda f, x: f(x, 0, -1), LINE)],
+    "narrow": [(lambda f, x: f(x, 1, 1, 2), X)],
+    "permute_dims": [(lambda f, x: f(x, 2, 0, 1), LINE)],
+    "repeat": [(lambda f, x: f(x, 2, axis=1), X), (lambda f, x: f(x, 3), X)],
+    "reshape": [(lambda f, x: f(x, 2, -1), X), (lambda f, x: f(x, (12, 1)), X)],
+    "roll": [(lambda f, x: f(x, 5), X), (lambda f, x: f(x, (1, -2), axis=(0, 1)), X)],
+    "select": [(lambda f, x: f(x, 1, 2), X)],
+    "split": [(lambda f, x: f(x, 3, axis=1), X), (lambda f, x: f(x, [1, 2]), X)],
+    "stack": [(lambda f, x, y: f((x, y), axis=1), X, X)],
+    "tensor_split": [(lambda f, x: f(x, 3, axis=1), X), (lambda f, x: f(x, [1, 2]), X)],
+    "tile": [(lambda f, x: f(x, 2, 1, 3), X)],
+    "unflatten": [(lambda f, x: f(x, 1, (2, 2)), X)],
+    "vstack": [(lambda f, x, y: f((x, y)), X, f64[4])],
+    "window": [(lambda f, x: f(x, 1, 3, stride=2), LINE)],
+    "overlap_add": [(lambda f, x: f(x, 0, 9, stride=2, dilation=1), f64[4, 3])],
+    # indices that are data, and masks
+    "argwhere": [(lambda f, x: f(x, 5), MASK)],
+    "nonzero": [(lambda f, x: f(x, 5), MASK)],
+    "at_add": [(lambda f, x, i, y: f(x, i, y), X, i64[5], f64[5, 4])],
+    "at_max": [(lambda f, x, i, y: f(x, i, y), X, i64[5], f64[5, 4])],
+    "at_min": [(lambda f, x, i, y: f(x, i, y), X, i64[5], f64[5, 4])],
+    "at_multiply": [(lambda f, x, i, y: f(x, i, y), X, i64[5], f64[5, 4])],
+    "at_set": [(lambda f, x, i, y: f(x, i, y), X, i64[5], f64[5, 4])],
+    "bincount": [
+        (lambda f, x: f(x, 4), i64[9]),
+        (lambda f, x, w: f(x, 4, weights=w), i64[9], f64[9]),
+    ],
+    "embedding": [(lambda f, i, w: f(i, w), ROWS, X)],
+    "gather": [(lambda f, x, i: f(x, 1, i), X, i64[3, 2])],
+    "index": [
+        (lambda f, x, i: f(x, i), X, i64[2, 2]),
+        (lambda f, x: f(x, (slice(None, None, -1), 2)), X),
+    ],
+    "index_add": [(lambda f, x, i, y: f(x, 1, i, y, alpha=2), X, i64[5], f64[3, 5])],
+    "index_copy": [(lambda f, x, i, y: f(x, 1, i, y), X, i64[5], f64[3, 5])],
+    "index_fill": [(lambda f, x, i: f(x, 1, i, 2.5), X, i64[2])],
+    "index_select": [(lambda f, x, i: f(x, 1, i), X, i64[5])],
+    "masked_fill": [(lambda f, x, m: f(x, m, 2.5), X, MASK)],
+    "put_along_axis": [(lambda f, x, i, y: f(x, i, y, axis=1), X, i64[3, 2], f64[3, 2])],
+    "scatter": [
+        (lambda f, x, i, y: f(x, 1, i, y), X, i64[3, 2], f64[3, 2]),
+        (lambda f, x, i, y: f(x, 1, i, y, reduce="multiply"), X, i64[3, 2], f64[3, 2]),
+    ],
+    "scatter_add": [(lambda f, x, i, y: f(x, 1, i, y), X, i64[3, 2], f64[3, 2])],
+    "scatter_reduce": [
+        (lambda f, x, i, y, how=how: f(x, 1, i, y, how), X, i64[3, 2], f64[3, 2])
+        for how in ("sum", "prod", "amax", "amin", "mean")
+    ],
+    "take": [(lambda f, x, i: f(x, i, axis=1), X, ROWS), (lambda f, x, i: f(x, i), X, ROWS)],
+    "take_along_axis": [(lambda f, x, i: f(x, i, axis=1), X, i64[3, 2])],
+    "threshold": [(lambda f, x: f(x, 0.1, -2.0), X)],
+    "where": [(lambda f, m, x, y: f(m, x, y), MASK, X, f64[4])],
+    # order
+    "kthvalue": [(lambda f, x: f(x, 2), X)],
+    "quantile": [(lambda f, x: f(x, 0.3, axis=1), X)],
+    "topk": [(lambda f, x: f(x, 2), X)],
+    # products and quotients
+    "addcdiv": [(lambda f, x, a, b: f(x, a, b * b + 0.5, value=2), X, X, X)],
+    "bilinear": [(lambda f, x, y, w: f(x, y, w), X, f64[3, 2], f64[5, 4, 2])],
+    "cross": [(lambda f, x, y: f(x, y), f64[4, 3], f64[4, 3])],
+    "einsum": [
+        (lambda f, x, y: f("ij,jk->ki", x, y), X, Y),
+        (lambda f, x, y: f("ii,i", y, x), f64[4], Y),
+        (lambda f, x, y, z: f("...i,...j,jk->...k", x, y, z), X, X, Y),
+    ],
+    "linear": [(lambda f, x, w, b: f(x, w, b), X, f64[5, 4], f64[5])],
+    "mv": [(lambda f, x, y: f(x, y), X, f64[4])],
+    "polygamma": [(lambda f, x: f(0, x * x + 1), X), (lambda f, x: f(1, x * x + 1), X)],
+    "scaled_dot_product_attention": [
+        (lambda f, q, k, v, m: f(q, k, v, m), f64[2, 3, 4], f64[2, 5, 4], f64[2, 5, 3], f64[3, 5]),
+        (lambda f, q, k, v: f(q, k, v, is_causal=True), *(f64[2, 3, 4],) * 3),
+    ],
+    # matrices: those that have the property that a function asks for
+    "cholesky": [(lambda f, x: f(symmetric(x)), Y)],
+    "cholesky_solve": [(lambda f, x, y: f(y, call("cholesky", symmetric(x))), Y, f64[4, 2])],
+    "eigh": [(lambda f, x: f(symmetric(x))[0], Y)],
+    "eigvalsh": [(lambda f, x: f(symmetric(x)), Y)],
+    "logdet": [(lambda f, x: f(symmetric(x)), Y)],
+    "fftfreq": [(lambda f: f(5, 0.5),)],
+    "rfftfreq": [(lambda f: f(5, 0.5),)],
+    "matrix_power": [(lambda f, x, n=n: f(symmetric(x), n), Y) for n in (3, 0, -2)],
+    "multi_dot": [(lambda f, x, y, z: f([x, y, z]), X, Y, f64[4, 2])],
+    "solve_triangular": [
+        (lambda f, x, y: f(call("tril", symmetric(x)), y, upper=False), Y, f64[4, 2])
+    ],
+    # windows
+    **{
+        f"{kind}_pool{rank}d": [
+            (lambda f, x, rank=rank, given=given: f(x, *given), type_),
+        ]
+        for kind, given in (("adaptive_avg", (2,)), ("adaptive_max", (2,)), ("avg", (3, 2, 1)),
+                            ("max", (3, 2, 1)))
+        for rank, type_ in ((1, LINE), (2, IMAGE), (3, SOLID))
+    },
+    **{
+        f"lp_pool{rank}d": [(lambda f, x: f(x * x + 0.1, 3.0, 2), type_)]
+        for rank, type_ in ((1, LINE), (2, IMAGE), (3, SOLID))
+    },
+    "conv1d": [
+        (lambda f, x, w, b: f(x, w, b, stride=2, padding=1), LINE, f64[4, 3, 3], f64[4]),
+        (lambda f, x, w: f(x, w, padding="same", dilation=2, groups=3), LINE, f64[6, 1, 2]),
+    ],
+    "conv2d": [(lambda f, x, w: f(x, w, stride=2, padding=1), IMAGE, f64[3, 4, 3, 3])],
+    "conv3d": [(lambda f, x, w: f(x, w), SOLID, f64[2, 2, 2, 2, 2])],
+    "conv_transpose1d": [
+        (lambda f, x, w: f(x, w, stride=2, padding=1, output_padding=1), LINE, f64[3, 2, 3])
+    ],
+    "conv_transpose2d": [(lambda f, x, w: f(x, w, groups=2), IMAGE, f64[4, 1, 2, 2])],
+    "conv_transpose3d": [(lambda f, x, w: f(x, w, stride=2), SOLID, f64[2, 2, 2, 2, 2])],
+    "fold": [(lambda f, x: f(x, (4, 5), (2, 2)), f64[2, 8, 12])],
+    "unfold": [(lambda f, x: f(x, (2, 3), stride=2, padding=1), IMAGE)],
+    "channel_shuffle": [(lambda f, x: f(x, 2), IMAGE)],
+    "constant_pad_nd": [(lambda f, x: f(x, (1, 2), 0.5), X)],
+    "pad": [
+        (lambda f, x, mode=mode: f(x, ((1, 0), (2, 1)), mode=mode), X)
+        for mode in ("constant", "reflect", "symmetric", "edge", "wrap")
+    ],
+    "interpolate": [
+        (lambda f, x, mode=mode: f(x, size=(7, 3), mode=mode), IMAGE)
+        for mode in ("nearest", "bilinear", "bicubic")
+    ]
+    + [(lambda f, x: f(x, scale_factor=0.5, mode="area"), f64[1, 2, 4, 6])],
+    "pixel_shuffle": [(lambda f, x: f(x, 2), IMAGE)],
+    "pixel_unshuffle": [(lambda f, x: f(x, 2), f64[1, 2, 4, 6])],
+    # norms
+    "batch_norm": [
+        (lambda f, x, m, v, w, b: f(x, m, v * v + 0.5, w, b), IMAGE, *(f64[4],) * 4),
+        (lambda f, x, w, b: f(x, None, None, w, b, training=True), IMAGE, *(f64[4],) * 2),
+    ],
+    "group_norm": [(lambda f, x, w, b: f(x, 2, w, b), IMAGE, f64[4], f64[4])],
+    "instance_norm": [(lambda f, x, w, b: f(x, w, b), IMAGE, f64[4], f64[4])],
+    "layer_norm": [(lambda f, x, w, b: f(x, w, b), X, f64[4], f64[4])],
+    "local_response_norm": [(lambda f, x: f(x, 3, alpha=0.5), IMAGE)],
+    "rms_norm": [(lambda f, x, w: f(x, w), X, f64[4])],
+    "vector_norm": [
+        (lambda f, x, p=p: f(x, ord=p, axis=1), X) for p in (1, 2, 3, float("inf"), 0.5, -1)
+    ],
+    # losses
+    "binary_cross_entropy": [(lambda f, x, y: f(x * x / 3, y * y / 3), X, X)],
+    "cross_entropy": [
+        (lambda f, x, y, w: f(x, y, weight=w * w, label_smoothing=0.1), X, LABELS, f64[4]),
+        (lambda f, x, y: f(x, y * y), X, X),
+    ],
+    "nll_loss": [(lambda f, x, y, w: f(x, y, w * w), X, LABELS, f64[4])],
+    "multi_margin_loss": [(lambda f, x, y, w: f(x, y, weight=w * w), X, LABELS, f64[4])],
+    "multilabel_margin_loss": [(lambda f, x, y: f(x, y), X, i64[3, 4])],
+    # refused, with what to do instead
+    "masked_select": [],
+    "unique": [],
+}  # fmt: skip
+"""Rows of a body, and of the types of the tensors that it is given."""
+
+REFUSED = sorted(name for name, rows in LISTED.items() if not rows)
+"""Functions that no tensor is good for: they say what to do instead."""
