@@ -132,7 +132,8 @@ def _array(entry: Entry, slot: Slot, argument: Any) -> Array:
 
 
 def _from_array(entry: Entry, slot: Slot, argument: Any) -> Array:
-    if isinstance(argument, np.ma.MaskedArray):
+    # Plain arrays first: NumPy imports its masked ones when they are first named.
+    if type(argument) is not np.ndarray and isinstance(argument, np.ma.MaskedArray):
         raise UsageError(
             f"{entry.name}: the argument {slot.name!r} is a masked array, whose mask would be lost",
             code="argument-type",
