@@ -63,6 +63,12 @@ class Span:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
+    def first_line(self) -> Span:
+        """The stretch up to the end of its first line: the header of a block, for example."""
+        if self.line == self.end_line:
+            return self
+        return Span(self.file, self.line, self.column, self.line + 1, 1)
+
 
 def register_source(file: str, text: str) -> None:
     """Make the text of a source that is not on disk available to rendered errors."""

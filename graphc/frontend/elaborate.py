@@ -163,16 +163,16 @@ class _Elaboration:
         # Functions and models may be named before they are defined, values and graphs may not.
         for node in body:
             if isinstance(node, syntax.Model):
-                define([node.name], _header(node), program.declare_model, node)
+                define([node.name], node.span.first_line(), program.declare_model, node)
             elif isinstance(node, syntax.Function) and not is_graph(node):
-                define([node.name], _header(node), program.declare_function, node)
+                define([node.name], node.span.first_line(), program.declare_function, node)
         for node in body:
             if isinstance(node, syntax.Dimension):
                 define([node.name], node.span, program.declare_dim, node)
             elif isinstance(node, syntax.Constant):
                 define([node.name], node.span, program.declare_constant, node)
             elif isinstance(node, syntax.Function) and is_graph(node):
-                define([node.name], _header(node), program.declare_graph, node)
+                define([node.name], node.span.first_line(), program.declare_graph, node)
 
     def _define(
         self,
@@ -197,7 +197,7 @@ class _Elaboration:
             elif isinstance(
                 node, syntax.Dimension | syntax.Constant | syntax.Model | syntax.Function
             ):
-                self._check_name(node.name, _header(node), seen)
+                self._check_name(node.name, node.span.first_line(), seen)
             elif isinstance(node, syntax.Export):
                 self._check_name(node.name, node.span, exported)
 
@@ -276,7 +276,7 @@ class _Elaboration:
         """The export, with nodes that have no place of their own at `span`."""
         function, sources = export.body, self.program.sources
         own = self.program.own_function(function)
-        place = _header(own.definition) if own is not None else span
+        place = own.definition.span.first_line() if own is not None else span
 
         def placed(*arguments: Any, **keywords: Any) -> Any:
             with sources.at(span):
@@ -342,7 +342,7 @@ class _Elaboration:
             elif isinstance(node, syntax.Model) and self.program.is_own_model(value):
                 if any(one.default is None for one in node.parameters):
                     continue
-                model = self._attempt(_header(node), self.program.root, value)
+                model = self._attempt(node.span.first_line(), self.program.root, value)
                 if model is not UNKNOWN:
                     yield from self._methods(model)
 
@@ -390,10 +390,3 @@ def _doc_of(function: Callable[..., Any]) -> str:
     if isinstance(function, UserFunction):
         return syntax.docstring(function.definition) or ""
     return function.__doc__ or ""
-
-
-def _header(node: syntax.Statement) -> Span:
-    span = node.span
-    if span.line == span.end_line:
-        return span
-    return Span(span.file, span.line, span.column, span.line + 1, 1)

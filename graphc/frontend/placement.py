@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphc.errors import SourceError, Span
+from graphc.errors import SourceError
 from graphc.frontend import syntax
 from graphc.frontend.syntax import (
     MAX_BLOCK_DEPTH,
@@ -109,7 +109,7 @@ def _check_body(
         errors.append(
             SourceError(
                 f"blocks are nested more than {MAX_BLOCK_DEPTH} deep here",
-                span=_first_line(body[0]),
+                span=body[0].span.first_line(),
                 hint="move the inner blocks into a function",
             )
         )
@@ -142,7 +142,7 @@ def _check_blocks(statement: Statement, room: _Room, depth: int, errors: list[So
 def _misplaced(statement: Statement, room: _Room) -> SourceError:
     return SourceError(
         f"{_DESCRIPTIONS[type(statement)]} has no meaning {room.name}",
-        span=_first_line(statement),
+        span=statement.span.first_line(),
         hint=_HINTS.get((room.name, type(statement))),
     )
 
@@ -153,13 +153,6 @@ def _misplaced_docstring(statement: Statement) -> SourceError:
         span=statement.span,
         hint="a remark is a comment: `# ...`",
     )
-
-
-def _first_line(statement: Statement) -> Span:
-    span = statement.span
-    if span.line == span.end_line:
-        return span
-    return Span(span.file, span.line, span.column, span.line + 1, 1)
 
 
 def _check_width(statement: Statement, errors: list[SourceError]) -> None:

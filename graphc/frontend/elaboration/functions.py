@@ -156,7 +156,7 @@ class UserFunction:
         shapes.match(matched)
         returned = run_body(Evaluator(self.program, frame), self.definition.body)
         value = returned.value if returned is not None else ()
-        place = returned.span if returned is not None else _header(self.definition)
+        place = returned.span if returned is not None else self.definition.span.first_line()
         value, types = self._checked(
             value, self.definition.returns, f"the result of {self.name}", place
         )
@@ -291,10 +291,3 @@ def _places(signature: inspect.Signature, site: CallSite | None) -> dict[str, Sp
     if site is None:
         return {}
     return {**dict(zip(signature.parameters, site.arguments, strict=False)), **site.keywords}
-
-
-def _header(definition: syntax.Function) -> Span:
-    span = definition.span
-    if span.line == span.end_line:
-        return span
-    return Span(span.file, span.line, span.column, span.line + 1, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from graphc.errors import GraphcError, Span, group
+from graphc.errors import GraphcError, group
 from graphc.frontend import syntax
 from graphc.frontend.elaboration.refusal import Consequence, TooLarge
 from graphc.frontend.elaboration.scope import UNKNOWN, Scope
@@ -44,7 +44,7 @@ class Recovery:
         except Consequence as error:
             self._consequence = error
         except GraphcError as error:
-            for one in error.at(_first_line(statement)).errors:
+            for one in error.at(statement.span.first_line()).errors:
                 self._errors.setdefault((one.span, one.code), one)
         else:
             return
@@ -81,10 +81,3 @@ def _may_return(statement: syntax.Statement) -> bool:
         case syntax.If():
             return any(map(_may_return, (*statement.body, *statement.orelse)))
     return False
-
-
-def _first_line(statement: syntax.Statement) -> Span:
-    span = statement.span
-    if span.line == span.end_line:
-        return span
-    return Span(span.file, span.line, span.column, span.line + 1, 1)
