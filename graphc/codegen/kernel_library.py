@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from graphc.codegen.schedules.alike import Schedules
 from graphc.config import settings
 from graphc.errors import Span
 from graphc.ir.kernel import Kernel
@@ -15,9 +16,14 @@ __all__ = ["Library"]
 
 
 class Library:
-    """The kernels of a unit: equal ones are kept once, and every name is used once."""
+    """The kernels of a unit: equal ones are kept once, and every name is used once.
+
+    Attributes:
+        schedules: what the groups of the unit became.
+    """
 
     def __init__(self) -> None:
+        self.schedules = Schedules()
         self.kernels: dict[str, Kernel] = {}
         self._names: dict[Kernel, str] = {}
         self._taken: Counter[str] = Counter()

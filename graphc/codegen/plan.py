@@ -141,7 +141,7 @@ class _Planner:
                 self.library.add(one.scheduled.kernel, spans),
                 one.scheduled, one.dim, one.low, one.high,
             )
-            for one in schedule_group(group, self.dialect)
+            for one in self.library.schedules.of(group, self.dialect)
         )  # fmt: skip
         reads = frozenset(node for one in variants for node in one.scheduled.inputs.values())
         return Launch(variants, reads, group.outputs, spans)

@@ -79,7 +79,7 @@ def is_transparent(node: Node) -> bool:
     if isinstance(lowering, View | Source):
         return True
     small = isinstance(lowering, Elementwise) or (isinstance(lowering, Element) and lowering.cheap)
-    return small and node.tensor.size == 1
+    return small and all(extent == 1 for extent in node.shape)
 
 
 def domain_of(shape: Sequence[DimLike], prefix: str = "_i") -> Index:

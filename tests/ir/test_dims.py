@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from graphc.errors import DimensionError
 from graphc.ir import dims
-from graphc.ir.dims import Dim, DimLike, dim, variable
+from graphc.ir.dims import Dim, DimLike, dim, division, proofs, variable
 
 RANGES = {
     "A": (1, 5, 1),
@@ -665,14 +665,34 @@ def test_expressions_have_a_limit_of_size() -> None:
         assert refused.value.code == "dim-size"
 
 
+REMEMBERED = [
+    dim.variable_dim, dim._add, dim._subtract, dim._multiply,
+    division.floor_divide, division.modulo, proofs.always_less_equal,
+]  # fmt: skip
+
+
 def test_unused_expressions_are_forgotten() -> None:
-    gc.collect()
+    def forget() -> None:
+        for function in REMEMBERED:
+            function.cache_clear()
+        gc.collect()
+
+    forget()
     before = len(dim._interned)
     made = [A * i + B * (i + 1) + 12345 for i in range(1, 200)]
     assert len(dim._interned) >= before + 199
     del made
-    gc.collect()
+    forget()
     assert len(dim._interned) <= before + 2
+
+
+def test_few_expressions_are_remembered() -> None:
+    most = sum(function.cache_info().maxsize or 10**9 for function in REMEMBERED)
+    assert most < 100_000
+    for i in range(20_000):
+        assert (A * i + B) // 7 is (A * i + B) // 7
+    gc.collect()
+    assert len(dim._interned) < 3 * most
 
 
 def test_threads_get_the_same_objects() -> None:

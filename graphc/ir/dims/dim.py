@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import threading
 import unicodedata
@@ -141,6 +142,10 @@ class Dim:
 
 DimLike: TypeAlias = int | Dim
 
+remembered = functools.lru_cache(maxsize=1 << 13)
+"""For operations on dims: planning asks the same of equal layers, and equal dims are one object.
+Bounded, since what is remembered keeps its dims."""
+
 rules: dict[OpaqueKind, Callable[..., DimLike]] = {}
 """The operation behind each kind of opaque atom; the module that defines one enters it here."""
 
@@ -187,6 +192,7 @@ def variable(name: str, lo: int, hi: int, multiple: int = 1) -> Dim:
     return variable_dim(Variable(name, first, last, multiple))
 
 
+@remembered
 def variable_dim(declared: Variable) -> Dim:
     """The variable as a dimension: its atom times its multiple."""
     return cast("Dim", from_terms({(declared,): declared.multiple}))
@@ -312,13 +318,16 @@ def _as_dim(value: object) -> DimLike | None:
         return None
 
 
+@remembered
 def _add(a: DimLike, b: DimLike) -> DimLike:
     return from_terms(polynomial.add(terms_of(a), terms_of(b)))
 
 
+@remembered
 def _subtract(a: DimLike, b: DimLike) -> DimLike:
     return from_terms(polynomial.add(terms_of(a), polynomial.scale(terms_of(b), -1)))
 
 
+@remembered
 def _multiply(a: DimLike, b: DimLike) -> DimLike:
     return from_terms(polynomial.multiply(terms_of(a), terms_of(b)))

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from graphc.errors import DimensionError
 from graphc.ir.dims import polynomial
 from graphc.ir.dims.atoms import Monomial, Opaque, TermsView, opaque_atom
-from graphc.ir.dims.dim import DimLike, from_atom, from_terms, rules, terms_of
+from graphc.ir.dims.dim import DimLike, from_atom, from_terms, remembered, rules, terms_of
 from graphc.ir.dims.proofs import always_less_equal, bounds, quotient_interval
 
 
+@remembered
 def floor_divide(n: DimLike, d: DimLike) -> DimLike:
     """`n // d`.
 
@@ -26,6 +27,7 @@ def floor_divide(n: DimLike, d: DimLike) -> DimLike:
     return quotient + _floor_of_reduced(remainder, d)
 
 
+@remembered
 def modulo(n: DimLike, d: DimLike) -> DimLike:
     """`n % d`, with the sign of `d`.
 
@@ -104,7 +106,9 @@ def _floor_of_reduced(r: DimLike, d: DimLike) -> DimLike:
     if inner is not None:
         # floor((floor(x/a) + c) / d) = floor((x + a*c) / (a*d)) for positive integers a and d.
         x, a = inner.arguments
-        return floor_divide(x + a * constant, a * d)
+        # Multiplied out, two positive sums may no longer be seen to be positive.
+        if bounds(a * d)[0] > 0:
+            return floor_divide(x + a * constant, a * d)
     return from_atom(Opaque("//", (r, d)))
 
 

@@ -20,7 +20,7 @@ from graphc.ir.dims.atoms import (
     Variable,
     opaque_atom,
 )
-from graphc.ir.dims.dim import Dim, DimLike, Interval, terms_of
+from graphc.ir.dims.dim import Dim, DimLike, Interval, remembered, terms_of
 
 MAX_ELIMINATIONS = 3
 """How many opaque atoms one line of proof replaces by their definitions."""
@@ -47,6 +47,7 @@ def bounds(d: DimLike) -> Interval:
     return d.bounds_found
 
 
+@remembered
 def always_less_equal(a: DimLike, b: DimLike) -> bool:
     """Whether `a <= b` is proved for all values of the variables; False means unknown or no."""
     return _lower(_difference(b, a)) >= 0
