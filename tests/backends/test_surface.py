@@ -1,0 +1,70 @@
+"""Every function of the language, compiled for the CPU: the values that the reference has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from graphc.errors import GraphcError
+from graphc.ir import dtype as dtypes
+from graphc.ir.evaluate import evaluate
+from graphc.ir.graph import Graph
+from graphc.runtime.cpu.executor import CpuExecutor
+from tests.emitted import emitted
+from tests.surface_calls import DOMAINS, NAMES, SurfaceCall, calls_of, of_one_type, operand_count
+
+Array = np.ndarray[Any, Any]
+
+UNITS = 8
+"""Functions are shared out among as many units of text."""
+
+EDGES = ((), (0,), (1,), (0, 3), (1, 1), (2, 0, 4))
+
+
+def _edges(name: str) -> list[SurfaceCall]:
+    """Calls with tensors that hold nothing, or one number."""
+    if operand_count(name) is None:
+        return []
+    return [of_one_type(name, dtypes.f64, shape) for shape in EDGES]
+
+
+@cache
+def _cases(name: str) -> list[tuple[SurfaceCall, Graph]]:
+    found = []
+    for one in (*calls_of(name), *_edges(name)):
+        try:
+            found.append((one, one.graph(f"{name}_{len(found)}")))
+        except GraphcError:
+            # That the calls of `calls_of` are taken is tested with their derivatives.
+            continue
+    return found
+
+
+@cache
+def _executor(unit: int) -> CpuExecutor:
+    return emitted([graph for name in NAMES[unit::UNITS] for _, graph in _cases(name)])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_compiled_functions_have_the_values_of_the_reference(name: str) -> None:
+    executor = _executor(NAMES.index(name) % UNITS)
+    for one, graph in _cases(name):
+        arrays = one.arrays(DOMAINS[1])
+        with np.errstate(all="ignore"):
+            expected = evaluate(graph, arrays)[0]
+        _assert_close(one, executor.call(graph.name, arrays), expected)
+
+
+def _assert_close(one: SurfaceCall, found: Sequence[Array], expected: Sequence[Array]) -> None:
+    for a, b in zip(found, expected, strict=True):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape), one
+        if a.dtype == np.float32:
+            np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6, err_msg=str(one))
+        elif a.dtype.kind in "fc":
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11, err_msg=str(one))
+        else:
+            np.testing.assert_array_equal(a, b, err_msg=str(one))
