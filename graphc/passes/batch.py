@@ -1,8 +1,8 @@
 """Batching of graphs: the same computation for every part of tensors along one more axis.
 
 Each op has its rule in its declaration, or by the kind of its lowering: what computes elements
-alone computes more of them, a reduction counts its axes from one further, and a composite op is
-what it expands to.
+alone computes more of them, a reduction counts its axes from one further, a composite op is what
+it expands to, and loops and branches have batched bodies (`control_flow_batches.py`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,23 @@ from graphc.errors import GraphcError
 from graphc.ir.batching import same_attributes, shifted_axes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node, topological
-from graphc.ir.op import Cumulative, Decomposition, Elementwise, Reduction
+from graphc.ir.op import (
+    Branch,
+    BranchParts,
+    Cumulative,
+    Decomposition,
+    Elementwise,
+    HostCall,
+    Loop,
+    Reduction,
+    RowFunction,
+)
+from graphc.ir.ops.custom_gradient import custom_gradient, gradient_graph
 from graphc.ir.ops.shape import broadcast_to, reshape
+from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.source_map import SourceMap
+from graphc.ir.types import TupleType
+from graphc.passes.control_flow_batches import batched_branch, batched_loop, selected
 
 __all__ = ["batched"]
 
@@ -47,6 +61,8 @@ class _Batching:
         self, variables: Mapping[Node, Node], size: DimLike, sources: SourceMap | None
     ) -> None:
         self._found = dict(variables)
+        # The results of nodes that have several.
+        self._parts: dict[Node, list[Node]] = {}
         self._size = size
         self._sources = SourceMap() if sources is None else sources
 
@@ -57,12 +73,42 @@ class _Batching:
     def visit(self, roots: Sequence[Node]) -> None:
         """Batch what depends on the variables."""
         for node in topological(roots):
-            if node not in self._found and any(one in self._found for one in node.inputs):
+            if not self._is_done(node) and any(map(self._is_done, node.inputs)):
                 with self._sources.inherit(node):
-                    self._found[node] = self._apply(node)
+                    self._apply(node)
 
-    def _apply(self, node: Node) -> Node:
+    def _is_done(self, node: Node) -> bool:
+        return node in self._found or node in self._parts
+
+    def _apply(self, node: Node) -> None:
         lowering = node.op.lowering
+        if node.op is project:
+            self._found[node] = self._parts[node.inputs[0]][node["index"]]
+        elif isinstance(lowering, Loop):
+            self._parts[node] = batched_loop(
+                lowering.parts(node), self._found, self.part, self._size, self._nested
+            )
+        elif isinstance(lowering, Branch):
+            self._parts[node] = self._branch(lowering.parts(node))
+        else:
+            made = self._by_rule(node)
+            if isinstance(made.type, TupleType):
+                count = len(made.type.elements)
+                self._parts[node] = [project(made, index=number) for number in range(count)]
+            else:
+                self._found[node] = made
+
+    def _branch(self, parts: BranchParts) -> list[Node]:
+        if parts.predicate not in self._found:
+            return batched_branch(parts, self._found, self.part, self._size, self._nested)
+        expanded = selected(parts)
+        self.visit(expanded)
+        return list(map(self.part, expanded))
+
+    def _by_rule(self, node: Node) -> Node:
+        lowering = node.op.lowering
+        if node.op is custom_gradient:
+            return self._with_gradient(node)
         if node.op.batch is None and isinstance(lowering, Decomposition):
             expanded = lowering.expand(node)
             self.visit([expanded])
@@ -70,7 +116,7 @@ class _Batching:
         rule = node.op.batch
         if rule is None and isinstance(lowering, Elementwise):
             rule = same_attributes
-        if rule is None and isinstance(lowering, Reduction | Cumulative):
+        if rule is None and isinstance(lowering, Reduction | Cumulative | RowFunction | HostCall):
             rule = shifted_axes
         if rule is None:
             raise GraphcError(
@@ -79,6 +125,21 @@ class _Batching:
                 hint="loop over the parts, or give the operation an axis for them",
             )
         return rule(node, tuple(map(self.part, node.inputs)), self._size)
+
+    def _with_gradient(self, node: Node) -> Node:
+        """The value, and a gradient that is batched as well."""
+        graph = node["gradient"]
+        stands = {
+            one: graph_input(one["name"], one.dtype, (self._size, *one.shape))
+            for one in graph.inputs
+        }
+        cotangents = self._nested(graph.results, stands)
+        made = gradient_graph(tuple(stands.values()), cotangents)
+        return custom_gradient(*map(self.part, node.inputs), gradient=made)
+
+    def _nested(self, roots: Sequence[Node], variables: Mapping[Node, Node]) -> tuple[Node, ...]:
+        """`batched` in a graph inside this one."""
+        return batched(roots, variables, self._size, self._sources)
 
     def _repeated(self, node: Node) -> Node:
         widened = reshape(node, shape=(1, *node.shape))

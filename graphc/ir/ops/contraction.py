@@ -10,7 +10,6 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
-from graphc.ir.batching import same_attributes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import Call, Contraction, Op, Refused, Sample, surface
@@ -91,6 +90,27 @@ def _refused() -> Iterable[Refused]:
     yield Refused((TensorType(dtypes.f8e4m3, (2, 2)),) * 2, {}, DTypeError)
 
 
+def _batch(node: Node, operands: tuple[Node, ...], size: DimLike) -> Node:
+    """Where a matrix is the same for all parts, their rows or columns make one product."""
+    a, b = operands
+    left, right = (_without_repeats(one) if len(one.shape) == 3 else None for one in operands)
+    if right is not None:
+        return _stacked_rows(a, right)
+    if left is not None:
+        columns = permute_dims(b, axes=(1, 0, 2))
+        wide = reshape(columns, shape=(b.shape[1], size * b.shape[2]))
+        product = reshape(matmul(left, wide), shape=(a.shape[1], size, b.shape[2]))
+        return permute_dims(product, axes=(1, 0, 2))
+    return matmul(a, b)
+
+
+def _without_repeats(x: Node) -> Node | None:
+    """The matrix that `x` repeats along its first axis."""
+    if x.op is not broadcast_to or x.inputs[0].shape != (1, *x.shape[1:]):
+        return None
+    return reshape(x.inputs[0], shape=x.shape[1:])
+
+
 matmul: Op = Op(
     "matmul",
     2,
@@ -98,7 +118,7 @@ matmul: Op = Op(
     reference=_reference,
     lowering=Contraction(),
     gradient=_gradient,
-    batch=same_attributes,
+    batch=_batch,
     samples=_samples,
     refused=_refused,
     doc="The product of matrices (..., M, K) and (..., K, N) of one batch shape. f16 and bf16 "

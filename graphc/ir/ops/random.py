@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.ir import dims, expr
 from graphc.ir import dtype as dtypes
-from graphc.ir import expr
+from graphc.ir.dims import DimLike
 from graphc.ir.expr import Apply, Expr, Index, IndexValue, Read
 from graphc.ir.node import Node
 from graphc.ir.op import Call, Elementwise, Op, Parameter, Refused, Sample, Source
+from graphc.ir.ops.creation import full, iota
 from graphc.ir.ops.elementwise import SHAPES, require_same
 from graphc.ir.ops.flat_index import ravel
+from graphc.ir.ops.shape import broadcast_to, reshape
 from graphc.ir.types import TensorType
 
 __all__ = ["philox", "philox_words", "random_bits"]
@@ -107,12 +110,25 @@ def _bits_element(node: Node, index: Index, read: Read) -> Expr:
     return Apply(philox, (read(0, ()), stream, counter), dtypes.u32)
 
 
+def _bits_batch(node: Node, operands: tuple[Node, ...], size: DimLike) -> Node:
+    """The bits under each of several seeds."""
+    (seeds,) = operands
+    shape = (size, *node.shape)
+    counter = iota(shape=(dims.product(node.shape),), axis=0, dtype=dtypes.u64)
+    return philox(
+        broadcast_to(reshape(seeds, shape=(size, *(1,) * len(node.shape))), shape=shape),
+        full(shape, node["stream"], dtypes.u64),
+        broadcast_to(reshape(counter, shape=(1, *node.shape)), shape=shape),
+    )
+
+
 random_bits = Op(
     "random_bits",
     1,
     infer=_infer_bits,
     reference=_bits_reference,
     lowering=Source(_bits_element),
+    batch=_bits_batch,
     parameters=(Parameter("stream"), Parameter("shape")),
     samples=lambda: (
         Sample((TensorType(dtypes.u64, ()),), {"stream": stream, "shape": shape}, (0.0, 1e19))
