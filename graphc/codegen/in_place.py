@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from graphc.codegen.schedules.schedule import Scheduled
+from graphc.codegen.dialect import Dialect
+from graphc.codegen.schedules import scatter
+from graphc.codegen.schedules.schedule import Scheduled, Variant
 from graphc.ir import dims
 from graphc.ir.dims import Dim
 from graphc.ir.expr import Buffer, Load, walk
+from graphc.ir.graph import Graph
 from graphc.ir.kernel import (
     Address,
     Block,
@@ -23,8 +26,39 @@ from graphc.ir.kernel import (
     expressions,
 )
 from graphc.ir.node import Node
+from graphc.ir.op import Scatter
+from graphc.passes.group import Group
 
-__all__ = ["overwrites_in_place"]
+__all__ = ["overwrites_in_place", "scatter_in_place", "stored_before"]
+
+
+def stored_before(graph: Graph, updates: Sequence[tuple[Node, Node]]) -> set[Node]:
+    """What must be stored before scatters write the new values of state over the old ones.
+
+    These are updates and indices that are computed from the old value: a kernel that reads them
+    element by element would meet elements that it has replaced.
+    """
+    found: set[Node] = set()
+    for old, new in updates:
+        if _scatters_into(new, old) and old not in graph.roots:
+            reached = {old}
+            for node in Graph("", (), (), new.inputs).nodes():
+                if not reached.isdisjoint(node.inputs):
+                    reached.add(node)
+            found.update(reached.intersection(new.inputs[1:]))
+    return found
+
+
+def scatter_in_place(group: Group, old: Node, dialect: Dialect) -> Variant | None:
+    """The kernel that scatters into the memory of `old`; None if the group is none that can."""
+    if not scatter.claims(group) or not _scatters_into(group.anchor, old):
+        return None
+    scheduled = scatter.schedule(group, dialect, in_place=True)
+    return None if old in scheduled.inputs.values() else Variant(scheduled)
+
+
+def _scatters_into(new: Node, old: Node) -> bool:
+    return isinstance(new.op.lowering, Scatter) and new.inputs[0] is old
 
 
 def overwrites_in_place(scheduled: Scheduled, old: Node, new: Node) -> bool:

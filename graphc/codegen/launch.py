@@ -6,23 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from graphc.codegen.schedules.schedule import Scheduled
+from graphc.codegen.schedules.schedule import Variant
 from graphc.errors import Span
-from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
+from graphc.passes.group import Group
 
-__all__ = ["Launch", "Variant", "state_last"]
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A kernel of the library that computes a group if `low <= dim <= high`."""
-
-    kernel: str
-    scheduled: Scheduled
-    dim: DimLike
-    low: int
-    high: int
+__all__ = ["Launch", "state_last"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +21,7 @@ class Launch:
     `apart` is that node: a loop, a branch or a call of the host; it has no variants.
     """
 
+    group: Group
     variants: tuple[Variant, ...]
     reads: frozenset[Node]
     writes: tuple[Node, ...]

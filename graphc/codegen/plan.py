@@ -6,13 +6,14 @@ groups --schedules--> kernels and launches --order--> steps --place--> slots in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from graphc.codegen.arena import with_places
 from graphc.codegen.dialect import Dialect
 from graphc.codegen.emit.places import described_places
-from graphc.codegen.in_place import overwrites_in_place
+from graphc.codegen.in_place import overwrites_in_place, scatter_in_place, stored_before
 from graphc.codegen.kernel_library import Library
-from graphc.codegen.launch import Launch, Variant, state_last
+from graphc.codegen.launch import Launch, state_last
 from graphc.codegen.merge_launches import merge_launches
 from graphc.codegen.schedules import schedule_group
 from graphc.codegen.schedules.schedule import Scheduled
@@ -103,7 +104,7 @@ class _Planner:
             swaps: whether an update may be stored in a slot of its own, which is then to change
                 places with that of the old value: these pairs are found in `self.swaps`.
         """
-        groups = fuse(self.graph)
+        groups = fuse(self.graph, stored_before(self.graph, self.updates))
         launches = [self.launch(group) for group in groups if not _is_empty(group)]
         launches = state_last(launches, self.updates)
         for launch in launches:
@@ -135,16 +136,10 @@ class _Planner:
         spans = self.spans(group.members)
         if group.kind is GroupKind.APART:
             node = group.members[0]
-            return Launch((), frozenset(node.inputs), group.outputs, spans, node)
-        variants = tuple(
-            Variant(
-                self.library.add(one.scheduled.kernel, spans),
-                one.scheduled, one.dim, one.low, one.high,
-            )
-            for one in self.library.schedules.of(group, self.dialect)
-        )  # fmt: skip
+            return Launch(group, (), frozenset(node.inputs), group.outputs, spans, node)
+        variants = tuple(self.library.schedules.of(group, self.dialect))
         reads = frozenset(node for one in variants for node in one.scheduled.inputs.values())
-        return Launch(variants, reads, group.outputs, spans)
+        return Launch(group, variants, reads, group.outputs, spans)
 
     def spans(self, nodes: Iterable[Node]) -> tuple[Span, ...]:
         """Where the nodes come from."""
@@ -167,7 +162,7 @@ class _Planner:
             slots = tuple(self.slot_of[bound[p]] for p in one.scheduled.kernel.parameters)
             alternatives.append(
                 Alternative(
-                    one.kernel,
+                    self.library.add(one.scheduled.kernel, launch.spans),
                     (_binding(one.scheduled, slots),),
                     _written(one.scheduled),
                     one.dim, one.low, one.high,
@@ -274,14 +269,14 @@ class _Planner:
 
     # -- state and results -------------------------------------------------------------------
 
-    def place_updates(self, launches: Sequence[Launch], *, swaps: bool) -> list[tuple[Node, int]]:
+    def place_updates(self, launches: list[Launch], *, swaps: bool) -> list[tuple[Node, int]]:
         """Write new values in place where that is right; the others' moves at the end."""
         moves: list[tuple[Node, int]] = []
         for old, new in self.updates:
             if new is old:
                 continue
             slot = self.slot_of[old]
-            if new not in self.slot_of and self.can_replace(old, new, launches):
+            if new not in self.slot_of and self.replaces(old, new, launches):
                 self.slot_of[new] = slot
             elif swaps and new not in self.slot_of:
                 self.swaps.append((slot, self.add_slot("carry", "temporary", new)))
@@ -289,12 +284,13 @@ class _Planner:
                 moves.append((new, slot))
         return moves
 
-    def can_replace(self, old: Node, new: Node, launches: Sequence[Launch]) -> bool:
-        """Whether the new value of a state or carry may be written over the old one.
+    def replaces(self, old: Node, new: Node, launches: list[Launch]) -> bool:
+        """Whether the new value of a state or carry is written over the old one.
 
         The launch that computes it must be the last to read the old value, and must read each
-        of its elements at the very index it then writes. Nor may the old value be a result, or
-        the new value of another state: those are moved at the end.
+        of its elements at the very index it then writes; one that scatters into the old value
+        becomes one that scatters in place. Nor may the old value be a result, or the new value
+        of another state: those are moved at the end.
         """
         if old in self.graph.roots:
             return False
@@ -302,9 +298,15 @@ class _Planner:
         if not writers or launches[writers[0]].apart is not None:
             return False
         (writer,) = writers
-        return not any(old in launch.reads for launch in launches[writer + 1 :]) and all(
-            overwrites_in_place(one.scheduled, old, new) for one in launches[writer].variants
-        )
+        if any(old in launch.reads for launch in launches[writer + 1 :]):
+            return False
+        launch = launches[writer]
+        if all(overwrites_in_place(one.scheduled, old, new) for one in launch.variants):
+            return True
+        variant = scatter_in_place(launch.group, old, self.dialect)
+        if variant is not None:
+            launches[writer] = replace(launch, variants=(variant,))
+        return variant is not None
 
     def copies(self, moves: Sequence[tuple[Node, int]]) -> list[Step]:
         """Steps that copy stored nodes into further slots.

@@ -18,6 +18,8 @@ follows from the axes that a kernel can tell apart.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import networkx as nx
 
 from graphc.ir.graph import Graph
@@ -35,13 +37,17 @@ from graphc.passes.reads import is_apart, operands_read, reads_memory
 __all__ = ["Group", "GroupKind", "aligned", "domain_of", "fuse", "is_transparent", "kept"]
 
 
-def fuse(graph: Graph) -> list[Group]:
+def fuse(graph: Graph, stored: Iterable[Node] = ()) -> list[Group]:
     """The groups of a decomposed graph, in an order in which they can run.
 
     Inputs and state belong to no group. A result that is only a view or a constant has a
     pointwise group of its own, which copies.
+
+    Args:
+        graph: decomposed.
+        stored: nodes to store before others read them.
     """
-    grouping = Grouping(graph)
+    grouping = Grouping(graph, stored)
     for node in reversed(grouping.order):
         if isinstance(node.op.lowering, Structural):
             continue

@@ -35,15 +35,16 @@ class Grouping:
         users: the nodes that have a node as operand.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, stored: Iterable[Node] = ()) -> None:
+        wanted = [node for node in stored if not isinstance(node.op.lowering, Structural)]
         self.order = list(graph.nodes())
         self.position = {node: i for i, node in enumerate(self.order)}
-        self.stored_views = stored_views(self.order)
+        self.stored_views = stored_views(self.order) | frozenset(wanted)
         # What these are given is stored, views as well.
         given = (o for node in self.order if reads_memory(node) for o in node.inputs)
-        self.roots = {
-            node for node in (*graph.roots, *given) if not isinstance(node.op.lowering, Structural)
-        }
+        roots = (*graph.roots, *given)
+        self.roots = {node for node in roots if not isinstance(node.op.lowering, Structural)}
+        self.roots.update(wanted)
         self.updates = {value for _, value in graph.updates}
         self.groups_of: dict[Node, list[Draft]] = {}
         self.paths = Reachability[Draft]()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from graphc.codegen.cuda import CUDA
 from graphc.codegen.dialect import Dialect
 from graphc.codegen.host import HOST
 from graphc.codegen.plan import Library, plan_entry
@@ -18,7 +20,8 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
-from graphc.ir.op import functions
+from graphc.ir.op import find, functions
+from graphc.ir.ops.gather import gather
 from graphc.ir.ops.slicing import slice_
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
@@ -296,3 +299,66 @@ def test_slots_that_live_together_do_not_overlap(case: RandomGraph, rows: int, l
     for i, (low, high, first, last) in enumerate(places):
         for low2, high2, first2, last2 in places[:i]:
             assert high <= low2 or high2 <= low or last < first2 or last2 < first
+
+
+# -- scatters into state --------------------------------------------------------------------------
+
+
+def rows_of(table: Node, places: Node) -> Node:
+    return gather(table, places, axes=(0,))
+
+
+def first_rows(table: Node) -> Node:
+    return slice_(table, start=(0, 0), stop=(4, table.shape[1]), step=(1, 1))
+
+
+def scattered(table: Node, updates: Node, places: Node, combine: str) -> Node:
+    return find("scatter")(table, updates, places, axes=(0,), batch=0, combine=combine)
+
+
+SCATTERS: dict[str, tuple[Callable[[Node, Node, Node], Node], int, int]] = {
+    # What the new value of the table is; launches, and temporaries.
+    "add": (lambda t, u, i: scattered(t, u, i, "add"), 1, 0),
+    "set": (lambda t, u, i: scattered(t, F["multiply"](u, 3), i, "set"), 1, 0),
+    "of what it reads": (
+        lambda t, u, i: scattered(t, F["multiply"](rows_of(t, i), u), i, "add"), 2, 1,
+    ),
+    "of its first rows": (lambda t, u, i: scattered(t, first_rows(t), i, "set"), 2, 1),
+    "of its own indices": (
+        lambda t, u, i: scattered(t, u, F["sum"](first_rows(t), 1), "add"), 2, 1,
+    ),
+    "twice": (lambda t, u, i: scattered(scattered(t, u, i, "add"), u, i, "maximum"), 2, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+@pytest.mark.parametrize("dialect", [HOST, CUDA], ids=lambda d: d.name)
+@pytest.mark.parametrize("name", SCATTERS)
+def test_a_scatter_into_state_copies_nothing(name: str, dialect: Dialect, columns: int) -> None:
+    make, launches, temporaries = SCATTERS[name]
+    table, updates = i32("table", 9, columns), i32("updates", 4, columns)
+    places = graph_input("places", dtypes.i64, (4,))
+    graph = Graph(
+        "train", (updates, places), (table,), (F["sum"](table),),
+        ((table, make(table, updates, places)),),
+    )  # fmt: skip
+    entry, _ = planned(graph, dialect)
+    assert sum(slot.role == "temporary" for slot in entry.slots) == temporaries
+    # The sum is a launch of its own, before what replaces the table.
+    assert len(entry.steps) == launches + 1
+    assert not any(step.text.startswith("copy to") for step in entry.steps)
+    rng = np.random.default_rng(0)
+    values = [
+        rng.integers(-9, 9, (4, columns)).astype(np.int32),
+        np.array([2, -1, 2, 40]),
+    ]
+    assert_agrees(graph, values, [rng.integers(-9, 9, (9, columns)).astype(np.int32)])
+
+
+def test_a_scatter_into_what_is_also_a_result_leaves_it() -> None:
+    table, updates = i32("table", 9), i32("updates", 4)
+    places = graph_input("places", dtypes.i64, (4,))
+    new = scattered(table, updates, places, "add")
+    graph = Graph("train", (updates, places), (table,), (table, new), ((table, new),))
+    values = [np.arange(4, dtype=np.int32), np.array([2, -1, 2, 40])]
+    assert_agrees(graph, values, [np.arange(9, dtype=np.int32)])

@@ -13,6 +13,8 @@ them and the step takes the updates that fall into its stretch:
                 for lane in the columns: out[indices[u], lane] += updates[u, lane]
 
 Where there are none, each lane owns a stretch of its own and looks at every update.
+
+A scatter in place finds in the memory that it writes what it begins with.
 """
 
 from __future__ import annotations
@@ -76,17 +78,32 @@ def default_config(dialect: Dialect) -> ScatterConfig:
     return ScatterConfig(dialect.lanes, 512, dialect.lanes)
 
 
-def schedule(group: Group, dialect: Dialect, config: ScatterConfig | None = None) -> Scheduled:
-    """The kernel of a scatter group."""
+def schedule(
+    group: Group,
+    dialect: Dialect,
+    config: ScatterConfig | None = None,
+    *,
+    in_place: bool = False,
+) -> Scheduled:
+    """The kernel of a scatter group.
+
+    Args:
+        group: of a scatter.
+        dialect: what the kernel is for.
+        config: sizes; those of the dialect by default.
+        in_place: whether the tensor lies where the result is stored. The kernel may still read
+            the tensor for its updates and indices: then it is one of its inputs, and the kernel
+            is of no use.
+    """
     config = config or default_config(dialect)
     outputs = output_buffers(group)
     (out,) = outputs
     work = _Work(group, out)
     if work.columns == 1:
-        grid, step, body = _apart(work, config)
+        grid, step, body = _apart(work, config, in_place)
         lanes = config.lanes if config.lanes > 1 else dialect.lanes
     else:
-        grid, step, body = _together(work, config)
+        grid, step, body = _together(work, config, in_place)
         lanes = dialect.lanes_for(dims.minimum(work.columns, config.columns))
     inputs = {buffer: node for node, buffer in work.lowering.inputs.items()}
     kernel = make_kernel(kernel_name(group), [*inputs, *outputs], outputs, grid, step, lanes, body)
@@ -213,7 +230,7 @@ def _variable(name: str, count: DimLike) -> Dim:
     return found
 
 
-def _together(work: _Work, config: ScatterConfig) -> tuple[DimLike, Dim, Block]:
+def _together(work: _Work, config: ScatterConfig, in_place: bool) -> tuple[DimLike, Dim, Block]:
     """Lanes along the columns: a step owns a stretch of positions."""
     columns = dims.minimum(config.columns, work.columns)
     blocks = dims.ceil_div(work.columns, config.columns)
@@ -229,7 +246,6 @@ def _together(work: _Work, config: ScatterConfig) -> tuple[DimLike, Dim, Block]:
     offset = _variable("_offset", length)
     column = block * config.columns + lane
     where = tuple(aligned)
-    begin = work.begin(where, first + row, column)
     loops, turn = work.each_update()
     hit = work.within(where, turn, first, count)
     combine = work.combine(where, first + offset, column, turn)
@@ -239,11 +255,15 @@ def _together(work: _Work, config: ScatterConfig) -> tuple[DimLike, Dim, Block]:
             (ReadIndex(offset, hit.offset), Loop(lane, here, LoopKind.LANE, (combine,))),
         ),
     )
-    start = Loop(row, count, LoopKind.SERIAL, (Loop(lane, here, LoopKind.LANE, (begin,)),))
-    return grid, step, (start, *_nested(loops, update))
+    body = _nested(loops, update)
+    if not in_place:
+        begin = work.begin(where, first + row, column)
+        over_lanes = Loop(lane, here, LoopKind.LANE, (begin,))
+        body = (Loop(row, count, LoopKind.SERIAL, (over_lanes,)), *body)
+    return grid, step, body
 
 
-def _apart(work: _Work, config: ScatterConfig) -> tuple[DimLike, Dim, Block]:
+def _apart(work: _Work, config: ScatterConfig, in_place: bool) -> tuple[DimLike, Dim, Block]:
     """One element at each position: a lane owns a stretch of them."""
     length = _stretch(work, config.owners * config.lanes)
     taken = length * config.lanes
@@ -257,12 +277,14 @@ def _apart(work: _Work, config: ScatterConfig) -> tuple[DimLike, Dim, Block]:
     first = part * taken + (lane * length if config.lanes > 1 else 0)
     count = dims.minimum(length, work.positions - first)
     where = tuple(aligned)
-    begin = work.begin(where, first + row, 0)
     loops, turn = work.each_update()
     hit = work.within(where, turn, first, count)
     combine = work.combine(where, first + offset, 0, turn)
     update: Block = (If(hit.condition, (ReadIndex(offset, hit.offset), combine)),)
-    body = (Loop(row, count, LoopKind.SERIAL, (begin,)), *_nested(loops, update))
+    body = _nested(loops, update)
+    if not in_place:
+        begin = work.begin(where, first + row, 0)
+        body = (Loop(row, count, LoopKind.SERIAL, (begin,)), *body)
     return grid, step, (Loop(lane, here, LoopKind.LANE, body),)
 
 
