@@ -21,12 +21,16 @@ _LAZY = {
     "Tensor": "graphc.frontend.tensor",
     "build": "graphc.api",
     "compile": "graphc.from_python",
+    "cond": "graphc.frontend.control_flow",
     "function": "graphc.compiled_function",
     "load": "graphc.api",
     "load_file": "graphc.api",
+    "scan": "graphc.frontend.control_flow",
+    "set_threads": "graphc.runtime.cpu.pool",
     "source": "graphc.from_python",
     "trace": "graphc.from_python",
     "train_step": "graphc.optim",
+    "while_loop": "graphc.frontend.control_flow",
 }
 
 _RENAMED = {
@@ -40,7 +44,13 @@ _TRANSFORMS = ("grad", "hessian", "jacfwd", "jacobian", "value_and_grad", "vmap"
 _INSIDE_TRACES = ("checkpoint", "custom_gradient", "jvp", "vjp")
 """Transforms that belong into a function that is traced."""
 
-_ROOMS = ("nn", "optim")
+_MODULES = {
+    "fft": "graphc.fft",
+    "initializers": "graphc.frontend.initializers",
+    "linalg": "graphc.linalg",
+    "nn": "graphc.nn",
+    "optim": "graphc.optim",
+}
 
 _CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan, "newaxis": None}
 
@@ -63,8 +73,8 @@ def _found(name: str) -> Any:
     if name in _RENAMED:
         module, attribute = _RENAMED[name]
         return getattr(importlib.import_module(module), attribute)
-    if name in _ROOMS:
-        return importlib.import_module(f"graphc.{name}")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     if name in _INSIDE_TRACES:
         return getattr(importlib.import_module("graphc.transforms"), name)
     if name in _TRANSFORMS:
@@ -82,5 +92,5 @@ def _found(name: str) -> Any:
 
 def __dir__() -> list[str]:
     functions = importlib.import_module("graphc.ir.op").functions
-    own = (*_LAZY, *_RENAMED, *_TRANSFORMS, *_INSIDE_TRACES, *_ROOMS, *_CONSTANTS)
+    own = (*_LAZY, *_RENAMED, *_TRANSFORMS, *_INSIDE_TRACES, *_MODULES, *_CONSTANTS)
     return sorted({*__all__, *own, *functions})

@@ -8,7 +8,7 @@ called often belongs into a `graphc.function`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.op import functions
 from graphc.ir.source_map import SourceMap
 
-__all__ = ["is_function", "named", "on_arrays"]
+__all__ = ["is_function", "member", "named", "on_arrays"]
 
 
 def is_function(name: str) -> bool:
@@ -34,6 +34,17 @@ def is_function(name: str) -> bool:
 def named(name: str) -> Callable[..., Any]:
     """The function of the registry called `name`, for tensors and for arrays."""
     return on_arrays(tensor.function(name))
+
+
+def member(module: str, names: Collection[str], name: str) -> Callable[..., Any]:
+    """The function `name` of a module that is nothing but the functions called `names`.
+
+    Raises:
+        AttributeError: the module has no such function.
+    """
+    if name not in names:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    return named(name)
 
 
 def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.errors import UsageError
+from graphc import transforms
+from graphc.errors import DimensionError, DTypeError, UsageError
 from graphc.ir.op import functions
 
 
 def test_every_function_of_the_language_is_a_name() -> None:
-    verbs = {"trace"}  # the tracer; the sum of a diagonal is `x.trace()`
-    for name in sorted(set(functions) - verbs):
+    # The tracer and branches; linear algebra has the functions of these names.
+    assert gc.linalg.trace(np.eye(3)) == 3.0 and gc.linalg.cond(np.eye(3)) == 1.0
+    for name in sorted(set(functions) - {"trace", "cond", "fft"}):
         assert callable(getattr(gc, name)), name
 
 
@@ -60,3 +64,143 @@ def test_functions_are_evaluated_on_arrays() -> None:
 def test_a_model_of_a_file_is_a_class() -> None:
     net = gc.source(Path(__file__).parents[1] / "examples/digits/mlp.gc").MLP()
     assert "v0 = " in gc.trace(net, gc.f32[gc.dim("B", 1, 8), 64]).text()
+
+
+# -- the array API standard -----------------------------------------------------------------------
+
+# The extensions of the standard, release 2024.12.
+LINALG = (
+    "cholesky cross det diagonal eigh eigvalsh inv matmul matrix_norm matrix_power matrix_rank "
+    "matrix_transpose outer pinv qr slogdet solve svd svdvals tensordot trace vecdot vector_norm"
+)
+FFT = "fft ifft fftn ifftn rfft irfft rfftn irfftn hfft ihfft fftfreq rfftfreq fftshift ifftshift"
+
+
+@pytest.mark.parametrize(("name", "members"), [("linalg", LINALG), ("fft", FFT)])
+def test_extensions_are_modules(name: str, members: str) -> None:
+    module = getattr(gc, name)
+    assert set(members.split()) <= set(dir(module))
+    for member in dir(module):
+        assert callable(getattr(module, member))
+    with pytest.raises(AttributeError, match="no attribute 'sum'"):
+        _ = module.sum
+
+
+def test_extensions_compute_in_traces_and_on_arrays() -> None:
+    a = np.array([[2.0, 1.0], [1.0, 3.0]])
+    solved = gc.function(lambda a, b: gc.linalg.solve(a, b), device="reference")
+    assert np.allclose(solved(a, np.ones(2)), np.linalg.solve(a, np.ones(2)))
+    assert np.allclose(gc.fft.rfft(a[0]), np.fft.rfft(a[0]))
+
+
+def test_a_tensor_says_where_its_functions_are() -> None:
+    def mean(x: Any) -> Any:
+        xp = x.__array_namespace__(api_version="2024.12")
+        assert xp is gc
+        with pytest.raises(UsageError, match=r"1999\.12"):
+            x.__array_namespace__(api_version="1999.12")
+        return xp.mean(xp.astype(x, xp.float64), axis=0)
+
+    assert gc.function(mean, device="reference")(np.array([1, 2], np.int32)) == 1.5
+
+
+@pytest.mark.parametrize("name", ["i32", "int32", gc.i32, np.int32, np.dtype("int32")])
+def test_dtypes_go_by_any_of_their_names(name: Any) -> None:
+    halves = gc.function(lambda x: (x.astype(name), gc.zeros((2,), dtype=name)), device="reference")
+    cast, zeros = halves(np.array([1.5, -2.5]))
+    assert np.array_equal(cast, [1, -2]) and cast.dtype == zeros.dtype == np.int32
+
+
+def test_a_name_of_no_dtype_is_refused() -> None:
+    with pytest.raises(DTypeError, match="unknown dtype 'i33'"):
+        gc.trace(lambda x: x.astype("i33"), gc.f32[3])
+
+
+# -- functions ------------------------------------------------------------------------------------
+
+
+def test_sizes_are_expressions_of_dims() -> None:
+    @gc.function(device="reference")
+    def halves(x: gc.f32["2*B", "B + 1"], y: gc.f32["B"]):
+        return x[: x.shape[0] // 2].sum(axis=1) + y
+
+    for size in (1, 3):
+        found = halves(np.ones((2 * size, size + 1), np.float32), np.ones(size, np.float32))
+        assert np.array_equal(found, np.full(size, size + 2))
+    assert len(halves.graphs) == 1
+    with pytest.raises(DimensionError, match=r"size is 3, expected B\*2"):
+        halves(np.ones((3, 2), np.float32), np.ones(1, np.float32))
+
+
+def test_threads_share_a_function_that_is_traced_once_for_each_signature() -> None:
+    traced: list[int] = []
+
+    @gc.function(device="cpu")
+    def square(x):
+        traced.append(threading.get_ident())
+        return x * x
+
+    wrong: list[int] = []
+
+    def work(number: int) -> None:
+        for size in (1, 2, 3, 2, 1):
+            given = np.full(size, float(number))
+            if not np.array_equal(square(given), given * given):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert len(traced) == len(square.graphs) == 3
+
+
+def test_a_function_runs_as_cuda_kernels_on_the_simulator() -> None:
+    x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
+    row_sums = gc.function(lambda x: gc.softmax(x, axis=-1) * 2, device="sim")
+    expected = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True) * 2
+    assert np.allclose(row_sums(x), expected, rtol=1e-6)
+
+
+# -- models that update state ---------------------------------------------------------------------
+
+
+class Normalised(gc.nn.Module):
+    """A running mean of what it is given, and a weight that draws at random."""
+
+    def __init__(self) -> None:
+        self.weight = gc.nn.Parameter(3, gc.f32, gc.initializers.ones())
+        self.mean = gc.nn.Buffer(3)
+        self.dropout = gc.nn.Dropout(0.5)
+
+    def forward(self, x):
+        self.mean.update(0.5 * self.mean + 0.5 * x.mean(axis=0))
+        return self.dropout((x - self.mean) * self.weight)
+
+
+def test_gradients_of_models_that_update_state() -> None:
+    net = Normalised()
+
+    def slopes(x: gc.f32["B", 3]):
+        loss = lambda model, x: model(x).sum()  # noqa: E731
+        by_model, by_x = transforms.grad(loss, argnums=(0, 1))(net, x)
+        return by_model["weight"], by_x
+
+    export = gc.Export(slopes, training=True, models=(net,))
+    module = gc.compile({"slopes": export}, device="reference")
+    x = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
+    by_weight, by_x = module.slopes(x)
+    mean = x.mean(axis=0) / 2
+    assert np.allclose(module.state_dict()["mean"], mean)
+    # The mask is 0 or 2 for each element; the mean depends on x as well.
+    masks = list(np.ndindex(*(2,) * 6))
+    assert any(
+        np.allclose(by_weight, (2 * np.reshape(mask, (2, 3)) * (x - mean)).sum(axis=0))
+        and np.allclose(by_x, 2 * np.reshape(mask, (2, 3)) - np.reshape(mask, (2, 3)).sum(0) / 2)
+        for mask in masks
+    )
+    again, _ = module.slopes(x)
+    assert np.allclose(module.state_dict()["mean"], mean / 2 + x.mean(axis=0) / 2)
+    assert not np.array_equal(again, by_weight)

@@ -26,6 +26,8 @@ ALLOWED = {
     "optim": {"frontend", "passes", "ir", "errors", "config"},
     "transforms": {"frontend", "passes", "ir", "errors", "config"},
     "eager": None,
+    "fft": {"eager"},
+    "linalg": {"eager"},
     "from_python": None,
     "compiled_function": None,
     "library": {"nn", "optim", "transforms", "frontend", "passes", "ir", "errors", "config"},

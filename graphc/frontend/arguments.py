@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from graphc.errors import UsageError
-from graphc.ir.dtype import DType
+from graphc.ir.dtype import DType, from_name
 from graphc.ir.node import Node
 from graphc.ir.op import functions
 
-__all__ = ["is_tensor_first", "name_of", "refuse_misfits", "usage"]
+__all__ = ["is_tensor_first", "name_of", "refuse_misfits", "usage", "with_dtypes"]
 
 
 _NO_NUMBERS = (str, list, tuple, dict, slice, DType, Node)
@@ -79,6 +79,35 @@ def refuse_misfits(
                 code="argument",
                 hint="make one: full((), value, dtype)" if is_number else None,
             )
+
+
+def with_dtypes(
+    operation: Callable[..., Any], given: Sequence[Any], named: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments with names of dtypes as dtypes: `x.astype("i32")`.
+
+    Raises:
+        DTypeError: a text that is the name of no dtype, where one is expected.
+    """
+    places = _dtype_parameters(operation)
+
+    def read(name: str | None, value: Any) -> Any:
+        return from_name(value) if isinstance(value, str) and name in places else value
+
+    names = [*_signature(operation).parameters, *(None for _ in given)]
+    return (
+        [read(name, value) for name, value in zip(names, given, strict=False)],
+        {name: read(name, value) for name, value in named.items()},
+    )
+
+
+@functools.cache
+def _dtype_parameters(operation: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(
+        one.name
+        for one in _signature(operation).parameters.values()
+        if str(one.annotation).removesuffix(" | None") == "DType"
+    )
 
 
 def is_tensor_first(operation: Callable[..., Any]) -> bool:

@@ -10,17 +10,19 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
 
-import graphc.ir.ops  # noqa: F401  (fills the registry)
+import graphc.ir.ops  # fills the registry
 from graphc.errors import MemberLookupError, NameLookupError, TracedValueError, UsageError
 from graphc.frontend.arguments import (
     is_tensor_first,
     name_of,
     refuse_misfits,
     usage,
+    with_dtypes,
 )
 from graphc.frontend.index_updates import At
 from graphc.frontend.location import at_python_line
@@ -58,6 +60,8 @@ BINARY = {
     ">>": "bitwise_right_shift",
 }
 """The function behind each binary operator, in Python and in the language."""
+
+_ARRAY_API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
 
 UNARY = {"-": "negative", "~": "bitwise_invert"}
 """The function behind each unary operator; `+x` is x."""
@@ -98,7 +102,7 @@ def apply(operation: Callable[..., Any], *arguments: Any, **keywords: Any) -> An
     with at_python_line():
         given = [_to_node(argument) for argument in arguments]
         named = {key: _to_node(value) for key, value in keywords.items()}
-        named = with_seed(operation, named)
+        given, named = with_dtypes(operation, given, with_seed(operation, named))
         refuse_misfits(operation, given, named)
         try:
             result = operation(*given, **named)
@@ -225,6 +229,20 @@ class Tensor:
     def at(self) -> At:
         """Where new elements are put: `x.at[items].set(value)` is a tensor with them."""
         return At(self)
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
+        """The functions of the array API standard for tensors: the package itself.
+
+        Raises:
+            UsageError: a release of the standard that is not known here.
+        """
+        if api_version is not None and api_version not in _ARRAY_API_VERSIONS:
+            raise UsageError(
+                f"the array API standard {api_version} is asked for",
+                code="argument",
+                hint=f"known are {', '.join(_ARRAY_API_VERSIONS)}",
+            )
+        return graphc
 
     def _call(self, name: str, *others: Any) -> Tensor:
         result: Tensor = call(name, self, *others)

@@ -1,0 +1,61 @@
+"""Linear algebra: the extension of the array API standard, and more of NumPy and PyTorch.
+
+On tensors of a trace and on arrays, as all functions of the package; `docs/ops.md` describes them.
+
+>>> import numpy as np
+>>> import graphc as gc
+>>> gc.linalg.solve(np.eye(2) * 2, np.ones(2))
+array([0.5, 0.5])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from graphc import eager
+
+_NAMES = (
+    "chain_matmul",
+    "cholesky",
+    "cholesky_solve",
+    "cond",
+    "cross",
+    "det",
+    "diagonal",
+    "diagonal_matrix",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "inverse",
+    "kron",
+    "logdet",
+    "lstsq",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "matrix_transpose",
+    "multi_dot",
+    "outer",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "solve_triangular",
+    "svd",
+    "svdvals",
+    "tensordot",
+    "trace",
+    "vander",
+    "vecdot",
+    "vector_norm",
+)
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    return eager.member(__name__, _NAMES, name)
+
+
+def __dir__() -> list[str]:
+    return list(_NAMES)
