@@ -4,21 +4,41 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphc.frontend.initializers import full
 from graphc.frontend.module import Module
+from graphc.frontend.state import Parameter
 from graphc.frontend.tensor import Tensor, call
+from graphc.ir import dtype as dtypes
+from graphc.ir.dtype import DType
 
 __all__ = [
+    "CELU",
     "ELU",
     "GELU",
+    "GLU",
+    "SELU",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
     "Identity",
     "LeakyReLU",
+    "LogSigmoid",
     "LogSoftmax",
+    "Mish",
+    "PReLU",
     "ReLU",
+    "ReLU6",
     "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softmin",
     "Softplus",
+    "Softshrink",
+    "Softsign",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
 ]
 
 
@@ -111,3 +131,122 @@ class LogSoftmax(_Function):
 
     def __init__(self, axis: int = -1) -> None:
         super().__init__("log_softmax", axis=axis)
+
+
+class CELU(_Function):
+    """max(x, 0) + min(0, alpha * (exp(x / alpha) - 1)) (J. Barron, 2017)."""
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__("celu", alpha=alpha)
+
+
+class GLU(_Function):
+    """a * sigmoid(b) of the halves a and b of an axis (Y. Dauphin et al., 2017)."""
+
+    def __init__(self, axis: int = -1) -> None:
+        super().__init__("glu", axis=axis)
+
+
+class Hardshrink(_Function):
+    """x where |x| > bound, else 0."""
+
+    def __init__(self, bound: float = 0.5) -> None:
+        super().__init__("hardshrink", bound=bound)
+
+
+class Hardsigmoid(_Function):
+    """x / 6 + 1/2, limited to 0 .. 1."""
+
+    def __init__(self) -> None:
+        super().__init__("hardsigmoid")
+
+
+class Hardswish(_Function):
+    """x * hardsigmoid(x) (A. Howard et al., 2019)."""
+
+    def __init__(self) -> None:
+        super().__init__("hardswish")
+
+
+class Hardtanh(_Function):
+    """x limited to min_val .. max_val."""
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+        super().__init__("hardtanh", min_val=min_val, max_val=max_val)
+
+
+class LogSigmoid(_Function):
+    """The logarithm of sigmoid(x)."""
+
+    def __init__(self) -> None:
+        super().__init__("logsigmoid")
+
+
+class Mish(_Function):
+    """x * tanh(softplus(x)) (D. Misra, 2019)."""
+
+    def __init__(self) -> None:
+        super().__init__("mish")
+
+
+class ReLU6(_Function):
+    """x limited to 0 .. 6."""
+
+    def __init__(self) -> None:
+        super().__init__("relu6")
+
+
+class SELU(_Function):
+    """Scaled exponential linear units (G. Klambauer et al., 2017)."""
+
+    def __init__(self) -> None:
+        super().__init__("selu")
+
+
+class Softmin(_Function):
+    """Softmax of -x along an axis."""
+
+    def __init__(self, axis: int = -1) -> None:
+        super().__init__("softmin", axis=axis)
+
+
+class Softshrink(_Function):
+    """x moved towards 0 by `bound`."""
+
+    def __init__(self, bound: float = 0.5) -> None:
+        super().__init__("softshrink", bound=bound)
+
+
+class Softsign(_Function):
+    """x / (1 + |x|)."""
+
+    def __init__(self) -> None:
+        super().__init__("softsign")
+
+
+class Tanhshrink(_Function):
+    """x - tanh(x)."""
+
+    def __init__(self) -> None:
+        super().__init__("tanhshrink")
+
+
+class Threshold(_Function):
+    """x where it is above `threshold`, else `value`."""
+
+    def __init__(self, threshold: float, value: float) -> None:
+        super().__init__("threshold", threshold=threshold, value=value)
+
+
+class PReLU(Module):
+    """x above 0, `weight` * x below, one weight for all or for each channel (He et al., 2015)."""
+
+    def __init__(
+        self, num_parameters: int = 1, init: float = 0.25, dtype: DType = dtypes.f32
+    ) -> None:
+        self.weight = Parameter(num_parameters, dtype, full(init))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The function of `x`, whose channels are axis 1."""
+        result: Tensor = call("prelu", x, self.weight)
+        return result

@@ -23,6 +23,7 @@ from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.verify import verify
+from tests.nn.layers_of_torch import OF_TORCH
 
 Array = np.ndarray[Any, Any]
 RNG = np.random.default_rng(0)
@@ -88,7 +89,7 @@ LOSSES: dict[str, Callable[[Array, Array], Array]] = {
     "L1Loss": lambda x, y: np.abs(x - y),
     "BCEWithLogitsLoss": lambda x, y: np.logaddexp(0, x) - x * y,
 }
-WITH_STATE = {"Linear", "CrossEntropyLoss"}
+WITH_STATE = {"Linear", "CrossEntropyLoss", "Embedding"}
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -123,7 +124,7 @@ def test_linear(bias: bool) -> None:
 
 
 def test_every_layer_of_the_library_is_tried() -> None:
-    assert set(nn.LIBRARY) == {*VALUES, *LOSSES, *WITH_STATE}
+    assert set(nn.LIBRARY) == {*VALUES, *LOSSES, *WITH_STATE, *OF_TORCH}
     for name, layer in nn.LIBRARY.items():
         assert layer.__name__ == name and name in nn.__all__
         assert inspect.getdoc(layer)

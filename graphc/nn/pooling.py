@@ -1,0 +1,192 @@
+"""Pooling and resampling as modules; each is the function of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from graphc.frontend.module import Module
+from graphc.frontend.tensor import Tensor, call
+
+__all__ = [
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "Upsample",
+]
+
+Widths = int | tuple[int, ...]
+
+
+class _Spatial(Module):
+    """A function of the registry with fixed arguments."""
+
+    _function: str
+    _keywords: dict[str, Any]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The function of `x`."""
+        result: Tensor = call(self._function, x, **self._keywords)
+        return result
+
+
+class _MaxPool(_Spatial):
+    def __init__(
+        self,
+        kernel_size: Widths,
+        stride: Widths | None = None,
+        padding: Widths = 0,
+        dilation: Widths = 1,
+        ceil_mode: bool = False,
+    ) -> None:
+        self._keywords = {
+            "kernel_size": kernel_size,
+            "stride": stride,
+            "padding": padding,
+            "dilation": dilation,
+            "ceil_mode": ceil_mode,
+        }
+
+
+class _AvgPool(_Spatial):
+    def __init__(
+        self,
+        kernel_size: Widths,
+        stride: Widths | None = None,
+        padding: Widths = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        self._keywords = {
+            "kernel_size": kernel_size,
+            "stride": stride,
+            "padding": padding,
+            "ceil_mode": ceil_mode,
+            "count_include_pad": count_include_pad,
+        }
+
+
+class _Adaptive(_Spatial):
+    def __init__(self, output_size: int | Sequence[int | None]) -> None:
+        self._keywords = {"output_size": output_size}
+
+
+class MaxPool1d(_MaxPool):
+    """The maximum of each window of the last axis."""
+
+    _function = "max_pool1d"
+
+
+class MaxPool2d(_MaxPool):
+    """The maximum of each window of the last two axes."""
+
+    _function = "max_pool2d"
+
+
+class MaxPool3d(_MaxPool):
+    """The maximum of each window of the last three axes."""
+
+    _function = "max_pool3d"
+
+
+class AvgPool1d(_AvgPool):
+    """The mean of each window of the last axis."""
+
+    _function = "avg_pool1d"
+
+
+class AvgPool2d(_AvgPool):
+    """The mean of each window of the last two axes."""
+
+    _function = "avg_pool2d"
+
+
+class AvgPool3d(_AvgPool):
+    """The mean of each window of the last three axes."""
+
+    _function = "avg_pool3d"
+
+
+class AdaptiveAvgPool1d(_Adaptive):
+    """The means of `output_size` windows of the last axis, as even as can be."""
+
+    _function = "adaptive_avg_pool1d"
+
+
+class AdaptiveAvgPool2d(_Adaptive):
+    """The means of `output_size` windows of the last two axes; None keeps an axis."""
+
+    _function = "adaptive_avg_pool2d"
+
+
+class AdaptiveAvgPool3d(_Adaptive):
+    """The means of `output_size` windows of the last three axes; None keeps an axis."""
+
+    _function = "adaptive_avg_pool3d"
+
+
+class AdaptiveMaxPool1d(_Adaptive):
+    """The maxima of `output_size` windows of the last axis, as even as can be."""
+
+    _function = "adaptive_max_pool1d"
+
+
+class AdaptiveMaxPool2d(_Adaptive):
+    """The maxima of `output_size` windows of the last two axes; None keeps an axis."""
+
+    _function = "adaptive_max_pool2d"
+
+
+class AdaptiveMaxPool3d(_Adaptive):
+    """The maxima of `output_size` windows of the last three axes; None keeps an axis."""
+
+    _function = "adaptive_max_pool3d"
+
+
+class Upsample(_Spatial):
+    """The spatial axes at another size, or `scale_factor` times theirs (see `interpolate`)."""
+
+    _function = "interpolate"
+
+    def __init__(
+        self,
+        size: int | Sequence[int] | None = None,
+        scale_factor: float | Sequence[float] | None = None,
+        mode: str = "nearest",
+        align_corners: bool = False,
+    ) -> None:
+        self._keywords = {
+            "size": size,
+            "scale_factor": scale_factor,
+            "mode": mode,
+            "align_corners": align_corners,
+        }
+
+
+class PixelShuffle(_Spatial):
+    """Channels as pixels: [N, C*r*r, H, W] becomes [N, C, H*r, W*r] (W. Shi et al., 2016)."""
+
+    _function = "pixel_shuffle"
+
+    def __init__(self, upscale_factor: int) -> None:
+        self._keywords = {"upscale_factor": upscale_factor}
+
+
+class PixelUnshuffle(_Spatial):
+    """Pixels as channels: what `PixelShuffle` undoes."""
+
+    _function = "pixel_unshuffle"
+
+    def __init__(self, downscale_factor: int) -> None:
+        self._keywords = {"downscale_factor": downscale_factor}

@@ -1,0 +1,139 @@
+"""Layers as PyTorch has them: how each is made in both, and shapes that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from graphc import nn
+from graphc.frontend.module import Module
+
+__all__ = ["OF_TORCH", "LayerCase", "operands_of"]
+
+Array = np.ndarray[Any, Any]
+
+LINE, PICTURE, VOLUME = (3, 4, 9), (3, 4, 8, 6), (2, 4, 5, 4, 6)
+SPATIAL = {1: LINE, 2: PICTURE, 3: VOLUME}
+
+
+@dataclass(frozen=True)
+class LayerCase:
+    """A layer of both.
+
+    Attributes:
+        make: makes it.
+        shapes: of its operands.
+        arguments: what PyTorch makes its own of, where they are not those of `make`.
+        draw: numbers of operands that are drawn otherwise than from a normal distribution.
+        theirs: more arguments by name for PyTorch.
+    """
+
+    make: Callable[[], Module]
+    shapes: tuple[tuple[int, ...], ...]
+    arguments: tuple[Any, ...] = ()
+    draw: Mapping[int, Callable[[np.random.Generator, tuple[int, ...]], Array]] = field(
+        default_factory=dict
+    )
+    theirs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def operands_of(case: LayerCase) -> list[Array]:
+    """Operands of the layer; the same every time."""
+    rng = np.random.default_rng(11)
+    return [
+        case.draw[place](rng, shape) if place in case.draw else rng.normal(size=shape)
+        for place, shape in enumerate(case.shapes)
+    ]
+
+
+def probabilities(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return rng.uniform(0.05, 0.95, shape)
+
+
+def signs(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return rng.choice([-1.0, 1.0], shape)
+
+
+def classes(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return rng.integers(0, 4, shape)
+
+
+def bits(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return rng.integers(0, 2, shape).astype(np.float64)
+
+
+def _layer(name: str, shapes: tuple[tuple[int, ...], ...], *arguments: Any, **more: Any) -> Any:
+    return LayerCase(lambda: getattr(nn, name)(*arguments), shapes, arguments, **more)
+
+
+def _with_state(name: str, shape: tuple[int, ...], *arguments: Any, **keywords: Any) -> LayerCase:
+    from_torch = {key: value for key, value in keywords.items() if key != "theirs"}
+
+    def make() -> Module:
+        made: Module = getattr(nn, name)(*arguments, **from_torch)
+        return made
+
+    return LayerCase(make, (shape,), arguments, theirs={**from_torch, **keywords.get("theirs", {})})
+
+
+def _cases() -> dict[str, LayerCase]:
+    rows, table = ((5, 6),), ((5, 4), (5, 4))
+    cases = {name: _layer(name, rows) for name in (
+        "CELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LogSigmoid", "Mish", "ReLU6",
+        "SELU", "Softshrink", "Softsign", "Tanhshrink", "GLU",
+    )}  # fmt: skip
+    cases["Softmin"] = LayerCase(lambda: nn.Softmin(1), rows, (1,))
+    cases["Threshold"] = _layer("Threshold", rows, 0.25, -3.0)
+    cases["PReLU"] = _with_state("PReLU", PICTURE, 4)
+    for rank, shape in SPATIAL.items():
+        cases[f"Conv{rank}d"] = _with_state(f"Conv{rank}d", shape, 4, 6, 3, 2, 1, 1, 2)
+        cases[f"ConvTranspose{rank}d"] = _with_state(
+            f"ConvTranspose{rank}d", shape, 4, 6, 3, 2, 1, 1, 2
+        )
+        cases[f"MaxPool{rank}d"] = _layer(f"MaxPool{rank}d", (shape,), 3, 2, 1)
+        cases[f"AvgPool{rank}d"] = _layer(f"AvgPool{rank}d", (shape,), 3, 2, 1)
+        for kind in ("Avg", "Max"):
+            name = f"Adaptive{kind}Pool{rank}d"
+            cases[name] = _layer(name, (shape,), 2)
+        cases[f"BatchNorm{rank}d"] = _with_state(f"BatchNorm{rank}d", shape, 4)
+        cases[f"InstanceNorm{rank}d"] = _with_state(f"InstanceNorm{rank}d", shape, 4, affine=True)
+    cases["GroupNorm"] = _with_state("GroupNorm", PICTURE, 2, 4)
+    cases["Upsample"] = LayerCase(
+        lambda: nn.Upsample(scale_factor=2.0, mode="bilinear"), (PICTURE,), (),
+        theirs={"scale_factor": 2.0, "mode": "bilinear"},
+    )  # fmt: skip
+    cases["PixelShuffle"] = _layer("PixelShuffle", (PICTURE,), 2)
+    cases["PixelUnshuffle"] = _layer("PixelUnshuffle", (PICTURE,), 2)
+    cases["MultiheadAttention"] = _with_state(
+        "MultiheadAttention", (2, 5, 8), 8, 4, theirs={"batch_first": True}
+    )
+    for name in ("RNNCell", "GRUCell", "LSTMCell"):
+        cases[name] = _with_state(name, (3, 4), 4, 6)
+    for name in ("RNN", "GRU", "LSTM"):
+        cases[name] = _with_state(
+            name, (2, 7, 4), 4, 6, num_layers=2, bidirectional=True, theirs={"batch_first": True}
+        )
+    both = {0: probabilities, 1: probabilities}
+    cases["BCELoss"] = _layer("BCELoss", table, draw=both)
+    cases["CosineEmbeddingLoss"] = _layer("CosineEmbeddingLoss", (*table, (5,)), draw={2: signs})
+    cases["GaussianNLLLoss"] = _layer("GaussianNLLLoss", (*table, (5, 4)), draw={2: probabilities})
+    cases["HingeEmbeddingLoss"] = _layer("HingeEmbeddingLoss", table, draw={1: signs})
+    cases["HuberLoss"] = _layer("HuberLoss", table)
+    cases["KLDivLoss"] = _layer("KLDivLoss", table, draw={1: probabilities})
+    cases["MarginRankingLoss"] = _layer("MarginRankingLoss", (*table, (5, 4)), draw={2: signs})
+    cases["MultiLabelMarginLoss"] = _layer("MultiLabelMarginLoss", table, draw={1: classes})
+    cases["MultiLabelSoftMarginLoss"] = _layer("MultiLabelSoftMarginLoss", table, draw={1: bits})
+    cases["MultiMarginLoss"] = _layer("MultiMarginLoss", ((5, 4), (5,)), draw={1: classes})
+    cases["NLLLoss"] = _layer("NLLLoss", ((5, 4), (5,)), draw={1: classes})
+    cases["PoissonNLLLoss"] = _layer("PoissonNLLLoss", table, draw={1: probabilities})
+    cases["SmoothL1Loss"] = _layer("SmoothL1Loss", table)
+    cases["SoftMarginLoss"] = _layer("SoftMarginLoss", table, draw={1: signs})
+    cases["TripletMarginLoss"] = _layer("TripletMarginLoss", (*table, (5, 4)))
+    return cases
+
+
+OF_TORCH = _cases()
+"""The layers by name."""

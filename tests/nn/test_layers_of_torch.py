@@ -1,0 +1,156 @@
+"""Layers that PyTorch has too, without it: against NumPy, in the language, and in every float."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc
+from graphc import nn
+from graphc.errors import ShapeError
+from graphc.ir.dtype import f32
+from graphc.ir.verify import verify
+from tests.nn.layers_of_torch import OF_TORCH, operands_of
+from tests.nn.test_layers import run
+
+Array = np.ndarray[Any, Any]
+RNG = np.random.default_rng(5)
+X = RNG.normal(size=(2, 6, 3)).astype(np.float32)
+
+
+def sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+@pytest.mark.parametrize("name", OF_TORCH)
+def test_layers_give_numbers_of_the_dtype_of_their_operand(name: str) -> None:
+    case = OF_TORCH[name]
+    types = [f32[a.shape] if a.dtype.kind == "f" else a for a in operands_of(case)]
+    for training in (False, True):
+        graph = graphc.trace(case.make(), *types, training=training).graph
+        verify(graph)
+        assert all(result.dtype is f32 for result in graph.results)
+
+
+class Outputs(nn.Module):
+    """The results of a recurrent layer, without its last state."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        self.layer = layer
+
+    def forward(self, x: Any) -> Any:
+        return self.layer(x)[0]
+
+
+def outputs(layer: nn.Module) -> tuple[Array, dict[str, Array]]:
+    found, values = run(Outputs(layer), X)
+    return found, {path.removeprefix("layer."): value for path, value in values.items()}
+
+
+def test_a_gru_is_a_loop_over_time() -> None:
+    found, w = outputs(nn.GRU(3, 4))
+    hidden = np.zeros((2, 4))
+    for time in range(6):
+        entry = X[:, time] @ w["weight_ih_l0"].T + w["bias_ih_l0"]
+        state = hidden @ w["weight_hh_l0"].T + w["bias_hh_l0"]
+        reset, update = (sigmoid(entry[:, a : a + 4] + state[:, a : a + 4]) for a in (0, 4))
+        new = np.tanh(entry[:, 8:] + reset * state[:, 8:])
+        hidden = (1 - update) * new + update * hidden
+        np.testing.assert_allclose(found[:, time], hidden, rtol=1e-4, atol=1e-5)
+
+
+def test_an_lstm_is_a_loop_over_time() -> None:
+    found, w = outputs(nn.LSTM(3, 4, bias=False))
+    hidden, cell = np.zeros((2, 4)), np.zeros((2, 4))
+    for time in range(6):
+        gates = X[:, time] @ w["weight_ih_l0"].T + hidden @ w["weight_hh_l0"].T
+        entry, forget, new, out = np.split(gates, 4, axis=1)
+        cell = sigmoid(forget) * cell + sigmoid(entry) * np.tanh(new)
+        hidden = sigmoid(out) * np.tanh(cell)
+        np.testing.assert_allclose(found[:, time], hidden, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shared", [4, 2, 1])
+@pytest.mark.parametrize("causal", [False, True])
+def test_heads_attend_by_themselves(shared: int, causal: bool) -> None:
+    layer = nn.MultiheadAttention(8, 4, num_kv_heads=shared)
+    x = RNG.normal(size=(2, 5, 8)).astype(np.float32)
+
+    class Wrapped(nn.Module):
+        def __init__(self) -> None:
+            self.inner = layer
+
+        def forward(self, x: Any) -> Any:
+            return self.inner(x, is_causal=causal)
+
+    found, w = run(Wrapped(), x)
+    w = {path.removeprefix("inner."): value for path, value in w.items()}
+    rows = x @ w["in_proj_weight"].T + w["in_proj_bias"]
+    q, k, v = np.split(rows, [8, 8 + 2 * shared], axis=-1)
+    heads = []
+    for head in range(4):
+        kept = head * shared // 4
+        keys = np.swapaxes(k[..., 2 * kept : 2 * kept + 2], -1, -2)
+        scores = q[..., 2 * head : 2 * head + 2] @ keys / np.sqrt(2)
+        scores = np.where(np.tril(np.ones((5, 5), bool)) | (not causal), scores, -np.inf)
+        weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+        heads.append(weights @ v[..., 2 * kept : 2 * kept + 2])
+    expected = np.concatenate(heads, -1) @ w["out_proj.weight"].T + w["out_proj.bias"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+SOURCE = '''"""A small network of pictures."""
+
+dim B: 1..8
+
+model Net():
+    conv = Conv2d(3, 4, 3, padding=1)
+    norm = BatchNorm2d(4)
+    pool = MaxPool2d(2)
+    head = Linear(16, 5)
+
+    def forward(x: f32[B, 3, 4, 4]) -> f32[B, 5]:
+        return head(flatten(pool(relu(norm(conv(x)))), 1))
+
+def loss(net: Net, x: f32[B, 3, 4, 4], y: i32[B]) -> f32[]:
+    return cross_entropy(net(x), y)
+
+export predict = Net.forward
+export train = train_step(Net, loss, sgd(lr=1e-1))
+'''
+
+
+@pytest.mark.parametrize("device", ["cpu", "sim"])
+def test_a_network_of_the_language_trains(device: str, tmp_path: Path) -> None:
+    (tmp_path / "net.gc").write_text(SOURCE)
+    file = graphc.build(tmp_path / "net.gc").file
+    module, reference = graphc.load_file(file, device), graphc.load_file(file, "reference")
+    x = RNG.normal(size=(4, 3, 4, 4)).astype(np.float32)
+    y = np.array([0, 4, 2, 2], np.int32)
+    for _ in range(3):
+        found, expected = module.train(x, y), reference.train(x, y)
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+    for name, value in module.state_dict().items():
+        np.testing.assert_allclose(value, reference.state_dict()[name], rtol=1e-3, atol=1e-4)
+    assert module.state_dict()["norm.num_batches_tracked"] == 3
+    np.testing.assert_allclose(module.predict(x), reference.predict(x), rtol=1e-3, atol=1e-4)
+
+
+REFUSED = {
+    "channels": (lambda: nn.Conv2d(3, 4, 3), (2, 5, 8, 8)),
+    "axes": (lambda: nn.BatchNorm2d(4), (2, 4)),
+    "features": (lambda: nn.GRU(3, 4), (2, 5, 4)),
+    "heads": (lambda: nn.MultiheadAttention(8, 3), (2, 5, 8)),
+    "groups": (lambda: nn.Conv1d(3, 4, 3, groups=2), (2, 3, 8)),
+    "instances": (lambda: nn.InstanceNorm1d(3), (2, 3)),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_operands_that_do_not_fit_are_refused(case: str) -> None:
+    make, shape = REFUSED[case]
+    with pytest.raises(ShapeError):
+        graphc.trace(make(), f32[shape])
