@@ -174,7 +174,8 @@ class _Layers(_Recurrent):
         _, count, step = _STEPS[self._kind]
         given = None if state is None else (tuple(state) if count > 1 else (state,))
         zero = call("zeros", (x.shape[0], self._hidden_size), x.dtype)
-        rows, last = call("permute_dims", x, (1, 0, 2)), []
+        rows = call("permute_dims", x, (1, 0, 2))
+        last: list[tuple[Tensor, ...]] = []
         for layer in range(self._num_layers):
             outputs = []
             for direction in self._directions:
