@@ -85,6 +85,19 @@ def until_in_scan(h: Tensor, x: Tensor, limit: Tensor) -> Any:
     return scan(step, h, x)
 
 
+def writes(h: Tensor, x: Tensor) -> Any:
+    """Each iteration writes over one element of a carry, and reads others."""
+
+    def step(carry: Any, row: Tensor) -> Any:
+        table, place = carry
+        after = table.at[place].add(row.sum() * table[place - 1])
+        return (after, (place + 1) % 5 - 1), None
+
+    zero = full_like(h.sum(), 0).astype(i32)
+    (table, _), _ = scan(step, (h, zero), x)
+    return table
+
+
 _TYPES: dict[Callable[..., Any], tuple[Any, ...]] = {
     rnn: (H, X, W),
     backwards: (H, X, W),
@@ -94,6 +107,7 @@ _TYPES: dict[Callable[..., Any], tuple[Any, ...]] = {
     scan_in_cond: (H, X),
     until: (H, f64[()]),
     until_in_scan: (H, X, f64[()]),
+    writes: (H, X),
 }
 
 
