@@ -15,7 +15,7 @@ from graphc.ir.op import Op
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TupleType
 from graphc.passes.rewrite import rewrite
-from graphc.passes.rules import arithmetic, casts, contractions, reductions, views
+from graphc.passes.rules import arithmetic, casts, contractions, reductions, short_axes, views
 from graphc.passes.rules.rule import Rule
 
 __all__ = ["RULES", "apply_rules", "simplify"]
@@ -24,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     *arithmetic.RULES,
     *casts.RULES,
     *views.RULES,
+    *short_axes.RULES,
     *reductions.RULES,
     *contractions.RULES,
 )
