@@ -160,8 +160,9 @@ def convolution(
     apart = per_axis(name, "dilation", dilation, rank, 1)
     sizes = _Sizes(groups, weight.shape[1], weight.shape[0] // groups, weight.shape[2:])
     x = padded(x, widths_of(name, padding, sizes.spatial, steps, apart))
-    for axis in range(rank):
-        x = window(x, 2 + 2 * axis, sizes.spatial[axis], steps[axis], apart[axis])
+    # The last axis first: the gradient then sums overlaps of whole rows before those within one.
+    for axis in reversed(range(rank)):
+        x = window(x, 2 + axis, sizes.spatial[axis], steps[axis], apart[axis])
     y = _depthwise(x, weight, sizes) if sizes.inside == 1 else _product(x, weight, sizes)
     y = _with_bias(name, y, bias, rank)
     return reshape(y, shape=y.shape[1:]) if alone else y
