@@ -37,7 +37,7 @@ from graphc.lazy import (
     reference,
     simulator_executor,
 )
-from graphc.runtime.cache import cache_directory, content_key, stored_file
+from graphc.runtime.cache import content_key, discard, stored_file
 from graphc.runtime.cpu.compiler import compile_object, find_compiler
 from graphc.runtime.loaded import Executor, LoadedModule
 from graphc.runtime.module_file import ModuleFile, read_module
@@ -169,11 +169,12 @@ def _host_code(file: ModuleFile) -> tuple[Program, str, dict[str, str]]:
         data = {"program": code.program.to_json(), "source": code.source, "symbols": symbols}
         path.write_text(json.dumps(data), encoding="utf-8")
 
+    stored = stored_file(name, produce)
     try:
-        return _parsed_code(stored_file(name, produce))
-    except (ValueError, KeyError, ModuleFormatError):
-        # A disk that was full, say. Deleting an entry of the cache is always safe.
-        (cache_directory() / name).unlink()
+        return _parsed_code(stored)
+    except (LookupError, TypeError, ValueError, ModuleFormatError):
+        # A disk that was full, say.
+        discard(stored)
         return _parsed_code(stored_file(name, produce))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from graphc.api import read_source
 from graphc.frontend.formatter import format_source
-from graphc.runtime.module_file import write_atomically
+from graphc.runtime.atomic_write import write_atomically
 
 __all__ = ["add_arguments", "run"]
 

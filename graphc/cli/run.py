@@ -18,7 +18,7 @@ import numpy as np
 from graphc.api import check_output, load
 from graphc.cli.arguments import NamedArguments, array_file, device, module_file, named_argument
 from graphc.errors import UsageError, missing_file
-from graphc.runtime.module_file import write_atomically
+from graphc.runtime.atomic_write import write_atomically
 
 __all__ = ["add_arguments", "run"]
 

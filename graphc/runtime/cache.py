@@ -9,19 +9,25 @@ used (read-only, full, somebody else's), the entries of a process lie in a folde
 from __future__ import annotations
 
 import atexit
+import contextlib
+import ctypes
 import functools
 import hashlib
 import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from graphc import config
-from graphc.errors import UsageError
+from graphc.errors import ToolchainError, UsageError
 
-__all__ = ["cache_directory", "content_key", "stored_file"]
+__all__ = ["cache_directory", "content_key", "discard", "stored_file", "stored_library"]
+
+_ABANDONED_SECONDS = 3600
+"""Folders that entries were to be copied to lie abandoned after this time."""
 
 
 def cache_directory() -> Path:
@@ -66,7 +72,9 @@ def stored_file(name: str, produce: Callable[[Path], None]) -> Path:
     """
     directory = _usable_directory()
     for place in (directory, _folders.get(os.getpid())):
-        if place is not None and os.access(place / name, os.R_OK):
+        if place is None or place / name in _discarded:
+            continue
+        if os.access(place / name, os.R_OK):
             return place / name
     # A directory, so that `produce` may write further files beside its result.
     with _temporary_directory() as folder:
@@ -80,6 +88,44 @@ def stored_file(name: str, produce: Callable[[Path], None]) -> Path:
         return _placed(made, _private_directory() / name)
 
 
+def stored_library(name: str, produce: Callable[[Path], None]) -> Path:
+    """As `stored_file`, for a shared object: one that this process can load.
+
+    Raises:
+        ToolchainError: what is made cannot be loaded.
+        UsageError: there is no place for temporary files.
+    """
+    path = stored_file(name, produce)
+    try:
+        ctypes.CDLL(str(path))
+    except OSError:
+        # A disk that was full, say.
+        discard(path)
+        path = stored_file(name, produce)
+        try:
+            ctypes.CDLL(str(path))
+        except OSError as error:
+            raise ToolchainError(
+                f"compiled code cannot be loaded: {error}",
+                code="library-unloadable",
+                hint="if the disk is mounted noexec, set GRAPHC_CACHE_DIR to a directory that "
+                "programs may be loaded from",
+            ) from error
+    return path
+
+
+def discard(path: Path) -> None:
+    """Have an entry that is damaged made again when it is next asked for."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        _discarded.add(path)
+
+
+# What could not be deleted; this process does without it.
+_discarded: set[Path] = set()
+
+
 def _usable_directory() -> Path | None:
     try:
         return cache_directory()
@@ -91,13 +137,23 @@ def _usable_directory() -> Path | None:
 def _placed(made: Path, path: Path) -> Path:
     """Copy a file to its place, which may be on another disk."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _remove_abandoned(path.parent)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as folder:
         whole = Path(folder) / path.name
         shutil.copyfile(made, whole)
         with whole.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(whole, path)
+    _discarded.discard(path)
     return path
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what processes that were killed have left."""
+    for one in folder.glob(".new-*"):
+        with contextlib.suppress(OSError):
+            if one.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                shutil.rmtree(one)
 
 
 # By process: a fork has one of its own, and leaves its parent's alone.

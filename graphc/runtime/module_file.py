@@ -20,12 +20,9 @@ damage and edits, and guard against nobody who computes them anew.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import io
-import os
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -38,6 +35,7 @@ import numpy as np
 from graphc.errors import ModuleFormatError, UsageError, missing_file
 from graphc.ir import dtype as dtypes
 from graphc.lazy import safetensors, safetensors_numpy
+from graphc.runtime.atomic_write import write_atomically
 from graphc.runtime.manifest import (
     FORMAT_VERSION,
     FormatTooNewError,
@@ -47,7 +45,7 @@ from graphc.runtime.manifest import (
     parse_json,
 )
 
-__all__ = ["ModuleFile", "read_manifest", "read_module", "write_atomically"]
+__all__ = ["ModuleFile", "read_manifest", "read_module"]
 
 Array = np.ndarray[Any, Any]
 
@@ -119,58 +117,6 @@ class ModuleFile:
         data = self.to_bytes()
         write_atomically(path, data)
         return len(data)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file beside its place and rename it, so that nobody ever sees a part of it.
-
-    A file that is there keeps its permissions; one that must not be written is left alone. A
-    link stays one: what it points to is replaced.
-
-    Raises:
-        UsageError: the place cannot be written.
-    """
-    place = Path(os.path.realpath(path))
-    try:
-        mode = _permissions(place)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, mode)
-        os.replace(temporary, place)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise _unwritable(path, error) from error
-        raise
-
-
-def _permissions(place: Path) -> int:
-    """Those of the file that is there, or what the process gives to new files."""
-    if place.exists():
-        mode = place.stat().st_mode
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "it is not an ordinary file")
-        if not mode & stat.S_IWUSR or not os.access(place, os.W_OK):
-            raise OSError(errno.EACCES, "it is read-only")
-        return stat.S_IMODE(mode)
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
-def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(
-        f"{path} cannot be written: {error.strerror or error}",
-        code="output-unwritable",
-        hint="choose another place with --output",
-    )
 
 
 def _hash(data: bytes) -> str:

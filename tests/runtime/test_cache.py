@@ -1,5 +1,6 @@
 """The content-addressed store: whole files or none, whoever writes at the same time."""
 
+import ctypes
 import errno
 import multiprocessing
 import os
@@ -9,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from hypothesis import strategies as st
 
 from graphc import config
 from graphc.config import Settings
-from graphc.errors import UsageError
+from graphc.errors import ToolchainError, UsageError
 from graphc.runtime import cache
 
 
@@ -221,3 +224,74 @@ def test_the_private_folder_goes_with_its_process(tmp_path: Path) -> None:
 @given(st.lists(st.binary(max_size=4)), st.lists(st.binary(max_size=4)))
 def test_keys_tell_parts_apart(first: list[bytes], second: list[bytes]) -> None:
     assert (cache.content_key(*first) == cache.content_key(*second)) == (first == second)
+
+
+def placed_outside(directory: Path) -> Callable[[Path, Path], Path]:
+    """As if the directory were on a disk that is read-only."""
+    real = cache._placed
+
+    def placed(made: Path, path: Path) -> Path:
+        if directory in path.parents:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return real(made, path)
+
+    return placed
+
+
+def test_a_damaged_entry_that_cannot_be_deleted_is_done_without(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "_folders", {})
+    monkeypatch.setattr(cache, "_discarded", set())
+    damaged = cache.stored_file("kind/name", lambda place: place.write_bytes(b"damaged"))
+
+    def read_only(*arguments: Any, **named: Any) -> Any:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as context:
+        context.setattr(Path, "unlink", read_only)
+        cache.discard(damaged)
+    with monkeypatch.context() as context:
+        context.setattr(cache, "_placed", placed_outside(directory))
+        made = cache.stored_file("kind/name", lambda place: place.write_bytes(b"whole"))
+        assert made != damaged and made.read_bytes() == b"whole"
+    # Asked for again, it is neither made again nor taken from where it is damaged.
+    assert cache.stored_file("kind/name", lambda place: place.write_bytes(b"")) == made
+    assert damaged.read_bytes() == b"damaged"
+
+
+def test_a_damaged_entry_that_can_be_replaced_is(directory: Path) -> None:
+    damaged = cache.stored_file("kind/name", lambda place: place.write_bytes(b"damaged"))
+    cache.discard(damaged)
+    assert not damaged.exists()
+    cache.discard(damaged)
+    assert cache.stored_file("kind/name", lambda place: place.write_bytes(b"whole")) == damaged
+    assert damaged.read_bytes() == b"whole"
+
+
+def test_what_killed_processes_left_is_removed_in_time(directory: Path) -> None:
+    cache.stored_file("kind/first", lambda place: place.write_bytes(b"1"))
+    old, new = directory / "kind" / ".new-old", directory / "kind" / ".new-new"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "half").write_bytes(b"half of the cont")
+    os.utime(old, (time.time() - 2 * cache._ABANDONED_SECONDS,) * 2)
+    cache.stored_file("kind/second", lambda place: place.write_bytes(b"2"))
+    assert {path.name for path in old.parent.iterdir()} == {"first", "second", ".new-new"}
+
+
+def shared_object(path: Path) -> None:
+    subprocess.run(["cc", "-shared", "-x", "c", "/dev/null", "-o", str(path)], check=True)
+
+
+def test_a_damaged_library_is_made_again() -> None:
+    path = cache.stored_file("kind/name.so", lambda place: place.write_bytes(b"\x7fELF"))
+    assert cache.stored_library("kind/name.so", shared_object) == path
+    ctypes.CDLL(str(path))
+
+
+def test_a_library_that_does_not_load_is_explained() -> None:
+    with pytest.raises(ToolchainError, match="cannot be loaded") as caught:
+        cache.stored_library("kind/name.so", lambda place: place.write_bytes(b"text"))
+    assert caught.value.code == "library-unloadable"
+    assert "noexec" in str(caught.value.hint) and "GRAPHC_CACHE_DIR" in str(caught.value.hint)

@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 
 from graphc.errors import ModuleFormatError, UsageError
+from graphc.runtime.atomic_write import write_atomically
 from graphc.runtime.manifest import FORMAT_VERSION, parse_json
 from graphc.runtime.module_file import (
     ModuleFile,
     read_manifest,
     read_module,
-    write_atomically,
 )
 from tests.module_archives import archive_of, members_of, sealed
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from graphc import config
 from graphc.errors import ToolchainError
-from graphc.runtime.cache import content_key, stored_file
+from graphc.runtime.cache import content_key, stored_library
 
 __all__ = ["Compiler", "compile_object", "find_compiler"]
 
@@ -105,7 +105,8 @@ def compile_object(source: str) -> Path:
     """The shared object of a C text, from the cache or newly compiled.
 
     Raises:
-        ToolchainError: there is no compiler, or it fails; the notes hold its messages.
+        ToolchainError: there is no compiler, or it fails; the notes hold its messages. Or what
+            it made cannot be loaded.
     """
     compiler = find_compiler()
 
@@ -114,7 +115,7 @@ def compile_object(source: str) -> Path:
         unit.write_text(source, encoding="utf-8")
         _run(compiler, [*FLAGS, "-o", str(path), str(unit), "-lm"], path)
 
-    return stored_file(_entry_name(source, compiler), produce)
+    return stored_library(_entry_name(source, compiler), produce)
 
 
 def _run(compiler: Compiler, arguments: list[str], path: Path) -> None:
