@@ -49,6 +49,10 @@ __all__ = ["ScatterConfig", "claims", "default_config", "schedule"]
 # More positions than this are counted in no single stretch.
 _LONGEST = 2**30
 
+# Elements that an owner may store in the time it takes to look at an update of another: where
+# owners are few, the processor cannot foresee whose an update is.
+_ELEMENTS_FOR_A_LOOK = 8
+
 
 @dataclass(frozen=True)
 class ScatterConfig:
@@ -59,11 +63,14 @@ class ScatterConfig:
         owners: stretches that the positions are cut into at least, if there are as many
             positions. Each owner looks at the indices of all updates.
         lanes: lanes of one grid step where each owns a stretch.
+        is_balanced: whether there are fewer owners where looking at the updates would cost more
+            than what they share: one for a histogram, which few threads make no faster.
     """
 
     columns: int
     owners: int
     lanes: int
+    is_balanced: bool = False
 
 
 def claims(group: Group) -> bool:
@@ -74,7 +81,7 @@ def claims(group: Group) -> bool:
 def default_config(dialect: Dialect) -> ScatterConfig:
     """Sizes that need no tuning."""
     if dialect.nests_loops:
-        return ScatterConfig(dialect.elements, 32, 1)
+        return ScatterConfig(dialect.elements, 32, 1, is_balanced=True)
     return ScatterConfig(dialect.lanes, 512, dialect.lanes)
 
 
@@ -117,6 +124,7 @@ class _Work:
         aligned: extents of the axes that tensor and indices share.
         positions: how many positions the indices can name.
         columns: how many elements there are at each.
+        turns: how many updates there are for each aligned index.
     """
 
     def __init__(self, group: Group, out: Buffer) -> None:
@@ -131,6 +139,7 @@ class _Work:
         self.aligned = shape[: self.batch]
         self.positions = dims.product(shape[axis] for axis in self.axes)
         self.columns = dims.product(shape[axis] for axis in self.kept)
+        self.turns = dims.product(self.indices[0].shape[self.batch :])
 
     def index(self, aligned: Index, position: DimLike, column: DimLike) -> Index:
         """The index of an element of the tensor."""
@@ -217,6 +226,17 @@ def _wide(value: Expr) -> Expr:
     return value if value.dtype is dtypes.i64 else Convert(value, dtypes.i64)
 
 
+def _owners(work: _Work, config: ScatterConfig) -> int:
+    """The owners of all positions, as many as what they do at updates and elements is worth."""
+    if not config.is_balanced:
+        return config.owners
+    positions, columns, turns = (
+        max(dims.bounds(size)[1], 1) for size in (work.positions, work.columns, work.turns)
+    )
+    worth = columns * (turns + positions) // (turns * _ELEMENTS_FOR_A_LOOK)
+    return max(min(config.owners, worth), 1)
+
+
 def _stretch(work: _Work, owners: int) -> int:
     """How many positions one owner has, so that there are `owners` of them."""
     others = dims.bounds(dims.product(work.aligned))[1]
@@ -234,7 +254,7 @@ def _together(work: _Work, config: ScatterConfig, in_place: bool) -> tuple[DimLi
     """Lanes along the columns: a step owns a stretch of positions."""
     columns = dims.minimum(config.columns, work.columns)
     blocks = dims.ceil_div(work.columns, config.columns)
-    length = _stretch(work, max(config.owners // dims.bounds(blocks)[1], 1))
+    length = _stretch(work, max(_owners(work, config) // dims.bounds(blocks)[1], 1))
     stretches = dims.ceil_div(work.positions, length)
     grid = dims.product([*work.aligned, stretches, blocks])
     step = step_variable(grid)
@@ -265,7 +285,7 @@ def _together(work: _Work, config: ScatterConfig, in_place: bool) -> tuple[DimLi
 
 def _apart(work: _Work, config: ScatterConfig, in_place: bool) -> tuple[DimLike, Dim, Block]:
     """One element at each position: a lane owns a stretch of them."""
-    length = _stretch(work, config.owners * config.lanes)
+    length = _stretch(work, _owners(work, config) * config.lanes)
     taken = length * config.lanes
     parts = dims.ceil_div(work.positions, taken)
     grid = dims.product([*work.aligned, parts])
