@@ -55,7 +55,7 @@ class ExportReport:
         steps: launches of a call; those in a loop count once.
         kernels: distinct kernels, all alternatives counted.
         variants: ranges of dims that have kernels of their own, and the rest.
-        arena_bytes, state_bytes, input_bytes, result_bytes: at the largest dims.
+        arena_bytes, state_bytes, input_bytes, result_bytes: no call needs more.
     """
 
     name: str
@@ -71,7 +71,7 @@ class ExportReport:
 
     @property
     def peak_bytes(self) -> int:
-        """All memory of a call, at the largest dims."""
+        """All memory of a call: none needs more, whatever its dims."""
         return self.arena_bytes + self.state_bytes + self.input_bytes + self.result_bytes
 
 
@@ -227,7 +227,7 @@ def _cubins(source: str, architectures: Sequence[str]) -> dict[str, bytes]:
 
 
 def _report(entry: Entry, program: Program) -> ExportReport:
-    memory = program.memory(entry.name, entry.largest_dims())
+    memory = program.memory(entry.name, {})
     inputs = ", ".join(f"{entry.slots[i].name}: {entry.slots[i].type}" for i in entry.inputs)
     results = ", ".join(str(entry.slots[i].type) for i in entry.results)
     launches = list(launches_in(entry.steps))

@@ -137,7 +137,8 @@ class LoadedModule:
 
         Args:
             name: the export.
-            dim_values: values of its dims; those not given are at the top of their range.
+            dim_values: values of its dims. Where one is not given, no value of it needs more than
+                what is returned.
 
         Raises:
             NameLookupError: no such export or dim.
@@ -152,10 +153,9 @@ class LoadedModule:
         if unknown:
             known = ", ".join(entry.dims) or "none"
             raise NameLookupError(f"{name} has no dim {unknown[0]!r}", hint=f"it has {known}")
-        environment = {**entry.largest_dims(), **dim_values}
-        for dim in entry.dims.values():
-            dims.evaluate(dim, environment)
-        return self._executor.program.memory(name, environment)
+        for dim in dim_values:
+            dims.evaluate(entry.dims[dim], dim_values)
+        return self._executor.program.memory(name, dim_values)
 
     def state_dict(self) -> dict[str, Array]:
         """A copy of all state by name, as it is between two calls."""

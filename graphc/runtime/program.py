@@ -7,7 +7,7 @@ dims. A program is what the compiler leaves to the runtimes and what a module fi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -108,6 +108,10 @@ class Entry:
 
     def layout(self, environment: Mapping[str, int]) -> Layout:
         """Offsets of the temporaries for given dims, each aligned."""
+        return self.layout_by(lambda size: dims.evaluate(size, environment))
+
+    def layout_by(self, value: Callable[[DimLike], int]) -> Layout:
+        """Offsets of the temporaries, where `value` says how many bytes a size stands for."""
         offsets: dict[int, int] = {}
         ends: dict[int, int] = {}
         pending = [i for i, slot in enumerate(self.slots) if slot.role == "temporary"]
@@ -117,7 +121,7 @@ class Entry:
                 above = self.slots[i].above
                 if all(j in ends for j in above):
                     offsets[i] = max((ends[j] for j in above), default=0)
-                    nbytes = dims.evaluate(self.slots[i].type.nbytes, environment)
+                    nbytes = value(self.slots[i].type.nbytes)
                     ends[i] = offsets[i] + -(-nbytes // ALIGNMENT) * ALIGNMENT
                 else:
                     later.append(i)
@@ -126,14 +130,10 @@ class Entry:
             pending = later
         return Layout(offsets, max(ends.values(), default=0))
 
-    def bytes_of(self, role: Role, environment: Mapping[str, int]) -> int:
+    def bytes_of(self, role: Role) -> DimLike:
         """Bytes of all slots of a role other than "temporary"."""
-        sizes = (s.type.nbytes for s in self.slots if s.role == role)
-        return sum(dims.evaluate(size, environment) for size in sizes)
-
-    def largest_dims(self) -> dict[str, int]:
-        """The named dims at the top of their ranges."""
-        return {name: dims.bounds(dim)[1] for name, dim in self.dims.items()}
+        sizes: Iterator[DimLike] = (s.type.nbytes for s in self.slots if s.role == role)
+        return sum(sizes, start=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +172,25 @@ class Program:
         """Bytes that are held during a call of an export: by part, and "peak" for all together.
 
         State is that of all exports: it stays in memory whichever of them is called.
+
+        Args:
+            name: the export.
+            environment: values of its dims. Where one is not given, no value of it needs more
+                than what is returned; one needs as much if all sizes grow with it.
+
+        Raises:
+            DimensionError: a value out of its range.
         """
         entry = self.entries[name]
+
+        def most(size: DimLike) -> int:
+            return dims.bounds(dims.substitute(size, environment))[1]
+
         parts: dict[str, int] = {
-            "input": entry.bytes_of("input", environment),
-            "result": entry.bytes_of("result", environment),
+            "input": most(entry.bytes_of("input")),
+            "result": most(entry.bytes_of("result")),
             "state": self._state_bytes(),
-            "arena": entry.layout(environment).arena_bytes,
+            "arena": entry.layout_by(most).arena_bytes,
         }
         return {**parts, "peak": sum(parts.values())}
 

@@ -350,8 +350,8 @@ def test_damaged_programs_end_well(unit: Callable[[], Unit]) -> None:
         with noted(seed), within_limits(seed % WATCHED == 0):
             try:
                 found = Program.from_json(damaged)
-                for name, entry in found.entries.items():
-                    found.memory(name, entry.largest_dims())
+                for name in found.entries:
+                    found.memory(name, {})
             except GraphcError as error:
                 assert not isinstance(error, InternalError)
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from graphc.codegen.host import HOST
 from graphc.codegen.plan import Library, plan_entry
 from graphc.errors import DTypeError, ModuleFormatError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
 from graphc.ir.graph import Graph
 from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
@@ -52,7 +54,10 @@ def test_dims_of_every_form_pass_through_json() -> None:
     program = Program("cpu", {"test": plan_entry(decompose(graph, SourceMap()), HOST, Library())})
     again = through_json(program)
     assert again == program
-    assert again.entries["test"].largest_dims() == {"B": 64, "L": 4096}
+    assert {n: dims.bounds(d) for n, d in again.entries["test"].dims.items()} == {
+        "B": (1, 64),
+        "L": (0, 4096),
+    }
 
 
 # -- what is refused ------------------------------------------------------------------------------
@@ -131,6 +136,59 @@ def test_offsets_follow_the_order_and_are_aligned(batch: int) -> None:
 def test_a_circular_order_is_refused() -> None:
     with pytest.raises(ModuleFormatError, match="circular"):
         with_temporaries((1,), (0,)).layout({"B": 1})
+
+
+def held_over(*sizes: tuple[Any, DimLike, tuple[int, ...]]) -> Program:
+    """A program without steps over slots of a role, a length in bytes, and an order."""
+    slots = tuple(
+        Slot("x", role, TensorType(dtypes.u8, (size,)), above) for role, size, above in sizes
+    )
+    return Program("cpu", {"f": Entry("f", {}, slots, (), (), (), ())})
+
+
+def test_sizes_that_fall_with_a_dim_are_largest_where_it_is_small() -> None:
+    n = dims.variable("N", 1, 100)
+    program = held_over(("input", n, ()), ("result", 1000 - 10 * n, ()))
+    assert program.memory("f", {"N": 100}) == {
+        "input": 100, "result": 0, "state": 0, "arena": 0, "peak": 100,
+    }  # fmt: skip
+    assert program.memory("f", {})["result"] == 990
+    assert program.memory("f", {})["peak"] == 1090
+    # What grows and falls in one part is seen together.
+    program = held_over(("input", n, ()), ("input", 100 - n, ()))
+    assert program.memory("f", {})["peak"] == 100
+
+
+N, M = dims.variable("N", 0, 9), dims.variable("M", 1, 7)
+LENGTHS = st.sampled_from(
+    [N, M, 9 - N, N * M, (9 - N) * M, (N + 1) // 2 * 300, N % 4, 7 * M - M * M, 500]
+)  # fmt: skip
+HELD = st.tuples(st.sampled_from(["input", "result", "temporary"]), LENGTHS)
+
+
+@given(st.lists(HELD, min_size=1, max_size=5), st.data())
+def test_no_call_needs_more_than_the_memory_over_all_dims(
+    held: list[tuple[Any, DimLike]], data: st.DataObject
+) -> None:
+    """With some dims given, too; and with all of them it is what a call needs."""
+    orders = [st.lists(st.integers(0, max(i - 1, 0)), max_size=i) for i in range(len(held))]
+    temporaries = [i for i, (role, _) in enumerate(held) if role == "temporary"]
+    above = [
+        tuple(j for j in data.draw(order) if j in temporaries) if i in temporaries else ()
+        for i, order in enumerate(orders)
+    ]
+    program = held_over(*((role, size, up) for (role, size), up in zip(held, above, strict=True)))
+    entry = program.entries["f"]
+    for n in range(10):
+        for m in range(1, 8):
+            given = {"N": n, "M": m}
+            exact = program.memory("f", given)
+            assert exact["arena"] == entry.layout(given).arena_bytes
+            for role in ("input", "result"):
+                sizes = [dims.evaluate(size, given) for one, size in held if one == role]
+                assert exact[role] == sum(sizes)
+            for known in ({}, {"N": n}, {"M": m}):
+                assert all(exact[part] <= most for part, most in program.memory("f", known).items())
 
 
 # -- loops and branches ---------------------------------------------------------------------------
