@@ -177,6 +177,23 @@ LISTED: dict[str, list[Any]] = {
     "one_hot": [(lambda f, x: f(x, 3), LABELS), (lambda f, x: f(x, 3, axis=0), LABELS)],
     "ones": [(lambda f: f((2, 3)),)],
     "zeros": [(lambda f: f((2, 3)),)],
+    # samples, grids and distances
+    "affine_grid": [(lambda f, t: f(t, (2, 3, 4, 5)), f64[2, 2, 3]),
+                    (lambda f, t: f(t, (2, 3, 4, 1), True), f64[2, 2, 3])],
+    "embedding_bag": [(lambda f, i, w: f(i, w), ROWS, X),
+                      (lambda f, i, w, k: f(i, w, "sum", k), ROWS, X, f64[2, 4])],
+    "grid_sample": [(lambda f, x, g: f(x, g), IMAGE, f64[2, 3, 2, 2]),
+                    (lambda f, x, g: f(x, g, padding_mode="reflection", align_corners=True), IMAGE,
+                     f64[2, 3, 2, 2])],
+    "histc": [(lambda f, x: f(x, 5, -1.0, 1.5), X)],
+    "interp": [(lambda f, x, y: f(x, call("cumulative_sum", call("exp", y)), y), X, f64[3])],
+    "isin": [(lambda f, x, y: f(x, y), ROWS, LABELS)],
+    **{f"max_unpool{rank}d": [(lambda f, x, i=rank: f(
+        *call(f"max_pool{i}d", x, 2, return_indices=True), 2), operand)]
+       for rank, operand in ((1, LINE), (2, IMAGE), (3, SOLID))},
+    "polyval": [(lambda f, p, x: f(p, x), f64[4], X)],
+    "trapezoid": [(lambda f, y: f(y, dx=0.5), X), (lambda f, y, x: f(y, x, axis=0), X, f64[3])],
+    "cumulative_trapezoid": [(lambda f, y: f(y, axis=0), X)],
     # random numbers
     "bernoulli": [(lambda f, s: f((3, 4), 0.3, seed=s, stream=1), SEED)],
     "exponential": [(lambda f, s: f((3, 4), 2.0, f64, seed=s, stream=1), SEED)],

@@ -11,11 +11,13 @@ from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import (
     absolute,
     add,
+    copysign,
     divide,
     maximum,
     minimum,
     multiply,
     power,
+    remainder,
     scaled,
     sign,
     subtract,
@@ -33,6 +35,7 @@ from graphc.ir.ops.logic import (
     less_equal,
     logical_and,
     logical_or,
+    not_equal,
     where,
 )
 from graphc.ir.ops.reduction import all_over
@@ -62,6 +65,44 @@ def positive(x: Node) -> Node:
 def frac(x: Node) -> Node:
     """x less its whole part, with the sign of x."""
     return subtract(x, trunc(x))
+
+
+@surface("fmod")
+def fmod(x: Operand, y: Operand) -> Node:
+    """x less y times their quotient rounded toward zero, with the sign of x, as C has it.
+
+    By an integer 0 it gives 0.
+    """
+    a, b = broadcast(*promoted(x, y))
+    if a.dtype.kind == "float":
+        return copysign(remainder(absolute(a), absolute(b)), a)
+    rest = remainder(a, b)
+    # The remainder has the sign of y; with that of x it is one y nearer to x.
+    zero = zeros_like(rest)
+    differs = logical_and(not_equal(rest, zero), not_equal(less(a, zero), less(b, zero)))
+    return where(differs, subtract(rest, b), rest)
+
+
+@surface("ldexp")
+def ldexp(x: Operand, exponent: Operand) -> Node:
+    """x times 2 to the power of a whole number."""
+    a = promoted(x)[0]
+    _require_float("ldexp", a.dtype)
+    steps = cast_to(promoted(exponent)[0], a.dtype)
+    power_of_two: Node = functions["exp2"](steps)
+    product: Node = functions["multiply"](a, power_of_two)
+    return product
+
+
+@surface("cbrt")
+def cbrt(x: Node) -> Node:
+    """The cube root, of negative numbers the negative one."""
+    _require_float("cbrt", x.dtype)
+    size = absolute(x)
+    is_zero = equal(size, zeros_like(size))
+    safe = where(is_zero, ones_like(size), size)
+    root = power(safe, constant_like(1 / 3, safe))
+    return where(is_zero, x, copysign(root, x))
 
 
 @surface("lerp")

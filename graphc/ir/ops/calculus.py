@@ -1,0 +1,126 @@
+"""Integrals, interpolation and polynomials, from samples."""
+
+from __future__ import annotations
+
+from graphc.errors import ShapeError, UsageError
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.node import Node
+from graphc.ir.op import functions, surface
+from graphc.ir.ops.arithmetic import add, divide, multiply, scaled, subtract
+from graphc.ir.ops.broadcasting import normal_axis, promoted
+from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.creation import dim_value, ones_like, zeros_like
+from graphc.ir.ops.logic import equal, where
+from graphc.ir.ops.spelling import also_named
+
+__all__: list[str] = []
+
+F = functions
+
+
+def _strips(name: str, y: Node, x: Node | None, dx: float, axis: int) -> Node:
+    """The areas of the strips between neighbouring samples."""
+    length = y.shape[axis]
+    if not dims.always_less_equal(1, length):
+        raise ShapeError(f"{name}: axis {axis} of {y.type} may be empty")
+    low: Node = F["narrow"](y, axis, 0, length - 1)
+    high: Node = F["narrow"](y, axis, 1, length - 1)
+    middle = scaled(add(low, high), 0.5)
+    if x is None:
+        return scaled(middle, dx)
+    places = x
+    if len(x.shape) == 1 and len(y.shape) > 1:
+        places = F["reshape"](x, x.shape[0], *(1,) * (len(y.shape) - 1 - axis))
+    widths: Node = F["diff"](F["broadcast_to"](places, y.shape), axis=axis)
+    return multiply(*promoted(middle, widths))
+
+
+@surface("trapezoid", "trapz")
+@also_named(dim="axis")
+def trapezoid(y: Node, x: Node | None = None, dx: float = 1.0, axis: int = -1) -> Node:
+    """The integral of samples `y` along an axis, by the trapezoidal rule.
+
+    Args:
+        y: samples.
+        x: where they are taken, along the axis; by default `dx` apart.
+        dx: their distance.
+        axis: of the samples.
+    """
+    place = normal_axis(axis, len(y.shape), "trapezoid")
+    area: Node = F["sum"](_strips("trapezoid", y, x, dx, place), axis=place)
+    return area
+
+
+@surface("cumulative_trapezoid")
+@also_named(dim="axis")
+def cumulative_trapezoid(y: Node, x: Node | None = None, dx: float = 1.0, axis: int = -1) -> Node:
+    """The integrals of samples `y` up to each but the first, by the trapezoidal rule."""
+    place = normal_axis(axis, len(y.shape), "cumulative_trapezoid")
+    strips = _strips("cumulative_trapezoid", y, x, dx, place)
+    areas: Node = F["cumulative_sum"](strips, axis=place)
+    return areas
+
+
+@surface("interp")
+def interp(x: Node, xp: Node, fp: Node) -> Node:
+    """The values at `x` of lines between the points (xp, fp); beyond them, those of their ends.
+
+    Args:
+        x: any shape.
+        xp: where the points are, in ascending order, [N].
+        fp: their values, [N].
+
+    Raises:
+        ShapeError: the points are not two vectors of one length, of one point at least.
+    """
+    if len(xp.shape) != 1 or xp.shape != fp.shape or not dims.always_less_equal(1, xp.shape[0]):
+        raise ShapeError(f"interp: points {xp.type} and {fp.type}, expected vectors of one length")
+    x, xp, fp = promoted(x, xp, fp)
+    last = dim_value(dim=xp.shape[0] - 1, dtype=dtypes.i64)
+    high = F["minimum"](F["searchsorted"](xp, x, side="right"), last)
+    low = F["maximum"](F["subtract"](high, 1), 0)
+    x0, x1, y0, y1 = (F["take"](a, i, axis=0) for a in (xp, fp) for i in (low, high))
+    width = subtract(x1, x0)
+    is_flat = equal(width, zeros_like(width))
+    inside = F["clip"](x, F["min"](xp), F["max"](xp))
+    part = divide(subtract(inside, x0), where(is_flat, ones_like(width), width))
+    # At an end the slope is that of a line to itself.
+    return where(is_flat, y1, add(y0, multiply(part, subtract(y1, y0))))
+
+
+@surface("polyval")
+def polyval(p: Node, x: Node) -> Node:
+    """The polynomial with coefficients `p`, of the highest power first, at `x` (Horner's rule).
+
+    Raises:
+        ShapeError: `p` is no vector of a known length.
+    """
+    if len(p.shape) != 1 or not isinstance(p.shape[0], int):
+        raise ShapeError(f"polyval: coefficients {p.type}, expected a vector of known length")
+    p, x = promoted(p, x)
+    value = zeros_like(x)
+    for place in range(p.shape[0]):
+        value = add(multiply(value, x), F["broadcast_to"](F["index"](p, (place,)), x.shape))
+    return value
+
+
+@surface("histc")
+def histc(x: Node, bins: int = 100, min: float = 0.0, max: float = 1.0) -> Node:
+    """How many elements lie in each of `bins` equal parts of min .. max, in the dtype of `x`.
+
+    The last part includes its end. Elements outside, and NaN, count nowhere. The range must be
+    given: one that follows from the data would make an empty one possible.
+
+    Raises:
+        UsageError: no parts, or an empty range.
+    """
+    if bins < 1 or not min < max:
+        raise UsageError(f"histc: {bins} parts of {min} .. {max}", hint="give min below max")
+    flat: Node = F["reshape"](x, -1)
+    part = F["floor"](F["multiply"](F["subtract"](flat, min), bins / (max - min)))
+    part = F["minimum"](part, bins - 1)
+    inside = F["logical_and"](F["greater_equal"](flat, min), F["less_equal"](flat, max))
+    places = F["where"](inside, cast_to(part, dtypes.i64), F["full"]((), bins, dtypes.i64))
+    counts: Node = F["bincount"](places, bins)
+    return cast_to(counts, x.dtype)
