@@ -160,7 +160,7 @@ class _Formatter:
                 header = Concat(("while ", test, ", at most ", bound, ":"))
                 self._block(header, node.body, depth, end_line)
             case syntax.If():
-                self._conditional(node, "if ", depth, end_line)
+                self._conditional(node, depth, end_line)
             case syntax.Docstring():
                 self._simple(string_literal(node.text, '"""'), node.span, depth)
             case _:
@@ -208,24 +208,24 @@ class _Formatter:
             parts += [" -> ", self.printer.result(node.returns)]
         self._block(Concat((*parts, ":")), node.body, depth, end_line)
 
-    def _conditional(self, node: syntax.If, word: str, depth: int, end_line: int) -> None:
-        header = Concat((word, self.printer.alone(node.test), ":"))
-        if not node.orelse:
-            self._block(header, node.body, depth, end_line)
-            return
-        first = node.orelse[0]
-        # `else` has no node of its own; the first line of an `elif` is that of its node.
-        else_line = self._line_with("else", node.body[-1].span.end_line + 1, first.span.line)
-        self._block(header, node.body, depth, else_line)
-        # An `if` alone below `else` is an `elif`.
-        is_elif = len(node.orelse) == 1 and isinstance(first, syntax.If)
-        for comment in self.printer.comments.before(first.span.line if is_elif else else_line):
-            self._comment(comment, depth)
-        if is_elif:
-            assert isinstance(first, syntax.If)
-            self._conditional(first, "elif ", depth, end_line)
-            return
-        self._block("else:", node.orelse, depth, end_line)
+    def _conditional(self, node: syntax.If, depth: int, end_line: int) -> None:
+        links, orelse = node.chain()
+        word = "if "
+        for link, following in zip(links, [*links[1:], None], strict=True):
+            # `else` has no node of its own; the first line of an `elif` is that of its node.
+            block_end = end_line
+            if link.orelse:
+                after = link.body[-1].span.end_line + 1
+                block_end = self._line_with("else", after, link.orelse[0].span.line)
+            header = Concat((word, self.printer.alone(link.test), ":"))
+            self._block(header, link.body, depth, block_end)
+            if link.orelse:
+                line = block_end if following is None else following.span.line
+                for comment in self.printer.comments.before(line):
+                    self._comment(comment, depth)
+            word = "elif "
+        if orelse:
+            self._block("else:", orelse, depth, end_line)
 
     # Places of words that have no node
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from graphc.errors import SourceError
@@ -9,6 +10,7 @@ from graphc.frontend import syntax
 from graphc.frontend.syntax import (
     MAX_BLOCK_DEPTH,
     MAX_EXPRESSION_DEPTH,
+    MAX_POSTFIX_LENGTH,
     Module,
     Node,
     Statement,
@@ -135,8 +137,12 @@ def _check_blocks(statement: Statement, room: _Room, depth: int, errors: list[So
         case syntax.For() | syntax.While():
             _check_body(statement.body, room, depth + 1, errors)
         case syntax.If():
-            _check_body(statement.body, room, depth + 1, errors)
-            _check_body(statement.orelse, room, depth + 1, errors)
+            links, orelse = statement.chain()
+            for link in links:
+                if link is not statement:
+                    _check_width(link, errors)
+                _check_body(link.body, room, depth + 1, errors)
+            _check_body(orelse, room, depth + 1, errors)
 
 
 def _misplaced(statement: Statement, room: _Room) -> SourceError:
@@ -166,10 +172,13 @@ def _check_width(statement: Statement, errors: list[SourceError]) -> None:
 
 
 def check_depth(root: Node, errors: list[SourceError]) -> None:
-    """Report an expression or type that nests deeper than `MAX_EXPRESSION_DEPTH`."""
+    """Report an expression or type that nests deeper than `MAX_EXPRESSION_DEPTH`.
+
+    The members and calls of `x.relu().sum()` nest no deeper than `x`, but their number is bounded.
+    """
     level = [root]
     for _ in range(MAX_EXPRESSION_DEPTH):
-        level = [child for node in level for child in children(node)]
+        level = [child for node in level for child in _below(node, errors)]
         if not level:
             return
     errors.append(
@@ -179,3 +188,24 @@ def check_depth(root: Node, errors: list[SourceError]) -> None:
             hint="give its parts names: assign them one by one",
         )
     )
+
+
+def _below(node: Node, errors: list[SourceError]) -> Iterator[Node]:
+    """The nodes that nest one level deeper than a node."""
+    if not isinstance(node, syntax.Postfix):
+        yield from children(node)
+        return
+    first, links = node.chain()
+    if len(links) > MAX_POSTFIX_LENGTH:
+        errors.append(
+            SourceError(
+                f"this expression has more than {MAX_POSTFIX_LENGTH} members, calls and elements "
+                "behind each other",
+                span=node.span,
+                hint="give its parts names: assign them one by one",
+            )
+        )
+        return
+    yield first
+    for link in links:
+        yield from (child for child in children(link) if child is not link.receiver)

@@ -170,17 +170,8 @@ class Printer:
         match node:
             case syntax.Name():
                 return node.id
-            case syntax.Attribute():
-                return Concat((self._primary(node.value), ".", node.attr))
-            case syntax.Call():
-                function = self._primary(node.function)
-                if _is_element_of_reduction(node.function):
-                    function = Concat(("(", function, ")"))
-                arguments = (*node.args, *node.keywords)
-                return Concat((function, self.sequence("(", arguments, ")", node.span)))
-            case syntax.Subscript():
-                value = self._primary(node.value)
-                return Concat((value, self.sequence("[", node.indices, "]", node.span)))
+            case syntax.Postfix():
+                return self._postfix(node)
             case syntax.Slice():
                 return self._slice(node)
             case syntax.Tuple():
@@ -206,6 +197,21 @@ class Printer:
                 return self._reduction(node)
             case _:
                 return None
+
+    def _postfix(self, node: syntax.Postfix) -> Document:
+        first, links = node.chain()
+        parts: list[Document] = [self._primary(first)]
+        for link in links:
+            match link:
+                case syntax.Attribute(_, attr):
+                    parts.append(f".{attr}")
+                case syntax.Call(function, args, keywords):
+                    if _is_element_of_reduction(function):
+                        parts = ["(", *parts, ")"]
+                    parts.append(self.sequence("(", (*args, *keywords), ")", link.span))
+                case syntax.Subscript(_, indices):
+                    parts.append(self.sequence("[", indices, "]", link.span))
+        return Concat(tuple(parts))
 
     def _primary(self, node: syntax.Expression) -> Document:
         document = self.expression(node, _ATOM)
@@ -343,10 +349,8 @@ def _starts_operand(node: syntax.Expression) -> bool:
     match node:
         case syntax.Binary():
             return _starts_operand(node.chain()[0])
-        case syntax.Attribute() | syntax.Subscript():
-            return _starts_operand(node.value)
-        case syntax.Call():
-            return _starts_operand(node.function)
+        case syntax.Postfix():
+            return _starts_operand(node.chain()[0])
         case syntax.Unary():
             return node.operator == "~"
         case syntax.List() | syntax.ListComprehension() | syntax.EllipsisLiteral():

@@ -451,6 +451,15 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
         "export train = train_step(M, loss, loss)\n",
         [Told("optimizer-argument", 5, 16, "the function loss", "sgd(lr=0.1)")],
     ),
+    "conditions on tensors without end": (
+        function(
+            "if x[0, 0] > 0:",
+            "    x = x + 1",
+            *(line for n in range(40) for line in (f"elif x[0, 0] > {n}:", "    x = x - 1")),
+            "return x",
+        ),
+        [Told("too-deep", 3, 8, "more than 32 conditions on tensors", "where(...)")],
+    ),
     "layer as a loss": (
         "model M():\n    fc = Linear(2, 2)\nexport train = train_step(M, LayerNorm, sgd(lr=0.1))\n",
         [Told("loss-arguments", 3, 16, "the class LayerNorm", "loss(model, x, y)")],

@@ -395,6 +395,17 @@ def test_any_program_ends_in_a_unit_or_in_errors(words: list[str], place: int):
         assert error.render()
 
 
+def test_long_chains_of_calls_and_conditions_are_not_deep():
+    calls = "x" + ".relu().exp()" * 250
+    (found,) = graph_of(f"return {calls}").results
+    names = [node.op.name for node in Graph("f", (), (), (found,)).nodes()]
+    assert names == ["input", *["relu", "exp"] * 250]
+    elifs = [(f"elif len(x.shape) == {n}:", f"    return x + {n}") for n in range(2, 2000)]
+    chain = [line for lines in elifs for line in lines]
+    found = graph_of("if len(x.shape) == 2000:", "    return x", *chain, "else:", "    return -x")
+    assert found is graph_of("return x + 2")
+
+
 HOSTILE = {
     "powers": "const A = 9 ** 9 ** 9 ** 9\n",
     "shifts": "const A = 1 << 100000000000\n",

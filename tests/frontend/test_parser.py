@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphc.errors import ErrorGroup, GraphcError, SourceError
-from graphc.frontend.formatter import unparse
+from graphc.frontend import syntax
+from graphc.frontend.formatter import format_source, unparse
 from graphc.frontend.lexer import MAX_CHARACTERS, MAX_ERRORS
 from graphc.frontend.parse_table import TABLE_FILE, parse_table
 from graphc.frontend.parser import parse, parse_expression
@@ -310,7 +311,7 @@ INVALID = [
     ("const a = " + "-" * 100_000 + "1", "nests more than 100 deep", 1, 11),
     ("const a = " + "2 ** " * 50_000 + "1", "nests more than 100 deep", 1, 11),
     ("const a = " + "b if c else " * 20_000 + "1", "nests more than 100 deep", 1, 11),
-    ("const a = b" + ".c" * 50_000, "nests more than 100 deep", 1, 11),
+    ("const a = b" + ".c" * 50_000, "more than 1000 members, calls and elements", 1, 11),
     ("def f(a: " + "(" * 20_000 + "b" + ",)" * 20_000 + "):\n    pass", "nests more than", 1, 7),
     ("x" * (MAX_CHARACTERS + 1), "at most", 1, 1),
 ]
@@ -365,6 +366,9 @@ CHAINS = [
     pytest.param("(" * 3000 + "x" + " + 1)" * 3000, id="parentheses that change nothing"),
     pytest.param(" or ".join(["a and b"] * 3000), id="conditions"),
     pytest.param(" < ".join(["x"] * 3000), id="comparisons"),
+    pytest.param("x" + ".relu()" * 500, id="methods"),
+    pytest.param("x" + "[0]" * 1000, id="elements"),
+    pytest.param("x" + "(1)" * 1000, id="calls"),
 ]
 
 
@@ -384,6 +388,33 @@ def test_the_operands_of_a_chain_are_its_children():
         "Binary(left=Name(id='a'), operator='+', right=Name(id='b'))"
     )
     assert parse_expression("a + b") != parse_expression("a - b") != Name("a")
+
+
+def test_members_calls_and_elements_are_told_apart():
+    texts = ["x.y", "x(y)", "x[y]", "x.y()", "x.y[0]", "x.y(1)", "x.y(k=1)", "z.y", "x.y.y", "x"]
+    trees = [parse_expression(text) for text in texts]
+    assert len(set(trees)) == len(trees)
+    assert [unparse(tree) for tree in trees] == texts
+    assert all(eval(repr(tree), vars(syntax)) == tree for tree in trees)
+
+
+ELIFS = "".join(f"    elif x > {n}:\n        y = {n}\n" for n in range(3000))
+
+
+def test_a_long_chain_of_conditions_is_not_deep():
+    text = f"def f(x):\n    if x > 9:\n        pass\n{ELIFS}    else:\n        pass\n"
+    tree = parse(text)
+    assert tree == parse(text) and hash(tree) == hash(parse(text))
+    assert tree != parse(text.replace("= 2999", "= 2998")) != parse(text.replace("else", "elif x"))
+    assert repr(tree).count("If(") == 3001
+    assert format_source(text) == text
+
+
+def test_conditions_print_as_they_are_written():
+    module = parse(
+        "def f(x):\n    if x:\n        pass\n    elif y:\n        pass\n    else:\n        z = 1\n"
+    )
+    assert eval(repr(module), vars(syntax)) == module
 
 
 def test_real_nesting_inside_of_a_chain_is_bounded():

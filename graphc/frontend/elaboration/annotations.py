@@ -151,11 +151,14 @@ class _Axis:
 
 
 def _names(pattern: syntax.Node) -> Iterator[str]:
-    if isinstance(pattern, syntax.Name):
-        yield pattern.id
-    for child in syntax.children(pattern):
-        if not isinstance(pattern, syntax.Call) or child is not pattern.function:
-            yield from _names(child)
+    pending = [pattern]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, syntax.Name):
+            yield one.id
+        function = one.function if isinstance(one, syntax.Call) else None
+        inner = [child for child in syntax.children(one) if child is not function]
+        pending += reversed(inner)
 
 
 def _text(annotation: syntax.TensorType) -> str:

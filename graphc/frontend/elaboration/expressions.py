@@ -183,8 +183,38 @@ class Evaluator:
 
     # -- members, elements, calls
 
+    def _postfix(self, node: syntax.Postfix) -> Any:
+        first, links = node.chain()
+        value = self.evaluate(first)
+        for link in links:
+            if link is not node:
+                self.program.count(link.span)
+            try:
+                value = self._applied(link, value)
+            except GraphcError as error:
+                raise error.at(link.span) from error.__cause__
+        return value
+
+    def _applied(self, link: syntax.Postfix, receiver: Any) -> Any:
+        """A member, a call or an element of a value."""
+        match link:
+            case syntax.Attribute(_, name):
+                return self.member(receiver, name)
+            case syntax.Call(_, args, named):
+                arguments = [self.evaluate(one) for one in args]
+                keywords = {one.arg: self.evaluate(one.value) for one in named}
+                return call_value(self.program, receiver, arguments, keywords, link)
+        assert isinstance(link, syntax.Subscript)
+        return self._element_at(link, receiver)
+
     def _attribute(self, node: syntax.Attribute) -> Any:
-        return self.member(self.evaluate(node.value), node.attr)
+        return self._postfix(node)
+
+    def _subscript(self, node: syntax.Subscript) -> Any:
+        return self._postfix(node)
+
+    def _call(self, node: syntax.Call) -> Any:
+        return self._postfix(node)
 
     def member(self, value: Any, name: str) -> Any:
         """`value.name`.
@@ -217,8 +247,7 @@ class Evaluator:
             f"{described(value)} has no member {name!r}", hint=named_like(name, known)
         )
 
-    def _subscript(self, node: syntax.Subscript) -> Any:
-        value = self.evaluate(node.value)
+    def _element_at(self, node: syntax.Subscript, value: Any) -> Any:
         items = tuple(self._item(one) for one in node.indices)
         with self.program.sources.at(node.span):
             if isinstance(value, Tensor) and items and isinstance(items[0], LoopIndex):
@@ -270,12 +299,6 @@ class Evaluator:
 
     def _slice(self, node: syntax.Slice) -> Any:
         raise refused("a slice stands in an index only", "index", node.span)
-
-    def _call(self, node: syntax.Call) -> Any:
-        function = self.evaluate(node.function)
-        arguments = [self.evaluate(one) for one in node.args]
-        keywords = {one.arg: self.evaluate(one.value) for one in node.keywords}
-        return call_value(self.program, function, arguments, keywords, node)
 
     def _reduction(self, node: syntax.Reduction) -> Any:
         return self.program.index_notation(self, node)
@@ -363,7 +386,7 @@ _METHODS: dict[type[syntax.Expression], Callable[[Any, Any], Any]] = {
     syntax.Boolean: Evaluator._literal,
     syntax.NoneLiteral: Evaluator._none,
     syntax.EllipsisLiteral: Evaluator._ellipsis,
-    syntax.Attribute: Evaluator._attribute,
+    syntax.Attribute: lambda self, node: self._attribute(node),
     syntax.Call: lambda self, node: self._call(node),
     syntax.Slice: Evaluator._slice,
     syntax.Subscript: lambda self, node: self._subscript(node),

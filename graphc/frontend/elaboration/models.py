@@ -156,8 +156,10 @@ def _defined(body: tuple[syntax.Statement, ...]) -> Iterator[tuple[str, syntax.S
                 for name in _targets(statement.target):
                     yield name, statement
             case syntax.If():
-                inner = [*_defined(statement.body), *_defined(statement.orelse)]
-                for name in dict.fromkeys(name for name, _ in inner):
+                links, orelse = statement.chain()
+                blocks = (*(one.body for one in links), orelse)
+                inner = [name for block in blocks for name, _ in _defined(block)]
+                for name in dict.fromkeys(inner):
                     yield name, statement
 
 
@@ -200,13 +202,18 @@ def _run(evaluator: Evaluator, body: tuple[syntax.Statement, ...]) -> None:
                 case syntax.Declaration():
                     _declare(evaluator, statement)
                 case syntax.If():
-                    holds = evaluator.truth(statement.test)
-                    _run(evaluator, statement.body if holds else statement.orelse)
+                    _run(evaluator, _chosen(evaluator, statement))
                 case syntax.Function():
                     pass
                 case _:
                     run_body(evaluator, (statement,))
     recovery.finish()
+
+
+def _chosen(evaluator: Evaluator, node: syntax.If) -> tuple[syntax.Statement, ...]:
+    """The block that the conditions choose."""
+    links, orelse = node.chain()
+    return next((one.body for one in links if evaluator.truth(one.test)), orelse)
 
 
 def _declare(evaluator: Evaluator, node: syntax.Declaration) -> None:

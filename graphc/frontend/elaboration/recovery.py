@@ -79,5 +79,7 @@ def _may_return(statement: syntax.Statement) -> bool:
         case syntax.For() | syntax.While():
             return any(map(_may_return, statement.body))
         case syntax.If():
-            return any(map(_may_return, (*statement.body, *statement.orelse)))
+            links, orelse = statement.chain()
+            blocks = (*(one.body for one in links), orelse)
+            return any(_may_return(one) for block in blocks for one in block)
     return False

@@ -128,12 +128,22 @@ def _while(evaluator: Evaluator, node: syntax.While) -> None:
 
 
 def _if(evaluator: Evaluator, node: syntax.If) -> Returned | None:
-    test = evaluator.evaluate(node.test)
-    if isinstance(test, Tensor):
-        found: Returned | None = control_flow.branch(evaluator, node, test, run_body)
-        return found
-    holds = evaluator.truth_of(test, node.test)
-    return run_body(evaluator, node.body if holds else node.orelse)
+    links, orelse = node.chain()
+    for number, link in enumerate(links):
+        test = evaluator.evaluate(link.test)
+        if isinstance(test, Tensor):
+            if len(links) - number > syntax.MAX_BLOCK_DEPTH:
+                raise refused(
+                    f"more than {syntax.MAX_BLOCK_DEPTH} conditions on tensors follow each other",
+                    "too-deep",
+                    link.test.span,
+                    "each is a branch inside of the one before it: choose with where(...)",
+                )
+            found: Returned | None = control_flow.branch(evaluator, link, test, run_body)
+            return found
+        if evaluator.truth_of(test, link.test):
+            return run_body(evaluator, link.body)
+    return run_body(evaluator, orelse)
 
 
 def _return(evaluator: Evaluator, node: syntax.Return) -> Returned:

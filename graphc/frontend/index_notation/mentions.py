@@ -81,19 +81,23 @@ def unbound(index: syntax.Name) -> NameLookupError:
     )
 
 
-def text_of(node: syntax.Expression) -> str:
+def text_of(node: syntax.Expression, depth: int = 8) -> str:
     """An expression as it is written, for messages; what is long is `...`."""
+    if not depth:
+        return "..."
     match node:
         case syntax.Name():
             return node.id
         case syntax.Subscript():
-            return f"{text_of(node.value)}[{', '.join(map(text_of, node.indices))}]"
+            indices = ", ".join(text_of(one, depth - 1) for one in node.indices)
+            return f"{text_of(node.value, depth - 1)}[{indices}]"
         case syntax.Attribute():
-            return f"{text_of(node.value)}.{node.attr}"
+            return f"{text_of(node.value, depth - 1)}.{node.attr}"
         case syntax.Integer():
             return str(node.value)
         case syntax.Binary(left, operator, right) if operator in "+-*//%":
             space = "" if operator in "*//%" else " "
-            return f"{text_of(left)}{space}{operator}{space}{text_of(right)}"
+            sides = text_of(left, depth - 1), text_of(right, depth - 1)
+            return f"{space}{operator}{space}".join(sides)
         case _:
             return "..."

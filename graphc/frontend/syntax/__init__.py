@@ -21,6 +21,7 @@ from graphc.frontend.syntax.expressions import (
     ListComprehension,
     Name,
     NoneLiteral,
+    Postfix,
     Reduction,
     Slice,
     String,
@@ -68,6 +69,7 @@ from graphc.frontend.syntax.statements import (
 from graphc.frontend.syntax.traversal import (
     MAX_BLOCK_DEPTH,
     MAX_EXPRESSION_DEPTH,
+    MAX_POSTFIX_LENGTH,
     assigned,
     children,
 )
@@ -82,6 +84,7 @@ __all__ = [
     "COMPARISONS",
     "MAX_BLOCK_DEPTH",
     "MAX_EXPRESSION_DEPTH",
+    "MAX_POSTFIX_LENGTH",
     "REDUCTIONS",
     "UNARY_PRECEDENCE",
     "Assign",
@@ -119,6 +122,7 @@ __all__ = [
     "NoneLiteral",
     "Parameter",
     "Pass",
+    "Postfix",
     "Reduction",
     "Return",
     "Slice",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from graphc.frontend.syntax.node import Expression, Node
 from graphc.frontend.syntax.precedence import BINARY_PRECEDENCE
@@ -22,6 +22,7 @@ __all__ = [
     "ListComprehension",
     "Name",
     "NoneLiteral",
+    "Postfix",
     "Reduction",
     "Slice",
     "String",
@@ -78,12 +79,70 @@ class EllipsisLiteral(Expression):
     """`...`"""
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute(Expression):
+class Postfix(Expression):
+    """A member, a call or an element of another expression, which is its `receiver`.
+
+    A chain of them, such as `x.relu().sum(axis=0)`, is as deep as it is long, and is written
+    without any nesting: only a loop walks over it.
+    """
+
+    __slots__ = ()
+
+    @property
+    def receiver(self) -> Expression:
+        """What it is a member, a call or an element of."""
+        raise NotImplementedError
+
+    def own(self) -> tuple[object, ...]:
+        """What it adds to its receiver: a name, arguments or indices."""
+        raise NotImplementedError
+
+    def chain(self) -> tuple[Expression, list[Postfix]]:
+        """What the chain that ends here begins with, and its links in order."""
+        links = [self]
+        first = self.receiver
+        while isinstance(first, Postfix):
+            links.append(first)
+            first = first.receiver
+        links.reverse()
+        return first, links
+
+    def _parts(self) -> tuple[Expression, tuple[tuple[object, ...], ...]]:
+        first, links = self.chain()
+        return first, tuple((type(one), *one.own()) for one in links)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Postfix) and self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def __repr__(self) -> str:
+        first, links = self.chain()
+        opened, closed = "", ""
+        for one in links:
+            receiver, *rest = (item.name for item in fields(one) if item.repr)
+            opened = f"{type(one).__name__}({receiver}={opened}"
+            values = zip(rest, one.own(), strict=True)
+            closed += "".join(f", {name}={value!r}" for name, value in values) + ")"
+        return f"{opened}{first!r}{closed}"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Attribute(Postfix):
     """`value.attr`"""
 
     value: Expression
     attr: str
+
+    @property
+    def receiver(self) -> Expression:
+        """The value."""
+        return self.value
+
+    def own(self) -> tuple[object, ...]:
+        """The name of the member."""
+        return (self.attr,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +153,22 @@ class Keyword(Node):
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Expression):
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Call(Postfix):
     """`function(args, keywords)`"""
 
     function: Expression
     args: tuple[Expression, ...] = ()
     keywords: tuple[Keyword, ...] = ()
+
+    @property
+    def receiver(self) -> Expression:
+        """The function."""
+        return self.function
+
+    def own(self) -> tuple[object, ...]:
+        """The arguments."""
+        return self.args, self.keywords
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +180,21 @@ class Slice(Expression):
     step: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Subscript(Expression):
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Subscript(Postfix):
     """`value[indices]`, with at least one index."""
 
     value: Expression
     indices: tuple[Expression, ...]
+
+    @property
+    def receiver(self) -> Expression:
+        """The value."""
+        return self.value
+
+    def own(self) -> tuple[object, ...]:
+        """The indices."""
+        return (self.indices,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,6 +199,34 @@ class If(Statement):
     body: tuple[Statement, ...]
     orelse: tuple[Statement, ...] = ()
 
+    def chain(self) -> tuple[list[If], tuple[Statement, ...]]:
+        """The `if` and every `elif` in order, and the block of the `else` behind them.
+
+        They are as deep as they are many, and are written without any nesting: only a loop walks
+        over them.
+        """
+        links = [self]
+        rest = self.orelse
+        while len(rest) == 1 and isinstance(rest[0], If):
+            links.append(rest[0])
+            rest = rest[0].orelse
+        return links, rest
+
+    def _parts(self) -> tuple[object, ...]:
+        links, rest = self.chain()
+        return tuple((one.test, one.body) for one in links), rest
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, If) and self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash(self._parts())
+
+    def __repr__(self) -> str:
+        links, rest = self.chain()
+        opened = (f"If(test={one.test!r}, body={one.body!r}, orelse=" for one in links)
+        return "(".join(opened) + repr(rest) + ")" + ",))" * (len(links) - 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Return(Statement):

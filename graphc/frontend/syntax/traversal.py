@@ -17,11 +17,20 @@ from graphc.frontend.syntax.statements import (
     While,
 )
 
-__all__ = ["MAX_BLOCK_DEPTH", "MAX_EXPRESSION_DEPTH", "assigned", "children"]
+__all__ = [
+    "MAX_BLOCK_DEPTH",
+    "MAX_EXPRESSION_DEPTH",
+    "MAX_POSTFIX_LENGTH",
+    "assigned",
+    "children",
+]
 
 MAX_EXPRESSION_DEPTH = 100
 """Expressions inside of each other; the operands of a chain, `a + b - c`, are equally deep."""
+MAX_POSTFIX_LENGTH = 1000
+"""Members, calls and elements behind each other, as in `x.relu().sum()`."""
 MAX_BLOCK_DEPTH = 32
+"""Blocks inside of each other; those of an `if` and its `elif`s are equally deep."""
 
 
 def children(node: Node) -> Iterator[Node]:
@@ -29,6 +38,7 @@ def children(node: Node) -> Iterator[Node]:
 
     Those of an operation are the operands of its whole chain, however long it is.
 
+    >>> from graphc.frontend.syntax import Unary
     >>> list(children(Unary("-", Name("x"))))
     [Name(id='x')]
     >>> x = Name("x")
@@ -62,7 +72,10 @@ def assigned(body: Sequence[Statement]) -> Iterator[tuple[str, Span]]:
             case While():
                 yield from assigned(statement.body)
             case If():
-                yield from assigned((*statement.body, *statement.orelse))
+                links, orelse = statement.chain()
+                for one in links:
+                    yield from assigned(one.body)
+                yield from assigned(orelse)
 
 
 def _targets(target: Expression, span: Span) -> Iterator[tuple[str, Span]]:
