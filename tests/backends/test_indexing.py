@@ -13,7 +13,8 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
-from graphc.ir.op import functions
+from graphc.ir.op import find, functions
+from graphc.ir.ops.slicing import slice_
 from graphc.ir.ops.structural import graph_input
 from graphc.passes.autodiff import gradients
 from tests.emitted import emitted
@@ -86,3 +87,38 @@ def test_the_same_bits_as_the_reference(run: Any, name: str) -> None:
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
         else:
             assert same_bits(np.asarray(found), expected)
+
+
+@pytest.mark.parametrize(
+    "values", [[2, 3, 0.5, 1.5, 4], [0, 3, 0.5, 1.5, 4], [0, 0, 0.5, 0, 4], [0, 0, 0, 0, 4]]
+)
+@pytest.mark.parametrize("start", [1.5, 0.0])
+def test_second_derivatives_of_products_are_exact_where_factors_are_zero(
+    values: list[float], start: float
+) -> None:
+    base, updates = graph_input("base", dtypes.f64, (2,)), graph_input("updates", dtypes.f64, (5,))
+    places, direction = (
+        graph_input("places", dtypes.i64, (5,)),
+        graph_input("direction", dtypes.f64, (5,)),
+    )
+
+    def slopes(result: Node) -> list[Node]:
+        loss = F["sum"](F["multiply"](result, F["add"](result, 1.0)))
+        (slope,) = gradients(loss, [updates])
+        along = F["sum"](F["multiply"](slope, direction))
+        return [slope, *gradients(along, [base, updates])]
+
+    scattered = find("scatter")(base, updates, places, axes=(0,), batch=0, combine="multiply")
+    # The same product, written out: the last update is out of range.
+    one = [slice_(updates, start=(n,), stop=(n + 1,), step=(1,)) for n in range(5)]
+    of_base = [slice_(base, start=(n,), stop=(n + 1,), step=(1,)) for n in range(2)]
+    first = F["multiply"](F["multiply"](F["multiply"](of_base[0], one[0]), one[1]), one[2])
+    product = F["concat"]([first, F["multiply"](of_base[1], one[3])])
+    inputs = (base, updates, places, direction)
+    arrays = [np.array([start, -2]), np.array(values, float), np.array([0, 0, 0, 1, 9])]
+    for column in np.eye(5):
+        given = [*arrays, column]
+        found = evaluate(Graph("", inputs, (), tuple(slopes(scattered))), given)[0]
+        expected = evaluate(Graph("", inputs, (), tuple(slopes(product))), given)[0]
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-13)

@@ -149,17 +149,27 @@ def _set_gradient(node: Node, g: Node) -> tuple[Node, Node]:
 
 
 def _multiply_gradient(node: Node, g: Node) -> tuple[Node, Node]:
-    """The product of the others, exact where one update of a place, or several, are zero."""
+    """The product of the others, exact where one update of a place, or several, are zero.
+
+    It is that of the others that are not zero, and of the zero among them: a factor whose value is
+    known and whose derivative is not zero. Where two of the others are zero, the product and its
+    first derivatives are; its second ones, which are third ones of the scatter, are taken for zero.
+    """
     base, updates, *_ = node.inputs
-    ones = ones_like(base)
+    ones, none = ones_like(base), zeros_like(base)
     is_zero = equal(updates, zeros_like(updates))
     others = where(is_zero, ones_like(updates), updates)
-    product = _combine(node, ones, others, "multiply")
-    zeros = _combine(node, zeros_like(base), cast_to(is_zero, base.dtype), "add")
-    # Where the only zero is left out, the product of the others is what is left.
-    left = subtract(_read(node, zeros), cast_to(is_zero, base.dtype))
-    own = where(is_zero, _read(node, product), divide(_read(node, product), others))
-    share = where(equal(left, zeros_like(left)), own, zeros_like(own))
+    product = _read(node, _combine(node, ones, others, "multiply"))
+    own = where(is_zero, product, divide(product, others))
+
+    def of_the_others(values: Node) -> Node:
+        return subtract(_read(node, _combine(node, none, values, "add")), values)
+
+    count = of_the_others(cast_to(is_zero, base.dtype))
+    zero = of_the_others(where(is_zero, updates, zeros_like(updates)))
+    has_one = equal(count, ones_like(count))
+    with_zero = where(has_one, multiply(own, zero), zeros_like(own))
+    share = where(equal(count, zeros_like(count)), own, with_zero)
     return (
         multiply(g, _combine(node, ones, updates, "multiply")),
         multiply(_read(node, multiply(g, base)), share),
