@@ -10,7 +10,10 @@ from pathlib import Path
 
 from graphc.errors import UsageError
 
-__all__ = ["Settings", "settings"]
+__all__ = ["MOST_THREADS", "Settings", "settings"]
+
+MOST_THREADS = 1024
+"""Threads that the CPU runtime may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,8 @@ def _positive(name: str, environment: Mapping[str, str], default: int) -> int:
     text = environment.get(name)
     if not text:
         return default
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1024:
-        raise UsageError(f"{name} is {text!r}; expected a whole number from 1 to 1024")
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_THREADS:
+        raise UsageError(f"{name} is {text!r}; expected a whole number from 1 to {MOST_THREADS}")
     return int(text)
 
 

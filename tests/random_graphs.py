@@ -28,7 +28,7 @@ from graphc.ir.dtype import DType, PythonScalar
 from graphc.ir.graph import Graph
 from graphc.ir.listing import listing
 from graphc.ir.node import Node
-from graphc.ir.op import Op, Sample, Structural, registry
+from graphc.ir.op import HostCall, Op, Sample, Structural, registry
 from graphc.ir.ops.arithmetic import add, multiply
 from graphc.ir.ops.complex_numbers import real
 from graphc.ir.ops.conversion import cast_to
@@ -37,7 +37,7 @@ from graphc.ir.ops.shape import reshape
 from graphc.ir.ops.slicing import pad, slice_
 from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.ops.transcendental import sin
-from graphc.ir.types import TensorType, TupleType, substitute_type
+from graphc.ir.types import TensorType, TupleType
 from tests.values import random_array
 
 __all__ = ["RandomGraph", "graphs"]
@@ -79,9 +79,14 @@ class RandomGraph:
         """Values for the inputs of the graph; the same ones at every call."""
         rng = np.random.default_rng(self.seed)
         return [
-            random_array(substitute_type(node.tensor, self.sizes), rng, special=self.special)
+            random_array(_sized(node.tensor, self.sizes), rng, special=self.special)
             for node in self.graph.inputs
         ]
+
+
+def _sized(type_: TensorType, sizes: dict[str, int]) -> TensorType:
+    """The type with numbers for its dims."""
+    return TensorType(type_.dtype, tuple(dims.evaluate(extent, sizes) for extent in type_.shape))
 
 
 @st.composite
@@ -150,11 +155,14 @@ def _numbers(dtype: DType) -> tuple[PythonScalar, ...]:
 
 @cache
 def _drawable(smooth: bool) -> tuple[Op, ...]:
-    """The ops that are computed, and have a sample to draw."""
+    """The ops that kernels compute and that have a sample to draw.
+
+    What the host computes is its reference on any backend, and has no derivative at some operands.
+    """
     return tuple(
         op
         for op in registry.values()
-        if not isinstance(op.lowering, Structural) and _samples(op, smooth)
+        if not isinstance(op.lowering, Structural | HostCall) and _samples(op, smooth)
     )
 
 

@@ -133,6 +133,13 @@ def test_every_stage_is_shown(built: Run, source: str, stage: str) -> None:
     assert "train" not in output
 
 
+def test_ptx_is_shown(built: Run) -> None:
+    pytest.importorskip("cuda.bindings.nvrtc")
+    output = built("show", "net.gc", "--stage", "ptx", "--export", "predict")[1]
+    assert ".target sm_80" in output
+    assert ".visible .entry matmul" in output
+
+
 def test_what_a_pass_made_is_a_program(built: Run) -> None:
     output = built("show", "net.gc", "--stage", "decompose", "--export", "predict")[1]
     graph = read_graph(output, "decomposed.gc")

@@ -3,6 +3,7 @@
 --stage graph      each export as a program of the language (default)
 --stage passes     what each pass made of it, likewise; or one pass, by its name
 --stage kernels    the kernels' text for the target
+--stage ptx        the kernels as PTX, for the oldest architecture
 --stage program    steps and memory for the target
 """
 
@@ -15,7 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from graphc.api import source_unit, unit_of
-from graphc.compiler import compile_for
+from graphc.codegen import nvrtc
+from graphc.compiler import ARCHITECTURES, compile_for
 from graphc.errors import UsageError
 from graphc.frontend.graph_text import graph_text
 from graphc.ir.graph import Unit
@@ -81,6 +83,12 @@ def _kernels(unit: Unit, target: str) -> str:
     return compile_for(unit, target).text.kernels
 
 
+def _ptx(unit: Unit, target: str) -> str:
+    source = compile_for(unit, "cuda").source
+    oldest = ARCHITECTURES[0].replace("sm_", "compute_")
+    return nvrtc.compile_ptx(source, oldest, name="module").code.rstrip(b"\0").decode()
+
+
 def _program(unit: Unit, target: str) -> str:
     lines: list[str] = []
     for name, entry in compile_for(unit, target).program.entries.items():
@@ -124,4 +132,10 @@ def _steps(steps: Sequence[Step], indent: str) -> Iterator[str]:
                     yield f"{inner}{one.kernel}[{binding.grid}]({slots}){when}"
 
 
-_STAGES = {"graph": _graph, "passes": _passes, "kernels": _kernels, "program": _program}
+_STAGES = {
+    "graph": _graph,
+    "passes": _passes,
+    "kernels": _kernels,
+    "ptx": _ptx,
+    "program": _program,
+}

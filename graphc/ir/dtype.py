@@ -164,7 +164,6 @@ ALL: tuple[DType, ...] = (
 
 _BY_NAME = {dtype.name: dtype for dtype in ALL}
 _BY_ARRAY_API_NAME = {dtype.array_api_name: dtype for dtype in ALL}
-_BY_SAFETENSORS_NAME = {d.safetensors_name: d for d in ALL if d.safetensors_name is not None}
 _ALIASES = {"bool_": bool_, "half": f16, "double": f64}
 _AMBIGUOUS = {
     "float": "f32 or f64",
@@ -242,21 +241,6 @@ def from_numpy(dtype: np.dtype[Any] | type[np.generic]) -> DType:
         what = f"{numpy_dtype} has no counterpart"
         hint = "convert the array with astype to one of " + ", ".join(_BY_ARRAY_API_NAME)
     raise DTypeError(what, code="dtype-numpy", hint=hint)
-
-
-def from_safetensors(name: str) -> DType:
-    """The dtype with this name in a safetensors header.
-
-    Raises:
-        DTypeError: the format knows more dtypes than graphc, and this is one of them.
-    """
-    if name in _BY_SAFETENSORS_NAME:
-        return _BY_SAFETENSORS_NAME[name]
-    raise DTypeError(
-        f"the safetensors dtype {name!r} is unknown",
-        code="dtype-safetensors",
-        hint="save the tensor as one of " + ", ".join(_BY_SAFETENSORS_NAME),
-    )
 
 
 def promote(a: DType, b: DType) -> DType:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphc.ir import dims
@@ -10,7 +9,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.interning import Interned
 
-__all__ = ["TensorType", "TupleType", "Type", "substitute_type"]
+__all__ = ["TensorType", "TupleType", "Type"]
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
@@ -62,9 +61,3 @@ class TupleType(metaclass=Interned):
 
 
 Type = TensorType | TupleType
-
-
-def substitute_type(type_: TensorType, environment: Mapping[str, DimLike]) -> TensorType:
-    """The type with the named dims replaced."""
-    shape = tuple(dims.substitute(dim, environment) for dim in type_.shape)
-    return TensorType(type_.dtype, shape)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import graphc
 from graphc import config
+from graphc.errors import UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
@@ -103,6 +105,12 @@ def threads() -> Iterator[None]:
     """Restore the number of threads afterwards."""
     yield
     pool.set_threads(config.settings().threads)
+
+
+@pytest.mark.parametrize("count", [0, -1, 1025, 2.0, True, "2"])
+def test_a_number_of_threads_that_cannot_be_is_refused(count: object) -> None:
+    with pytest.raises(UsageError, match="from 1 to 1024"):
+        graphc.set_threads(count)
 
 
 @pytest.mark.usefixtures("threads")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from graphc.errors import DTypeError
 from graphc.ir import dtype as dtypes
-from graphc.ir.dtype import ALL, DType, from_name, from_numpy, from_safetensors, promote
+from graphc.ir.dtype import ALL, DType, from_name, from_numpy, promote
 
 SIGNED = ("i8", "i16", "i32", "i64")
 UNSIGNED = ("u8", "u16", "u32", "u64")
@@ -145,8 +145,6 @@ def test_names_lead_back_to_the_one_dtype(dtype: DType) -> None:
     assert dtype.numpy.name == dtype.array_api_name
     assert copy.deepcopy(dtype) is dtype
     assert pickle.loads(pickle.dumps(dtype)) is dtype
-    if dtype.safetensors_name is not None:
-        assert from_safetensors(dtype.safetensors_name) is dtype
     with pytest.raises(AttributeError):
         dtype.bits = 4  # type: ignore[misc]
 
@@ -207,12 +205,6 @@ def test_array_without_numbers_is_refused_with_a_way_out(
     with pytest.raises(DTypeError, match=found) as refused:
         from_numpy(numpy_dtype)
     assert refused.value.hint
-
-
-def test_unknown_safetensors_dtype_is_refused() -> None:
-    with pytest.raises(DTypeError, match="'F4'") as refused:
-        from_safetensors("F4")
-    assert "BF16" in str(refused.value.hint)
 
 
 @pytest.mark.parametrize("dtype", ALL, ids=lambda d: d.name)

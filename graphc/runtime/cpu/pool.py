@@ -7,6 +7,7 @@ import functools
 from importlib.resources import files
 
 from graphc import config
+from graphc.errors import UsageError
 from graphc.runtime.cpu.compiler import compile_object
 
 __all__ = ["Runner", "runner", "set_threads"]
@@ -43,5 +44,18 @@ def runner() -> Runner:
 
 
 def set_threads(threads: int) -> None:
-    """Use this many threads from the next call on. Results do not depend on it."""
+    """Use this many threads on the CPU from the next call on. Results do not depend on it.
+
+    By default there are as many as processors, or as `GRAPHC_THREADS` says.
+
+    >>> set_threads(2)
+
+    Raises:
+        UsageError: no whole number from 1 to 1024.
+    """
+    if type(threads) is not int or not 1 <= threads <= config.MOST_THREADS:
+        raise UsageError(
+            f"set_threads was given {threads!r}, expected a whole number from 1 to "
+            f"{config.MOST_THREADS}"
+        )
     _library().gc_pool_set_threads(runner().pool, threads)
