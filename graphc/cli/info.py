@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         rows += [[name, dtype, str(shape)] for name, (dtype, shape) in manifest.weights.items()]
         print(table(rows))
     for what, nbytes in facts["memory"].items():
-        print(f"peak memory of {what}: {quantity(nbytes)}")
+        print(f"peak memory of {what}: at most {quantity(nbytes)}")
     binaries = [
         [name, quantity(member.nbytes)]
         for name, member in manifest.members.items()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphc.errors import InternalError, ToolchainError
-from graphc.runtime.cache import content_key, stored_file
+from graphc.runtime.cache import content_key, stored_file, stored_library
 
 __all__ = ["KernelText", "build_module", "read_kernel_text"]
 
@@ -120,7 +120,7 @@ def build_module(kernels: KernelText, check: bool) -> Path:
     """The shared object of a text, from the cache or newly compiled.
 
     Raises:
-        ToolchainError: there is no C++ compiler.
+        ToolchainError: there is no C++ compiler, or what it made cannot be loaded.
         InternalError: the compiler refuses the text; the note holds its messages.
     """
     compiler = _compiler()
@@ -140,7 +140,7 @@ def build_module(kernels: KernelText, check: bool) -> Path:
             wraps = tuple(f"-Wl,--wrap={name}" for name in _WRAPPED)
         _run([compiler.path, *_LINK_FLAGS, *wraps, "-o", path, assembly, runtime], path.parent)
 
-    return stored_file(f"simulator/{key}.so", produce)
+    return stored_library(f"simulator/{key}.so", produce)
 
 
 def _translation_unit(kernels: KernelText) -> str:
