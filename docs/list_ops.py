@@ -32,7 +32,8 @@ Made by `docs/list_ops.py` from the declarations; a test keeps it current.
 ## Functions
 
 What the language and Python call. Tensors are broadcast and promoted, axes may be negative, and
-PyTorch's argument names (`dim`, `keepdim`) are taken beside those of the array API.
+PyTorch's argument names (`dim`, `keepdim`) are taken beside those of the array API. What other
+libraries have and this one leaves out is listed, with the reasons, in `left_out.md`.
 
 | function | other names | what it gives |
 | --- | --- | --- |

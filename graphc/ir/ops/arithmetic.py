@@ -362,6 +362,7 @@ round_to_even = elementwise(
     "The nearest whole number, ties to even.",
     gradient=flat,
     smooth=False,
+    aliases=("rint",),
 )
 trunc = elementwise(
     "trunc",
@@ -370,4 +371,5 @@ trunc = elementwise(
     "x without its fraction.",
     gradient=flat,
     smooth=False,
+    aliases=("fix",),
 )

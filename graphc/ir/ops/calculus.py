@@ -96,11 +96,12 @@ def polyval(p: Node, x: Node) -> Node:
     Raises:
         ShapeError: `p` is no vector of a known length.
     """
-    if len(p.shape) != 1 or not isinstance(p.shape[0], int):
+    count = p.shape[0] if len(p.shape) == 1 else None
+    if not isinstance(count, int):
         raise ShapeError(f"polyval: coefficients {p.type}, expected a vector of known length")
     p, x = promoted(p, x)
     value = zeros_like(x)
-    for place in range(p.shape[0]):
+    for place in range(count):
         value = add(multiply(value, x), F["broadcast_to"](F["index"](p, (place,)), x.shape))
     return value
 

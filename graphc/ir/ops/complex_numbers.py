@@ -33,6 +33,7 @@ conjugate: Op = elementwise(
     "The complex conjugate.",
     kinds=_COMPLEX,
     gradient=lambda node, g: (conjugate(g),),
+    aliases=("conjugate",),
 )
 real: Op = elementwise(
     "real",
