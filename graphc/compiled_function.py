@@ -88,7 +88,7 @@ class Function:
         types = {
             name: _typed(value, annotations.get(name)) for name, value in bound.arguments.items()
         }
-        found = self._for(types, bound)
+        found = self._for(types, bound.signature, len(arguments))
         arrays = [
             leaf
             for name, value in bound.arguments.items()
@@ -98,13 +98,15 @@ class Function:
         results = found.module.exports[_NAME](*arrays)
         return rebuilt(found.result, results if isinstance(results, tuple) else [results])
 
-    def _for(self, types: Mapping[str, Any], bound: inspect.BoundArguments) -> _Compiled:
-        key = tuple((name, _key(value)) for name, value in types.items())
+    def _for(
+        self, types: Mapping[str, Any], signature: inspect.Signature, by_position: int
+    ) -> _Compiled:
+        key = by_position, tuple((name, _key(value)) for name, value in types.items())
         with self._turns:
             if key not in self._compiled:
                 text = ", ".join(f"{name}: {_text(value)}" for name, value in types.items())
                 self._require_room(text)
-                self._compiled[key] = text, self._compile(types, bound)
+                self._compiled[key] = text, self._compile(types, signature, by_position)
                 self._kept.append(types)
             return self._compiled[key][1]
 
@@ -120,13 +122,15 @@ class Function:
             notes=last,
         )
 
-    def _compile(self, types: Mapping[str, Any], bound: inspect.BoundArguments) -> _Compiled:
+    def _compile(
+        self, types: Mapping[str, Any], signature: inspect.Signature, by_position: int
+    ) -> _Compiled:
         traced: list[Any] = []
 
         def body(*given: Any) -> Any:
             values = OrderedDict(zip(types, given, strict=True))
-            call = inspect.BoundArguments(bound.signature, values)
-            result = self.function(*call.args, **call.kwargs)
+            positional, named = _as_called(signature, values, by_position)
+            result = self.function(*positional, **named)
             traced.append(result)
             return result
 
@@ -221,8 +225,17 @@ def _bound(
         raise UsageError(
             f"{name}: {error}", code="argument-count", hint=f"it is {name}{signature}"
         ) from error
-    bound.apply_defaults()
     return bound
+
+
+def _as_called(
+    signature: inspect.Signature, values: OrderedDict[str, Any], by_position: int
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments by position and by name as they were given: `vmap` tells them apart."""
+    call = inspect.BoundArguments(signature, values)
+    names = list(signature.parameters)[by_position : len(call.args)]
+    named = dict(zip(names, call.args[by_position:], strict=True))
+    return call.args[:by_position], {**named, **call.kwargs}
 
 
 def _annotations(function: Callable[..., Any]) -> Mapping[str, Any]:

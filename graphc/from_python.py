@@ -137,6 +137,12 @@ def _plain(what: Any) -> Any:
 
 
 def _export(what: Any, types: tuple[Any, ...] = ()) -> Export:
+    if isinstance(what, type) and issubclass(what, Module):
+        raise UsageError(
+            f"{what.__name__} is a class of models, expected a model",
+            code="argument-type",
+            hint=f"make one: {what.__name__}(...)",
+        )
     return what if isinstance(what, Export) else Export(_plain(what), types)
 
 

@@ -132,6 +132,26 @@ def test_sizes_are_expressions_of_dims() -> None:
         halves(np.ones((3, 2), np.float32), np.ones(1, np.float32))
 
 
+def test_defaults_are_no_arguments_of_a_transform() -> None:
+    images, filters = np.ones((1, 2, 5, 5), np.float32), np.ones((3, 4, 2, 3, 3), np.float32)
+    convolved = gc.vmap(gc.conv2d, in_axes=(None, 0))(images, filters)
+    assert np.array_equal(convolved, np.full((3, 1, 4, 3, 3), 18))
+    # What is given by name is given whole.
+    scaled = gc.vmap(lambda x, factor=1.0: x.sum() * factor)
+    assert np.array_equal(scaled(np.ones((2, 3)), factor=np.asarray(2.0)), [6.0, 6.0])
+    assert np.array_equal(scaled(np.ones((2, 3))), [3.0, 3.0])
+
+
+def test_a_class_is_no_model() -> None:
+    with pytest.raises(UsageError, match="Linear is a class of models"):
+        gc.compile(gc.nn.Linear, gc.f32[3])
+
+
+def test_one_size_is_a_shape() -> None:
+    assert gc.zeros(3).shape == gc.ones(3).shape == gc.full(3, 1.5).shape == (3,)
+    assert gc.trace(lambda x: gc.ones(x.shape[0]) * x, gc.f32["B"]).graph.results
+
+
 def test_threads_share_a_function_that_is_traced_once_for_each_signature() -> None:
     traced: list[int] = []
 

@@ -239,10 +239,12 @@ tensor = Op(
 
 
 @surface("full")
-def full(shape: Iterable[DimLike], value: PythonScalar | Dim, dtype: DType = dtypes.f32) -> Node:
-    """A tensor of `shape` filled with one number, or the value of a dim."""
+def full(
+    shape: Iterable[DimLike] | DimLike, value: PythonScalar | Dim, dtype: DType = dtypes.f32
+) -> Node:
+    """A tensor of `shape`, which may be one size, filled with one number, or the value of a dim."""
     filled = number(value, dtype)
-    shape = tuple(shape)
+    shape = (shape,) if isinstance(shape, int | Dim) else tuple(shape)
     return broadcast_to(filled, shape=shape) if shape else filled
 
 
@@ -255,13 +257,13 @@ def _one(dtype: DType) -> PythonScalar:
 
 
 @surface("zeros")
-def zeros(shape: Iterable[DimLike], dtype: DType = dtypes.f32) -> Node:
+def zeros(shape: Iterable[DimLike] | DimLike, dtype: DType = dtypes.f32) -> Node:
     """A tensor of zeros (False for bool)."""
     return full(shape, _zero(dtype), dtype)
 
 
 @surface("ones")
-def ones(shape: Iterable[DimLike], dtype: DType = dtypes.f32) -> Node:
+def ones(shape: Iterable[DimLike] | DimLike, dtype: DType = dtypes.f32) -> Node:
     """A tensor of ones (True for bool)."""
     return full(shape, _one(dtype), dtype)
 
