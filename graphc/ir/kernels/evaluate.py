@@ -158,8 +158,8 @@ class _Step:
     def store(self, to: Address, value: Array, scope: _Scope, where: Statement) -> None:
         place = self.place(to.buffer, to.index, scope, where)
         if scope.lanes is not None:
-            places = np.broadcast_to(place, scope.lanes.shape)
-            if to.buffer.space is not Space.LANE and len(np.unique(places)) < len(places):
+            place = np.broadcast_to(place, scope.lanes.shape)
+            if to.buffer.space is not Space.LANE and len(np.unique(place)) < len(place):
                 raise self.error("several lanes store to one element", where)
         array = self.memory[to.buffer]
         if to.buffer.space is Space.LANE:
