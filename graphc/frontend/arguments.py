@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from graphc.errors import UsageError
+from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType, from_name
 from graphc.ir.node import Node
 from graphc.ir.op import functions
@@ -24,6 +25,11 @@ _MISFITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "int": ("a whole number", lambda value: isinstance(value, (*_NO_NUMBERS, float, complex))),
     "float": ("a number", lambda value: isinstance(value, _NO_NUMBERS)),
     "Order": ("a number", lambda value: isinstance(value, _NO_NUMBERS)),
+    "DimLike": (
+        "a size",
+        lambda value: isinstance(value, bool) or not isinstance(value, int | Dim),
+    ),
+    "Sequence[Node]": ("a list of tensors", lambda value: not isinstance(value, list | tuple)),
 }
 """By annotation: what is expected, and which values certainly are something else."""
 
@@ -60,9 +66,15 @@ def refuse_misfits(
     """
     parameters = _signature(operation).parameters
     by_place = itertools.takewhile(lambda one: one.kind != one.VAR_POSITIONAL, parameters.values())
-    by_name = dict(zip((one.name for one in by_place), given, strict=False)) | dict(named)
-    for name, value in by_name.items():
-        if name not in parameters:
+    places = [one.name for one in by_place]
+    rest = next((one.name for one in parameters.values() if one.kind == one.VAR_POSITIONAL), None)
+    by_name = [
+        *zip(places, given, strict=False),
+        *((rest, value) for value in given[len(places) :]),
+        *named.items(),
+    ]
+    for name, value in by_name:
+        if name is None or name not in parameters:
             continue
         parameter = parameters[name]
         annotation = str(parameter.annotation)

@@ -62,6 +62,9 @@ class Node(metaclass=Interned):
                 return value
         raise InternalError(f"{self.op.name} has no attribute {name!r}")
 
+    # Not by numbers, as Python would otherwise: a node is no sequence.
+    __iter__ = None
+
     def __repr__(self) -> str:
         return f"<{self.op.name}: {self.type}>"
 
