@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from types import MappingProxyType
 
+from graphc.codegen.device import COMPLEX_NAMES
 from graphc.codegen.dialect import Dialect, UnitText
 from graphc.codegen.emit import emit_kernel
 from graphc.codegen.emit.blocks import folded
@@ -182,7 +183,7 @@ def emit_unit(kernels: Mapping[str, Kernel], entries: Sequence[Entry]) -> UnitTe
         places = [line for place in described_places(kernel.spans) for line in comment(place)]
         parts.append("\n".join([*places, emit_kernel(kernel, HOST)]))
     parts += [_entry(entry) for entry in entries]
-    if any(re.search(r"\bgc_c(64|128)\b", part) for part in [*multiplied, *parts]):
+    if any(re.search(rf"\b(?:{COMPLEX_NAMES})\b", part) for part in [*multiplied, *parts]):
         functions.append(_device_text("complex.h"))
     functions += multiplied
     given, made = "\n".join(functions), "\n".join(parts)

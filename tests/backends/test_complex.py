@@ -145,3 +145,11 @@ def test_complex_state_is_kept_in_a_module(device: str, tmp_path: Path) -> None:
     again = gc.load(module.save(tmp_path / "wave.gcm"), device)
     np.testing.assert_allclose(again(by), by * by, rtol=1e-15)
     assert np.array_equal(again.state_dict()["narrow"], (by * by).astype(np.complex64))
+
+
+@on_both
+def test_numbers_that_are_complex_for_a_moment_alone(run: Any) -> None:
+    x = graph_input("x", dtypes.f64, (5,))
+    graph = Graph("moment", (x,), (), (F["astype"](F["astype"](x, dtypes.c128), dtypes.bool_),))
+    (found,) = run([graph]).call("moment", [np.array([0.0, -0.0, 1.0, np.nan, 5e-324])])
+    assert found.tolist() == [False, False, True, True, True]

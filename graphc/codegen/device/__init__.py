@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable
 from importlib import resources
 
-__all__ = ["FAMILIES", "device_source", "families_of"]
+__all__ = ["COMPLEX_NAMES", "FAMILIES", "device_source", "families_of"]
 
 # Families in an order in which each finds what it uses above it, with what it uses.
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -42,7 +42,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 _FUNCTION = re.compile(r"__forceinline__ (?:\w+ )+(gc_\w+)(##)?")
 _DTYPE = r"(?:[iu](?:8|16|32|64)|f(?:16|32|64)|bf16|bool)"
 _CONSTANT = re.compile(r"#define (GC_[A-Z]\w+) ")
-_STRUCTURE = re.compile(r"\} (gc_\w+);")
+COMPLEX_NAMES = r"gc_(?:\w+_)?c(?:64|128)|gc_complex_f(?:32|64)"
+"""What the functions and types of complex numbers are called: macros make them for both dtypes."""
+_COMPLEX = r"gc_(?:\w+_)?c(?:64|128)|gc_complex_f(?:32|64)"
 
 
 def families_of(text: str) -> list[str]:
@@ -50,6 +52,8 @@ def families_of(text: str) -> list[str]:
 
     >>> families_of("x = gc_exp_f32(gc_bf16_to_f32(y[0]));")
     ['numeric', 'math']
+    >>> families_of("x = gc_equal_c64(gc_complex_f32(y[0], 0), z);")
+    ['complex']
     """
     return [family for family in FAMILIES if _definitions(family).search(text)]
 
@@ -58,7 +62,11 @@ def families_of(text: str) -> list[str]:
 def _definitions(family: str) -> re.Pattern[str]:
     source = _family_source(family)
     names = [name + (_DTYPE if goes_on else "") for name, goes_on in _FUNCTION.findall(source)]
-    names += _CONSTANT.findall(source) + _STRUCTURE.findall(source)
+    names += _CONSTANT.findall(source)
+    if family == "complex":
+        names.append(_COMPLEX)
+    if family == "complex":
+        names.append(COMPLEX_NAMES)
     return re.compile(rf"\b(?:{'|'.join(dict.fromkeys(names))})\b")
 
 
