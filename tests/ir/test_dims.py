@@ -742,3 +742,16 @@ def test_sort_key_orders_integers_and_dims_alike(trees: list[Tree]) -> None:
     assert ordered == sorted(made, key=dims.sort_key)
     for a, b in itertools.combinations(ordered, 2):
         assert (dims.sort_key(a) == dims.sort_key(b)) == (a == b)
+
+
+def test_divisors_whose_product_is_not_seen_to_be_positive():
+    h, w, k, m = (
+        dims.variable(*one) for one in (("H", 8, 99), ("W", 8, 99), ("K", 1, 7), ("M", 1, 7))
+    )
+    n = dims.variable("N", 0, 10**6)
+    a, b = h - k + 1, k * (w - m + 1)
+    found = n // a // b
+    for values in ((12345, 8, 9, 7, 1), (999999, 31, 8, 3, 7), (0, 8, 8, 7, 7)):
+        given = dict(zip("NHWKM", values, strict=True))
+        expected = values[0] // dims.evaluate(a, given) // dims.evaluate(b, given)
+        assert dims.evaluate(found, given) == expected
