@@ -13,8 +13,11 @@ import hashlib
 import importlib
 import os
 import re
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -88,12 +91,38 @@ def compile_all(requests: Sequence[Request]) -> list[CompiledKernel]:
         What `compile_cubin` raises, for the first request in order that fails.
     """
     _nvrtc()
-    pool = ThreadPoolExecutor(min(len(requests), os.cpu_count() or 1) or 1)
+    with _interrupts_held() as held:
+        pool = ThreadPoolExecutor(min(len(requests), os.cpu_count() or 1) or 1)
+        try:
+            futures = [pool.submit(_compile_request, request) for request in requests]
+            for future in futures:
+                while not wait([future], _SECONDS_BETWEEN_LOOKS).done:
+                    if signal.sigtimedwait(held, 0) is not None:
+                        raise KeyboardInterrupt
+            return [future.result() for future in futures]
+        finally:
+            # Whoever is interrupted, or has an error to tell, does not wait for the others.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+_SECONDS_BETWEEN_LOOKS = 0.05
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[set[signal.Signals]]:
+    """Hold interrupts back from this thread and those that it starts; they are looked for.
+
+    NVRTC puts a handler of its own in the place of Python's for a time, which ends the process
+    without a word.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield set()
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return list(pool.map(_compile_request, requests))
+        yield {signal.SIGINT}
     finally:
-        # Whoever is interrupted, or has an error to tell, does not wait for the others.
-        pool.shutdown(wait=False, cancel_futures=True)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def version() -> tuple[int, int]:
