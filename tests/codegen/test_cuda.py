@@ -27,6 +27,7 @@ from graphc.runtime.launches import Launch, launches_of
 from graphc.runtime.program import Alternative, Binding, Entry, Geometry, LaunchStep, Program, Slot
 from graphc.runtime.simulator.executor import SimulatorExecutor
 from tests.backends.op_samples import COMPUTED, OPS_PER_UNIT, sample_graphs
+from tests.emitted import emitted
 from tests.simulated import CudaCode, cuda_code, simulated
 from tests.values import same_bits
 
@@ -294,6 +295,15 @@ def located_code() -> CudaCode:
     y = functions["exp"](x)
     sources.add(y, [Span("mlp.gc", 12, 5, 12, 11)])
     return cuda_code([Graph("f", (x,), (), (y,))], sources=sources)
+
+
+@pytest.mark.parametrize("dtype", [dtypes.c64, dtypes.c128])
+def test_complex_numbers_in_between_alone_bring_their_functions(dtype: dtypes.DType) -> None:
+    x = graph_input("x", dtypes.i16, (3,))
+    graph = Graph("f", (x,), (), (functions["imag"](functions["astype"](x, dtype)),))
+    for backend in (emitted, simulated):
+        (found,) = backend([graph]).call("f", [np.array([1, 2, 3], np.int16)])
+        assert not found.any()
 
 
 def test_compilers_name_the_models_line() -> None:
