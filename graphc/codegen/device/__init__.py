@@ -44,7 +44,6 @@ _DTYPE = r"(?:[iu](?:8|16|32|64)|f(?:16|32|64)|bf16|bool)"
 _CONSTANT = re.compile(r"#define (GC_[A-Z]\w+) ")
 COMPLEX_NAMES = r"gc_(?:\w+_)?c(?:64|128)|gc_complex_f(?:32|64)"
 """What the functions and types of complex numbers are called: macros make them for both dtypes."""
-_COMPLEX = r"gc_(?:\w+_)?c(?:64|128)|gc_complex_f(?:32|64)"
 
 
 def families_of(text: str) -> list[str]:
@@ -63,8 +62,6 @@ def _definitions(family: str) -> re.Pattern[str]:
     source = _family_source(family)
     names = [name + (_DTYPE if goes_on else "") for name, goes_on in _FUNCTION.findall(source)]
     names += _CONSTANT.findall(source)
-    if family == "complex":
-        names.append(_COMPLEX)
     if family == "complex":
         names.append(COMPLEX_NAMES)
     return re.compile(rf"\b(?:{'|'.join(dict.fromkeys(names))})\b")
