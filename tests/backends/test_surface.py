@@ -12,7 +12,8 @@ import pytest
 from graphc.errors import GraphcError
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, Unit
+from graphc.passes.tables import lift_tables
 from graphc.runtime.cpu.executor import CpuExecutor
 from tests.emitted import emitted
 from tests.surface_calls import DOMAINS, NAMES, SurfaceCall, calls_of, of_one_type, operand_count
@@ -46,7 +47,12 @@ def _cases(name: str) -> list[tuple[SurfaceCall, Graph]]:
 
 @cache
 def _executor(unit: int) -> CpuExecutor:
-    return emitted([graph for name in NAMES[unit::UNITS] for _, graph in _cases(name)])
+    graphs = [graph for name in NAMES[unit::UNITS] for _, graph in _cases(name)]
+    exports = {graph.name: graph for graph in graphs}
+    # Tensors among a graph's own nodes become state, as in a build.
+    lifted = lift_tables(Unit(exports, {}, Graph("initial", (), (), ())))
+    state = dict(zip(lifted.state, evaluate(lifted.initial, [])[0], strict=True))
+    return emitted(list(lifted.exports.values()), state)
 
 
 @pytest.mark.parametrize("name", NAMES)
