@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc.codegen.nvrtc import compile_ptx
 from graphc.frontend.initializers import full
 from graphc.frontend.tensor import Tensor
 from graphc.ir import dtype as dtypes
@@ -23,7 +24,7 @@ from graphc.ir.ops.structural import graph_input
 from graphc.passes.autodiff import gradients
 from tests.accuracy import COMPLEX_FUNCTIONS, is_near_complex
 from tests.emitted import emitted
-from tests.simulated import simulated
+from tests.simulated import cuda_code, simulated
 from tests.values import random_array, same_bits
 
 F: Any = functions
@@ -68,10 +69,13 @@ def test_special_values_are_those_of_the_reference(run: Any, dtype: DType) -> No
             assert near, (graph.name, here, found[i], precise[i])
 
 
+LOOKUPS = graph_input("i", dtypes.i32, (4,))
+
+
 def size_of_a_wave(z: Node, w: Node) -> Node:
     """A real function of complex numbers, through views, lookups, products and folds."""
     mixed = F["matmul"](z, F["conj"](F["permute_dims"](z, (1, 0))))
-    looked_up = F["index"](mixed, (graph_input("i", dtypes.i32, (4,)), slice(None, None, 2)))
+    looked_up = F["index"](mixed, (LOOKUPS, slice(None, None, 2)))
     turned = F["exp"](F["multiply"](looked_up, complex(0, 0.25)))
     parts = [turned, F["divide"](turned, F["add"](w, 3.0)), F["cumulative_prod"](turned, axis=0)]
     root = F["sqrt"](F["add"](F["mean"](F["concat"](parts, axis=0), axis=1), 2.0))
@@ -81,11 +85,10 @@ def size_of_a_wave(z: Node, w: Node) -> Node:
 @on_both
 def test_gradients_of_two_orders_agree_with_the_reference(run: Any) -> None:
     z, w = graph_input("z", dtypes.c128, (5, 3)), graph_input("w", dtypes.c128, (4, 3))
-    i = graph_input("i", dtypes.i32, (4,))
     loss = size_of_a_wave(z, w)
     first = gradients(loss, [z, w])
     second = gradients(F["sum"](F["real"](F["multiply"](first[0], first[0]))), [z, w])
-    graph = Graph("slopes", (z, w, i), (), (loss, *first, *second))
+    graph = Graph("slopes", (z, w, LOOKUPS), (), (loss, *first, *second))
     rng = np.random.default_rng(2)
     arrays = [random_array(node.tensor, rng, special=False) for node in (z, w)]
     arrays.append(np.array([4, 0, 0, -2], np.int32))
@@ -153,3 +156,11 @@ def test_numbers_that_are_complex_for_a_moment_alone(run: Any) -> None:
     graph = Graph("moment", (x,), (), (F["astype"](F["astype"](x, dtypes.c128), dtypes.bool_),))
     (found,) = run([graph]).call("moment", [np.array([0.0, -0.0, 1.0, np.nan, 5e-324])])
     assert found.tolist() == [False, False, True, True, True]
+
+
+def test_kernels_of_complex_numbers_compile_with_a_clean_log() -> None:
+    z, w = graph_input("z", dtypes.c64, (5, 3)), graph_input("w", dtypes.c64, (4, 3))
+    loss = size_of_a_wave(z, w)
+    graph = Graph("slopes", (z, w, LOOKUPS), (), (loss, *gradients(loss, [z, w])))
+    source = cuda_code([graph]).source
+    assert compile_ptx(source, "compute_80", name="slopes", fast=True).log == ""
