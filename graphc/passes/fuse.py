@@ -20,8 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import networkx as nx
-
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import Contraction, Element, Elementwise, Reduction, Structural
@@ -33,6 +31,7 @@ from graphc.passes.grouping import MEMBERS_AT_MOST, Grouping
 from graphc.passes.join_group import accepts_pointwise, join
 from graphc.passes.merge_groups import extend_reductions, merge_all
 from graphc.passes.reads import is_apart, operands_read, reads_memory
+from graphc.passes.run_order import run_order
 
 __all__ = ["Group", "GroupKind", "aligned", "domain_of", "fuse", "is_transparent", "kept"]
 
@@ -145,9 +144,4 @@ def _finish(grouping: Grouping) -> list[Group]:
         groups[draft] = Group(
             draft.kind, draft.shape, draft.axes, members, outputs, grouping.stored_views
         )
-    dependencies: nx.DiGraph[Draft] = nx.DiGraph()
-    dependencies.add_nodes_from(drafts)
-    dependencies.add_edges_from(grouping.paths.edges())
-    last = {draft: grouping.position[groups[draft].members[-1]] for draft in drafts}
-    order = nx.lexicographical_topological_sort(dependencies, key=last.__getitem__)
-    return [groups[draft] for draft in order]
+    return run_order(grouping, groups)
