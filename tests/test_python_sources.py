@@ -117,6 +117,11 @@ def test_what_can_be_named(run: Run, name: str) -> None:
     assert output.startswith(f"nets.small:{name}: {expected}")
 
 
+def test_what_was_made_of_a_function_is_shown(run: Run) -> None:
+    code, output, _ = run("show", "nets.small:double")
+    assert code == 0 and "v0 = add(x, x)" in output
+
+
 def test_a_file_whose_name_has_a_colon_is_a_file(run: Run) -> None:
     Path("a:b").write_text("export f = (\n")
     assert "--> a:b:1:" in run("check", "a:b")[2]

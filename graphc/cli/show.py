@@ -1,4 +1,4 @@
-"""Show what graphc made of a model, from a .gc or .gcm file.
+"""Show what graphc made of a model: a .gc or .gcm file, or package.module:Net in Python.
 
 --stage graph      each export as a program of the language (default)
 --stage passes     what each pass made of it, likewise; or one pass, by its name
@@ -15,10 +15,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from graphc.api import source_unit, unit_of
+from graphc.api import unit_of
 from graphc.codegen import nvrtc
 from graphc.compiler import ARCHITECTURES, compile_for
 from graphc.errors import UsageError
+from graphc.from_python import unit_named
 from graphc.frontend.graph_text import graph_text
 from graphc.ir.graph import Unit
 from graphc.passes import pipeline
@@ -30,7 +31,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `graphc show`."""
-    parser.add_argument("source", metavar="FILE", type=Path, help="a .gc or .gcm file")
+    parser.add_argument("source", metavar="FILE", help="a .gc or .gcm file, or MODULE:NAME")
     parser.add_argument("--export", help="only this one")
     passes = [one.name for one in pipeline.standard_passes()]
     parser.add_argument("--stage", default="graph", choices=[*_STAGES, *passes])
@@ -39,10 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the stage that was asked for."""
-    if options.source.suffix == ".gcm" or zipfile.is_zipfile(options.source):
-        unit = unit_of(read_module(options.source))
+    path = Path(options.source)
+    if path.suffix == ".gcm" or zipfile.is_zipfile(path):
+        unit = unit_of(read_module(path))
     else:
-        unit = source_unit(options.source)
+        unit = unit_named(options.source)
     if options.export is not None:
         if options.export not in unit.exports:
             raise UsageError(
