@@ -41,7 +41,7 @@ __all__ = [
     "OPS_PER_UNIT",
     "Call",
     "Case",
-    "assert_near_function",
+    "assert_as_promised",
     "cases",
     "is_close",
     "sample_graphs",
@@ -198,6 +198,23 @@ def assert_near_function(op: Op, case: Case, ulps: Mapping[str, tuple[float, flo
         # The function's own error in f32, and one rounding.
         allowed = 0.51
     assert within(found, precise, allowed, dtype), (case.sample, case.arrays, found, precise)
+
+
+def assert_as_promised(op: Op, case: Case, ulps: Mapping[str, tuple[float, float]]) -> None:
+    """A backend's values are as near to the reference as it promises for the op.
+
+    Functions of `ulps` are that near, and compositions as near as rounding at each step lets them
+    be; everything else gives every bit.
+    """
+    if op in ELEMENTWISE:
+        assert_near_function(op, case, ulps)
+        return
+    expected, _ = evaluate(case.graph, case.arrays)
+    precise, _ = evaluate(case.graph, case.arrays, precise=True)
+    for found, same, exact in zip(case.found, expected, precise, strict=True):
+        dtype = dtypes.from_numpy(found.dtype)
+        near = is_close(found, same, exact, dtype) if op in COMPOSED else same_bits(found, same)
+        assert near, (case.sample, case.arrays, found, exact)
 
 
 def is_close(found: Array, expected: Array, precise: Array, dtype: DType) -> bool:

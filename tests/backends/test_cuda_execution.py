@@ -37,18 +37,18 @@ from graphc.runtime.cuda.cubins import best_cubin
 from graphc.runtime.cuda.executor import CudaExecutor
 from graphc.runtime.cuda.gpu import Gpu
 from graphc.runtime.simulator.build import build_module, read_kernel_text
-from tests.accuracy import ANY_ZERO, NUMPY_ULPS, within
 from tests.backends.op_samples import (
     COMPOSED,
     COMPUTED,
     CUDA_ULPS,
     OPS_PER_UNIT,
-    is_close,
+    assert_as_promised,
+    cases,
     sample_graphs,
 )
 from tests.simulated import CudaCode, cuda_code, simulated
 from tests.simulated_gpu import SimulatedGpu
-from tests.values import random_array, same_bits
+from tests.values import same_bits
 
 Array = np.ndarray[Any, Any]
 
@@ -495,29 +495,6 @@ def test_every_op_on_a_device_is_as_near_to_its_reference_as_it_promises(
     device: Gpu, number: int
 ) -> None:
     module = loaded(sampled(number), {}, device)
-    rng = np.random.default_rng(7)
     for one in COMPUTED[number * OPS_PER_UNIT : (number + 1) * OPS_PER_UNIT]:
-        for name, sample, graph in sample_graphs(one):
-            arrays = [
-                random_array(type_, rng, domain=sample.domain, special=one not in COMPOSED)
-                for type_ in sample.operands
-            ]
-            found = module.call(name, arrays)
-            expected, _ = evaluate(graph, arrays)
-            precise, _ = evaluate(graph, arrays, precise=True)
-            for values in zip(found, expected, precise, strict=True):
-                assert is_as_promised(one, *values), (sample, arrays, *values)
-
-
-def is_as_promised(one: op.Op, found: Array, expected: Array, precise: Array) -> bool:
-    """Whether a device's value of an op is within what CUDA promises for its functions."""
-    dtype = dtypes.from_numpy(found.dtype)
-    if one in COMPOSED:
-        return is_close(found, expected, precise, dtype)
-    if one.name in CUDA_ULPS and dtype.kind == "float":
-        in_f32, in_f64 = CUDA_ULPS[one.name]
-        ulps = in_f64 + NUMPY_ULPS if dtype is dtypes.f64 else in_f32
-        return within(found, precise, 0.51 if dtype.bits < 32 else ulps, dtype)
-    if one.name in ANY_ZERO:
-        found, expected = found + found.dtype.type(0), expected + expected.dtype.type(0)
-    return same_bits(found, expected)
+        for case in cases(one, module.call, special=one not in COMPOSED):
+            assert_as_promised(one, case, CUDA_ULPS)
