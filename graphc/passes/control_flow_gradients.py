@@ -2,8 +2,10 @@
 
 A loop's gradient is a scan over its iterations from the last to the first. The loop is run so
 that it stacks its carries; the scan takes them row by row, computes the body again, and hands on
-the cotangents of the carries and the sums of those of the constants. What a condition kept from
-running is passed over. The memory that this takes is known: `length` rows of each carry.
+the cotangents of the carries and the sums of those of the constants; sums of products of rows are
+left for after the loop (`sums_of_products.py`). What a condition kept from running is passed over.
+The memory that this takes is known: `length` rows of each carry and of each such factor. All else
+in the body is computed again.
 
 Source: A. Griewank and A. Walther, "Evaluating Derivatives" (2008), chapter 12, on reversing
 the steps of an evolution.
@@ -22,6 +24,7 @@ from graphc.ir.ops.creation import full_like, zeros_like
 from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.types import TensorType, TupleType
 from graphc.passes.bodies import branch_graph, loop_graph
+from graphc.passes.sums_of_products import SumsOfProducts
 
 __all__ = ["branch_cotangents", "loop_cotangents"]
 
@@ -128,13 +131,13 @@ class _LoopGradient:
         slices = [number for number, one in enumerate(self.slices) if one in self.active]
         constants = [number for number, one in enumerate(self.constants) if one in self.active]
         saved, taken = self.saved()
-        results = self.reverse(carries, slices, constants, saved, taken)
-        for place, number in enumerate(carries):
-            yield self.parts.init[number], project(results, index=place)
-        for place, number in enumerate(constants, len(carries)):
-            yield self.parts.constants[number], project(results, index=place)
-        for place, number in enumerate(slices, len(carries) + len(constants)):
-            yield self.parts.slices[number], project(results, index=place)
+        found = iter(self.reverse(carries, slices, constants, saved, taken))
+        for number in carries:
+            yield self.parts.init[number], next(found)
+        for number in constants:
+            yield self.parts.constants[number], next(found)
+        for number in slices:
+            yield self.parts.slices[number], next(found)
 
     def saved(self) -> tuple[list[Node], list[Node]]:
         """The carries that each iteration began with, stacked; and which iterations ran."""
@@ -157,10 +160,9 @@ class _LoopGradient:
         constants: Sequence[int],
         saved: Sequence[Node],
         taken: Sequence[Node],
-    ) -> Node:
-        """The scan over the iterations from the last to the first."""
+    ) -> list[Node]:
+        """The cotangents, by a scan over the iterations from the last to the first."""
         handed = [_stand("cotangent", n, self.carries[n]) for n in carries]
-        sums = [_stand("sum", n, self.constants[n]) for n in constants]
         rows = [_stand("row_cotangent", n, one) for n, (one, _) in enumerate(self.rows)]
         ran = [graph_input("ran", dtypes.bool_, ()) for _ in taken]
         outputs = [self.parts.body.results[n] for n in carries] + [one for one, _ in self.rows]
@@ -171,16 +173,21 @@ class _LoopGradient:
         ]
         found = self.vjp(outputs, wrt, [*handed, *rows])
         begin, end = len(carries), len(carries) + len(constants)
-        added = [self.total(a, b) for a, b in zip(sums, found[begin:end], strict=True)]
-        results = [*found[:begin], *added, *found[end:]]
+        of_constants = dict(zip(constants, found[begin:end], strict=True))
+        stacks = zip((*self.carries, *self.slices), (*saved, *self.parts.slices), strict=True)
+        products = SumsOfProducts({} if ran else of_constants, dict(stacks), self.total)
+        summed = {n: one for n, one in of_constants.items() if n not in products.terms}
+        sums = [_stand("sum", n, self.constants[n]) for n in summed]
+        added = [self.total(a, b) for a, b in zip(sums, summed.values(), strict=True)]
+        results = [*found[:begin], *added, *found[end:], *products.factors]
         inner = [*self.carries, *self.slices, *rows]
         if ran:
             results = _if_ran(ran[0], [*handed, *sums], [*inner, *self.constants], results)
         body = loop_graph("gradient", [*handed, *sums], [*inner, *ran], self.constants, results)
         first = [self.final[n] or zeros_like(self.parts.init[n]) for n in carries]
-        first += [zeros_like(self.parts.constants[n]) for n in constants]
+        first += [zeros_like(self.parts.constants[n]) for n in summed]
         sliced = [*saved, *self.parts.slices, *(cotangent for _, cotangent in self.rows), *taken]
-        return scan(
+        loop = scan(
             *first,
             *sliced,
             *self.parts.constants,
@@ -190,6 +197,11 @@ class _LoopGradient:
             length=self.parts.length,
             reverse=not self.parts.reverse,
         )
+        given = [project(loop, index=place) for place in range(len(results))]
+        last = len(results) - len(products.factors)
+        of_constants = dict(zip(summed, given[begin:], strict=False))
+        of_constants |= products.summed(given[last:])
+        return [*given[:begin], *(of_constants[n] for n in constants), *given[len(first) : last]]
 
 
 def _stand(role: str, number: int, like: Node) -> Node:

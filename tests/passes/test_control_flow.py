@@ -17,7 +17,7 @@ from graphc.ir.dtype import f64
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
-from graphc.ir.op import Branch, Loop
+from graphc.ir.op import Branch, Loop, functions
 from graphc.ir.source_map import SourceMap
 from graphc.ir.verify import verify
 from graphc.passes.autodiff import gradients
@@ -119,3 +119,51 @@ def test_a_branch_takes_and_gives_what_is_needed() -> None:
     graph = traced(body, f64[()], f64[3], f64[3])
     (node,) = inner(tidied(graph))
     assert (len(node.inputs), len(node["then"].results)) == (2, 1)
+
+
+def recurrent(h: Any, x: Any, w: Any, u: Any) -> Any:
+    """A weight of the carry, and one of the rows that is used twice."""
+    return scan(lambda c, row: (tanh(c @ w + row @ u) + row @ u * 0.5, c), h, x)
+
+
+def slopes_of(batch: int) -> tuple[Graph, Graph]:
+    """A recurrent loop, and the gradients of its weights."""
+    types = f64[batch, 3], f64[T, batch, 3], f64[3, 3], f64[3, 3]
+    graph = traced(recurrent, *types)
+    last, rows = graph.results
+    loss = functions["add"](
+        functions["sum"](last), functions["sum"](functions["multiply"](rows, rows))
+    )
+    found = tuple(gradients(loss, graph.inputs[2:]))
+    return Graph("loss", graph.inputs, (), (loss,)), Graph("slopes", graph.inputs, (), found)
+
+
+def test_the_gradient_of_a_weight_is_one_product_after_the_loop() -> None:
+    """Where rows are no larger than the weight; else they are not worth their memory."""
+    for batch, is_hoisted in ((2, True), (5, False)):
+        _, graph = slopes_of(batch)
+        made = tidied(graph)
+        loops = [node for node in inner(made) if isinstance(node.op.lowering, Loop)]
+        reverse = next(node for node in loops if node["reverse"])
+        carried = [one.shape for one in reverse["body"].results[: reverse["carries"]]]
+        assert ((3, 3) not in carried) is is_hoisted
+        after = [n for n in made.nodes() if n.op.name == "matmul" and n.shape == (3, 3)]
+        assert len(after) >= 2 * is_hoisted
+
+
+@pytest.mark.parametrize("batch", [2, 5])
+@pytest.mark.parametrize("length", [0, 1, 6])
+def test_gradients_of_weights_are_those_of_finite_differences(batch: int, length: int) -> None:
+    loss, graph = slopes_of(batch)
+    rng = np.random.default_rng(0)
+    shapes = (batch, 3), (length, batch, 3), (3, 3), (3, 3)
+    arrays = [rng.normal(size=shape) for shape in shapes]
+    for place, slope in enumerate(evaluate(graph, arrays)[0], 2):
+        direction = rng.normal(size=(3, 3))
+        values = []
+        for step in (1e-6, -1e-6):
+            moved = list(arrays)
+            moved[place] = arrays[place] + step * direction
+            values.append(evaluate(loss, moved)[0][0])
+        expected = (values[0] - values[1]) / 2e-6
+        np.testing.assert_allclose((slope * direction).sum(), expected, rtol=1e-6, atol=1e-7)
