@@ -9,6 +9,7 @@ import pytest
 
 from graphc import transforms as gc
 from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.frontend.control_flow import scan
 from graphc.frontend.tensor import call
 from graphc.frontend.trace import trace
 from graphc.ir.evaluate import evaluate
@@ -16,6 +17,7 @@ from graphc.ir.evaluate import evaluate
 Array = np.ndarray[Any, Any]
 X = np.linspace(0.1, 1.0, 5)
 A = np.random.default_rng(0).standard_normal((3, 5))
+ROWS = np.random.default_rng(1).standard_normal((12, 5))
 
 SMOOTH = {
     "sin": np.sin,
@@ -63,6 +65,23 @@ def test_jacobians_of_both_modes_and_products_agree() -> None:
 
 def test_the_hessian_of_a_cube_is_diagonal() -> None:
     assert np.allclose(run(gc.hessian(lambda x: (x * x * x).sum()), X), np.diag(6 * X))
+
+
+def test_matrices_of_derivatives_go_through_loops() -> None:
+    """The network's matrix is the product of those of its steps."""
+    weights = np.random.default_rng(2).standard_normal((5, 5)) / 3
+
+    def steps(x: Any) -> Any:
+        return scan(lambda h, row: (call("tanh", weights @ h + row), None), x, ROWS + 0 * x)[0]
+
+    h, expected = X, np.eye(5)
+    for row in ROWS:
+        h = np.tanh(weights @ h + row)
+        expected = (1 - h**2)[:, None] * weights @ expected
+    assert np.allclose(run(gc.jacobian(steps), X), expected)
+    assert np.allclose(run(gc.jacfwd(steps), X), expected)
+    hessian = run(gc.hessian(lambda x: (steps(x) ** 2).sum()), X)
+    assert np.allclose(hessian, hessian.T) and np.any(hessian)
 
 
 @pytest.mark.parametrize("name", SMOOTH)
