@@ -169,6 +169,7 @@ def symmetric(x: Any) -> Any:
 LISTED: dict[str, list[Any]] = {
     # made from numbers
     "arange": [(lambda f: f(2, 11, 3),), (lambda f: f(0.0, 1.0, 0.25),), (lambda f: f(0),)],
+    "asarray": [(lambda f, x: f(x), X), (lambda f: f([[1.5, 2.0]], f64),), (lambda f: f([]),)],
     "constant": [(lambda f: f(1.5, f64),)],
     "eye": [(lambda f: f(3, 5, k=1),), (lambda f: f(0),)],
     "full": [(lambda f: f((2, 3), 1.5),), (lambda f: f((), 2),), (lambda f: f((0, 2), 1),)],

@@ -29,6 +29,7 @@ ALLOWED = {
     "fft": {"eager"},
     "linalg": {"eager"},
     "from_python": None,
+    "array_api": None,
     "compiled_function": None,
     "library": {"nn", "optim", "transforms", "frontend", "passes", "ir", "errors", "config"},
     "compiler": None,

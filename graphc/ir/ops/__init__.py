@@ -9,6 +9,7 @@ from graphc.ir.op import Op, registry
 from graphc.ir.ops import (
     activations,
     arithmetic,
+    asarray,
     attention,
     broadcasting,
     calculus,
@@ -69,6 +70,7 @@ from graphc.ir.ops import (
 __all__ = [
     "activations",
     "arithmetic",
+    "asarray",
     "attention",
     "broadcasting",
     "calculus",

@@ -256,7 +256,7 @@ def _one(dtype: DType) -> PythonScalar:
     return True if dtype.kind == "bool" else 1
 
 
-@surface("zeros")
+@surface("zeros", "empty")
 def zeros(shape: Iterable[DimLike] | DimLike, dtype: DType = dtypes.f32) -> Node:
     """A tensor of zeros (False for bool)."""
     return full(shape, _zero(dtype), dtype)
@@ -274,7 +274,7 @@ def full_like(x: Node, value: PythonScalar | Dim, dtype: DType | None = None) ->
     return full(x.shape, value, dtype or x.dtype)
 
 
-@surface("zeros_like")
+@surface("zeros_like", "empty_like")
 def zeros_like(x: Node, dtype: DType | None = None) -> Node:
     """Zeros of the shape (and dtype, unless given) of `x`."""
     return zeros(x.shape, dtype or x.dtype)

@@ -139,7 +139,7 @@ def masked_select(x: Node, mask: Node) -> Node:
     _refused("masked_select", "choose with where(mask, x, other), of the shape of x")
 
 
-@surface("unique")
+@surface("unique", "unique_all", "unique_counts", "unique_inverse", "unique_values")
 def unique(x: Node) -> Node:
     """Refused: how many different elements there are is not known before a run."""
     _refused("unique", "count whole numbers with bincount(x, length)")

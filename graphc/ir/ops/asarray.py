@@ -1,0 +1,103 @@
+"""Tensors of given data: numbers, nested lists of them, arrays of NumPy and of other packages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import DTypeError, UsageError
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import Dim
+from graphc.ir.dtype import DType
+from graphc.ir.node import Node
+from graphc.ir.op import surface
+from graphc.ir.ops.broadcasting import default_dtype
+from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.creation import number, tensor
+
+__all__ = ["asarray"]
+
+_DEFAULTS = {"b": dtypes.bool_, "i": dtypes.i64, "u": dtypes.i64, "f": dtypes.f32, "c": dtypes.c64}
+"""The dtype of Python numbers, by the kind of the array that NumPy makes of them."""
+
+
+@surface("asarray", "array", "tensor")
+def asarray(values: Any, dtype: DType | None = None) -> Node:
+    """The numbers of a nested list (or an array, or one number) as a tensor.
+
+    Python numbers alone are `bool`, `i64`, `f32` or `c64` by their kind; arrays keep their dtype.
+    A tensor is itself, cast where `dtype` says so. Arrays of other packages are taken through
+    DLPack.
+
+    Raises:
+        UsageError: lists of unequal lengths, or of anything but numbers.
+        DTypeError: numbers that the dtype does not hold, or an array of a dtype that is none.
+
+    >>> asarray([[1, 2], [3, 4]]).type
+    i64[2, 2]
+    """
+    if isinstance(values, Node):
+        return values if dtype is None else cast_to(values, dtype)
+    if isinstance(values, bool | int | float | complex | Dim):
+        own = dtypes.i64 if isinstance(values, Dim) else default_dtype(values)
+        return number(values, dtype or own)
+    is_array = hasattr(values, "__dlpack__")
+    if not is_array and not isinstance(values, list | tuple):
+        raise UsageError(
+            f"asarray takes numbers, lists and arrays, not {type(values).__name__}",
+            hint="write the numbers as a nested list",
+        )
+    found = _array(values)
+    if is_array:
+        own = dtypes.from_numpy(found.dtype)
+    else:
+        _require_numbers(values, found)
+        own = _DEFAULTS.get(found.dtype.kind, dtypes.f32) if found.size else dtypes.f32
+        found = _held(found, dtype or own)
+    data = np.ascontiguousarray(found.astype((dtype or own).numpy, copy=False))
+    return tensor(data=data.tobytes(), dtype=dtype or own, shape=found.shape)
+
+
+def _array(values: Any) -> np.ndarray[Any, Any]:
+    if isinstance(values, np.ndarray):
+        return values
+    try:
+        return np.from_dlpack(values) if hasattr(values, "__dlpack__") else np.array(values)
+    except (ValueError, TypeError, BufferError, RuntimeError, OverflowError) as error:
+        raise UsageError(
+            "these numbers make no array: lists of one level must be equally long",
+            hint="every row has as many elements as the first one",
+        ) from error
+
+
+def _require_numbers(values: Any, found: np.ndarray[Any, Any]) -> None:
+    if found.dtype.kind not in "biufc":
+        raise UsageError(
+            f"asarray takes nested lists of numbers, and found {_stranger(values)!r}",
+            hint="tensors are put together with stack and concat",
+        )
+
+
+def _stranger(values: Any) -> str:
+    """What is no number among nested lists, shortened."""
+    pending = [values]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, list | tuple):
+            pending.extend(reversed(one))
+        elif not isinstance(one, bool | int | float | complex):
+            return str(one)[:40]
+    return "numbers beyond 64 bits"
+
+
+def _held(found: np.ndarray[Any, Any], dtype: DType) -> np.ndarray[Any, Any]:
+    """The numbers, refused where the dtype is an integer that does not hold them."""
+    if dtype.is_integer and found.size:
+        low, high = dtype.minimum_value, dtype.maximum_value
+        if found.dtype.kind not in "biu" or found.min() < low or found.max() > high:
+            raise DTypeError(
+                f"{dtype.name} does not hold all of these numbers",
+                hint="leave dtype away, or cast the tensor",
+            )
+    return found
