@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from graphc.ir.expr import Index
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
-from graphc.ir.op import Contraction, Scatter, Structural
+from graphc.ir.op import Contraction, Elementwise, Scatter, Structural
 from graphc.ir.ops.structural import project
+from graphc.ir.types import TupleType
 from graphc.passes.draft import Draft, is_reduction
 from graphc.passes.group import is_transparent
 from graphc.passes.reachability import Reachability
@@ -39,6 +40,11 @@ class Grouping:
         wanted = [node for node in stored if not isinstance(node.op.lowering, Structural)]
         self.order = list(graph.nodes())
         self.position = {node: i for i, node in enumerate(self.order)}
+        self.users: dict[Node, list[Node]] = {node: [] for node in self.order}
+        for node in self.order:
+            for operand in dict.fromkeys(node.inputs):
+                self.users[operand].append(node)
+        wanted += [value for _, value in graph.updates if self.is_small_update(value)]
         self.stored_views = stored_views(self.order) | frozenset(wanted)
         # What these are given is stored, views as well.
         given = (o for node in self.order if reads_memory(node) for o in node.inputs)
@@ -49,10 +55,24 @@ class Grouping:
         self.groups_of: dict[Node, list[Draft]] = {}
         self.paths = Reachability[Draft]()
         self.known_reads: dict[tuple[Node, Index], dict[Node, set[Index]]] = {}
-        self.users: dict[Node, list[Node]] = {node: [] for node in self.order}
-        for node in self.order:
-            for operand in dict.fromkeys(node.inputs):
-                self.users[operand].append(node)
+
+    def is_small_update(self, node: Node) -> bool:
+        """Whether the new value of a state has one element, and is read by such alone.
+
+        The new values that an optimizer gives to one number then share a group, as those of larger
+        parameters do. A counter of steps, which all parameters read, they compute themselves.
+        """
+        if not isinstance(node.op.lowering, Elementwise) or not is_transparent(node):
+            return False
+        pending, seen = [node], {node}
+        while pending:
+            for user in self.users[pending.pop()]:
+                if isinstance(user.type, TupleType) or user.tensor.size != 1:
+                    return False
+                if user not in seen:
+                    seen.add(user)
+                    pending.append(user)
+        return True
 
     def is_transparent(self, node: Node) -> bool:
         """Whether users compute the node themselves, in this graph."""
