@@ -358,6 +358,15 @@ LISTED: dict[str, list[Any]] = {
         (lambda f, x, y, w: f(x, y, weight=w * w, label_smoothing=0.1), X, LABELS, f64[4]),
         (lambda f, x, y: f(x, y * y), X, X),
     ],
+    "ctc_loss": [
+        (
+            lambda f, x, y, n, k: f(x, y, n, k, reduction="none", zero_infinity=True),
+            f64[4, 2, 3],
+            i64[2, 2],
+            i64[2],
+            i64[2],
+        )
+    ],
     "nll_loss": [(lambda f, x, y, w: f(x, y, w * w), X, LABELS, f64[4])],
     "multi_margin_loss": [(lambda f, x, y, w: f(x, y, weight=w * w), X, LABELS, f64[4])],
     "multilabel_margin_loss": [(lambda f, x, y: f(x, y), X, i64[3, 4])],
