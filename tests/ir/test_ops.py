@@ -35,7 +35,7 @@ from graphc.ir.op import (
 )
 from graphc.ir.ops.flat_index import ravel
 from graphc.ir.ops.structural import graph_input
-from graphc.ir.types import TensorType
+from graphc.ir.types import TensorType, TupleType
 from graphc.passes.autodiff import vjp
 from tests.ir.scalar_interpreter import interpret
 from tests.values import evaluate_nodes, random_array, same_bits
@@ -79,13 +79,22 @@ def test_every_op_that_takes_operands_or_computes_has_samples_and_a_text() -> No
     assert all(op.doc.endswith(".") for op in registry.values())
 
 
+def types_of(node: Node) -> tuple[TensorType, ...]:
+    return node.type.elements if isinstance(node.type, TupleType) else (node.tensor,)
+
+
+def parts_of(value: Array | tuple[Array, ...]) -> tuple[Array, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
 @BY_NAME
 def test_the_type_rule_says_what_the_reference_gives(op: Op) -> None:
     for _, node, arrays in cases(op, special=True):
         # `evaluate_node` compares dtype and shape with the node's type.
-        value = evaluate_node(node, arrays, {})
-        assert isinstance(value, np.ndarray)
-        assert value.dtype == node.dtype.numpy and value.shape == node.shape
+        values = parts_of(evaluate_node(node, arrays, {}))
+        for value, type_ in zip(values, types_of(node), strict=True):
+            assert isinstance(value, np.ndarray)
+            assert value.dtype == type_.dtype.numpy and value.shape == type_.shape
 
 
 @BY_NAME
@@ -116,12 +125,12 @@ def test_every_dtype_agrees_with_the_precise_evaluation(op: Op) -> None:
     for _, node, arrays in cases(op, special=False):
         exact = evaluate_node(node, [_wide(array) for array in arrays], {}, precise=True)
         found = evaluate_node(node, arrays, {})
-        assert isinstance(found, np.ndarray) and isinstance(exact, np.ndarray)
-        if node.dtype.kind == "storage" or not node.dtype.precision:
-            # Predicates and integers made from floats see the very same numbers.
-            assert same_bits(found, exact.astype(found.dtype))
-        else:
-            _assert_close(found, exact, 24 * node.dtype.epsilon)
+        for type_, one, wide in zip(types_of(node), parts_of(found), parts_of(exact), strict=True):
+            if type_.dtype.kind == "storage" or not type_.dtype.precision:
+                # Predicates and integers made from floats see the very same numbers.
+                assert same_bits(one, wide.astype(one.dtype))
+            else:
+                _assert_close(one, wide, 24 * type_.dtype.epsilon)
 
 
 def _wide(array: Array) -> Array:
@@ -317,8 +326,8 @@ def test_gradients_of_first_and_second_order_agree_with_differences(op: Op) -> N
 def test_cotangents_have_the_types_of_their_operands(op: Op) -> None:
     for sample in op.samples():
         node = built(op, sample)
-        if op.gradient is None or not node.dtype.precision:
+        if op.gradient is None or not all(type_.dtype.precision for type_ in types_of(node)):
             continue
-        weight = graph_input("weight", node.dtype, node.shape)
-        for operand, cotangent in zip(node.inputs, op.gradient(node, weight), strict=True):
+        weights = [graph_input("weight", one.dtype, one.shape) for one in types_of(node)]
+        for operand, cotangent in zip(node.inputs, op.gradient(node, *weights), strict=True):
             assert cotangent is None or cotangent.type is operand.type
