@@ -175,7 +175,7 @@ class Cumulative:
     """
 
     step: Callable[[Expr, tuple[Expr, ...]], Expr]
-    start: Callable[[DType], bool | int | float]
+    start: Callable[[DType], bool | int | float | complex]
 
 
 @dataclass(frozen=True)

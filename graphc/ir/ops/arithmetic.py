@@ -31,6 +31,7 @@ __all__ = [
     "floor_divide",
     "maximum",
     "minimum",
+    "multiplied",
     "multiply",
     "negative",
     "power",
@@ -76,7 +77,8 @@ subtract = elementwise(
 )
 
 
-def _multiply(x: Array, y: Array) -> Array:
+def multiplied(x: Array, y: Array) -> Array:
+    """The products that `multiply` promises, also of complex numbers."""
     if x.dtype.kind != "c":
         return np.asarray(np.multiply(x, y))
     # NumPy contracts these products on some machines.
@@ -90,7 +92,7 @@ def _pair(re: Array, im: Array) -> Array:
 multiply: Op = elementwise(
     "multiply",
     2,
-    _multiply,
+    multiplied,
     "x * y. Of complex numbers ac - bd + (ad + bc)i, each operation rounded: an infinity beside a "
     "NaN or a zero makes NaN.",
     c="{0} * {1}",
@@ -191,7 +193,7 @@ remainder = elementwise(
 
 
 def _complex_power(x: Array, y: Array) -> Array:
-    value = np.exp(_multiply(y.astype(np.complex128), np.log(x.astype(np.complex128))))
+    value = np.exp(multiplied(y.astype(np.complex128), np.log(x.astype(np.complex128))))
     nothing, nan = np.zeros((), np.complex128), np.full((), complex(np.nan, np.nan))
     value = np.where(x == 0, np.where(y.real > 0, nothing, nan), value)
     return np.where(y == 0, np.ones((), np.complex128), value).astype(x.dtype)

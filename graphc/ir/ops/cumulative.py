@@ -7,6 +7,7 @@ on every backend. f16 and bf16 are combined in f32, and each element is rounded 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from graphc.ir.op import (
     find,
     surface,
 )
-from graphc.ir.ops.arithmetic import add, multiply, subtract
+from graphc.ir.ops.arithmetic import add, multiplied, multiply, subtract
 from graphc.ir.ops.broadcasting import Operand, broadcast, normal_axis, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, iota, zeros_like
@@ -120,7 +121,7 @@ def _wide(compute: Callable[..., Array]) -> Callable[..., Array]:
 def _cumulative(
     name: str,
     combine: np.ufunc,
-    start: Callable[[DType], bool | int | float],
+    start: Callable[[DType], bool | int | float | complex],
     doc: str,
     *,
     kinds: frozenset[str],
@@ -130,6 +131,8 @@ def _cumulative(
     """Declare the scan that combines with the elementwise op of the ufunc's name."""
 
     def accumulate(x: Array, axis: int) -> Array:
+        if x.dtype.kind == "c":
+            return _in_turn(x, axis, _COMPLEX[combine], start(dtypes.from_numpy(x.dtype)))
         # NumPy would add narrow integers in 64 bits.
         return np.asarray(combine.accumulate(x, axis=axis, dtype=x.dtype))
 
@@ -150,8 +153,28 @@ def _cumulative(
     )
 
 
-def _nothing(dtype: DType) -> int | float:
+def _in_turn(x: Array, axis: int, combine: Callable[..., Array], start: complex) -> Array:
+    """Complex elements combined one by one, as the ops themselves combine them.
+
+    Libraries multiply by other formulas on some machines; see `multiply`.
+    """
+    result, state = np.empty_like(x), np.asarray(start, x.dtype)
+    for place in range(x.shape[axis]):
+        at = (slice(None),) * axis + (place,)
+        state = combine(state, x[at])
+        result[at] = state
+    return result
+
+
+_COMPLEX: Mapping[np.ufunc, Callable[..., Array]] = MappingProxyType(
+    {np.add: np.add, np.multiply: multiplied}
+)
+
+
+def _nothing(dtype: DType) -> int | float | complex:
     """The zero that changes no number when it is added: -0.0 keeps the sign of zeros."""
+    if dtype.kind == "complex":
+        return complex(-0.0, -0.0)
     return -0.0 if dtype.precision else 0
 
 
@@ -183,7 +206,7 @@ def _recur(a: Array, b: Array, axis: int) -> Array:
     result, state = np.empty_like(b), np.zeros((), b.dtype)
     for place in range(b.shape[axis]):
         at = (slice(None),) * axis + (place,)
-        state = a[at] * state + b[at]
+        state = multiplied(a[at], state) + b[at]
         result[at] = state
     return result
 
