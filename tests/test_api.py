@@ -107,6 +107,21 @@ def test_the_cpu_agrees_with_the_reference(path: Path, rows: int) -> None:
     assert np.allclose(cpu.predict(x), reference.predict(x), rtol=1e-4, atol=1e-5)
 
 
+def test_whole_models_are_as_near_on_every_device_as_is_stated(tmp_path: Path) -> None:
+    """The digits model, trained for a few steps: its logits, and those of `Numerics` in the docs."""
+    digits = Path(__file__).parents[1] / "examples/digits/mlp.gc"
+    module = graphc.load_file(graphc.build(digits, targets=["cpu"]).file, "cpu")
+    rng = np.random.default_rng(0)
+    images = rng.random((64, 64), np.float32)
+    for _ in range(20):
+        module.train(images, rng.integers(0, 10, 64, np.int32))
+    module.save(tmp_path / "digits.gcm")
+    expected = module.predict(images[:16])
+    for device in ("reference", "sim"):
+        found = graphc.load(tmp_path / "digits.gcm", device).predict(images[:16])
+        assert np.abs(found - expected).max() <= 2e-6 * np.abs(expected).max(), device
+
+
 def test_training_goes_on_where_a_saved_module_stopped(path: Path, tmp_path: Path) -> None:
     module = graphc.load(path, "cpu")
     x, y = images(32)
@@ -252,7 +267,11 @@ def test_the_report_of_a_build(built: Built) -> None:
     assert predict.signature == "predict(x: f32[B, 8]) -> f32[B, 3]"
     # State stays in memory whichever export is called.
     assert train.state_bytes == predict.state_bytes > 0
-    assert predict.peak_bytes == graphc.load_file(built.file, "cpu").memory("predict")["peak"]
+    module = graphc.load_file(built.file, "cpu")
+    assert predict.peak_bytes == module.memory("predict", 1)["peak"]
+    one, four = module.memory("predict", 1), module.memory("predict", 4)
+    assert one["scratch"] == predict.scratch_bytes > 0
+    assert four["peak"] - one["peak"] == 3 * predict.scratch_bytes
 
 
 @pytest.mark.parametrize(

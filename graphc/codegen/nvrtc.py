@@ -205,6 +205,6 @@ def _nvrtc() -> Any:
     except (ImportError, RuntimeError) as error:
         raise ToolchainError(
             f"compiling for CUDA needs NVRTC, which cannot be loaded: {error}",
-            hint="pip install 'graphc[cuda]'",
+            hint="install graphc with its extra: pip install '.[cuda]'",
         ) from error
     return nvrtc

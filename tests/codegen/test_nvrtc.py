@@ -165,7 +165,7 @@ def test_missing_package_says_what_to_install() -> None:
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
     ).stdout
     assert "NVRTC" in output
-    assert "pip install 'graphc[cuda]'" in output
+    assert "pip install '.[cuda]'" in output
     assert issubclass(ToolchainError, Exception)
 
 

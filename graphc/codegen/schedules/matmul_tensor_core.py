@@ -118,7 +118,7 @@ CANDIDATES = (
     TensorCoreConfig(64, 64, 64, 4, 32, 32),
     TensorCoreConfig(32, 64, 64, 4, 16, 32),
 )
-"""What a tuner tries."""
+"""Sizes worth trying on a device; each is tested."""
 
 
 def claims(group: Group, dialect: Dialect) -> bool:

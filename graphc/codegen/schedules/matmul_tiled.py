@@ -87,7 +87,7 @@ CANDIDATES = (
     TiledConfig(128, 16, 32, 4, 2),
     TiledConfig(16, 64, 32, 1, 4),
 )
-"""What a tuner tries."""
+"""Sizes worth trying on a device; each is tested."""
 
 
 def claims(group: Group, dialect: Dialect) -> bool:

@@ -265,7 +265,7 @@ def _load(name: str) -> Any:
         raise DeviceError(
             f"running on a GPU needs {name}, which cannot be loaded: {error}",
             code="package-missing",
-            hint="pip install 'graphc[cuda]'",
+            hint="install graphc with its extra: pip install '.[cuda]'",
         ) from error
 
 
