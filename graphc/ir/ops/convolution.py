@@ -7,9 +7,8 @@ its gradients are products too: the transposed convolution is the adjoint, which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
@@ -23,6 +22,7 @@ from graphc.ir.ops.contraction import matrix_product, matrix_transpose
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.reduction import sum_over
 from graphc.ir.ops.shape import permute_dims, reshape
+from graphc.ir.ops.spelling import offer
 from graphc.ir.ops.window import overlap_add, window
 
 __all__ = ["Widths", "convolution", "per_axis", "transposed_convolution", "widths_of"]
@@ -314,24 +314,18 @@ def _declare(rank: int) -> None:
             dilation,
         )
 
-    _offer(
+    offer(
         conv,
         f"conv{rank}d",
         f"The convolution of `x` [N, C, {axes}] with `weight` [O, C/groups, {taps}], plus `bias` "
         '[O]; without N for one alone. padding: whole numbers, "valid" or "same".',
     )
-    _offer(
+    offer(
         conv_transpose,
         f"conv_transpose{rank}d",
         f"The adjoint of `conv{rank}d`: `x` [N, C, {axes}], `weight` [C, O/groups, {taps}], plus "
         "`bias` [O]. `output_padding` makes the result longer at its end.",
     )
-
-
-def _offer(function: Callable[..., Any], name: str, doc: str) -> None:
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    surface(name)(function)
 
 
 for _rank in (1, 2, 3):

@@ -7,7 +7,7 @@ J. Tukey (1965), as pocketfft computes it, through NumPy, on the host.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -24,7 +24,7 @@ from graphc.ir.ops.complex_numbers import conjugate, real
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.shape import require_axes
 from graphc.ir.ops.slicing import pad, slice_
-from graphc.ir.ops.spelling import also_named
+from graphc.ir.ops.spelling import also_named, offer
 from graphc.ir.types import TensorType
 
 __all__ = ["transform"]
@@ -265,7 +265,7 @@ def _declare_several(name: str, inverse: bool, default: Axes) -> None:
     ) -> Node:
         return _in_turn(name, x, _axes_and_sizes(name, x, s, axes), norm, inverse)
 
-    _offer(call, name, f"`{'ifft' if inverse else 'fft'}` along each of several axes.")
+    offer(call, name, f"`{'ifft' if inverse else 'fft'}` along each of several axes.")
 
 
 def _declare_real(name: str, default: Axes) -> None:
@@ -276,7 +276,7 @@ def _declare_real(name: str, default: Axes) -> None:
         others, (axis, size) = _others_and_last(name, x, s, axes)
         return _in_turn(name, rfft(x, size, axis, norm), others, norm, inverse=False)
 
-    _offer(call, name, "`rfft` along the last of several axes, then `fft` along the others.")
+    offer(call, name, "`rfft` along the last of several axes, then `fft` along the others.")
 
 
 def _declare_inverse_real(name: str, default: Axes) -> None:
@@ -287,13 +287,7 @@ def _declare_inverse_real(name: str, default: Axes) -> None:
         others, (axis, size) = _others_and_last(name, x, s, axes)
         return irfft(_in_turn(name, x, others, norm, inverse=True), size, axis, norm)
 
-    _offer(call, name, "The inverse of the transform of real numbers along several axes.")
-
-
-def _offer(function: Callable[..., Any], name: str, doc: str) -> None:
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    surface(name)(function)
+    offer(call, name, "The inverse of the transform of real numbers along several axes.")
 
 
 _declare_several("fftn", inverse=False, default=None)

@@ -12,7 +12,7 @@ from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
-from graphc.ir.op import functions, surface
+from graphc.ir.op import functions
 from graphc.ir.ops.arithmetic import add, divide, maximum, multiply
 from graphc.ir.ops.broadcasting import broadcast
 from graphc.ir.ops.conversion import cast_to
@@ -21,6 +21,7 @@ from graphc.ir.ops.creation import constant_like, full_like, iota, ones_like, ze
 from graphc.ir.ops.logic import less, where
 from graphc.ir.ops.reduction import lowest, max_over, sum_over
 from graphc.ir.ops.shape import broadcast_to, permute_dims, reshape
+from graphc.ir.ops.spelling import offer
 from graphc.ir.ops.statistics import mean_over
 from graphc.ir.ops.window import window
 
@@ -158,7 +159,7 @@ def _declare_max_pool(rank: int) -> None:
         best = _max_pool(name, x, windows)
         return (best, _max_places(x, windows)) if return_indices else best
 
-    _offer(
+    offer(
         pool,
         name,
         "The maximum of each window; windows lie `stride` apart (their own size unless given). "
@@ -222,7 +223,7 @@ def _declare_mean_pool(rank: int) -> None:
             mean = divide(*broadcast(total, _counted(x, windows, count_include_pad)))
         return cast_to(mean, x.dtype)
 
-    _offer(
+    offer(
         pool,
         name,
         "The mean of each window. Padding counts as zeros, or not at all without "
@@ -255,7 +256,7 @@ def _declare_norm_pool(rank: int) -> None:
         total = maximum(*_with_zero(_sum_pool(powers, windows)))
         return cast_to(functions["pow"](total, 1.0 / norm_type), x.dtype)
 
-    _offer(pool, name, "(sum of x**p)**(1/p) over each window, for p = `norm_type`.")
+    offer(pool, name, "(sum of x**p)**(1/p) over each window, for p = `norm_type`.")
 
 
 def _with_zero(x: Node) -> tuple[Node, Node]:
@@ -367,14 +368,8 @@ def _declare_adaptive(rank: int) -> None:
         return _adaptive(f"adaptive_max_pool{rank}d", x, output_size, rank, _max_of)
 
     text = "of windows that divide the spatial axes into `output_size` parts, as evenly as can be."
-    _offer(mean_pool, f"adaptive_avg_pool{rank}d", f"The means {text}")
-    _offer(max_pool, f"adaptive_max_pool{rank}d", f"The maxima {text}")
-
-
-def _offer(function: Callable[..., Any], name: str, doc: str) -> None:
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    surface(name)(function)
+    offer(mean_pool, f"adaptive_avg_pool{rank}d", f"The means {text}")
+    offer(max_pool, f"adaptive_max_pool{rank}d", f"The maxima {text}")
 
 
 for _rank in _RANKS:

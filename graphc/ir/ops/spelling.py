@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from graphc.errors import UsageError
+from graphc.ir.op import surface
 
-__all__ = ["also_named"]
+__all__ = ["also_named", "offer"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -40,3 +41,10 @@ def also_named(**names: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
         return call
 
     return decorate
+
+
+def offer(function: Callable[..., Any], name: str, doc: str) -> None:
+    """Offer a function that was made for one of several ranks or kinds, with its name and text."""
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    surface(name)(function)
