@@ -32,14 +32,14 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Name(Expression):
     """`x`"""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Integer(Expression):
     """`12`, `1_000`, `0xff`: at most 64 bits. `text` is its spelling in the source."""
 
@@ -47,7 +47,7 @@ class Integer(Expression):
     text: str = field(default="", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Float(Expression):
     """`0.5`, `1e-3`: finite. `text` is its spelling in the source."""
 
@@ -55,26 +55,26 @@ class Float(Expression):
     text: str = field(default="", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class String(Expression):
     """`"mean"`"""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Boolean(Expression):
     """`True`, `False`"""
 
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class NoneLiteral(Expression):
     """`None`"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EllipsisLiteral(Expression):
     """`...`"""
 
@@ -145,7 +145,7 @@ class Attribute(Postfix):
         return (self.attr,)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Keyword(Node):
     """`arg=value` in a call."""
 
@@ -171,7 +171,7 @@ class Call(Postfix):
         return self.args, self.keywords
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Slice(Expression):
     """`lower:upper:step`, inside a subscript only."""
 
@@ -197,21 +197,21 @@ class Subscript(Postfix):
         return (self.indices,)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Tuple(Expression):
     """`(a, b)`, or `a, b` where a whole value stands."""
 
     elements: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class List(Expression):
     """`[a, b]`"""
 
     elements: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ListComprehension(Expression):
     """`[element for target in iterable if condition]`"""
 
@@ -221,7 +221,7 @@ class ListComprehension(Expression):
     condition: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Unary(Expression):
     """`-operand`; the operators are the keys of `UNARY_PRECEDENCE`."""
 
@@ -229,7 +229,7 @@ class Unary(Expression):
     operand: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Binary(Expression):
     """`left + right`; the operators are those of `BINARY_PRECEDENCE` except `COMPARISONS`."""
 
@@ -273,7 +273,7 @@ class Binary(Expression):
         return "Binary(left=" * len(links) + repr(first) + "".join(rest)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Compare(Expression):
     """`left < b <= c`: one operand more than operators; all the comparisons hold."""
 
@@ -282,7 +282,7 @@ class Compare(Expression):
     comparators: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Conditional(Expression):
     """`body if test else orelse`"""
 
@@ -291,7 +291,7 @@ class Conditional(Expression):
     orelse: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Reduction(Expression):
     """`sum[d] operand`: the operator, one of `REDUCTIONS`, over the named indices."""
 

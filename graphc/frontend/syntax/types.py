@@ -13,7 +13,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TensorType(Type):
     """`f32[B, 64]`, `f32[]`, `f32[..., N]`"""
 
@@ -21,14 +21,14 @@ class TensorType(Type):
     shape: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class NamedType(Type):
     """`MLP`, `layers.Block`: a model as the type of a value."""
 
     name: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TupleType(Type):
     """`(f32[B], i32[B])`"""
 
