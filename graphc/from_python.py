@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphc import api, config
 from graphc.errors import GraphcError, Span, UsageError
@@ -28,7 +28,9 @@ from graphc.frontend.unit import build_unit
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.source_map import SourceMap
 from graphc.lazy import compiler, library
-from graphc.runtime.loaded import LoadedModule
+
+if TYPE_CHECKING:
+    from graphc.runtime.loaded import LoadedModule
 
 __all__ = [
     "Traced",

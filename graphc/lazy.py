@@ -10,13 +10,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __all__ = [
+    "cache",
     "compiler",
     "cpu_executor",
     "cuda_executor",
     "elaborate",
     "graph_text",
     "host_calls",
+    "host_compiler",
     "library",
+    "loaded",
+    "module_file",
+    "program_data",
     "reference",
     "safetensors",
     "safetensors_numpy",
@@ -43,7 +48,9 @@ if TYPE_CHECKING:
 
     from graphc import compiler, library
     from graphc.frontend import elaborate, graph_text
-    from graphc.runtime import host_calls, reference
+    from graphc.runtime import cache, host_calls, loaded, module_file, reference
+    from graphc.runtime import program as program_data
+    from graphc.runtime.cpu import compiler as host_compiler
     from graphc.runtime.cpu import executor as cpu_executor
     from graphc.runtime.cuda import executor as cuda_executor
     from graphc.runtime.simulator import executor as simulator_executor
@@ -56,6 +63,12 @@ else:
     library = _Lazy("graphc.library")
     # All ops, for programs that call some on the host.
     host_calls = _Lazy("graphc.runtime.host_calls")
+    # Modules and how they run; what checking a source does not need.
+    cache = _Lazy("graphc.runtime.cache")
+    host_compiler = _Lazy("graphc.runtime.cpu.compiler")
+    loaded = _Lazy("graphc.runtime.loaded")
+    module_file = _Lazy("graphc.runtime.module_file")
+    program_data = _Lazy("graphc.runtime.program")
     # One device is used, the others are not.
     cpu_executor = _Lazy("graphc.runtime.cpu.executor")
     cuda_executor = _Lazy("graphc.runtime.cuda.executor")
