@@ -56,6 +56,7 @@ class ExportReport:
         kernels: distinct kernels, all alternatives counted.
         variants: ranges of dims that have kernels of their own, and the rest.
         arena_bytes, state_bytes, input_bytes, result_bytes: no call needs more.
+        scratch_bytes: what each thread keeps to itself, on the CPU.
     """
 
     name: str
@@ -68,11 +69,13 @@ class ExportReport:
     state_bytes: int
     input_bytes: int
     result_bytes: int
+    scratch_bytes: int
 
     @property
     def peak_bytes(self) -> int:
-        """All memory of a call: none needs more, whatever its dims."""
-        return self.arena_bytes + self.state_bytes + self.input_bytes + self.result_bytes
+        """All memory of a call by one thread: none needs more, whatever its dims."""
+        tensors = self.arena_bytes + self.state_bytes + self.input_bytes + self.result_bytes
+        return tensors + self.scratch_bytes
 
 
 @dataclass(frozen=True)
@@ -249,6 +252,7 @@ def _report(entry: Entry, program: Program) -> ExportReport:
         memory["state"],
         memory["input"],
         memory["result"],
+        memory["scratch"],
     )
 
 

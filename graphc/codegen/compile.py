@@ -62,6 +62,8 @@ def compile_unit(
         entries[name] = plan_entry(graphs[name], target.dialect, library, unit.sources)
     kernels, launches = library.kernels, list(entries.values())
     geometry = target.dialect.geometry(kernels, launches)
-    program = Program(target.dialect.name, entries, geometry)
+    program = Program(
+        target.dialect.name, entries, geometry, target.dialect.scratch_of_thread(kernels)
+    )
     text = target.emit(kernels, launches)
     return TargetCode(program, text, library.kernels, graphs)

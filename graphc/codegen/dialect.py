@@ -174,3 +174,7 @@ class Dialect(ABC):
     ) -> dict[str, Geometry]:
         """How launches of the kernels are shaped, by name."""
         return {name: Geometry(kernel.lanes) for name, kernel in kernels.items()}
+
+    def scratch_of_thread(self, kernels: Mapping[str, Kernel]) -> int:
+        """Bytes that each thread of the CPU which runs the kernels keeps to itself."""
+        return 0

@@ -108,6 +108,9 @@ class HostDialect(Dialect):
         element = "" if buffer.size == 1 else f"[{index}]"
         return f"{buffer.name}{element}[{variable}]"
 
+    def scratch_of_thread(self, kernels: Mapping[str, Kernel]) -> int:  # noqa: D102
+        return max((_scratch_bytes(kernel) for kernel in kernels.values()), default=0)
+
     def barrier(self) -> list[str]:
         """Nothing: the lanes of a step run in one thread."""
         return []
@@ -176,7 +179,7 @@ def emit_unit(kernels: Mapping[str, Kernel], entries: Sequence[Entry]) -> UnitTe
     ]
     multiplied = [_matmul_text(dtype) for dtype in _multiplied(kernels.values())]
     parts = [_HEAD]
-    scratch = max((_scratch_bytes(kernel) for kernel in kernels.values()), default=0)
+    scratch = HOST.scratch_of_thread(kernels)
     if scratch:
         parts.append(_SCRATCH.format(nbytes=scratch))
     for kernel in kernels.values():

@@ -14,6 +14,7 @@ import numpy as np
 from graphc.errors import DTypeError, NameLookupError, ShapeError, UsageError
 from graphc.ir import dims
 from graphc.runtime.arguments import ordered_arguments
+from graphc.runtime.cpu import pool
 from graphc.runtime.module_file import ModuleFile
 from graphc.runtime.program import Program
 
@@ -132,11 +133,13 @@ class LoadedModule:
         """How often memory was allocated for calls: it stays after the largest call."""
         return self._executor.allocations
 
-    def memory(self, name: str, **dim_values: int) -> dict[str, int]:
+    def memory(self, name: str, threads: int | None = None, /, **dim_values: int) -> dict[str, int]:
         """Bytes that a call of an export needs, known before it runs.
 
         Args:
             name: the export.
+            threads: how many run kernels on the CPU, each with scratch memory of its own; by
+                default as many as are set.
             dim_values: values of its dims. Where one is not given, no value of it needs more than
                 what is returned.
 
@@ -155,7 +158,8 @@ class LoadedModule:
             raise NameLookupError(f"{name} has no dim {unknown[0]!r}", hint=f"it has {known}")
         for dim in dim_values:
             dims.evaluate(entry.dims[dim], dim_values)
-        return self._executor.program.memory(name, dim_values)
+        count = pool.threads() if threads is None else threads
+        return self._executor.program.memory(name, dim_values, count)
 
     def state_dict(self) -> dict[str, Array]:
         """A copy of all state by name, as it is between two calls."""

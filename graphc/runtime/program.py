@@ -36,6 +36,7 @@ from graphc.runtime.steps import (
 
 __all__ = [
     "ALIGNMENT",
+    "MOST_SCRATCH",
     "Alternative",
     "Binding",
     "BranchStep",
@@ -56,6 +57,9 @@ __all__ = [
 ALIGNMENT = 256
 """Bytes that every slot of the arena is aligned to: a multiple of cache lines and of what bulk
 copies on a GPU ask for."""
+
+MOST_SCRATCH = 2**30
+"""Bytes of scratch memory of a thread that a program may ask for at most."""
 
 Role = Literal["input", "state", "result", "temporary", "constant", "row"]
 
@@ -162,21 +166,26 @@ class Program:
         target: the dialect's name.
         entries: exports by name.
         geometry: of each kernel, by its name.
+        scratch_bytes: what each thread that runs kernels on the CPU keeps to itself; it depends
+            on the program alone, never on the machine.
     """
 
     target: str
     entries: Mapping[str, Entry]
     geometry: Mapping[str, Geometry] = field(default_factory=dict)
+    scratch_bytes: int = 0
 
-    def memory(self, name: str, environment: Mapping[str, int]) -> dict[str, int]:
+    def memory(self, name: str, environment: Mapping[str, int], threads: int = 1) -> dict[str, int]:
         """Bytes that are held during a call of an export: by part, and "peak" for all together.
 
-        State is that of all exports: it stays in memory whichever of them is called.
+        State is that of all exports: it stays in memory whichever of them is called. So does
+        the scratch memory of every thread.
 
         Args:
             name: the export.
             environment: values of its dims. Where one is not given, no value of it needs more
                 than what is returned; one needs as much if all sizes grow with it.
+            threads: how many run the kernels.
 
         Raises:
             DimensionError: a value out of its range.
@@ -191,6 +200,7 @@ class Program:
             "result": most(entry.bytes_of("result")),
             "state": self._state_bytes(),
             "arena": entry.layout_by(most).arena_bytes,
+            "scratch": self.scratch_bytes * threads,
         }
         return {**parts, "peak": sum(parts.values())}
 
@@ -206,6 +216,7 @@ class Program:
         """The program as plain data; dims are text of the language."""
         return {
             "target": self.target,
+            "scratch": self.scratch_bytes,
             "kernels": {name: asdict(geometry) for name, geometry in self.geometry.items()},
             "entries": {name: _entry_to_json(entry) for name, entry in self.entries.items()},
         }
@@ -216,7 +227,8 @@ class Program:
         try:
             entries = {name: _entry_from_json(name, e) for name, e in data["entries"].items()}
             geometry = {str(name): _geometry(g) for name, g in data["kernels"].items()}
-            return cls(str(data["target"]), entries, geometry)
+            scratch = _scratch(data.get("scratch", 0))
+            return cls(str(data["target"]), entries, geometry, scratch)
         except (
             LookupError,
             TypeError,
@@ -237,6 +249,12 @@ def _geometry(data: Mapping[str, Any]) -> Geometry:
     if not 1 <= found.lanes <= 1024 or found.index_bits not in (32, 64):
         raise ValueError(f"{found} is of no kernel")
     return found
+
+
+def _scratch(nbytes: Any) -> int:
+    if type(nbytes) is not int or not 0 <= nbytes <= MOST_SCRATCH:
+        raise ValueError(f"{nbytes!r} is no size of scratch memory")
+    return nbytes
 
 
 def _entry_to_json(entry: Entry) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType
 from graphc.passes.decompose import decompose
-from graphc.runtime.program import ALIGNMENT, Entry, Program, Slot
+from graphc.runtime.program import ALIGNMENT, MOST_SCRATCH, Entry, Program, Slot
 from tests.loops import GRAPHS
 from tests.random_graphs import RandomGraph, graphs
 
@@ -150,13 +151,31 @@ def test_sizes_that_fall_with_a_dim_are_largest_where_it_is_small() -> None:
     n = dims.variable("N", 1, 100)
     program = held_over(("input", n, ()), ("result", 1000 - 10 * n, ()))
     assert program.memory("f", {"N": 100}) == {
-        "input": 100, "result": 0, "state": 0, "arena": 0, "peak": 100,
+        "input": 100, "result": 0, "state": 0, "arena": 0, "scratch": 0, "peak": 100,
     }  # fmt: skip
     assert program.memory("f", {})["result"] == 990
     assert program.memory("f", {})["peak"] == 1090
     # What grows and falls in one part is seen together.
     program = held_over(("input", n, ()), ("input", 100 - n, ()))
     assert program.memory("f", {})["peak"] == 100
+
+
+def test_every_thread_has_scratch_memory() -> None:
+    program = replace(held_over(("input", 100, ())), scratch_bytes=64)
+    for threads in (1, 3):
+        parts = program.memory("f", {}, threads)
+        assert (parts["scratch"], parts["peak"]) == (64 * threads, 100 + 64 * threads)
+    data: dict[str, Any] = json.loads(json.dumps(program.to_json()))
+    assert Program.from_json(data).scratch_bytes == 64
+    del data["scratch"]
+    assert Program.from_json(data).scratch_bytes == 0
+
+
+@pytest.mark.parametrize("scratch", [-1, MOST_SCRATCH + 1, True, 1.5, "64", None])
+def test_scratch_memory_of_no_size_is_refused(scratch: object) -> None:
+    data = {**held_over(("input", 100, ())).to_json(), "scratch": scratch}
+    with pytest.raises(ModuleFormatError, match="no size of scratch memory"):
+        Program.from_json(data)
 
 
 N, M = dims.variable("N", 0, 9), dims.variable("M", 1, 7)

@@ -10,7 +10,7 @@ from graphc import config
 from graphc.errors import UsageError
 from graphc.runtime.cpu.compiler import compile_object
 
-__all__ = ["Runner", "runner", "set_threads"]
+__all__ = ["Runner", "runner", "set_threads", "threads"]
 
 
 class Runner(ctypes.Structure):
@@ -29,6 +29,8 @@ def _library() -> ctypes.CDLL:
     library.gc_pool_create.argtypes = [ctypes.c_int]
     library.gc_pool_set_threads.restype = None
     library.gc_pool_set_threads.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    library.gc_pool_threads.restype = ctypes.c_int
+    library.gc_pool_threads.argtypes = [ctypes.c_void_p]
     return library
 
 
@@ -41,6 +43,13 @@ def runner() -> Runner:
         raise MemoryError("no memory for the thread pool")
     function = ctypes.cast(library.gc_parallel_for, ctypes.c_void_p)
     return Runner(function, pool)
+
+
+def threads() -> int:
+    """How many threads run kernels on the CPU from the next call on."""
+    if not runner.cache_info().currsize:
+        return config.settings().threads
+    return int(_library().gc_pool_threads(runner().pool))
 
 
 def set_threads(threads: int) -> None:
