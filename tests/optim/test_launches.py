@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +140,47 @@ def test_training_allocates_nothing_after_the_first_call() -> None:
             last = module.train(*(one[:rows] for one in arguments))
         assert module.allocations == before
         assert last < first
+
+
+STEPS_MEASURED = """
+import gc, re, sys, tracemalloc
+from pathlib import Path
+import numpy as np
+import graphc
+
+def resident():
+    found = re.search(r"VmRSS:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) * 1024
+
+module = graphc.load_file(graphc.build(sys.argv[1]).file, "cpu")
+x, y = np.ones((32, 64), np.float32), np.zeros(32, np.int32)
+for _ in range(20):
+    module.train(x, y)
+gc.collect()
+before = resident()
+for _ in range(50):
+    module.train(x, y)
+grown = resident() - before
+tracemalloc.start()
+module.train(x, y)
+held, _ = tracemalloc.get_traced_memory()
+tracemalloc.reset_peak()
+for _ in range(50):
+    module.train(x, y)
+after, peak = tracemalloc.get_traced_memory()
+print(grown, after - held, peak - held, module.memory("train", B=32)["arena"])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_the_memory_of_the_process_stays_over_training_steps() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STEPS_MEASURED, str(DIGITS)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    resident, net, peak, arena = map(int, done.stdout.split())
+    # Objects of a call, and no tensor: the arena alone would be far more.
+    assert net < 1024 and peak < 8192 < arena // 8
+    assert resident <= 64 * 1024
