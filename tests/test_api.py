@@ -108,7 +108,7 @@ def test_the_cpu_agrees_with_the_reference(path: Path, rows: int) -> None:
 
 
 def test_whole_models_are_as_near_on_every_device_as_is_stated(tmp_path: Path) -> None:
-    """The digits model, trained for a few steps: its logits, and those of `Numerics` in the docs."""
+    """The digits model after a few steps, by the bound in "Numerics" of the architecture."""
     digits = Path(__file__).parents[1] / "examples/digits/mlp.gc"
     module = graphc.load_file(graphc.build(digits, targets=["cpu"]).file, "cpu")
     rng = np.random.default_rng(0)
