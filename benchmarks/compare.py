@@ -285,7 +285,11 @@ def write(path: Path, threads: int, results: Any, memory: Any) -> None:
     """The figures with the machine and the versions that they were measured on."""
     packages = [p for p in ("graphc", "numpy", "torch", "jax") if _installed(p)]
     record = {
-        "machine": {"processor": processor(), "threads": threads, "system": f"{platform.system()} {platform.machine()}"},
+        "machine": {
+            "processor": processor(),
+            "threads": threads,
+            "system": f"{platform.system()} {platform.machine()}",
+        },
         "versions": {p: importlib.metadata.version(p) for p in packages},
         "milliseconds": results,
         "memory": {name: {"printed": p, "measured": m} for name, (p, m) in memory.items()},
