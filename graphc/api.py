@@ -7,6 +7,7 @@ import functools
 import json
 import logging
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,27 +25,33 @@ from graphc.errors import (
     ToolchainError,
     UsageError,
     missing_file,
+    register_source,
 )
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.source_map import SourceMap
 from graphc.lazy import (
+    cache,
     compiler,
     cpu_executor,
     cuda_executor,
     elaborate,
     graph_text,
+    host_compiler,
     library,
+    loaded,
+    module_file,
+    program_data,
     reference,
     simulator_executor,
 )
-from graphc.runtime.cache import content_key, discard, stored_file
-from graphc.runtime.cpu.compiler import compile_object, find_compiler
-from graphc.runtime.loaded import Executor, LoadedModule
-from graphc.runtime.module_file import ModuleFile, read_module
-from graphc.runtime.program import Program
+from graphc.runtime.signature import check_entries, mismatch
 
 if TYPE_CHECKING:
     from graphc.compiler import Built
+    from graphc.runtime.loaded import Executor, LoadedModule
+    from graphc.runtime.manifest import Manifest
+    from graphc.runtime.module_file import ModuleFile
+    from graphc.runtime.program import Program
 
 __all__ = [
     "DEVICES",
@@ -52,6 +59,7 @@ __all__ = [
     "check_output",
     "load",
     "load_file",
+    "read_description",
     "read_source",
     "source_unit",
     "unit_of",
@@ -77,7 +85,9 @@ def load(path: str | Path, device: str | None = None) -> LoadedModule:
         UsageError, ModuleFormatError: the file cannot be read, or is damaged.
         DeviceError, ToolchainError: the device that was asked for, or what it needs, is missing.
     """
-    return load_file(read_module(Path(path)), device)
+    file = module_file.read_module(Path(path))
+    _check_programs(file)
+    return load_file(file, device)
 
 
 def load_file(file: ModuleFile, device: str | None = None) -> LoadedModule:
@@ -95,7 +105,35 @@ def load_file(file: ModuleFile, device: str | None = None) -> LoadedModule:
     executor, chosen = _automatic(file) if wanted == "auto" else (_EXECUTORS[wanted](file), wanted)
     _check_weights(file, executor.program)
     # The executor has its own copy of the state: the file's is let go.
-    return LoadedModule(executor, replace(file, weights={}), chosen)
+    return loaded.LoadedModule(executor, replace(file, weights={}), chosen)
+
+
+def read_description(path: Path) -> Manifest:
+    """What a module file says of itself, compared with its graphs and programs.
+
+    The weights are not read, however large they are.
+
+    Raises:
+        UsageError, ModuleFormatError: the file cannot be read, or its parts contradict each other.
+    """
+    manifest = module_file.read_manifest(path)
+    file = module_file.read_module(path, with_weights=False)
+    unit = unit_of(file)
+    _check_programs(file)
+    for name, type_ in unit.state.items():
+        said = manifest.weights.get(name)
+        if said != (type_.dtype.name, type_.shape):
+            raise mismatch(f"its manifest says {said} of the weight {name!r}, its graphs {type_}")
+    return manifest
+
+
+def _check_programs(file: ModuleFile) -> None:
+    """Whether the programs of GPU targets are programs, and of the exports that are described."""
+    for target, data in file.programs.items():
+        program = program_data.Program.from_json(data)
+        if program.target != target:
+            raise mismatch(f"programs/{target}.json is a program for {program.target!r}")
+        check_entries(file.manifest["exports"], program.entries, f"its program for {target}")
 
 
 def _check_names(file: ModuleFile) -> None:
@@ -149,7 +187,11 @@ def _notice(text: str) -> None:
 
 def _on_cpu(file: ModuleFile) -> Executor:
     program, source, symbols = _host_code(file)
-    return cpu_executor.CpuExecutor(program, compile_object(source), file.weights, symbols)
+    # A module that the cache knows: its graphs are not read again, what was made of them is here.
+    check_entries(file.manifest["exports"], program.entries, "its graphs")
+    return cpu_executor.CpuExecutor(
+        program, host_compiler.compile_object(source), file.weights, symbols
+    )
 
 
 def _host_code(file: ModuleFile) -> tuple[Program, str, dict[str, str]]:
@@ -158,8 +200,11 @@ def _host_code(file: ModuleFile) -> tuple[Program, str, dict[str, str]]:
     Host code is made from the module's graphs, which are data. Only a module that this machine
     has not seen before needs the compiler's packages.
     """
-    key = content_key(
-        file.content_key(), graphc.__version__, _fingerprint(), find_compiler().identity
+    key = cache.content_key(
+        file.content_key(),
+        graphc.__version__,
+        _fingerprint(),
+        host_compiler.find_compiler().identity,
     )
     name = f"programs/{key}.json"
 
@@ -169,18 +214,18 @@ def _host_code(file: ModuleFile) -> tuple[Program, str, dict[str, str]]:
         data = {"program": code.program.to_json(), "source": code.source, "symbols": symbols}
         path.write_text(json.dumps(data), encoding="utf-8")
 
-    stored = stored_file(name, produce)
+    stored = cache.stored_file(name, produce)
     try:
         return _parsed_code(stored)
     except (LookupError, TypeError, ValueError, ModuleFormatError):
         # A disk that was full, say.
-        discard(stored)
-        return _parsed_code(stored_file(name, produce))
+        cache.discard(stored)
+        return _parsed_code(cache.stored_file(name, produce))
 
 
 def _parsed_code(path: Path) -> tuple[Program, str, dict[str, str]]:
     stored = json.loads(path.read_text("utf-8"))
-    return Program.from_json(stored["program"]), stored["source"], stored["symbols"]
+    return program_data.Program.from_json(stored["program"]), stored["source"], stored["symbols"]
 
 
 @functools.cache
@@ -227,8 +272,9 @@ def _on_cuda(file: ModuleFile) -> Executor:
         for name, data in file.binaries.items()
         if name.startswith("cubins/")
     }
+    unit_of(file)
     executor: Executor = cuda_executor.CudaExecutor(
-        Program.from_json(file.programs["cuda"]), cubins, file.weights
+        program_data.Program.from_json(file.programs["cuda"]), cubins, file.weights
     )
     return executor
 
@@ -242,8 +288,18 @@ _EXECUTORS: Mapping[str, Callable[[ModuleFile], Executor]] = {
 
 
 def unit_of(file: ModuleFile) -> Unit:
-    """The unit of a module, read from its graphs."""
+    """The unit of a module, read from its graphs.
+
+    Raises:
+        ModuleFormatError: a graph is not that of its export, or not what the manifest says.
+        GraphcError: a graph is no graph.
+    """
     graphs = {name: graph_text.read_graph(text, f"{name}.gc") for name, text in file.graphs.items()}
+    for name, graph in graphs.items():
+        if graph.name != name:
+            raise mismatch(f"graphs/{name}.gc is the graph {graph.name!r}, expected {name!r}")
+    contracts = {name: reference.contract(graph) for name, graph in graphs.items()}
+    check_entries(file.manifest["exports"], contracts, "its graphs")
     state = {node["name"]: node.tensor for graph in graphs.values() for node in graph.state}
     sources = SourceMap()
     _restore_spans(sources, graphs, file.sources)
@@ -270,12 +326,18 @@ def read_source(path: str | Path) -> str:
     """The text of a source file.
 
     Raises:
-        UsageError: it cannot be read, or is a module.
+        UsageError: it cannot be read, is no ordinary file, larger than any source, or a module.
         SourceError: it is not UTF-8.
     """
+    if not os.fspath(path):
+        raise UsageError(
+            "no file is named: the path is empty",
+            code="file-missing",
+            hint="write the path of a .gc file",
+        )
     path = Path(path)
     try:
-        data = path.read_bytes()
+        data = _source_bytes(path)
     except FileNotFoundError:
         raise missing_file(path) from None
     except IsADirectoryError:
@@ -286,7 +348,9 @@ def read_source(path: str | Path) -> str:
         ) from None
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {error.strerror or error}", code="file-unreadable"
+            f"{path} cannot be read: {error.strerror or error}",
+            code="file-unreadable",
+            hint="let it be read, or name another file",
         ) from None
     if data.startswith(b"PK\x03\x04"):
         raise UsageError(
@@ -305,6 +369,38 @@ def read_source(path: str | Path) -> str:
             span=Span(str(path), *place, place[0], place[1] + 1),
             hint="save it as UTF-8",
         ) from None
+
+
+_MOST_BYTES = 4 * config.MOST_CHARACTERS
+"""What the longest source takes in UTF-8."""
+
+
+def _source_bytes(path: Path) -> bytes:
+    """The bytes of a file that can be a source: a device may have no end, a pipe no writer."""
+    # Opening a pipe waits for its writer, unless told not to.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        status = os.fstat(file.fileno())
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError
+        if not stat.S_ISREG(status.st_mode):
+            raise UsageError(
+                f"{path} is not an ordinary file, expected a .gc file",
+                code="file-unreadable",
+                hint="write the source to a file, and name that",
+            )
+        # Files of some systems say that they have no bytes; and any may grow.
+        data = file.read(_MOST_BYTES + 1) if status.st_size <= _MOST_BYTES else None
+    if data is None or len(data) > _MOST_BYTES:
+        # Who renders the error would read the file for its first line.
+        register_source(str(path), "")
+        raise UsageError(
+            f"{path} has {max(status.st_size, _MOST_BYTES + 1)} bytes; a source has at most "
+            f"{_MOST_BYTES}",
+            code="file-unreadable",
+            span=Span(str(path), 1, 1, 1, 2),
+            hint="split it into several files and import them",
+        )
+    return data
 
 
 def _with_plain_line_ends(text: str) -> str:

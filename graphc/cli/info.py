@@ -5,21 +5,22 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from graphc.api import read_description
+from graphc.cli.arguments import named_file
 from graphc.cli.text import quantity, table
-from graphc.runtime.module_file import read_manifest
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `graphc info`."""
-    parser.add_argument("module", metavar="MODULE", type=Path, help="a .gcm file")
+    parser.add_argument("module", metavar="MODULE", type=named_file, help="a .gcm file")
     parser.add_argument("--weights", action="store_true", help="list all state")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the facts of a module file."""
-    manifest = read_manifest(options.module)
+    manifest = read_description(Path(options.module))
     facts = manifest.facts
     if facts["doc"]:
         print(facts["doc"].strip(), end="\n\n")

@@ -1,5 +1,7 @@
 """Show what graphc made of a model: a .gc or .gcm file, or package.module:Net in Python.
 
+Of a module, every stage is made anew from its graphs; the kernels' text in it is not shown.
+
 --stage graph      each export as a program of the language (default)
 --stage passes     what each pass made of it, likewise; or one pass, by its name
 --stage kernels    the kernels' text for the target
@@ -16,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from graphc.api import unit_of
+from graphc.cli.arguments import named_file
 from graphc.codegen import nvrtc
 from graphc.compiler import ARCHITECTURES, compile_for
 from graphc.errors import UsageError
@@ -31,7 +34,9 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `graphc show`."""
-    parser.add_argument("source", metavar="FILE", help="a .gc or .gcm file, or MODULE:NAME")
+    parser.add_argument(
+        "source", metavar="FILE", type=named_file, help="a .gc or .gcm file, or MODULE:NAME"
+    )
     parser.add_argument("--export", help="only this one")
     passes = [one.name for one in pipeline.standard_passes()]
     parser.add_argument("--stage", default="graph", choices=[*_STAGES, *passes])
@@ -41,10 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the stage that was asked for."""
     path = Path(options.source)
-    if path.suffix == ".gcm" or zipfile.is_zipfile(path):
-        unit = unit_of(read_module(path))
-    else:
-        unit = unit_named(options.source)
+    is_module = path.suffix == ".gcm" or (path.is_file() and zipfile.is_zipfile(path))
+    unit = unit_of(read_module(path)) if is_module else unit_named(options.source)
     if options.export is not None:
         if options.export not in unit.exports:
             raise UsageError(
@@ -57,8 +60,15 @@ def run(options: argparse.Namespace) -> int:
         text = _STAGES[options.stage](unit, options.target)
     else:
         text = _passes(unit, options.target, options.stage)
+    if is_module:
+        print(_comment(options) + " made anew from the module's graphs by this version")
     print(text.rstrip("\n"))
     return 0
+
+
+def _comment(options: argparse.Namespace) -> str:
+    """What begins a comment in the text of a stage."""
+    return "//" if options.stage in ("kernels", "ptx") else "#"
 
 
 def _graph(unit: Unit, target: str) -> str:

@@ -14,7 +14,8 @@ A zip archive, uncompressed and in fixed order, so that the same build gives the
 
 Nothing in it is code for the host: a loader reads JSON, text and arrays. Source files are named
 without their folders, so that the bytes do not depend on where the model lies. The hashes tell
-damage and edits, and guard against nobody who computes them anew.
+damage and edits, and guard against nobody who computes them anew: a loader compares what the
+manifest says of the exports with the graphs and programs.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ __all__ = ["ModuleFile", "read_manifest", "read_module"]
 Array = np.ndarray[Any, Any]
 
 _DATE = (1980, 1, 1, 0, 0, 0)
-_MANIFEST, _SEAL = "manifest.json", "manifest.sha256"
+_MANIFEST, _SEAL, _WEIGHTS = "manifest.json", "manifest.sha256", "weights.safetensors"
+_ELF = b"\x7fELF"
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class ModuleFile:
         for name, text in self.graphs.items():
             members[f"graphs/{name}.gc"] = text.encode()
         members["sources.json"] = json_bytes(self.sources)
-        members["weights.safetensors"] = _pack_weights(self.weights)
+        members[_WEIGHTS] = _pack_weights(self.weights)
         for target, program in self.programs.items():
             members[f"programs/{target}.json"] = json_bytes(program)
         for target, text in self.kernels.items():
@@ -190,15 +192,19 @@ def read_manifest(path: Path) -> Manifest:
         return _checked_manifest(archive, path)
 
 
-def read_module(path: Path) -> ModuleFile:
-    """Read a module file; every byte is checked against the manifest's hashes.
+def read_module(path: Path, *, with_weights: bool = True) -> ModuleFile:
+    """Read a module file; every byte that is read is checked against the manifest's hashes.
+
+    Args:
+        path: the file.
+        with_weights: whether to read the weights, which may be large; else there are none.
 
     Raises:
         UsageError: there is no such file, or it cannot be read.
         ModuleFormatError: it is no module, is truncated or edited, or is of a newer format.
     """
     with _archive(path) as archive:
-        return _read_members(archive, path)
+        return _read_members(archive, path, with_weights)
 
 
 @contextlib.contextmanager
@@ -290,13 +296,17 @@ def _checked_manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
     return manifest
 
 
-def _read_members(archive: zipfile.ZipFile, path: Path) -> ModuleFile:
+def _read_members(archive: zipfile.ZipFile, path: Path, with_weights: bool) -> ModuleFile:
     manifest = _checked_manifest(archive, path)
     members: dict[str, bytes] = {}
     for name, member in manifest.members.items():
+        if name == _WEIGHTS and not with_weights:
+            continue
         members[name] = archive.read(name)
         if _hash(members[name]) != member.digest:
             raise _damaged(path, f"{name} is not what the build wrote")
+        if name.startswith("cubins/") and not members[name].startswith(_ELF):
+            raise _damaged(path, f"{name} is no ELF file, as a cubin is")
 
     def texts(folder: str, suffix: str) -> dict[str, str]:
         return {
@@ -308,9 +318,7 @@ def _read_members(archive: zipfile.ZipFile, path: Path) -> ModuleFile:
     file = ModuleFile(
         manifest=manifest.facts,
         graphs=texts("graphs/", ".gc"),
-        weights=_unpack_weights(
-            _member(members, "weights.safetensors", path), manifest.weights, path
-        ),
+        weights=_weights(members, manifest, path) if with_weights else {},
         programs={k: parse_json(v.encode()) for k, v in texts("programs/", ".json").items()},
         kernels=texts("kernels/", ".cu"),
         binaries={n: d for n, d in members.items() if n.startswith(("cubins/", "ptx/"))},
@@ -318,9 +326,14 @@ def _read_members(archive: zipfile.ZipFile, path: Path) -> ModuleFile:
     )
     if set(file.graphs) != set(manifest.facts["exports"]):
         raise _damaged(path, "its manifest lists other exports than it has graphs of")
-    if _weight_types(file.weights) != manifest.weights:
-        raise _damaged(path, "its manifest lists other weights than it has")
     return file
+
+
+def _weights(members: Mapping[str, bytes], manifest: Manifest, path: Path) -> dict[str, Array]:
+    weights = _unpack_weights(_member(members, _WEIGHTS, path), manifest.weights, path)
+    if _weight_types(weights) != manifest.weights:
+        raise _damaged(path, "its manifest lists other weights than it has")
+    return weights
 
 
 def _member(members: Mapping[str, bytes], name: str, path: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import io
 import json
@@ -10,6 +11,7 @@ import stat
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import graphc
+from graphc import api
+from graphc.compiler import compile_for
 from graphc.errors import ModuleFormatError, UsageError
 from graphc.runtime.atomic_write import write_atomically
 from graphc.runtime.manifest import FORMAT_VERSION, parse_json
@@ -28,6 +33,7 @@ from graphc.runtime.module_file import (
 from tests.module_archives import archive_of, members_of, sealed
 
 Array = np.ndarray[Any, Any]
+CDLL = ctypes.CDLL
 NAN = np.array([0x7FC01234, 0xFFC00001, 0x80000000], np.uint32).view(np.float32)
 
 WEIGHTS: Mapping[str, Array] = {
@@ -60,7 +66,7 @@ def module(weights: Mapping[str, Array] = WEIGHTS, **changes: Any) -> ModuleFile
         "weights": weights,
         "programs": {"cuda": {"target": "cuda"}},
         "kernels": {"cuda": "// kernels\n"},
-        "binaries": {"cubins/sm_90a.cubin": bytes(range(256))},
+        "binaries": {"cubins/sm_90a.cubin": b"\x7fELF" + bytes(range(256))},
         "sources": {"predict": [[["mlp.gc", 1, 2, 1, 5]]]},
     }
     return ModuleFile(**{**content, **changes})
@@ -413,3 +419,121 @@ def test_a_written_file_keeps_its_permissions_and_links(tmp_path: Path) -> None:
     write_atomically(link, b"new")
     assert link.is_symlink() and real.read_bytes() == b"new"
     assert stat.S_IMODE(real.stat().st_mode) == 0o600
+
+
+# -- edits with hashes made anew ------------------------------------------------------------------
+
+SOURCE = """dim B: 1..8
+
+model Net:
+    fc = Linear(4, 3)
+
+    def forward(x: f32[B, 4]) -> f32[B, 3]:
+        return fc(x)
+
+export predict = Net.forward
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The members of a module for the CPU, with a program for CUDA beside it."""
+    source = tmp_path_factory.mktemp("source") / "net.gc"
+    source.write_text(SOURCE)
+    file = graphc.build(source).file
+    program = compile_for(api.unit_of(file), "cuda").program.to_json()
+    cubins = {"cubins/sm_80.cubin": b"\x7fELF and more"}
+    return members_of(replace(file, programs={"cuda": program}, binaries=cubins).to_bytes())
+
+
+def replaced(name: str, old: bytes, new: bytes) -> Callable[[dict[str, bytes]], None]:
+    def edit(members: dict[str, bytes]) -> None:
+        assert old in members[name]
+        members[name] = members[name].replace(old, new, 1)
+
+    return edit
+
+
+def instead(name: str, data: bytes) -> Callable[[dict[str, bytes]], None]:
+    return lambda members: members.update({name: data})
+
+
+def described(**facts: Any) -> Callable[[dict[str, bytes]], None]:
+    """Other facts of the export in the manifest."""
+
+    def edit(members: dict[str, bytes]) -> None:
+        manifest = json.loads(members["manifest.json"])
+        manifest["exports"]["predict"].update(facts)
+        members["manifest.json"] = json.dumps(manifest).encode()
+
+    return edit
+
+
+CONTRADICTIONS: Mapping[str, Callable[[dict[str, bytes]], None]] = {
+    "graph of another name": replaced("graphs/predict.gc", b"def predict", b"def nope"),
+    "graph of another range": replaced("graphs/predict.gc", b"dim B: 1..8", b"dim B: 1..9"),
+    "no inputs": described(inputs=[]),
+    "input of another name": described(inputs=[["y", "f32[B, 4]"]]),
+    "input of another type": described(inputs=[["x", "f64[B, 4]"]]),
+    "another result": described(results=["f32[B, 99]"]),
+    "no results": described(results=[]),
+    "another range": described(dims={"B": ["B", 1, 10**9]}),
+    "another dim": described(dims={"C": ["C", 1, 8]}),
+    "no state": described(state=[]),
+    "state in another order": described(state=["fc.bias", "fc.weight"]),
+    "program of another form": instead("programs/cuda.json", b"[]"),
+    "program of another input": replaced("programs/cuda.json", b'"name": "x"', b'"name": "y"'),
+    "program of another type": replaced("programs/cuda.json", b'"f32"', b'"f64"'),
+    "program of another export": replaced("programs/cuda.json", b'"predict": {', b'"nope": {'),
+    "program for another target": replaced(
+        "programs/cuda.json", b'"target": "cuda"', b'"target": "cpu"'
+    ),
+    "empty cubin": instead("cubins/sm_80.cubin", b""),
+    "cubin of text": instead("cubins/sm_80.cubin", b"#!/bin/sh\n"),
+}
+READERS: Mapping[str, Callable[[Path], object]] = {
+    "cpu": lambda path: graphc.load(path, "cpu"),
+    "reference": lambda path: graphc.load(path, "reference"),
+    "sim": lambda path: graphc.load(path, "sim"),
+    "cuda": lambda path: graphc.load(path, "cuda"),
+    "info": api.read_description,
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("what", CONTRADICTIONS)
+def test_parts_that_contradict_each_other_are_refused(
+    what: str, reader: str, built: dict[str, bytes], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name, *rest: None if "cuda" in name else CDLL(name))
+    members = dict(built)
+    CONTRADICTIONS[what](members)
+    path.write_bytes(sealed(members, relist=True))
+    with pytest.raises(ModuleFormatError) as caught:
+        READERS[reader](path)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("reader", ["cpu", "reference", "sim", "info"])
+def test_parts_that_agree_are_read(reader: str, built: dict[str, bytes], path: Path) -> None:
+    path.write_bytes(sealed(built, relist=True))
+    assert READERS[reader](path)
+
+
+def test_a_description_says_what_the_weights_of_the_graphs_are(
+    built: dict[str, bytes], path: Path
+) -> None:
+    manifest = json.loads(built["manifest.json"])
+    manifest["weights"]["fc.bias"] = ["f32", [1]]
+    path.write_bytes(sealed({**built, "manifest.json": json.dumps(manifest).encode()}, relist=True))
+    with pytest.raises(ModuleFormatError, match=r"fc\.bias"):
+        api.read_description(path)
+
+
+def test_a_description_is_read_without_the_weights(built: dict[str, bytes], path: Path) -> None:
+    members = dict(built)
+    members["weights.safetensors"] = b"?" * len(members["weights.safetensors"])
+    path.write_bytes(sealed(members, relist=True))
+    assert api.read_description(path).weights["fc.bias"] == ("f32", (3,))
+    with pytest.raises(ModuleFormatError, match="weights"):
+        read_module(path)
