@@ -10,7 +10,10 @@ from pathlib import Path
 
 from graphc.errors import UsageError
 
-__all__ = ["MOST_THREADS", "Settings", "settings"]
+__all__ = ["MOST_CHARACTERS", "MOST_THREADS", "Settings", "settings"]
+
+MOST_CHARACTERS = 8 * 2**20
+"""Characters that a source may have."""
 
 MOST_THREADS = 1024
 """Threads that the CPU runtime may have."""
@@ -72,7 +75,10 @@ def _positive(name: str, environment: Mapping[str, str], default: int) -> int:
     if not text:
         return default
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_THREADS:
-        raise UsageError(f"{name} is {text!r}; expected a whole number from 1 to {MOST_THREADS}")
+        raise UsageError(
+            f"{name} is {text!r}; expected a whole number from 1 to {MOST_THREADS}",
+            hint=f"set the environment variable {name} to such a number, or unset it",
+        )
     return int(text)
 
 
@@ -81,7 +87,10 @@ def _flag(name: str, environment: Mapping[str, str], default: bool) -> bool:
     if not text:
         return default
     if text not in ("0", "1"):
-        raise UsageError(f"{name} is {text!r}; expected 0 or 1")
+        raise UsageError(
+            f"{name} is {text!r}; expected 0 or 1",
+            hint=f"set the environment variable {name} to one of them, or unset it",
+        )
     return text == "1"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from graphc.cli.arguments import number_of_bytes
 from graphc.cli.text import quantity, table
 from graphc.errors import ErrorGroup, GraphcError, UsageError
 from graphc.frontend.graph_text import graph_text, read_graph
+from graphc.runtime.atomic_write import write_atomically
 
 SOURCE = '''"""Two exports."""
 
@@ -86,7 +88,7 @@ def test_build_reports_what_it_made(run: Run) -> None:
     code, output, _ = run("build", "net.gc", "-o", "other.gcm", "--seed", "3")
     assert code == 0
     assert output.splitlines()[0].split() == [
-        "export", "target", "steps", "kernels", "variants", "arena", "peak",
+        "export", "target", "steps", "kernels", "variants", "arena", "scratch/thread", "peak",
     ]  # fmt: skip
     assert [line.split()[0] for line in output.splitlines()[1:3]] == ["predict", "train"]
     assert "other.gcm: " in output
@@ -189,6 +191,7 @@ FAILURES: tuple[tuple[int, str, str, str], ...] = (
     (2, "build net.gc --seed 99999999999999999999", "seed", "2**64 - 1"),
     (2, "build net.gc --target gpu", "unknown-target", "there is no target 'gpu'"),
     (2, "build net.gc --target cpu,", "unknown-target", "there is no target ''"),
+    (2, "build net.gc --target sm_20", "unknown-target", "no architecture 'sm_20'"),
     (2, "build none.gc --target gpu", "unknown-target", "there is no target 'gpu'"),
     (2, "build net.gc --max-memory much", "usage", "not a number of bytes"),
     (2, "check", "", "SOURCE"),
@@ -409,6 +412,108 @@ def test_a_reader_that_has_gone_is_no_error(run: Run) -> None:
         text=True, check=False,
     )  # fmt: skip
     assert result.stderr == "" and len(result.stdout.splitlines()) == 1
+
+
+def test_a_reader_that_has_gone_ends_the_command_as_its_signal_would(run: Run) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-c", MAIN, "show", "net.gc"]
+    result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+# -- sources that are none ------------------------------------------------------------------------
+
+READERS = ("check", "build", "fmt", "show")
+
+
+@pytest.mark.parametrize("command", READERS)
+@pytest.mark.parametrize("name", ["/dev/zero", "pipe.gc"])
+def test_a_source_is_an_ordinary_file(run: Run, command: str, name: str) -> None:
+    os.mkfifo("pipe.gc")
+    # In a process of its own: what reads it would never end.
+    result = subprocess.run(
+        [sys.executable, "-m", "graphc", command, name],
+        capture_output=True, text=True, check=False, timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33)),
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert f"error[file-unreadable]: {name} is not an ordinary file" in result.stderr
+    assert "hint:" in result.stderr
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_source_that_is_too_large_is_not_read(run: Run, command: str) -> None:
+    with open("huge.gc", "wb") as file:
+        file.truncate(8 * 2**30)
+    code, _, errors = run(command, "huge.gc")
+    assert code == 1
+    assert "error[file-unreadable]: huge.gc has 8589934592 bytes; a source has at most" in errors
+    assert "--> huge.gc:1:1" in errors and "hint:" in errors
+
+
+@pytest.mark.parametrize("command", [["check"], ["fmt"], ["show"], ["info"], ["run"]])
+def test_an_empty_name_names_no_file(run: Run, command: list[str]) -> None:
+    code, _, errors = run(*command, "", *(["f"] if command == ["run"] else []))
+    assert code == 2
+    assert "error[usage]: no file is named" in errors and "hint:" in errors
+
+
+# -- hints ----------------------------------------------------------------------------------------
+
+
+def test_a_setting_that_makes_no_sense_is_named(run: Run) -> None:
+    for name, value in (("GRAPHC_THREADS", "abc"), ("GRAPHC_VERIFY", "2")):
+        result = subprocess.run(
+            [sys.executable, "-c", MAIN, "check", "net.gc"],
+            env={**os.environ, name: value}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert result.returncode == 2
+        assert f"hint: set the environment variable {name}" in result.stderr
+
+
+HINTS = (
+    ("build net.gc -o net.so", "name it net.gcm"),
+    ("build net.gc -o .", "name it model.gcm"),
+    ("run net.gcm predict x=x.npy -o out.txt", "name it out.npy"),
+    ("run net.gcm predict x=one", "write x=FILE.npy"),
+    ("run net.gcm predict x=x.npy x=x.npy", "write x=... once"),
+    ("run net.gcm predict", "add x=..."),
+    ("run net.gcm predict y=x.npy", "its arguments are x"),
+    ("run net.gcm predict x=1", "give a shape of 2 sizes, as f32[B, 4] has"),
+)
+
+
+@pytest.mark.parametrize(("command", "hint"), HINTS, ids=[one[0] for one in HINTS])
+def test_hints(built: Run, command: str, hint: str) -> None:
+    assert f"hint: {hint}" in built(*command.split())[2]
+
+
+SOURCE_HINTS = (
+    ("export f = f\n", "define 'f' in this file, or import it"),
+    ("const a = 18446744073709551616\n", "integers reach to 2**64 - 1"),
+    ("dim B: 8..1\n", "write the smaller number first: 1..8"),
+    (
+        "def f(x: f32[3], w: i32[3]):\n    return x @ w\nexport f = f\n",
+        "cast the i32 operand to f32",
+    ),
+    ("def f(x: f32[3]):\n    return relu(x, x, x)\nexport f = f\n", "give 1 tensor"),
+)
+
+
+@pytest.mark.parametrize(("text", "hint"), SOURCE_HINTS, ids=[one[1] for one in SOURCE_HINTS])
+def test_hints_on_sources(run: Run, text: str, hint: str) -> None:
+    Path("hinted.gc").write_text(text)
+    assert f"hint: {hint}" in run("check", "hinted.gc")[2]
+
+
+def test_a_place_that_is_missing_is_to_be_made(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        write_atomically(tmp_path / "none" / "a.gcm", b"")
+    assert (
+        caught.value.hint == f"make the folder {tmp_path / 'none'} first, or choose another place"
+    )
 
 
 # -- text -----------------------------------------------------------------------------------------

@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 
-from graphc import __version__
+from graphc import __version__, config
 from graphc.errors import GraphcError, InternalError
 
 __all__ = ["EXIT_CODES", "main"]
@@ -35,8 +36,11 @@ exit codes:
   0    done
   1    a file, what is in it, or this machine does not allow it; `check` and `fmt --check` found
        something; `doctor` found no device but the reference
-  2    the command line cannot be understood
-  130  interrupted"""
+  2    the command line, or a setting in the environment, cannot be understood
+  130  interrupted
+  141  the reader of the output has gone before its end, as in `graphc show | head -1`"""
+
+_READER_HAS_GONE = 128 + signal.SIGPIPE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     understood = False
     try:
         options = _options(list(sys.argv[1:] if arguments is None else arguments))
+        # A setting that makes no sense is refused like a word that makes none.
+        config.settings()
         understood = True
         code: int = options.run(options)
         sys.stdout.flush()
@@ -56,9 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error.render(), file=sys.stderr)
         return 1 if understood else 2
     except BrokenPipeError:
-        # The reader of our output has gone (`graphc show | head`): nobody is left to tell.
+        # Nobody is left to tell. What was to follow the output was not done, so this is no 0; it
+        # is what a shell says of a program that the signal has ended.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return _READER_HAS_GONE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         if arguments is None:

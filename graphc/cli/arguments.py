@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from graphc.api import DEVICES
-from graphc.errors import UsageError
+from graphc.codegen import nvrtc
+from graphc.errors import ToolchainError, UsageError
 from graphc.lazy import compiler
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "device",
     "module_file",
     "named_argument",
+    "named_file",
     "number_of_bytes",
     "seed",
     "targets",
@@ -52,7 +55,9 @@ def seed(text: str) -> int:
     """
     if not re.fullmatch(r"\d{1,20}", text, re.ASCII) or int(text) >= 1 << 64:
         raise UsageError(
-            f"the seed is {text!r}, expected a number from 0 to 2**64 - 1", code="seed"
+            f"the seed is {text!r}, expected a number from 0 to 2**64 - 1",
+            code="seed",
+            hint="write --seed 1, for example",
         )
     return int(text)
 
@@ -61,10 +66,15 @@ def targets(text: str) -> tuple[str, ...]:
     """Names of targets, separated by commas.
 
     Raises:
-        UsageError: there is no target of a name.
+        UsageError: there is no target of a name, or NVRTC has no such architecture.
     """
     names = tuple(text.split(","))
     compiler.check_targets(names)
+    for name in names:
+        # A machine without NVRTC understands the command line; the build says what it lacks.
+        if name.startswith("sm_"):
+            with contextlib.suppress(ToolchainError):
+                nvrtc.check_architecture(name)
     return names
 
 
@@ -83,6 +93,19 @@ def device(text: str) -> str:
     return text
 
 
+def named_file(text: str) -> str:
+    """The path of a file that is to be read, or the name of a model in Python.
+
+    Raises:
+        UsageError: it is empty.
+    """
+    if not text:
+        raise UsageError(
+            "no file is named: the argument is empty", hint="write its path, as in net.gc"
+        )
+    return text
+
+
 def module_file(text: str) -> Path:
     """The path of a module file that is to be written.
 
@@ -90,7 +113,11 @@ def module_file(text: str) -> Path:
         UsageError: another kind of file.
     """
     if not text.endswith(".gcm"):
-        raise UsageError(f"{text}: a module file ends in .gcm", code="output-name")
+        raise UsageError(
+            f"{text}: a module file ends in .gcm",
+            code="output-name",
+            hint=f"name it {_with_ending(text, '.gcm')}",
+        )
     return Path(text)
 
 
@@ -101,8 +128,17 @@ def array_file(text: str) -> Path:
         UsageError: another kind of file.
     """
     if not text.endswith((".npy", ".npz")):
-        raise UsageError(f"{text}: results go into a .npy or .npz file", code="output-name")
+        raise UsageError(
+            f"{text}: results go into a .npy or .npz file",
+            code="output-name",
+            hint=f"name it {_with_ending(text, '.npy')}, or .npz for several results",
+        )
     return Path(text)
+
+
+def _with_ending(text: str, ending: str) -> str:
+    path = Path(text)
+    return str(path.with_suffix(ending) if path.name.strip(".") else path / f"model{ending}")
 
 
 def named_argument(text: str) -> tuple[str, Any]:
@@ -126,7 +162,10 @@ def named_argument(text: str) -> tuple[str, Any]:
     try:
         return name, float(value) if set(value.lower()) & set(".einf") else int(value)
     except ValueError:
-        raise UsageError(f"{text!r}: {value!r} is neither a number nor a .npy file") from None
+        raise UsageError(
+            f"{text!r}: {value!r} is neither a number nor a .npy file",
+            hint=f"write {name}=FILE.npy, {name}=2.5 or {name}=true",
+        ) from None
 
 
 class NamedArguments(argparse.Action):
@@ -148,6 +187,10 @@ class NamedArguments(argparse.Action):
         pairs: Iterable[tuple[str, Any]] = cast("Iterable[tuple[str, Any]]", values or ())
         for name, value in pairs:
             if name in found:
-                raise UsageError(f"the argument {name!r} is given twice", code="argument-count")
+                raise UsageError(
+                    f"the argument {name!r} is given twice",
+                    code="argument-count",
+                    hint=f"write {name}=... once",
+                )
             found[name] = value
         setattr(namespace, self.dest, found)

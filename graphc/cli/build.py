@@ -13,7 +13,7 @@ import sys
 from tqdm import tqdm
 
 from graphc.api import build, check_output
-from graphc.cli.arguments import module_file, number_of_bytes, seed, targets
+from graphc.cli.arguments import module_file, named_file, number_of_bytes, seed, targets
 from graphc.cli.text import quantity, table
 from graphc.errors import SourceError
 from graphc.from_python import output_for, unit_named
@@ -23,7 +23,9 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `graphc build`."""
-    parser.add_argument("source", metavar="SOURCE", help="a .gc file, or MODULE:NAME")
+    parser.add_argument(
+        "source", metavar="SOURCE", type=named_file, help="a .gc file, or MODULE:NAME"
+    )
     parser.add_argument(
         "-o", "--output", type=module_file, help="the module (default: SOURCE.gcm, or NAME.gcm)"
     )
@@ -67,10 +69,10 @@ def run(options: argparse.Namespace) -> int:
     size = built.file.write(output)
     if options.quiet:
         return 0
-    rows = [["export", "target", "steps", "kernels", "variants", "arena", "peak"]]
+    rows = [["export", "target", "steps", "kernels", "variants", "arena", "scratch/thread", "peak"]]
     for one in built.reports:
         counts = [str(one.steps), str(one.kernels), str(one.variants)]
-        memory = [quantity(one.arena_bytes), quantity(one.peak_bytes)]
+        memory = [quantity(n) for n in (one.arena_bytes, one.scratch_bytes, one.peak_bytes)]
         rows.append([one.name, one.target, *counts, *memory])
     print(table(rows))
     print(f"{output}: {quantity(size)}, built in {built.seconds:.2f} s")

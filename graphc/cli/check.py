@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from graphc.cli.arguments import named_file
 from graphc.errors import GraphcError
 from graphc.from_python import unit_named
 
@@ -17,7 +18,9 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `graphc check`."""
-    parser.add_argument("sources", metavar="SOURCE", nargs="+", help=".gc files, or MODULE:NAME")
+    parser.add_argument(
+        "sources", metavar="SOURCE", nargs="+", type=named_file, help=".gc files, or MODULE:NAME"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

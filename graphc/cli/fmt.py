@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from graphc.api import read_source
+from graphc.cli.arguments import named_file
 from graphc.frontend.formatter import format_source
 from graphc.runtime.atomic_write import write_atomically
 
@@ -14,14 +15,14 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `graphc fmt`."""
-    parser.add_argument("sources", metavar="SOURCE", nargs="+", type=Path, help=".gc files")
+    parser.add_argument("sources", metavar="SOURCE", nargs="+", type=named_file, help=".gc files")
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if needed")
 
 
 def run(options: argparse.Namespace) -> int:
     """Format each file."""
     changed = 0
-    for path in options.sources:
+    for path in map(Path, options.sources):
         text = read_source(path)
         formatted = format_source(text, str(path))
         if formatted != text:

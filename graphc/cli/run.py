@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 
 from graphc.api import check_output, load
-from graphc.cli.arguments import NamedArguments, array_file, device, module_file, named_argument
+from graphc.cli.arguments import (
+    NamedArguments,
+    array_file,
+    device,
+    module_file,
+    named_argument,
+    named_file,
+)
 from graphc.errors import UsageError, missing_file
 from graphc.runtime.atomic_write import write_atomically
 
@@ -25,7 +32,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `graphc run`."""
-    parser.add_argument("module", metavar="MODULE", type=Path, help="a .gcm file")
+    parser.add_argument("module", metavar="MODULE", type=named_file, help="a .gcm file")
     parser.add_argument("export", metavar="EXPORT", help="the export to call")
     parser.add_argument(
         "arguments",
@@ -89,12 +96,17 @@ def _write(path: Path, results: tuple[Any, ...]) -> None:
     for value in results:
         if value.dtype.kind == "V":
             raise UsageError(
-                f"{path}: .npy files have no {value.dtype.name}; return the result as f32"
+                f"{path}: .npy files have no {value.dtype.name}",
+                hint="return the result as f32",
             )
     if path.suffix == ".npz":
         np.savez(buffer, *results)
     elif path.suffix == ".npy" and len(results) == 1:
         np.save(buffer, results[0])
     else:
-        raise UsageError(f"{path}: one result goes into a .npy file, several into a .npz file")
+        raise UsageError(
+            f"{path}: there are {len(results)} results, and a .npy file holds one",
+            code="output-name",
+            hint=f"name it {path.with_suffix('.npz')}",
+        )
     write_atomically(path, buffer.getvalue())

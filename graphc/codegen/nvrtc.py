@@ -140,7 +140,7 @@ def _compile(
     source: str, arch: str, name: str, fast: bool, form: Literal["CUBIN", "PTX"]
 ) -> CompiledKernel:
     nvrtc = _nvrtc()
-    _check_architecture(arch, "sm_" if form == "CUBIN" else "compute_")
+    check_architecture(arch, "sm_" if form == "CUBIN" else "compute_")
     options = [f"--gpu-architecture={arch}", *_LANGUAGE, *_NUMERICS]
     if fast:
         options.append("--Ofast-compile=max")
@@ -178,12 +178,19 @@ def _checked(nvrtc: Any, result: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _check_architecture(arch: str, prefix: str) -> None:
+def check_architecture(arch: str, prefix: str = "sm_") -> None:
+    """Whether NVRTC compiles for an architecture: a real one, or with "compute_" a virtual one.
+
+    Raises:
+        UsageError: it does not.
+        ToolchainError: there is no NVRTC.
+    """
     known = _architectures()
     match = re.fullmatch(rf"{prefix}(\d+)([af]?)", arch)
     if match is None or int(match[1]) not in known or int(match[1]) < _FIRST_WITH[match[2]]:
         raise UsageError(
             f"NVRTC {'.'.join(map(str, version()))} has no architecture {arch!r}",
+            code="unknown-target",
             hint=f"it has {', '.join(f'{prefix}{n}' for n in known)}",
         )
 

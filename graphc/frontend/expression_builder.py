@@ -126,7 +126,7 @@ class ExpressionBuilder:
         try:
             value = number_value(token.text)
         except LiteralError as error:
-            self.refuse(str(error), span)
+            self.refuse(str(error), span, error.hint)
             value = 0
         if isinstance(value, int):
             return syntax.Integer(value, token.text, span=span)
@@ -137,7 +137,7 @@ class ExpressionBuilder:
         try:
             return syntax.String(string_value(token.text), span=span)
         except LiteralError as error:
-            self.refuse(str(error), span)
+            self.refuse(str(error), span, error.hint)
             return syntax.String("", span=span)
 
     def true(self, token: Token) -> syntax.Boolean:

@@ -6,14 +6,14 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 
+from graphc.config import MOST_CHARACTERS
 from graphc.errors import SourceError, Span
 from graphc.frontend.parse_table import parse_table
 from graphc.frontend.syntax import REDUCTIONS
 from graphc.frontend.tokens import KEYWORDS, LINE_KEYWORDS, SYMBOLS, TOKEN, Comment, Token
 
-__all__ = ["MAX_CHARACTERS", "MAX_ERRORS", "Lexer"]
+__all__ = ["MAX_ERRORS", "Lexer"]
 
-MAX_CHARACTERS = 8 * 2**20
 MAX_ERRORS = 20
 
 _CLOSERS = {"(": ")", "[": "]"}
@@ -91,9 +91,9 @@ class Lexer:
         self._finish()
 
     def _is_acceptable(self) -> bool:
-        if len(self.text) > MAX_CHARACTERS:
+        if len(self.text) > MOST_CHARACTERS:
             self._report(
-                f"the source has {len(self.text)} characters; at most {MAX_CHARACTERS} are read",
+                f"the source has {len(self.text)} characters; at most {MOST_CHARACTERS} are read",
                 Span(self.file, 1, 1, 1, 1),
                 "split it into several files and import them",
             )

@@ -23,8 +23,15 @@ _LINE_END = re.compile(r"\r\n|\r")
 _MAX_DIGITS = 80
 
 
+_SHORTER = "integers reach to 2**64 - 1; write a float, as in 1e30, or a smaller integer"
+
+
 class LiteralError(ValueError):
-    """A literal without a value; the text says why."""
+    """A literal without a value; the text says why, and the hint what to write."""
+
+    def __init__(self, text: str, hint: str | None = None) -> None:
+        super().__init__(text)
+        self.hint = hint
 
 
 def number_value(text: str) -> int | float:
@@ -39,7 +46,7 @@ def number_value(text: str) -> int | float:
         if is_integer:
             digits = lowered.lstrip("0_") or "0"
             if len(digits) > _MAX_DIGITS:
-                raise LiteralError("this integer needs more than 64 bits")
+                raise LiteralError("this integer needs more than 64 bits", _SHORTER)
             value = int(digits, 10) if digits.isdigit() else int(lowered, 0)
             if "__" in lowered or lowered.endswith("_"):
                 raise ValueError
@@ -50,7 +57,7 @@ def number_value(text: str) -> int | float:
     except ValueError:
         raise LiteralError(f"{_shortened(text)!r} is not a number") from None
     if value >= 2**64:
-        raise LiteralError("this integer needs more than 64 bits")
+        raise LiteralError("this integer needs more than 64 bits", _SHORTER)
     return value
 
 

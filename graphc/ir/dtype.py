@@ -293,14 +293,14 @@ def _cast_hint(a: DType, b: DType) -> str:
         other = b if storage[0] is a else a
         target = f32 if other.kind != "float" else other
         names = " and ".join(dict.fromkeys(d.name for d in storage))
-        return f"{names} is for storage: compute in a wider float, cast(x, {target.name})"
+        return f"{names} is for storage: cast to a wider float, {target.name}"
     if "bool" in (a.kind, b.kind):
         other = b if a.kind == "bool" else a
-        return f"cast the bool operand: cast(x, {other.name})"
+        return f"cast the bool operand to {other.name}"
     if a.is_integer and b.is_integer:
-        return "no integer holds both: cast one operand, cast(x, i64) or cast(x, u64)"
+        return "no integer holds both: cast one operand to i64 or u64"
     integer, other = (a, b) if a.is_integer else (b, a)
-    return f"cast the {integer.name} operand: cast(x, {other.name})"
+    return f"cast the {integer.name} operand to {other.name}"
 
 
 def promote_scalar(dtype: DType, scalar: PythonScalar) -> DType:

@@ -369,8 +369,10 @@ class Op:
         """The node of this op; strict: no broadcasting, no promotion (see `surface`)."""
         if self.arity is not None and len(operands) != self.arity:
             raise UsageError(
-                f"{self.name} takes {self.arity} operands, {len(operands)} were given",
+                f"{self.name} takes {self.arity} operand{'s' * (self.arity != 1)}, "
+                f"{len(operands)} were given",
                 code="argument-count",
+                hint=self._expected(),
             )
         pairs = []
         for parameter in self.parameters:
@@ -382,9 +384,17 @@ class Op:
             pairs.append((parameter.name, value))
         if attributes:
             raise UsageError(
-                f"{self.name} has no argument {sorted(attributes)[0]!r}", code="argument-unknown"
+                f"{self.name} has no argument {sorted(attributes)[0]!r}",
+                code="argument-unknown",
+                hint=self._expected(),
             )
         return build(self, tuple(operands), tuple(pairs))
+
+    def _expected(self) -> str:
+        """What a call gives, as advice."""
+        tensors = f"{self.arity} tensor{'s' * (self.arity != 1)}" if self.arity else "tensors alone"
+        named = ", ".join(f"{one.name}=..." for one in self.parameters)
+        return f"give {tensors}" + (f", and by name {named}" if named else " and nothing by name")
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

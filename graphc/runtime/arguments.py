@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,17 +34,24 @@ def ordered_arguments(
         raise UsageError(
             f"{entry.name} takes {len(names)} arguments, {len(positional)} were given",
             code="argument-count",
+            hint=f"leave out the last {len(positional) - len(names)}",
             notes=[signature],
         )
     values = dict(zip(names, positional, strict=False))
     for name, value in named.items():
         if name not in names:
             raise UsageError(
-                f"{entry.name} has no argument {name!r}", code="argument-unknown", notes=[signature]
+                f"{entry.name} has no argument {name!r}",
+                code="argument-unknown",
+                hint=_named_like(name, names),
+                notes=[signature],
             )
         if name in values:
             raise UsageError(
-                f"{entry.name}: {name!r} is given twice", code="argument-count", notes=[signature]
+                f"{entry.name}: {name!r} is given twice",
+                code="argument-count",
+                hint=f"give it by its position or as {name}=..., not both",
+                notes=[signature],
             )
         values[name] = value
     missing = [name for name in names if name not in values]
@@ -51,9 +59,17 @@ def ordered_arguments(
         raise UsageError(
             f"{entry.name} needs {', '.join(map(repr, missing))} as well",
             code="argument-count",
+            hint=f"add {', '.join(f'{name}=...' for name in missing)}",
             notes=[signature],
         )
     return [values[name] for name in names]
+
+
+def _named_like(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, 1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"its arguments are {', '.join(names)}" if names else "it takes none: leave it out"
 
 
 def _type(entry: Entry, name: str) -> str:
@@ -126,7 +142,7 @@ def _array(entry: Entry, slot: Slot, argument: Any) -> Array:
             f"expected {slot.type}",
             hint=f"a batch of one still needs its axis: {slot.name}[None]"
             if array.ndim == slot.type.rank - 1
-            else None,
+            else f"give a shape of {slot.type.rank} sizes, as {slot.type} has",
         )
     return np.require(array, declared.numpy, ["C", "A"])
 
@@ -170,7 +186,10 @@ def _from_python(entry: Entry, slot: Slot, value: Any) -> Array:
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise ShapeError(f"{entry.name}: the argument {slot.name!r}: {error}") from None
+        raise ShapeError(
+            f"{entry.name}: the argument {slot.name!r}: {error}",
+            hint="give lists of equal lengths at each depth",
+        ) from None
     if array.dtype.kind not in "biufc":
         what = "a number is too large" if array.dtype == object else f"it holds {array.dtype}"
         raise DTypeError(

@@ -87,5 +87,14 @@ def _unwritable(path: Path, error: OSError) -> UsageError:
     return UsageError(
         f"{path} cannot be written: {error.strerror or error}",
         code="output-unwritable",
-        hint="choose another place with --output",
+        hint=_advice(path, error),
     )
+
+
+def _advice(path: Path, error: OSError) -> str:
+    """What to do, for a caller who may have chosen the place in any way."""
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return f"make the folder {path.parent} first, or choose another place"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room on the disk, or choose another place"
+    return "let it be written, or choose another place"

@@ -123,7 +123,7 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     ),
     "addition of dtypes that do not fit": (
         function("return x + y", parameters="x: f32[B], y: i32[B]"),
-        [Told("dtype-promotion", 3, 12, "i32 and f32", "cast(x, f32)")],
+        [Told("dtype-promotion", 3, 12, "i32 and f32", "cast the i32 operand to f32")],
     ),
     "dims are unified": (
         HEAD + "def g(a: f32[N], b: f32[N]):\n    return a + b\n"

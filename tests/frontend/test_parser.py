@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphc.config import MOST_CHARACTERS
 from graphc.errors import ErrorGroup, GraphcError, SourceError
 from graphc.frontend import syntax
 from graphc.frontend.formatter import format_source, unparse
-from graphc.frontend.lexer import MAX_CHARACTERS, MAX_ERRORS
+from graphc.frontend.lexer import MAX_ERRORS
 from graphc.frontend.parse_table import TABLE_FILE, parse_table
 from graphc.frontend.parser import parse, parse_expression
 from graphc.frontend.syntax import (
@@ -313,7 +314,7 @@ INVALID = [
     ("const a = " + "b if c else " * 20_000 + "1", "nests more than 100 deep", 1, 11),
     ("const a = b" + ".c" * 50_000, "more than 1000 members, calls and elements", 1, 11),
     ("def f(a: " + "(" * 20_000 + "b" + ",)" * 20_000 + "):\n    pass", "nests more than", 1, 7),
-    ("x" * (MAX_CHARACTERS + 1), "at most", 1, 1),
+    ("x" * (MOST_CHARACTERS + 1), "at most", 1, 1),
 ]
 
 

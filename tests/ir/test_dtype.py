@@ -116,16 +116,16 @@ def test_promotion_of_several_refuses_none() -> None:
 @pytest.mark.parametrize(
     ("a", "b", "hint"),
     [
-        ("i32", "f32", "cast the i32 operand: cast(x, f32)"),
-        ("f64", "u8", "cast the u8 operand: cast(x, f64)"),
-        ("bool", "f32", "cast the bool operand: cast(x, f32)"),
-        ("u64", "i8", "no integer holds both: cast one operand, cast(x, i64) or cast(x, u64)"),
-        ("f8e4m3", "f16", "f8e4m3 is for storage: compute in a wider float, cast(x, f16)"),
-        ("i32", "f8e5m2", "f8e5m2 is for storage: compute in a wider float, cast(x, f32)"),
+        ("i32", "f32", "cast the i32 operand to f32"),
+        ("f64", "u8", "cast the u8 operand to f64"),
+        ("bool", "f32", "cast the bool operand to f32"),
+        ("u64", "i8", "no integer holds both: cast one operand to i64 or u64"),
+        ("f8e4m3", "f16", "f8e4m3 is for storage: cast to a wider float, f16"),
+        ("i32", "f8e5m2", "f8e5m2 is for storage: cast to a wider float, f32"),
         (
             "f8e4m3",
             "f8e5m2",
-            "f8e4m3 and f8e5m2 is for storage: compute in a wider float, cast(x, f32)",
+            "f8e4m3 and f8e5m2 is for storage: cast to a wider float, f32",
         ),
     ],
 )

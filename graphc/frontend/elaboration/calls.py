@@ -154,7 +154,10 @@ def _check_arguments(
         is_given = position < len(arguments)
         if is_given and parameter.name in keywords:
             raise refused(
-                f"{name}: the argument {parameter.name!r} is given twice", "argument-twice", None
+                f"{name}: the argument {parameter.name!r} is given twice",
+                "argument-twice",
+                None,
+                f"give it by its position or as {parameter.name}=..., not both",
             )
         if not is_given and parameter.name not in keywords and parameter.default is parameter.empty:
             raise refused(

@@ -52,7 +52,8 @@ def named_like(name: str, known: Iterable[str]) -> str | None:
 
 def unknown_name(name: str, known: Iterable[str], span: Span | None) -> NameLookupError:
     """The error for a name that means nothing where it stands."""
-    return NameLookupError(f"nothing is called {name!r}", span=span, hint=named_like(name, known))
+    hint = named_like(name, known) or f"define {name!r} in this file, or import it"
+    return NameLookupError(f"nothing is called {name!r}", span=span, hint=hint)
 
 
 _KEYS_SHOWN = 4

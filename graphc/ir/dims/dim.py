@@ -182,12 +182,18 @@ def variable(name: str, lo: int, hi: int, multiple: int = 1) -> Dim:
             code="dim-range",
             hint="a multiple is a positive number",
         )
+    if lo > hi:
+        raise DimensionError(
+            f"dimension {name}: the range {lo}..{hi} is empty",
+            code="dim-range",
+            hint=f"write the smaller number first: {hi}..{lo}",
+        )
     first, last = -(-lo // multiple) * multiple, hi // multiple * multiple
     if first > last:
         raise DimensionError(
             f"dimension {name}: no multiple of {multiple} lies in {lo}..{hi}",
             code="dim-range",
-            hint="write the smaller number first, and make room for one value at least",
+            hint=f"make room for one: {lo}..{-(-lo // multiple) * multiple}, for example",
         )
     return variable_dim(Variable(name, first, last, multiple))
 
