@@ -42,9 +42,9 @@ from graphc.lazy import (
     module_file,
     program_data,
     reference,
+    signature,
     simulator_executor,
 )
-from graphc.runtime.signature import check_entries, mismatch
 
 if TYPE_CHECKING:
     from graphc.compiler import Built
@@ -123,7 +123,9 @@ def read_description(path: Path) -> Manifest:
     for name, type_ in unit.state.items():
         said = manifest.weights.get(name)
         if said != (type_.dtype.name, type_.shape):
-            raise mismatch(f"its manifest says {said} of the weight {name!r}, its graphs {type_}")
+            raise signature.mismatch(
+                f"its manifest says {said} of the weight {name!r}, its graphs {type_}"
+            )
     return manifest
 
 
@@ -132,8 +134,10 @@ def _check_programs(file: ModuleFile) -> None:
     for target, data in file.programs.items():
         program = program_data.Program.from_json(data)
         if program.target != target:
-            raise mismatch(f"programs/{target}.json is a program for {program.target!r}")
-        check_entries(file.manifest["exports"], program.entries, f"its program for {target}")
+            raise signature.mismatch(f"programs/{target}.json is a program for {program.target!r}")
+        signature.check_entries(
+            file.manifest["exports"], program.entries, f"its program for {target}"
+        )
 
 
 def _check_names(file: ModuleFile) -> None:
@@ -188,7 +192,7 @@ def _notice(text: str) -> None:
 def _on_cpu(file: ModuleFile) -> Executor:
     program, source, symbols = _host_code(file)
     # A module that the cache knows: its graphs are not read again, what was made of them is here.
-    check_entries(file.manifest["exports"], program.entries, "its graphs")
+    signature.check_entries(file.manifest["exports"], program.entries, "its graphs")
     return cpu_executor.CpuExecutor(
         program, host_compiler.compile_object(source), file.weights, symbols
     )
@@ -297,9 +301,11 @@ def unit_of(file: ModuleFile) -> Unit:
     graphs = {name: graph_text.read_graph(text, f"{name}.gc") for name, text in file.graphs.items()}
     for name, graph in graphs.items():
         if graph.name != name:
-            raise mismatch(f"graphs/{name}.gc is the graph {graph.name!r}, expected {name!r}")
+            raise signature.mismatch(
+                f"graphs/{name}.gc is the graph {graph.name!r}, expected {name!r}"
+            )
     contracts = {name: reference.contract(graph) for name, graph in graphs.items()}
-    check_entries(file.manifest["exports"], contracts, "its graphs")
+    signature.check_entries(file.manifest["exports"], contracts, "its graphs")
     state = {node["name"]: node.tensor for graph in graphs.values() for node in graph.state}
     sources = SourceMap()
     _restore_spans(sources, graphs, file.sources)

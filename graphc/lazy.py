@@ -25,6 +25,7 @@ __all__ = [
     "reference",
     "safetensors",
     "safetensors_numpy",
+    "signature",
     "simulator_executor",
 ]
 
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
     from graphc import compiler, library
     from graphc.frontend import elaborate, graph_text
-    from graphc.runtime import cache, host_calls, loaded, module_file, reference
+    from graphc.runtime import cache, host_calls, loaded, module_file, reference, signature
     from graphc.runtime import program as program_data
     from graphc.runtime.cpu import compiler as host_compiler
     from graphc.runtime.cpu import executor as cpu_executor
@@ -73,6 +74,7 @@ else:
     cpu_executor = _Lazy("graphc.runtime.cpu.executor")
     cuda_executor = _Lazy("graphc.runtime.cuda.executor")
     reference = _Lazy("graphc.runtime.reference")
+    signature = _Lazy("graphc.runtime.signature")
     simulator_executor = _Lazy("graphc.runtime.simulator.executor")
     # Files of weights; the reading half of its NumPy module lacks bf16.
     safetensors = _Lazy("safetensors")

@@ -467,3 +467,13 @@ print(graphc.load({str(path)!r}, "cpu").predict(numpy.zeros((2, 8), "float32")).
     found = imported(call, tmp_path)
     others = ("graphc.library", "graphc.cli", "graphc.ir.ops", "graphc.ir.expr", "numpy.ma")
     assert not names_of(found, *HEAVY, *COMPILER, *others)
+
+
+def test_checking_a_source_loads_nothing_that_runs_modules(tmp_path: Path) -> None:
+    (tmp_path / "double.gc").write_text(
+        "export def double(x: f32[N]) -> f32[N]:\n    return x + x\n"
+    )
+    found = imported('from graphc.cli import main\nmain(["check", "double.gc"])', tmp_path)
+    assert "graphc.frontend.elaborate" in found
+    running = ("graphc.runtime", "graphc.codegen.compile", "graphc.compiler", "zipfile")
+    assert not names_of(found, *running)
