@@ -13,6 +13,7 @@ from graphc.frontend.tensor import Tensor
 __all__ = ["library"]
 
 _TRANSFORMS = (
+    transforms.checkpoint,
     transforms.grad,
     transforms.hessian,
     transforms.jacfwd,

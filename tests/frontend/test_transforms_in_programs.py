@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from graphc import transforms
-from graphc.errors import GraphcError, SourceError
+from graphc.errors import GraphcError
 from graphc.frontend.elaborate import elaborate
+from graphc.frontend.graph_text import graph_text
 from graphc.frontend.tensor import call
 from graphc.frontend.trace import trace
 from graphc.ir.evaluate import evaluate
@@ -140,6 +141,110 @@ def test_transforms_are_refused_where_they_are_written(
     )
 
 
-def test_checkpoint_is_refused_with_what_the_compiler_does() -> None:
-    with pytest.raises(SourceError, match="@checkpoint is not supported"):
-        unit_of("@checkpoint\ndef f(x: f32[3]) -> f32[3]:\n    return x\n\nexport f = f\n")
+CHECKPOINTED = """
+@checkpoint
+def part(x, k=2.0):
+    return sum(tanh(x) ** 2) * k
+
+def f(x: f32[8]) -> f32[8]:
+    return grad(part)(x, k=3.0)
+
+export f = f
+"""
+
+
+def test_checkpoint_above_a_function_means_what_it_means_in_python() -> None:
+    graph = unit_of(CHECKPOINTED).exports["f"]
+    (x,) = graph.inputs
+    function = transforms.grad(transforms.checkpoint(lambda x: _energy(x, 3.0)))
+    assert trace(lambda x: function(x), x.tensor, name="f")[0] is graph
+    assert "optimization_barrier" in graph_text(graph)
+
+
+BLOCKS = """
+dim B: 1..64
+
+model Block(n):
+    fc = Linear(n, n)
+
+    {decorator}
+    def forward(x: f32[B, n]) -> f32[B, n]:
+        return x + gelu(fc(x))
+
+model Net(n=4):
+    blocks = [Block(n) for _ in range(2)]
+
+    def forward(x: f32[B, n]) -> f32[B, n]:
+        for block in blocks:
+            x = block(x)
+        return x
+
+def loss(net: Net, x: f32[B, 4]) -> f32[]:
+    return mean(net(x) ** 2)
+
+export train = train_step(Net, loss, sgd(lr=0.1))
+"""
+
+
+def test_methods_of_models_are_computed_again_to_the_same_bits() -> None:
+    x = np.arange(8, dtype=np.float32).reshape(2, 4) / 8
+    found = []
+    for decorator in ("", "@checkpoint"):
+        graph = unit_of(BLOCKS.format(decorator=decorator)).exports["train"]
+        assert ("optimization_barrier" in graph_text(graph)) is bool(decorator)
+        rng = np.random.default_rng(0)
+        state = [rng.standard_normal(node.shape).astype(np.float32) for node in graph.state]
+        results, updates = evaluate(graph, [x], state)
+        found.append([*results, *updates])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+DECORATED = """
+def twice(f):
+    def g(x):
+        return f(f(x))
+    return g
+
+def slope(x, value, g):
+    return 3 * g
+
+@twice
+@gradient(slope)
+def up(x: f32[]) -> f32[]:
+    return round(x) + 1
+
+@vmap
+def rows(x: f32[4]) -> f32[]:
+    return sum(x)
+
+def f(x: f32[], y: f32[2, 4]) -> (f32[], f32[], f32[2]):
+    return up(x), grad(up)(x), rows(y)
+
+export f = f
+"""
+
+
+def test_a_decorator_is_a_function_of_the_function_below_it() -> None:
+    y = np.arange(8, dtype=np.float32).reshape(2, 4)
+    results, _ = evaluate(unit_of(DECORATED).exports["f"], [np.float32(1.4), y])
+    assert [one.tolist() for one in results] == [3.0, 9.0, [6.0, 22.0]]
+
+
+@pytest.mark.parametrize(
+    ("decorators", "code", "line", "message"),
+    [
+        ("@inline", "decorator", 1, "no meaning"),
+        ("@exp(3)", "not-callable", 1, "is no function"),
+        ("@checkpoint()", "argument-missing", 1, "'function'"),
+        ("@gradient(straight_through)\n@checkpoint", "decorator", 2, "stands below @gradient"),
+        ("@checkpoint", "recursion", 3, "calls itself"),
+    ],
+)
+def test_decorators_are_refused_where_they_stand(
+    decorators: str, code: str, line: int, message: str
+) -> None:
+    body = "f(x)" if code == "recursion" else "x"
+    with pytest.raises(GraphcError, match=re.escape(message)) as caught:
+        unit_of(f"{decorators}\ndef f(x: f32[3]) -> f32[3]:\n    return {body}\n\nexport f = f\n")
+    assert (caught.value.code, caught.value.span and caught.value.span.line) == (code, line)

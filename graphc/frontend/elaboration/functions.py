@@ -7,16 +7,16 @@ the graph that is being built.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from graphc.errors import GraphcError, Span
+from graphc.errors import GraphcError, NameLookupError, Span
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.annotations import Shapes, declared_type, dtype_of
-from graphc.frontend.elaboration.calls import CallSite, bind_arguments
+from graphc.frontend.elaboration.calls import CallSite, bind_arguments, call_value
 from graphc.frontend.elaboration.expressions import Evaluator
-from graphc.frontend.elaboration.gradients import decorated
+from graphc.frontend.elaboration.gradients import is_gradient, with_own_gradient
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.elaboration.statements import run_body
@@ -125,8 +125,11 @@ class UserFunction:
             GraphcError: arguments or result that do not fit, or whatever the body refuses.
         """
         bound = bind_arguments(self.name, self.signature, arguments, keywords)
+        is_plain = all(map(is_gradient, self.definition.decorators[:1]))
         try:
             with self.program.inside(self, site.span if site else None):
+                if not is_plain:
+                    return self._transformed(bound, site)
                 return self._run(bound, _places(self.signature, site))
         except GraphcError as error:
             if site is not None:
@@ -134,6 +137,29 @@ class UserFunction:
                     if one.span != site.span and len(one.notes) < _MAX_NOTES:
                         one.note(f"in {self.name}, called at {site.span}")
             raise
+
+    def _transformed(self, bound: dict[str, Any], site: CallSite | None) -> Any:
+        """The result of what the outermost decorator makes of the function."""
+        decorator, *others = self.definition.decorators
+        inner = replace(self, definition=replace(self.definition, decorators=tuple(others)))
+        given = self.signature.bind(**bound)
+        node = syntax.Call(decorator, (), (), span=decorator.span)
+        made = call_value(self.program, self._decorator(decorator), [inner], {}, node)
+        own = self.program.own_function(made)
+        if own is not None:
+            return own.invoke(given.args, given.kwargs, site)
+        return call_value(self.program, made, list(given.args), given.kwargs, node)
+
+    def _decorator(self, node: syntax.Expression) -> Any:
+        try:
+            return Evaluator(self.program, self.scope).evaluate(node)
+        except NameLookupError:
+            raise refused(
+                "this decorator has no meaning",
+                "decorator",
+                node.span,
+                "write @checkpoint, @gradient(f), or the name of what makes a function of this one",
+            ) from None
 
     def _run(self, bound: dict[str, Any], places: dict[str, Span]) -> Any:
         frame = Scope(self.scope)
@@ -161,9 +187,7 @@ class UserFunction:
             value, self.definition.returns, f"the result of {self.name}", place
         )
         shapes.match(types)
-        if self.definition.decorators:
-            value = decorated(self, arguments, value)
-        return value
+        return with_own_gradient(self, arguments, value)
 
     def _checked(
         self, value: Any, annotation: syntax.Type | None, what: str, place: Span | None

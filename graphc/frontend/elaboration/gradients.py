@@ -14,7 +14,7 @@ from graphc.errors import GraphcError
 from graphc.frontend import syntax
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.numbers import is_number, tensor_of
-from graphc.frontend.elaboration.refusal import described, not_supported, refused
+from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.tensor import Tensor
 from graphc.ir.graph import Graph
@@ -25,7 +25,7 @@ from graphc.ir.ops.structural import graph_input, input_
 if TYPE_CHECKING:
     from graphc.frontend.elaboration.functions import UserFunction
 
-__all__ = ["decorated"]
+__all__ = ["is_gradient", "with_own_gradient"]
 
 
 class _StraightThrough:
@@ -41,8 +41,8 @@ class _StraightThrough:
 _GRADIENTS: Mapping[str, Any] = {"straight_through": _StraightThrough()}
 
 
-def decorated(function: UserFunction, arguments: Mapping[str, Any], value: Any) -> Any:
-    """The value of a call as the decorators of the function make it.
+def with_own_gradient(function: UserFunction, arguments: Mapping[str, Any], value: Any) -> Any:
+    """The value of a call with the gradients that the decorators of the function say.
 
     Args:
         function: what was called.
@@ -50,7 +50,7 @@ def decorated(function: UserFunction, arguments: Mapping[str, Any], value: Any) 
         value: what its body returned.
 
     Raises:
-        GraphcError: an unknown decorator, or a gradient that does not fit the function.
+        GraphcError: another decorator, or a gradient that does not fit the function.
     """
     for decorator in reversed(function.definition.decorators):
         try:
@@ -77,19 +77,23 @@ def _gradient_of(function: UserFunction, decorator: syntax.Expression) -> Any:
                     "name a function of this program, or straight_through",
                 )
             return gradient if own is None else own
-        case syntax.Name("checkpoint"):
-            raise not_supported(
-                "@checkpoint",
-                decorator.span,
-                "the compiler keeps what a gradient needs, and repeats what is cheap; to keep "
-                "less, train on smaller batches",
-            )
+        case syntax.Name("gradient") | syntax.Call(syntax.Name("gradient")):
+            hint = "write @gradient(f), where f(x, ..., value, cotangent) returns the gradient"
+            raise refused("this decorator has no meaning", "decorator", decorator.span, hint)
     raise refused(
-        "this decorator has no meaning",
+        "another decorator stands below @gradient(...), which is about the function itself",
         "decorator",
         decorator.span,
-        "write @gradient(f), where f(x, ..., value, cotangent) returns the gradient",
+        "write @gradient(f) directly above the function, and the others above that",
     )
+
+
+def is_gradient(decorator: syntax.Expression) -> bool:
+    """Whether a decorator says the gradient of the function below it."""
+    match decorator:
+        case syntax.Name("gradient") | syntax.Call(syntax.Name("gradient")):
+            return True
+    return False
 
 
 def _with_gradient(
