@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from graphc import config
 from graphc.codegen.host import HOST
 from graphc.codegen.kernel_library import Library
 from graphc.codegen.plan import plan_entry
@@ -195,13 +194,13 @@ def test_the_simulator_agrees(name: str, simulator: SimulatorExecutor) -> None:
             np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.usefixtures("threads")
 def test_the_number_of_threads_changes_no_bit() -> None:
     arrays = arguments(FIRST["until_in_scan"], 7)
     found = []
     for count in (1, 2, 4):
         pool.set_threads(count)
         found.append(cpu().call("until_in_scan_1", arrays))
-    pool.set_threads(config.settings().threads)
     for other in found[1:]:
         assert all(same_bits(a, b) for a, b in zip(found[0], other, strict=True))
 

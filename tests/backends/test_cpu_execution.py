@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 import graphc
-from graphc import config
 from graphc.errors import UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
@@ -98,13 +96,6 @@ def test_state_that_its_own_update_reads_elsewhere_is_not_overwritten_early() ->
 
 
 # -- threads and memory ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def threads() -> Iterator[None]:
-    """Restore the number of threads afterwards."""
-    yield
-    pool.set_threads(config.settings().threads)
 
 
 @pytest.mark.parametrize("count", [0, -1, 1025, 2.0, True, "2"])

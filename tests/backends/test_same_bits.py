@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
-from graphc import config
 from graphc.frontend.control_flow import cond, scan, while_loop
 from graphc.frontend.tensor import call
 from graphc.frontend.trace import trace
@@ -76,13 +75,6 @@ def graphs() -> dict[str, Graph]:
 def executor() -> CpuExecutor:
     """All programs in one unit."""
     return emitted(list(graphs().values()))
-
-
-@pytest.fixture
-def threads() -> Iterator[None]:
-    """Restore the number of threads afterwards."""
-    yield
-    pool.set_threads(config.settings().threads)
 
 
 @pytest.mark.usefixtures("threads")

@@ -4,9 +4,10 @@
 typedef void (*gc_kernel)(void *const *buffers, const int64_t *scalars, int64_t begin, int64_t end);
 typedef void (*gc_body)(void *context, int64_t begin, int64_t end);
 
-/* The runtime's thread pool: calls body over chunks that cover 0 .. count - 1. */
+/* The runtime's thread pool: calls body over chunks that cover 0 .. count - 1, on this thread alone
+ * where their work together is small. */
 struct gc_runner {
-    void (*parallel_for)(void *pool, int64_t count, int64_t chunk, gc_body body, void *context);
+    void (*parallel_for)(void *pool, int64_t count, int64_t work, gc_body body, void *context);
     void *pool;
 };
 
@@ -39,12 +40,8 @@ static void gc_run_segments(void *context, int64_t begin, int64_t end) {
 }
 
 static void gc_launch(const struct gc_runner *runner, gc_kernel kernel,
-                      const struct gc_segment *segments, int count) {
+                      const struct gc_segment *segments, int count, int64_t total) {
     struct gc_work work = {kernel, segments, count};
     const int64_t steps = segments[count - 1].end;
-    if (steps <= 1) {
-        if (steps == 1) gc_run_segments(&work, 0, 1);
-        return;
-    }
-    runner->parallel_for(runner->pool, steps, 0, gc_run_segments, &work);
+    runner->parallel_for(runner->pool, steps, total, gc_run_segments, &work);
 }

@@ -44,6 +44,8 @@ class DeviceFunction:
         width: elements that a function of a lane touches from each of its addresses on.
         synchronizes: whether all lanes have arrived when it begins, and none goes on before it
             ends.
+        extents: numbers of the arguments whose product is how many elements it computes.
+        work: of each of these, in the unit of `work.py`.
     """
 
     name: str
@@ -53,6 +55,8 @@ class DeviceFunction:
     is_of_lane: bool = False
     width: int = 1
     synchronizes: bool = False
+    extents: tuple[int, ...] = ()
+    work: int = 1
 
 
 def find_function(name: str) -> DeviceFunction | None:
@@ -231,6 +235,19 @@ def _of_lane(
     return DeviceFunction(name, writes, reads, meaning, is_of_lane=True, width=width)
 
 
+def _of_step(
+    name: str,
+    writes: tuple[int, ...],
+    reads: tuple[int, ...],
+    meaning: Callable[..., None],
+    extents: tuple[int, ...],
+    work: int = 1,
+) -> DeviceFunction:
+    return DeviceFunction(
+        name, writes, reads, meaning, synchronizes=True, extents=extents, work=work
+    )
+
+
 FUNCTIONS: Mapping[str, DeviceFunction] = MappingProxyType(
     {
         function.name: function
@@ -253,14 +270,13 @@ FUNCTIONS: Mapping[str, DeviceFunction] = MappingProxyType(
             ),
             _of_lane("gc_mma_m16n8k16_f16", (0,), (0, 1, 2), multiply_tiles(dtypes.f16)),
             _of_lane("gc_mma_m16n8k16_bf16", (0,), (0, 1, 2), multiply_tiles(dtypes.bf16)),
-            DeviceFunction("gc_pack_right", (0,), (1,), _pack_right, synchronizes=True),
-            DeviceFunction("gc_pack_left", (0,), (2,), _pack_left, synchronizes=True),
-            DeviceFunction(
-                "gc_multiply_packed", (0,), (0, 2, 4), _multiply_packed, synchronizes=True
-            ),
-            DeviceFunction("gc_sort_runs", (0,), (1,), _sort_runs, synchronizes=True),
-            DeviceFunction("gc_merge_runs", (0,), (1, 2), _merge_runs, synchronizes=True),
-            DeviceFunction("gc_multiply_rows", (0,), (2, 5), _multiply_rows, synchronizes=True),
+            _of_step("gc_pack_right", (0,), (1,), _pack_right, (4, 5), 3),
+            _of_step("gc_pack_left", (0,), (2,), _pack_left, (5, 6), 3),
+            _of_step("gc_multiply_packed", (0,), (0, 2, 4), _multiply_packed, (5, 6, 7)),
+            # Few rows take less time than reading the right operand does.
+            _of_step("gc_multiply_rows", (0,), (2, 5), _multiply_rows, (8, 9, 10), 6),
+            _of_step("gc_sort_runs", (0,), (1,), _sort_runs, (-1,), 32),
+            _of_step("gc_merge_runs", (0,), (1, 2), _merge_runs, (-1,), 32),
         )
     }
 )

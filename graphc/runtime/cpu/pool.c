@@ -33,6 +33,8 @@ struct gc_pool {
     _Atomic int sleepers;                             /* workers in pthread_cond_wait, or about to be */
     _Atomic bool stopping;
     _Atomic int threads;                              /* wanted, the caller included */
+    _Atomic int64_t least_work;                       /* that is worth the workers */
+    _Atomic int64_t shared_loops;                     /* handed to the workers so far */
     int workers;                                      /* started */
     pid_t owner;                                      /* the process in which the workers run */
     pthread_mutex_t callers;                          /* held for a whole parallel loop */
@@ -195,7 +197,7 @@ static int clamp_threads(int threads) {
     return threads < GC_POOL_MAX_THREADS ? threads : GC_POOL_MAX_THREADS;
 }
 
-gc_pool *gc_pool_create(int threads) {
+gc_pool *gc_pool_create(int threads, int64_t least_work) {
     gc_pool *pool = aligned_alloc(CACHE_LINE, sizeof *pool);
     if (!pool) return NULL;
     atomic_init(&pool->next, 0);
@@ -204,6 +206,8 @@ gc_pool *gc_pool_create(int threads) {
     atomic_init(&pool->sleepers, 0);
     atomic_init(&pool->stopping, false);
     atomic_init(&pool->threads, clamp_threads(threads));
+    atomic_init(&pool->least_work, least_work);
+    atomic_init(&pool->shared_loops, 0);
     pool->workers = 0;
     pthread_mutex_init(&pool->callers, NULL);
     pthread_mutex_init(&pool->sleep_lock, NULL);
@@ -240,14 +244,24 @@ int gc_pool_threads(const gc_pool *pool) {
     return atomic_load(&pool->threads);
 }
 
-void gc_parallel_for(gc_pool *pool, int64_t n_grid, int64_t chunk, gc_body body, void *ctx) {
+void gc_pool_set_least_work(gc_pool *pool, int64_t work) {
+    atomic_store(&pool->least_work, work);
+}
+
+int64_t gc_pool_shared_loops(const gc_pool *pool) {
+    return atomic_load(&pool->shared_loops);
+}
+
+void gc_parallel_for(gc_pool *pool, int64_t n_grid, int64_t work, gc_body body, void *ctx) {
     if (n_grid <= 0) return;
     int threads = atomic_load_explicit(&pool->threads, memory_order_relaxed);
-    if (threads == 1 || n_grid == 1 || inside_loop) {
+    int64_t least = atomic_load_explicit(&pool->least_work, memory_order_relaxed);
+    /* Unsigned, as a product that leaves 63 bits is not small. */
+    if (threads == 1 || n_grid == 1 || (uint64_t)work < (uint64_t)least || inside_loop) {
         body(ctx, 0, n_grid);
         return;
     }
-    if (chunk <= 0) chunk = (n_grid + 4 * threads - 1) / (4 * threads);
+    int64_t chunk = (n_grid + 4 * threads - 1) / (4 * threads);
     pthread_mutex_lock(&pool->callers);
     if (pool->workers != threads - 1) {
         stop_workers(pool);
@@ -255,6 +269,7 @@ void gc_parallel_for(gc_pool *pool, int64_t n_grid, int64_t chunk, gc_body body,
     }
     pool->current = (job){n_grid, chunk, body, ctx};
     atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&pool->shared_loops, 1, memory_order_relaxed);
     publish(pool);
     take_chunks(pool);
     wait_for_workers(pool);

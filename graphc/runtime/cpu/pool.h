@@ -17,9 +17,9 @@ typedef void (*gc_body)(void *ctx, int64_t begin, int64_t end);
 
 enum { GC_POOL_MAX_THREADS = 256 };
 
-/* A pool that uses `threads` threads, clamped to 1..GC_POOL_MAX_THREADS; NULL without memory.
- * No thread starts before the first parallel call. */
-gc_pool *gc_pool_create(int threads);
+/* A pool that uses `threads` threads, clamped to 1..GC_POOL_MAX_THREADS, for loops of at least
+ * `least_work`; NULL without memory. No thread starts before the first parallel call. */
+gc_pool *gc_pool_create(int threads, int64_t least_work);
 
 /* Waits for the loop in progress, ends the workers and frees the pool. */
 void gc_pool_destroy(gc_pool *pool);
@@ -28,7 +28,13 @@ void gc_pool_destroy(gc_pool *pool);
 void gc_pool_set_threads(gc_pool *pool, int threads);
 int gc_pool_threads(const gc_pool *pool);
 
-/* `chunk` grid points are handed out at a time; 0 chooses four chunks per thread. */
-void gc_parallel_for(gc_pool *pool, int64_t n_grid, int64_t chunk, gc_body body, void *ctx);
+/* Loops of less work than this run on the thread that calls. */
+void gc_pool_set_least_work(gc_pool *pool, int64_t work);
+
+/* How many loops were handed to the workers so far. */
+int64_t gc_pool_shared_loops(const gc_pool *pool);
+
+/* `work` is that of all grid points together, and decides nothing but who runs them. */
+void gc_parallel_for(gc_pool *pool, int64_t n_grid, int64_t work, gc_body body, void *ctx);
 
 #endif

@@ -10,7 +10,15 @@ from graphc import config
 from graphc.errors import UsageError
 from graphc.runtime.cpu.compiler import compile_object
 
-__all__ = ["Runner", "runner", "set_threads", "threads"]
+__all__ = ["Runner", "runner", "set_least_work", "set_threads", "shared_loops", "threads"]
+
+LEAST_WORK = 1 << 18
+"""Work of a launch that is worth other threads, in the unit of `graphc/ir/kernels/work.py`.
+
+A core does as much in about 4 us. A thread that spins for work, as those of the pool do between
+launches that follow each other, answers in about one; to wake a sleeping one takes 50, and is
+worth it for what follows.
+"""
 
 
 class Runner(ctypes.Structure):
@@ -26,9 +34,13 @@ def _library() -> ctypes.CDLL:
     body = (folder / "pool.c").read_text(encoding="utf-8")
     library = ctypes.CDLL(str(compile_object(body.replace('#include "pool.h"', header))))
     library.gc_pool_create.restype = ctypes.c_void_p
-    library.gc_pool_create.argtypes = [ctypes.c_int]
+    library.gc_pool_create.argtypes = [ctypes.c_int, ctypes.c_int64]
     library.gc_pool_set_threads.restype = None
     library.gc_pool_set_threads.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    library.gc_pool_set_least_work.restype = None
+    library.gc_pool_set_least_work.argtypes = [ctypes.c_void_p, ctypes.c_int64]
+    library.gc_pool_shared_loops.restype = ctypes.c_int64
+    library.gc_pool_shared_loops.argtypes = [ctypes.c_void_p]
     library.gc_pool_threads.restype = ctypes.c_int
     library.gc_pool_threads.argtypes = [ctypes.c_void_p]
     return library
@@ -38,11 +50,24 @@ def _library() -> ctypes.CDLL:
 def runner() -> Runner:
     """The pool of this process, with as many threads as the settings say."""
     library = _library()
-    pool = library.gc_pool_create(config.settings().threads)
+    pool = library.gc_pool_create(config.settings().threads, LEAST_WORK)
     if not pool:
         raise MemoryError("no memory for the thread pool")
     function = ctypes.cast(library.gc_parallel_for, ctypes.c_void_p)
     return Runner(function, pool)
+
+
+def shared_loops() -> int:
+    """How many launches ran on more than one thread so far."""
+    return int(_library().gc_pool_shared_loops(runner().pool))
+
+
+def set_least_work(work: int = LEAST_WORK) -> None:
+    """Run launches of less work than this on the thread that calls.
+
+    Results do not depend on it; 0 shares every launch of several grid steps.
+    """
+    _library().gc_pool_set_least_work(runner().pool, work)
 
 
 def threads() -> int:
