@@ -129,10 +129,10 @@ def test_a_loop_over_small_matrices_wakes_no_thread() -> None:
         return scan(lambda c, row: (tanh(c @ w + row @ u), None), h, x)[0]
 
     batch = dims.variable("B", 1, 4096)
-    graph = compiled(rnn, f32[batch, 48], f32[64, batch, 48], f32[48, 48], f32[48, 48])
+    graph = compiled(rnn, f32[batch, 32], f32[64, batch, 32], f32[32, 32], f32[32, 32])
 
     def of(rows: int) -> int:
-        return shared(graph, (rows, 48), (64, rows, 48), (48, 48), (48, 48))
+        return shared(graph, (rows, 32), (64, rows, 32), (32, 32), (32, 32))
 
     assert of(50) == 0
     assert of(1000) >= 64
