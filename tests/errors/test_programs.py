@@ -402,6 +402,18 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
         "export train = train_step(M, loss, sgd(lr=-0.1))\n",
         [Told("optimizer-argument", 7, 36, "lr is -0.1")],
     ),
+    **{
+        f"first value of {what}": (
+            model(f"param w: f32[n] = {text}", call="return x * w"),
+            [Told("initializer", 3, 23, what, "zeros()")],
+        )
+        for what, text in (
+            ("the function zeros", "zeros"),
+            ("the function normal", "normal if n > 2 else ones"),
+            ("the function relu", "relu"),
+            ("the function adamw", "adamw"),
+        )
+    },
     "first value of nothing": (
         model('param w: f32[3] = "zeros"', call="return x * w"),
         [Told("initializer", 3, 23, "the text 'zeros'", "zeros()")],

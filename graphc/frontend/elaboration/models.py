@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import wraps
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -237,21 +239,36 @@ def _declare(evaluator: Evaluator, node: syntax.Declaration) -> None:
         evaluator.scope.define(node.name, kind(sizes, type_.dtype, initializer))
 
 
+@dataclass(frozen=True)
+class _FirstValue:
+    """What a call of an initializer gives; whatever else can be called gives none."""
+
+    make: Initializer
+
+
+def _giving(initializer: Callable[..., Initializer]) -> Callable[..., _FirstValue]:
+    @wraps(initializer)
+    def called(*arguments: Any, **keywords: Any) -> _FirstValue:
+        return _FirstValue(initializer(*arguments, **keywords))
+
+    return called
+
+
 def _initializer(evaluator: Evaluator, node: syntax.Declaration) -> Initializer | None:
     if node.initializer is None:
         return None
-    scope = Scope(evaluator.scope, INITIALIZERS)
+    scope = Scope(evaluator.scope, {name: _giving(make) for name, make in INITIALIZERS.items()})
     value = Evaluator(evaluator.program, scope).evaluate(node.initializer)
     if numbers.is_number(value) and not isinstance(value, Dim | numbers.Formula):
-        value = full(value)
-    if not callable(value) or isinstance(value, Module | type):
+        value = _FirstValue(full(value))
+    if not isinstance(value, _FirstValue):
         raise refused(
             f"{described(value)} gives {node.name} no first value",
             "initializer",
             node.initializer.span,
             f"write a number, or one of {', '.join(f'{name}()' for name in INITIALIZERS)}",
         )
-    make: Initializer = value
+    make = value.make
 
     def placed(shape: Any, dtype: Any, key: Any) -> Any:
         try:
