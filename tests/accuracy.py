@@ -88,7 +88,27 @@ NUMPY_ULPS = 1
 _COMPLEX_ULPS = (0.75, 4.0)
 _COMPLEX_IN_NUMPY = (8.0, 8.0)
 COMPLEX_FUNCTIONS = frozenset(
-    {"abs", "exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "power"}
+    {
+        "abs",
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "sqrt",
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "asinh",
+        "acosh",
+        "atanh",
+        "power",
+    }  # fmt: skip
 )
 
 # Where two zeros of different sign meet, these give either.

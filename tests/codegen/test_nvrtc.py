@@ -52,6 +52,8 @@ extern "C" __global__ void every(float* f, double* d, unsigned short* h, unsigne
   gc_merge_runs_f64(order + 512, d, order, 512, 1, 16, 0, 512);
   gc_c128 z = gc_complex_f64(d[i], d[i + 1]);
   z = gc_exp_c128(gc_log_c128(gc_sqrt_c128(gc_sinh_c128(gc_cosh_c128(gc_tanh_c128(z))))));
+  z = gc_asin_c128(gc_acos_c128(gc_atan_c128(gc_asinh_c128(gc_acosh_c128(gc_atanh_c128(z))))));
+  z = gc_expm1_c128(gc_log1p_c128(z));
   z = gc_power_c128(gc_sin_c128(gc_cos_c128(gc_tan_c128(z))), gc_divide_c128(z, gc_conj_c128(z)));
   gc_c64 narrow = gc_shuffle_down(gc_c128_to_c64(z), 1);
   narrow = gc_power_c64(gc_exp_c64(narrow), narrow);

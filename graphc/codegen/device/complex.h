@@ -227,6 +227,112 @@ GC_COMPLEX_INLINE gc_c128 gc_tan_c128(gc_c128 z) {
   return gc_complex_f64(turned.im, -turned.re);
 }
 
+/* exp(z) - 1: near 0 from the parts of cos(y) = 1 - 2 sin^2(y/2), so that nothing cancels. */
+GC_COMPLEX_INLINE gc_c128 gc_expm1_c128(gc_c128 z) {
+  if (z.re - z.re != 0 || gc_abs_f64(z.re) > 1) {
+    gc_c128 power = gc_exp_c128(z);
+    return gc_complex_f64(power.re - 1, power.im);
+  }
+  double half = gc_sin_f64(0.5 * z.im), grown = gc_expm1_f64(z.re);
+  double im = z.im == 0 ? z.im : gc_exp_f64(z.re) * gc_sin_f64(z.im);
+  return gc_complex_f64(grown * gc_cos_f64(z.im) - 2 * half * half, im);
+}
+
+/* log(1 + z): near 0 the square of the size of 1 + z less 1 is z.re * (2 + z.re) + z.im^2. */
+GC_COMPLEX_INLINE gc_c128 gc_log1p_c128(gc_c128 z) {
+  if (!(gc_abs_f64(z.re) < 0.5 && gc_abs_f64(z.im) < 0.5)) {
+    return gc_log_c128(gc_complex_f64(1 + z.re, z.im));
+  }
+  double near = z.re * (2 + z.re) + z.im * z.im;
+  return gc_complex_f64(0.5 * gc_log1p_f64(near), gc_atan2_f64(z.im, 1 + z.re));
+}
+
+/* The inverse functions are Kahan's: what the roots of 1 - z and 1 + z are multiplied to never cancels.
+ * Beyond this size the inverse sine and cosine are a logarithm, and the root of 2 z would overflow. */
+#define GC_INVERSE_SPLIT 1e300
+#define GC_LOG_2 0.6931471805599453
+#define GC_HALF_PI 1.5707963267948966
+
+GC_COMPLEX_INLINE bool gc_is_far(gc_c128 z) {
+  return gc_abs_f64(z.re) > GC_INVERSE_SPLIT || gc_abs_f64(z.im) > GC_INVERSE_SPLIT;
+}
+GC_COMPLEX_INLINE double gc_log_twice(gc_c128 z) {
+  if (gc_isinf_f64(z.re) || gc_isinf_f64(z.im)) return gc_abs_f64(z.re) + gc_abs_f64(z.im);
+  return gc_log_f64(gc_hypot_f64(0.5 * z.re, 0.5 * z.im)) + 2 * GC_LOG_2;
+}
+/* An infinity beside NaN: the size alone is known. */
+GC_COMPLEX_INLINE double gc_infinite_or_nan(gc_c128 z) {
+  double none = z.re + z.im;
+  bool is_infinite = gc_isinf_f64(z.re) || gc_isinf_f64(z.im);
+  return is_infinite ? gc_abs_f64(gc_isinf_f64(z.re) ? z.re : z.im) : none;
+}
+
+GC_COMPLEX_INLINE gc_c128 gc_asin_c128(gc_c128 z) {
+  double x = z.re, y = z.im;
+  if (x != x || y != y) {
+    return gc_complex_f64(x == 0 ? x : x + y, gc_copysign_f64(gc_infinite_or_nan(z), y));
+  }
+  if (gc_is_far(z)) {
+    return gc_complex_f64(gc_atan2_f64(x, gc_abs_f64(y)), gc_copysign_f64(gc_log_twice(z), y));
+  }
+  gc_c128 less = gc_sqrt_c128(gc_complex_f64(1 - x, -y)), more = gc_sqrt_c128(gc_complex_f64(1 + x, y));
+  double across = less.re * more.re - less.im * more.im;
+  double along = less.re * more.im - less.im * more.re;
+  return gc_complex_f64(gc_atan2_f64(x, across), gc_copysign_f64(gc_asinh_f64(along), y));
+}
+
+GC_COMPLEX_INLINE gc_c128 gc_acos_c128(gc_c128 z) {
+  double x = z.re, y = z.im;
+  if (x != x || y != y) {
+    return gc_complex_f64(x == 0 ? GC_HALF_PI : x + y, gc_copysign_f64(gc_infinite_or_nan(z), -y));
+  }
+  if (gc_is_far(z)) {
+    return gc_complex_f64(gc_atan2_f64(gc_abs_f64(y), x), gc_copysign_f64(gc_log_twice(z), -y));
+  }
+  gc_c128 less = gc_sqrt_c128(gc_complex_f64(1 - x, -y)), more = gc_sqrt_c128(gc_complex_f64(1 + x, y));
+  double along = more.re * less.im - more.im * less.re;
+  return gc_complex_f64(2 * gc_atan2_f64(less.re, more.re), gc_copysign_f64(gc_asinh_f64(along), -y));
+}
+
+GC_COMPLEX_INLINE gc_c128 gc_acosh_c128(gc_c128 z) {
+  gc_c128 turned = gc_acos_c128(z);
+  return gc_complex_f64(gc_abs_f64(turned.im), gc_copysign_f64(turned.re, z.im));
+}
+
+/* A quarter of log((1 + x)^2 + y^2) - log((1 - x)^2 + y^2), for the half plane where x is positive. */
+GC_COMPLEX_INLINE gc_c128 gc_atanh_c128(gc_c128 z) {
+  double x = gc_abs_f64(z.re), y = z.im;
+  if (x != x || y != y) {
+    bool is_decided = gc_isinf_f64(x) || gc_isinf_f64(y) || x == 0;
+    double none = x + y;
+    double im = gc_isinf_f64(y) ? gc_copysign_f64(GC_HALF_PI, y) : none;
+    return gc_complex_f64(is_decided ? gc_copysign_f64(0.0, z.re) : none, im);
+  }
+  double size = gc_hypot_f64(x, y), re;
+  if (size > 1e100) {
+    re = gc_isinf_f64(size) ? 0.0 : x / size / size;
+    return gc_complex_f64(gc_copysign_f64(re, z.re), gc_copysign_f64(GC_HALF_PI, y));
+  }
+  double beside = gc_hypot_f64(1 - x, y);
+  if (beside < 1e-100) {
+    re = 0.5 * (GC_LOG_2 - gc_log_f64(beside));
+  } else {
+    re = 0.25 * gc_log1p_f64(4 * x / (beside * beside));
+  }
+  return gc_complex_f64(gc_copysign_f64(re, z.re),
+                        0.5 * gc_atan2_f64(2 * y, (1 - x) * (1 + x) - y * y));
+}
+
+/* Those of the circle and of the hyperbola turn into each other, as sine and hyperbolic sine do. */
+GC_COMPLEX_INLINE gc_c128 gc_asinh_c128(gc_c128 z) {
+  gc_c128 turned = gc_asin_c128(gc_complex_f64(-z.im, z.re));
+  return gc_complex_f64(turned.im, -turned.re);
+}
+GC_COMPLEX_INLINE gc_c128 gc_atan_c128(gc_c128 z) {
+  gc_c128 turned = gc_atanh_c128(gc_complex_f64(-z.im, z.re));
+  return gc_complex_f64(turned.im, -turned.re);
+}
+
 /* exp(b log a); 0 to a power of positive real part is 0, and anything to the power 0 is 1. */
 GC_COMPLEX_INLINE gc_c128 gc_power_c128(gc_c128 a, gc_c128 b) {
   if (b.re == 0 && b.im == 0) return gc_complex_f64(1.0, 0.0);
@@ -251,6 +357,14 @@ GC_COMPLEX_FUNCTION(tanh)
 GC_COMPLEX_FUNCTION(sin)
 GC_COMPLEX_FUNCTION(cos)
 GC_COMPLEX_FUNCTION(tan)
+GC_COMPLEX_FUNCTION(expm1)
+GC_COMPLEX_FUNCTION(log1p)
+GC_COMPLEX_FUNCTION(asin)
+GC_COMPLEX_FUNCTION(acos)
+GC_COMPLEX_FUNCTION(atan)
+GC_COMPLEX_FUNCTION(asinh)
+GC_COMPLEX_FUNCTION(acosh)
+GC_COMPLEX_FUNCTION(atanh)
 GC_COMPLEX_INLINE gc_c64 gc_power_c64(gc_c64 a, gc_c64 b) {
   return gc_c128_to_c64(gc_power_c128(gc_c64_to_c128(a), gc_c64_to_c128(b)));
 }

@@ -53,6 +53,31 @@ def _one_minus_square(x: Node) -> Node:
 
 # -- exponentials and logarithms ------------------------------------------------------------------
 
+
+def _expm1(x: Array) -> Array:
+    if x.dtype.kind != "c":
+        return np.asarray(np.expm1(x))
+    # cos(y) = 1 - 2 sin(y/2)^2: so nothing cancels near 0. Elsewhere exp knows about infinities.
+    near = np.expm1(x.real) * np.cos(x.imag) - 2 * np.square(np.sin(x.imag / 2))
+    power = np.exp(x)
+    result = np.asarray(np.where(np.abs(x.real) <= 1, near, power.real - 1)).astype(x.dtype)
+    result.imag = np.where(x.imag == 0, x.imag, power.imag)
+    return np.asarray(result)
+
+
+def _log1p(x: Array) -> Array:
+    if x.dtype.kind != "c":
+        return np.asarray(np.log1p(x))
+    # The square of the size of 1 + x, less 1, is re * (2 + re) + im^2.
+    near = np.log1p(x.real * (2 + x.real) + np.square(x.imag)) / 2
+    moved = x.copy()
+    moved.real += 1
+    result = np.asarray(np.log(moved))
+    is_near = np.maximum(np.abs(x.real), np.abs(x.imag)) < 0.5
+    result.real = np.where(is_near, near, result.real)
+    return np.asarray(result)
+
+
 exp = elementwise(
     "exp",
     1,
@@ -65,9 +90,10 @@ exp = elementwise(
 expm1 = elementwise(
     "expm1",
     1,
-    np.expm1,
+    _expm1,
     "exp(x) - 1, accurate near 0.",
     gradient=_slope(lambda x, y: exp(x)),
+    kinds=INEXACT,
     cheap=False,
 )
 exp2 = elementwise(
@@ -91,9 +117,10 @@ log = elementwise(
 log1p = elementwise(
     "log1p",
     1,
-    np.log1p,
+    _log1p,
     "log(1 + x), accurate near 0.",
     gradient=_over(lambda x, y: add(ones_like(x), x)),
+    kinds=INEXACT,
     cheap=False,
     domain=(-0.5, 2.0),
 )
@@ -172,6 +199,7 @@ asin = elementwise(
     np.arcsin,
     "The angle in [-pi/2, pi/2] whose sine is x.",
     gradient=_over(lambda x, y: sqrt(_one_minus_square(x))),
+    kinds=INEXACT,
     cheap=False,
     domain=(-0.75, 0.75),
     aliases=("arcsin",),
@@ -182,6 +210,7 @@ acos = elementwise(
     np.arccos,
     "The angle in [0, pi] whose cosine is x.",
     gradient=_over(lambda x, y: negative(sqrt(_one_minus_square(x)))),
+    kinds=INEXACT,
     cheap=False,
     domain=(-0.75, 0.75),
     aliases=("arccos",),
@@ -192,6 +221,7 @@ atan = elementwise(
     np.arctan,
     "The angle in (-pi/2, pi/2) whose tangent is x.",
     gradient=_over(lambda x, y: _one_plus_square(x)),
+    kinds=INEXACT,
     cheap=False,
     aliases=("arctan",),
 )
@@ -266,6 +296,7 @@ asinh = elementwise(
     np.arcsinh,
     "The number whose hyperbolic sine is x.",
     gradient=_over(lambda x, y: sqrt(_one_plus_square(x))),
+    kinds=INEXACT,
     cheap=False,
     aliases=("arcsinh",),
 )
@@ -274,7 +305,11 @@ acosh = elementwise(
     1,
     np.arccosh,
     "The number >= 0 whose hyperbolic cosine is x.",
-    gradient=_over(lambda x, y: sqrt(negative(_one_minus_square(x)))),
+    # Two roots: the root of the product would be on the other side of the cut where re(x) < 0.
+    gradient=_over(
+        lambda x, y: multiply(sqrt(subtract(x, ones_like(x))), sqrt(add(x, ones_like(x))))
+    ),
+    kinds=INEXACT,
     cheap=False,
     domain=(1.25, 4.0),
     aliases=("arccosh",),
@@ -285,6 +320,7 @@ atanh = elementwise(
     np.arctanh,
     "The number whose hyperbolic tangent is x.",
     gradient=_over(lambda x, y: _one_minus_square(x)),
+    kinds=INEXACT,
     cheap=False,
     domain=(-0.75, 0.75),
     aliases=("arctanh",),
