@@ -155,10 +155,10 @@ def _name(export: Export) -> str:
 
 def on_device(unit: Unit, device: str | None = None, *, seed: int = 0) -> LoadedModule:
     """A unit compiled for a device and loaded; see `graphc.load` for devices."""
-    wanted = config.settings().device if device in (None, "auto") else device
+    wanted = config.device_named(device)
     # The other devices make their code from the graphs of the module.
     targets = ("cuda",) if wanted == "cuda" else ()
-    return api.load_file(compiler.build_module(unit, targets=targets, seed=seed).file, device)
+    return api.load_file(compiler.build_module(unit, targets=targets, seed=seed).file, wanted)
 
 
 def source(path: str | Path) -> SimpleNamespace:

@@ -1,14 +1,17 @@
-"""Golden texts, and tests that need a GPU or PyTorch."""
+"""Golden texts, settings, and tests that need a GPU or PyTorch."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from graphc import api, config
+from graphc.lazy import host_compiler
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -32,6 +35,18 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text(encoding="utf-8"), "run pytest --update-goldens, then look"
 
     return compare
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Settings that a test changes are read again, and once more after it."""
+    caches = (config.settings, host_compiler.find_compiler, api._notice)
+    for one in caches:
+        one.cache_clear()
+    yield monkeypatch
+    monkeypatch.undo()
+    for one in caches:
+        one.cache_clear()
 
 
 @functools.cache

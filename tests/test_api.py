@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,18 +74,6 @@ def path(source: Path, built: Built) -> Path:
     target = source.with_suffix(".gcm")
     built.file.write(target)
     return target
-
-
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Settings that a test changes are read again, and once more after it."""
-    caches = (config.settings, host_compiler.find_compiler, api._notice)
-    for one in caches:
-        one.cache_clear()
-    yield monkeypatch
-    monkeypatch.undo()
-    for one in caches:
-        one.cache_clear()
 
 
 def images(rows: int, seed: int = 0) -> tuple[Array, Array]:

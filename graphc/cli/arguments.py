@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from graphc.api import DEVICES
 from graphc.codegen import nvrtc
 from graphc.errors import ToolchainError, UsageError
 from graphc.lazy import compiler
@@ -17,7 +16,6 @@ from graphc.lazy import compiler
 __all__ = [
     "NamedArguments",
     "array_file",
-    "device",
     "module_file",
     "named_argument",
     "named_file",
@@ -76,21 +74,6 @@ def targets(text: str) -> tuple[str, ...]:
             with contextlib.suppress(ToolchainError):
                 nvrtc.check_architecture(name)
     return names
-
-
-def device(text: str) -> str:
-    """The name of a device.
-
-    Raises:
-        UsageError: there is no device of that name.
-    """
-    if text not in DEVICES:
-        raise UsageError(
-            f"there is no device {text!r}",
-            code="unknown-device",
-            hint=f"devices are {', '.join(DEVICES)}",
-        )
-    return text
 
 
 def named_file(text: str) -> str:

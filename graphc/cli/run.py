@@ -19,11 +19,11 @@ from graphc.api import check_output, load
 from graphc.cli.arguments import (
     NamedArguments,
     array_file,
-    device,
     module_file,
     named_argument,
     named_file,
 )
+from graphc.config import device_named
 from graphc.errors import UsageError, missing_file
 from graphc.runtime.atomic_write import write_atomically
 
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="its arguments",
     )
     parser.add_argument(
-        "--device", type=device, default="auto", help="auto, cpu, cuda, sim or reference"
+        "--device", type=device_named, default="auto", help="auto, cpu, cuda, sim or reference"
     )
     parser.add_argument("-o", "--output", type=array_file, help=".npy, or .npz for several results")
     parser.add_argument("--save", type=module_file, help="write the module with its new state")

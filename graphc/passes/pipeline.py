@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphc.config import settings
-from graphc.errors import GraphcError
+from graphc.errors import GraphcError, UsageError
 from graphc.ir.graph import Graph
 from graphc.ir.listing import listing
 from graphc.ir.node import Node
@@ -153,6 +153,13 @@ def _run_one(one: Pass, number: int, graph: Graph, sources: SourceMap) -> Step:
 
 
 def _dump(directory: Path, step: Step) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{step.given.name}-{step.number:02}-{step.step.name}.txt"
-    path.write_text(step.text() + "\n", encoding="utf-8")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        path.write_text(step.text() + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror or error}",
+            code="output-unwritable",
+            hint="set GRAPHC_DUMP to a folder that can be written, or unset it",
+        ) from error
