@@ -108,7 +108,7 @@ COMPLEX_FUNCTIONS = frozenset(
         "acosh",
         "atanh",
         "power",
-    }  # fmt: skip
+    }
 )
 
 # Where two zeros of different sign meet, these give either.
