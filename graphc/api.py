@@ -30,6 +30,7 @@ from graphc.errors import (
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.source_map import SourceMap
 from graphc.lazy import (
+    aligned,
     cache,
     compiler,
     cpu_executor,
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from graphc.runtime.program import Program
 
 __all__ = [
-    "DEVICES",
     "build",
     "check_output",
     "load",
@@ -64,8 +64,6 @@ __all__ = [
     "source_unit",
     "unit_of",
 ]
-
-DEVICES = ("auto", "cpu", "cuda", "sim", "reference")
 
 Array = np.ndarray[Any, Any]
 
@@ -87,24 +85,20 @@ def load(path: str | Path, device: str | None = None) -> LoadedModule:
     """
     file = module_file.read_module(Path(path))
     _check_programs(file)
-    return load_file(file, device)
+    return _on_device(file, device)
 
 
 def load_file(file: ModuleFile, device: str | None = None) -> LoadedModule:
-    """A module that was read or has just been built, on a device; see `load`."""
-    wanted = device or "auto"
-    if wanted == "auto":
-        wanted = config.settings().device
-    if wanted not in DEVICES:
-        raise DeviceError(
-            f"there is no device {wanted!r}",
-            code="unknown-device",
-            hint=f"devices are {', '.join(DEVICES)}",
-        )
+    """A module that has just been built, on a device; see `load`. The file stays as it is."""
+    return _on_device(replace(file, weights=aligned.aligned_copies(file.weights)), device)
+
+
+def _on_device(file: ModuleFile, device: str | None) -> LoadedModule:
+    """A module on a device, which takes the weights over."""
+    wanted = config.device_named(device)
     _check_names(file)
     executor, chosen = _automatic(file) if wanted == "auto" else (_EXECUTORS[wanted](file), wanted)
     _check_weights(file, executor.program)
-    # The executor has its own copy of the state: the file's is let go.
     return loaded.LoadedModule(executor, replace(file, weights={}), chosen)
 
 

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __all__ = [
+    "aligned",
     "cache",
     "compiler",
     "cpu_executor",
@@ -23,7 +24,6 @@ __all__ = [
     "module_file",
     "program_data",
     "reference",
-    "safetensors",
     "safetensors_numpy",
     "signature",
     "simulator_executor",
@@ -44,12 +44,11 @@ class _Lazy:
 
 
 if TYPE_CHECKING:
-    import safetensors
     import safetensors.numpy as safetensors_numpy
 
     from graphc import compiler, library
     from graphc.frontend import elaborate, graph_text
-    from graphc.runtime import cache, host_calls, loaded, module_file, reference, signature
+    from graphc.runtime import aligned, cache, host_calls, loaded, module_file, reference, signature
     from graphc.runtime import program as program_data
     from graphc.runtime.cpu import compiler as host_compiler
     from graphc.runtime.cpu import executor as cpu_executor
@@ -65,6 +64,7 @@ else:
     # All ops, for programs that call some on the host.
     host_calls = _Lazy("graphc.runtime.host_calls")
     # Modules and how they run; what checking a source does not need.
+    aligned = _Lazy("graphc.runtime.aligned")
     cache = _Lazy("graphc.runtime.cache")
     host_compiler = _Lazy("graphc.runtime.cpu.compiler")
     loaded = _Lazy("graphc.runtime.loaded")
@@ -76,6 +76,5 @@ else:
     reference = _Lazy("graphc.runtime.reference")
     signature = _Lazy("graphc.runtime.signature")
     simulator_executor = _Lazy("graphc.runtime.simulator.executor")
-    # Files of weights; the reading half of its NumPy module lacks bf16.
-    safetensors = _Lazy("safetensors")
+    # Weights are written more seldom than read.
     safetensors_numpy = _Lazy("safetensors.numpy")

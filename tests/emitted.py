@@ -12,6 +12,7 @@ from graphc.codegen.plan import Library, plan_entry
 from graphc.ir.graph import Graph
 from graphc.ir.source_map import SourceMap
 from graphc.passes.decompose import decompose
+from graphc.runtime.aligned import aligned_copies
 from graphc.runtime.cpu.compiler import compile_object
 from graphc.runtime.cpu.executor import CpuExecutor
 from graphc.runtime.program import Entry, Program
@@ -32,4 +33,4 @@ def emitted(graphs: Sequence[Graph], state: Mapping[str, Array] | None = None) -
     entries = {graph.name: planned(graph, library) for graph in graphs}
     source = emit_unit(library.kernels, list(entries.values())).source
     symbols = {name: entry_symbol(name) for name in entries}
-    return CpuExecutor(Program(HOST.name, entries), compile_object(source), state or {}, symbols)
+    return CpuExecutor(Program(HOST.name, entries), compile_object(source), aligned_copies(state or {}), symbols)

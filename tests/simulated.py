@@ -15,6 +15,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.kernel import Kernel
 from graphc.ir.source_map import SourceMap
 from graphc.passes.decompose import decompose
+from graphc.runtime.aligned import aligned_copies
 from graphc.runtime.program import Program
 from graphc.runtime.simulator.executor import SimulatorExecutor
 
@@ -55,4 +56,4 @@ def simulated(
 ) -> SimulatorExecutor:
     """An executor of the graphs, all in one unit of CUDA."""
     code = cuda_code(graphs)
-    return SimulatorExecutor(code.program, code.source, state or {}, **options)
+    return SimulatorExecutor(code.program, code.source, aligned_copies(state or {}), **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from graphc.errors import DeviceError
 from graphc.runtime.program import ALIGNMENT
 
-__all__ = ["aligned_bytes", "aligned_copy", "array_at"]
+__all__ = ["aligned_array", "aligned_bytes", "aligned_copies", "aligned_copy", "array_at"]
 
 Array = np.ndarray[Any, Any]
 
@@ -30,16 +31,33 @@ def aligned_bytes(nbytes: int) -> Array:
     return raw[start : start + nbytes]
 
 
+def aligned_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """A contiguous array of any content.
+
+    >>> aligned_array((2, 3), np.dtype(np.int16)).ctypes.data % ALIGNMENT
+    0
+
+    Raises:
+        DeviceError: there is no memory for it.
+    """
+    nbytes = math.prod(shape) * dtype.itemsize
+    return aligned_bytes(nbytes).view(dtype).reshape(shape)
+
+
 def aligned_copy(value: Array) -> Array:
     """A contiguous copy of an array.
 
-    >>> aligned_copy(np.arange(3)).ctypes.data % ALIGNMENT
-    0
+    Raises:
+        DeviceError: there is no memory for it.
     """
-    memory = aligned_bytes(value.nbytes)
-    array = memory.view(value.dtype).reshape(value.shape) if value.nbytes else value.copy()
+    array = aligned_array(value.shape, value.dtype)
     array[...] = value
     return array
+
+
+def aligned_copies(values: Mapping[str, Array]) -> dict[str, Array]:
+    """Copies of arrays, for an executor to take over."""
+    return {name: aligned_copy(value) for name, value in values.items()}
 
 
 def array_at(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

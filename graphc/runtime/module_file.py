@@ -6,8 +6,7 @@ A zip archive, uncompressed and in fixed order, so that the same build gives the
     manifest.sha256            the hash of the manifest, as `sha256sum --check` reads it
     graphs/<export>.gc         each export as a program of the language, before all passes
     sources.json               the source lines that the graphs come from
-    weights.safetensors        the first value of all state; c128, which that format lacks, as
-                               pairs of f64 along one more axis, the last
+    weights.safetensors        the first value of all state
     programs/<target>.json     steps and memory plan for a GPU target
     kernels/<target>.cu        the kernels of a GPU target, to read
     cubins/<architecture>.cubin, ptx/<architecture>.ptx
@@ -29,13 +28,11 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from graphc.errors import ModuleFormatError, UsageError, missing_file
-from graphc.ir import dtype as dtypes
-from graphc.lazy import safetensors, safetensors_numpy
 from graphc.runtime.atomic_write import write_atomically
 from graphc.runtime.manifest import (
     FORMAT_VERSION,
@@ -45,6 +42,7 @@ from graphc.runtime.manifest import (
     json_bytes,
     parse_json,
 )
+from graphc.runtime.weights import pack_weights, read_weights, weight_types
 
 __all__ = ["ModuleFile", "read_manifest", "read_module"]
 
@@ -92,7 +90,7 @@ class ModuleFile:
         for name, text in self.graphs.items():
             members[f"graphs/{name}.gc"] = text.encode()
         members["sources.json"] = json_bytes(self.sources)
-        members[_WEIGHTS] = _pack_weights(self.weights)
+        members[_WEIGHTS] = pack_weights(self.weights)
         for target, program in self.programs.items():
             members[f"programs/{target}.json"] = json_bytes(program)
         for target, text in self.kernels.items():
@@ -104,7 +102,7 @@ class ModuleFile:
         manifest = Manifest(
             self.manifest,
             {name: Member(len(data), _hash(data)) for name, data in members.items()},
-            _weight_types(self.weights),
+            weight_types(self.weights),
         ).to_bytes()
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -125,6 +123,25 @@ def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+class _Hashed:
+    """A stream whose bytes are hashed as they are read."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+
+    def read(self, nbytes: int) -> bytes:
+        data = self._stream.read(nbytes)
+        self._hash.update(data)
+        return data
+
+    def digest(self) -> str:
+        """Of what was read, and of what was not."""
+        while self.read(1 << 16):
+            pass
+        return self._hash.hexdigest()
+
+
 def _seal(manifest: bytes) -> bytes:
     return f"{_hash(manifest)}  {_MANIFEST}\n".encode()
 
@@ -133,48 +150,6 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
     info = zipfile.ZipInfo(name, _DATE)
     info.external_attr = 0o644 << 16
     archive.writestr(info, data)
-
-
-# -- weights ---------------------------------------------------------------------------------
-
-
-def _weight_types(weights: Mapping[str, Array]) -> dict[str, tuple[str, tuple[int, ...]]]:
-    return {
-        name: (dtypes.from_numpy(array.dtype.newbyteorder("=")).name, array.shape)
-        for name, array in weights.items()
-    }
-
-
-def _pack_weights(weights: Mapping[str, Array]) -> bytes:
-    # In the machine's byte order and contiguous; ascontiguousarray would add an axis to numbers.
-    plain = {n: np.asarray(a, a.dtype.newbyteorder("="), order="C") for n, a in weights.items()}
-    stored = {name: _as_stored(array) for name, array in plain.items()}
-    return bytes(safetensors_numpy.save(stored))
-
-
-def _as_stored(array: Array) -> Array:
-    dtype = dtypes.from_numpy(array.dtype)
-    if dtype.safetensors_name is not None:
-        return array
-    return np.stack([array.real, array.imag], axis=-1)
-
-
-def _unpack_weights(data: bytes, declared: Mapping[str, Any], path: Path) -> dict[str, Array]:
-    try:
-        tensors: list[tuple[str, Any]] = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
-    except safetensors.SafetensorError as error:
-        raise _damaged(path, f"its weights cannot be read: {error}") from error
-    weights = {}
-    for name, tensor in tensors:
-        dtype = next((d for d in dtypes.ALL if d.safetensors_name == tensor["dtype"]), None)
-        if dtype is None:
-            raise _damaged(path, f"the weight {name!r} has the unknown dtype {tensor['dtype']}")
-        array = np.frombuffer(tensor["data"], dtype.numpy).reshape(tensor["shape"])
-        is_pairs = name in declared and declared[name][0] == "c128"
-        if is_pairs and dtype is dtypes.f64 and array.shape[-1:] == (2,):
-            array = array.view(dtypes.c128.numpy)[..., 0]
-        weights[name] = array
-    return weights
 
 
 # -- reading ---------------------------------------------------------------------------------
@@ -299,14 +274,26 @@ def _checked_manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
 def _read_members(archive: zipfile.ZipFile, path: Path, with_weights: bool) -> ModuleFile:
     manifest = _checked_manifest(archive, path)
     members: dict[str, bytes] = {}
+    weights: Mapping[str, Array] = {}
     for name, member in manifest.members.items():
-        if name == _WEIGHTS and not with_weights:
+        if name != _WEIGHTS:
+            members[name] = archive.read(name)
+            digest = _hash(members[name])
+        elif with_weights:
+            with archive.open(name) as stream:
+                hashed = _Hashed(stream)
+                weights = read_weights(hashed, member.nbytes, manifest.weights)
+                digest = hashed.digest()
+        else:
             continue
-        members[name] = archive.read(name)
-        if _hash(members[name]) != member.digest:
+        if digest != member.digest:
             raise _damaged(path, f"{name} is not what the build wrote")
         if name.startswith("cubins/") and not members[name].startswith(_ELF):
             raise _damaged(path, f"{name} is no ELF file, as a cubin is")
+    if _WEIGHTS not in manifest.members:
+        raise _damaged(path, f"it has no {_WEIGHTS}")
+    if with_weights and weight_types(weights) != manifest.weights:
+        raise _damaged(path, "its manifest lists other weights than it has")
 
     def texts(folder: str, suffix: str) -> dict[str, str]:
         return {
@@ -318,7 +305,7 @@ def _read_members(archive: zipfile.ZipFile, path: Path, with_weights: bool) -> M
     file = ModuleFile(
         manifest=manifest.facts,
         graphs=texts("graphs/", ".gc"),
-        weights=_weights(members, manifest, path) if with_weights else {},
+        weights=weights,
         programs={k: parse_json(v.encode()) for k, v in texts("programs/", ".json").items()},
         kernels=texts("kernels/", ".cu"),
         binaries={n: d for n, d in members.items() if n.startswith(("cubins/", "ptx/"))},
@@ -327,13 +314,6 @@ def _read_members(archive: zipfile.ZipFile, path: Path, with_weights: bool) -> M
     if set(file.graphs) != set(manifest.facts["exports"]):
         raise _damaged(path, "its manifest lists other exports than it has graphs of")
     return file
-
-
-def _weights(members: Mapping[str, bytes], manifest: Manifest, path: Path) -> dict[str, Array]:
-    weights = _unpack_weights(_member(members, _WEIGHTS, path), manifest.weights, path)
-    if _weight_types(weights) != manifest.weights:
-        raise _damaged(path, "its manifest lists other weights than it has")
-    return weights
 
 
 def _member(members: Mapping[str, bytes], name: str, path: Path) -> bytes:

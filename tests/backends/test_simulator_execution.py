@@ -16,6 +16,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.graph import Graph
 from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
+from graphc.runtime.aligned import aligned_copies
 from graphc.runtime.simulator.executor import SimulatorExecutor
 from tests.backends.op_samples import COMPUTED, OPS_PER_UNIT, cases, sample_graphs
 from tests.simulated import cuda_code, simulated
@@ -158,7 +159,7 @@ def test_a_table_too_small_for_all_bindings_makes_several_launches(capacity: int
     geometry = {**code.program.geometry}
     geometry[name] = replace(geometry[name], segments=capacity)
     program = replace(code.program, geometry=geometry)
-    changed = run(SimulatorExecutor(program, smaller, state()))
+    changed = run(SimulatorExecutor(program, smaller, aligned_copies(state())))
     for a, b in zip(changed, run(simulated([training()], state())), strict=True):
         assert same_bits(a, b)
 

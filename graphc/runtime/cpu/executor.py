@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from graphc.ir import dims
-from graphc.runtime.aligned import aligned_bytes, aligned_copy
+from graphc.runtime.aligned import aligned_bytes
 from graphc.runtime.arguments import bind_arguments
 from graphc.runtime.cpu.host_calls import HostCallback, HostCalls
 from graphc.runtime.cpu.pool import runner
@@ -44,7 +44,7 @@ class CpuExecutor:
     Args:
         program: made for the target "cpu".
         library: its shared object.
-        state: the first values of all state, by name; the executor owns its copies.
+        state: the first values of all state, by name: aligned, and taken over.
         symbols: the C function of each export.
     """
 
@@ -65,7 +65,7 @@ class CpuExecutor:
             self._functions[name] = function
         self._runner = runner()
         self._runner_address = ctypes.addressof(self._runner)
-        self.state = {name: aligned_copy(value) for name, value in state.items()}
+        self.state = dict(state)
         self._results = ResultMemory()
         self._arena = aligned_bytes(0)
         self._frames: dict[tuple[Any, ...], _Frame] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphc.ir import dims
-from graphc.runtime.aligned import aligned_bytes, aligned_copy
+from graphc.runtime.aligned import aligned_array, aligned_bytes, aligned_copy
 from graphc.runtime.arguments import bind_arguments
 from graphc.runtime.host_calls import called_node, run_host_call
 from graphc.runtime.launches import MAX_BLOCKS, Launch, LaunchTable, arguments_of, shape_of
@@ -32,7 +32,7 @@ class SimulatorExecutor:
     Args:
         program: made for CUDA.
         source: its CUDA text.
-        state: the first values of all state, by name; the executor owns its copies.
+        state: the first values of all state, by name: aligned, and taken over.
         check: report accesses out of bounds, races, copies that nobody waited for and reads of
             uninitialised shared memory, in every launch; slower.
         blocks: blocks of a launch at most; results do not depend on it.
@@ -50,7 +50,7 @@ class SimulatorExecutor:
         seed: int = 0,
     ) -> None:
         self.program = program
-        self.state = {name: aligned_copy(value) for name, value in state.items()}
+        self.state = dict(state)
         self.allocations = 0
         """How often the arena was allocated: it grows to the largest call and then stays."""
         self._kernels = SimulatedKernels.compile(source, check)
@@ -118,7 +118,7 @@ class SimulatorExecutor:
         for number in entry.results:
             type_ = entry.slots[number].type
             shape = shape_of(type_, environment)
-            memory[number] = aligned_copy(np.empty(shape, type_.dtype.numpy))
+            memory[number] = aligned_array(shape, type_.dtype.numpy)
             results.append(memory[number])
         return memory, results
 
