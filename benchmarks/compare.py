@@ -5,8 +5,8 @@
 
 Each row is a workload; each system runs it in turn, several rounds, so that a machine that
 slows down slows all of them. The median over rounds of a round's fastest call is shown, in
-milliseconds. Values are compared before anything is timed. Memory is what NumPy's allocator
-counted at its peak, beside what graphc had printed before.
+milliseconds. Values are compared before anything is timed. Memory is how far that of a fresh
+process rises (`memory.py`), beside what graphc had printed before.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -253,23 +254,11 @@ def measure(systems: dict[str, Call], rounds: int) -> dict[str, float]:
 
 def memory_rows() -> dict[str, tuple[int, int]]:
     """Printed and measured bytes of a training step and of an inference at the largest batch."""
-    import numpy as np
-
-    import graphc
-
     rows = {}
-    file = graphc.build(HERE / "mlp.gc").file
-    graphc.load_file(file, "cpu").predict(np.zeros((1, 784), np.float32))
     for export in ("predict", "train"):
-        tracemalloc.start()
-        module = graphc.load_file(file, "cpu")
-        x = np.zeros((4096, 784), np.float32)
-        arguments = [x, np.zeros(4096, np.int32)][: 2 if export == "train" else 1]
-        result = module.exports[export](*arguments)
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        rows[f"memory of {export}, batch 4096"] = (module.memory(export)["peak"], peak)
-        del module, x, arguments, result
+        command = [sys.executable, HERE / "memory.py", "--export", export, "--batch", "4096"]
+        found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        rows[f"memory of {export}, batch 4096"] = (found["printed"], found["measured"])
     return rows
 
 
