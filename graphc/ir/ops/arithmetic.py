@@ -7,17 +7,19 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.node import Node
-from graphc.ir.op import Op, find, surface
+from graphc.ir.op import Op, find, functions, surface
 from graphc.ir.ops.broadcasting import Operand
 from graphc.ir.ops.conversion import cast
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise import (
     INEXACT,
+    INTEGER,
     NUMERIC,
     REAL,
     elementwise,
     flat,
     operate,
+    same,
     to_real,
 )
 from graphc.ir.ops.logic import equal, greater, less, where
@@ -292,10 +294,11 @@ sign = elementwise(
     "sign",
     1,
     np.sign,
-    "-1, 0 or 1; NaN for NaN.",
+    "-1, 0 or 1; NaN for NaN. Of a complex number x / |x|, and 0 at 0.",
     gradient=flat,
     kinds=REAL,
     smooth=False,
+    elsewhere={"complex": lambda z: functions["sgn"](z)},
 )
 
 
@@ -341,6 +344,8 @@ absolute = elementwise(
 
 # -- rounding -------------------------------------------------------------------------------------
 
+_OF_WHOLE_NUMBERS = dict.fromkeys(INTEGER, same)
+
 floor = elementwise(
     "floor",
     1,
@@ -348,6 +353,7 @@ floor = elementwise(
     "The largest whole number <= x.",
     gradient=flat,
     smooth=False,
+    elsewhere=_OF_WHOLE_NUMBERS,
 )
 ceil = elementwise(
     "ceil",
@@ -356,6 +362,7 @@ ceil = elementwise(
     "The smallest whole number >= x.",
     gradient=flat,
     smooth=False,
+    elsewhere=_OF_WHOLE_NUMBERS,
 )
 round_to_even = elementwise(
     "round",
@@ -364,6 +371,7 @@ round_to_even = elementwise(
     "The nearest whole number, ties to even.",
     gradient=flat,
     smooth=False,
+    elsewhere=_OF_WHOLE_NUMBERS,
     aliases=("rint",),
 )
 trunc = elementwise(
@@ -373,5 +381,6 @@ trunc = elementwise(
     "x without its fraction.",
     gradient=flat,
     smooth=False,
+    elsewhere=_OF_WHOLE_NUMBERS,
     aliases=("fix",),
 )

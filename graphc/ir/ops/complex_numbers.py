@@ -18,13 +18,22 @@ from graphc.ir.op import Call, Elementwise, Op, Refused, Sample, surface
 from graphc.ir.ops.arithmetic import negative
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.creation import zeros_like
-from graphc.ir.ops.elementwise import SHAPES, elementwise, require_same, to_real
+from graphc.ir.ops.elementwise import (
+    BOOLEAN,
+    REAL,
+    SHAPES,
+    elementwise,
+    require_same,
+    same,
+    to_real,
+)
 from graphc.ir.ops.transcendental import atan2
 from graphc.ir.types import TensorType
 
 __all__ = ["complex_of", "conjugate", "imaginary", "real"]
 
 _COMPLEX = frozenset({"complex"})
+_OF_REALS = dict.fromkeys(REAL | BOOLEAN, same)
 
 conjugate: Op = elementwise(
     "conj",
@@ -33,7 +42,8 @@ conjugate: Op = elementwise(
     "The complex conjugate.",
     kinds=_COMPLEX,
     gradient=lambda node, g: (conjugate(g),),
-    aliases=("conjugate",),
+    elsewhere=_OF_REALS,
+    aliases=("conjugate", "conj_physical"),
 )
 real: Op = elementwise(
     "real",
@@ -43,6 +53,7 @@ real: Op = elementwise(
     kinds=_COMPLEX,
     result=to_real,
     gradient=lambda node, g: (complex_of(g, zeros_like(g)),),
+    elsewhere=_OF_REALS,
 )
 imaginary = elementwise(
     "imag",
@@ -52,6 +63,7 @@ imaginary = elementwise(
     kinds=_COMPLEX,
     result=to_real,
     gradient=lambda node, g: (complex_of(zeros_like(g), negative(g)),),
+    elsewhere=dict.fromkeys(_OF_REALS, zeros_like),
 )
 
 

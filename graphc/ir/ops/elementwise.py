@@ -37,6 +37,7 @@ __all__ = [
     "flat",
     "operate",
     "require_same",
+    "same",
     "to_bool",
     "to_real",
 ]
@@ -52,6 +53,12 @@ ALL_KINDS = NUMERIC | BOOLEAN
 
 SHAPES = ((3, 5), (), (0, 3), (2, 1, 7))
 """Shapes that elementwise ops are tried on."""
+
+
+def same(x: Node) -> Node:
+    """x itself."""
+    return x
+
 
 ResultRule = Callable[[DType], DType]
 
@@ -148,11 +155,19 @@ def flat(node: Node, g: Node) -> tuple[None, ...]:
     return (None,) * len(node.inputs)
 
 
-def operate(op: Op) -> Callable[..., Node]:
-    """The forgiving form of an elementwise op: operands are promoted and broadcast."""
+def operate(
+    op: Op, elsewhere: Mapping[str, Callable[..., Node]] | None = None
+) -> Callable[..., Node]:
+    """The forgiving form of an elementwise op: operands are promoted and broadcast.
+
+    `elsewhere` says what is computed of operands of kinds that the op does not take.
+    """
+    compositions = elsewhere or {}
 
     def call(*operands: Operand) -> Node:
-        return op(*broadcast(*promoted(*operands)))
+        nodes = broadcast(*promoted(*operands))
+        compute = compositions.get(nodes[0].dtype.kind, op) if len(nodes) == op.arity else op
+        return compute(*nodes)
 
     call.__name__ = call.__qualname__ = op.name
     call.__doc__ = op.doc
@@ -173,6 +188,7 @@ def elementwise(
     domain: tuple[float, float] = (-2.0, 2.0),
     smooth: bool = True,
     aliases: tuple[str, ...] = (),
+    elsewhere: Mapping[str, Callable[..., Node]] | None = None,
 ) -> Op:
     """Declare an elementwise op, and its surface under the same name and its aliases.
 
@@ -182,6 +198,7 @@ def elementwise(
             take the device function, for C++ has no operators on them.
         kinds: kinds of dtypes that it takes.
         result: the result's dtype from the operands', where it differs.
+        elsewhere: what the surface computes of operands of other kinds, by kind.
     """
     function = device_function(name, arity)
     if isinstance(c, str) and "complex" in kinds:
@@ -199,5 +216,5 @@ def elementwise(
         refused=_refused(kinds, arity),
         doc=doc,
     )
-    surface(name, *aliases)(operate(op))
+    surface(name, *aliases)(operate(op, elsewhere))
     return op

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
-from graphc.ir.op import Call, Elementwise, Op, Refused, Sample, surface
+from graphc.ir.op import Call, Elementwise, Op, Refused, Sample, find, surface
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.creation import number, zeros_like
 from graphc.ir.ops.elementwise import (
@@ -19,6 +19,7 @@ from graphc.ir.ops.elementwise import (
     BOOLEAN,
     INEXACT,
     INTEGER,
+    NUMERIC,
     REAL,
     SHAPES,
     elementwise,
@@ -106,6 +107,9 @@ greater_equal = elementwise(
     result=to_bool,
     aliases=("ge",),
 )
+_NEVER = dict.fromkeys(BITS, lambda x: not_equal(x, x))
+_ALWAYS = dict.fromkeys(BITS, lambda x: equal(x, x))
+
 isnan = elementwise(
     "isnan",
     1,
@@ -113,6 +117,7 @@ isnan = elementwise(
     "Whether x is NaN; of complex numbers, whether a part is.",
     kinds=INEXACT,
     result=to_bool,
+    elsewhere=_NEVER,
 )
 isinf = elementwise(
     "isinf",
@@ -121,6 +126,7 @@ isinf = elementwise(
     "Whether x is infinite; of complex numbers, whether a part is.",
     kinds=INEXACT,
     result=to_bool,
+    elsewhere=_NEVER,
 )
 isfinite = elementwise(
     "isfinite",
@@ -129,18 +135,30 @@ isfinite = elementwise(
     "Whether x is not infinite and not NaN.",
     kinds=INEXACT,
     result=to_bool,
+    elsewhere=_ALWAYS,
 )
 
 # -- logic ----------------------------------------------------------------------------------------
 
-logical_and = elementwise(
-    "logical_and", 2, np.logical_and, "x and y.", c="{0} & {1}", kinds=BOOLEAN
-)
-logical_or = elementwise("logical_or", 2, np.logical_or, "x or y.", c="{0} | {1}", kinds=BOOLEAN)
-logical_xor = elementwise(
-    "logical_xor", 2, np.logical_xor, "Either x or y, not both.", c="{0} ^ {1}", kinds=BOOLEAN
-)
-logical_not = elementwise("logical_not", 1, np.logical_not, "not x.", c="!{0}", kinds=BOOLEAN)
+
+def _of_numbers(name: str) -> dict[str, Callable[..., Node]]:
+    """What a function of truth values is for numbers, which are true unless they are 0."""
+
+    def call(*operands: Node) -> Node:
+        return find(name)(*(not_equal(x, zeros_like(x)) for x in operands))
+
+    return dict.fromkeys(NUMERIC, call)
+
+
+def _connective(name: str, arity: int, reference: Callable[..., Any], doc: str, c: str) -> Op:
+    doc = f"{doc} Numbers are true unless they are 0."
+    return elementwise(name, arity, reference, doc, c=c, kinds=BOOLEAN, elsewhere=_of_numbers(name))
+
+
+logical_and = _connective("logical_and", 2, np.logical_and, "x and y.", "{0} & {1}")
+logical_or = _connective("logical_or", 2, np.logical_or, "x or y.", "{0} | {1}")
+logical_xor = _connective("logical_xor", 2, np.logical_xor, "Either x or y, not both.", "{0} ^ {1}")
+logical_not = _connective("logical_not", 1, np.logical_not, "not x.", "!{0}")
 
 # -- bits -----------------------------------------------------------------------------------------
 

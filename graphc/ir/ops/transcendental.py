@@ -103,6 +103,7 @@ exp2 = elementwise(
     "2 to the power x.",
     gradient=_slope(lambda x, y: scaled(y, math.log(2))),
     cheap=False,
+    elsewhere={"complex": lambda z: exp(scaled(z, math.log(2)))},
 )
 log = elementwise(
     "log",
@@ -132,6 +133,7 @@ log2 = elementwise(
     gradient=_over(lambda x, y: scaled(x, math.log(2))),
     cheap=False,
     domain=(0.25, 4.0),
+    elsewhere={"complex": lambda z: scaled(log(z), 1 / math.log(2))},
 )
 log10 = elementwise(
     "log10",
@@ -141,6 +143,7 @@ log10 = elementwise(
     gradient=_over(lambda x, y: scaled(x, math.log(10))),
     cheap=False,
     domain=(0.25, 4.0),
+    elsewhere={"complex": lambda z: scaled(log(z), 1 / math.log(10))},
 )
 
 # -- roots ----------------------------------------------------------------------------------------
@@ -167,6 +170,7 @@ rsqrt = elementwise(
     "1 / sqrt(x).",
     gradient=_slope(lambda x, y: scaled(divide(y, x), -0.5)),
     domain=(0.25, 4.0),
+    elsewhere={"complex": lambda z: divide(ones_like(z), sqrt(z))},
 )
 
 # -- angles ---------------------------------------------------------------------------------------
@@ -358,4 +362,5 @@ sigmoid = elementwise(
     "1 / (1 + exp(-x)).",
     gradient=_slope(lambda x, y: multiply(y, subtract(ones_like(y), y))),
     cheap=False,
+    elsewhere={"complex": lambda z: divide(ones_like(z), add(ones_like(z), exp(negative(z))))},
 )
