@@ -60,7 +60,7 @@ class IntegerInfo:
 
 
 def _dtype_of(value: Any) -> DType:
-    found = getattr(value, "dtype", value)
+    found = value if isinstance(value, DType) else getattr(value, "dtype", value)
     if isinstance(found, DType):
         return found
     return dtypes.from_numpy(np.dtype(found))

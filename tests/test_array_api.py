@@ -9,6 +9,7 @@ import pytest
 
 import graphc as gc
 from graphc.errors import DTypeError, UsageError
+from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 
 
@@ -112,3 +113,11 @@ def test_dtypes_are_asked_for_their_kind_and_promotion() -> None:
         gc.finfo(gc.i8)
     with pytest.raises(DTypeError, match="takes integers"):
         gc.iinfo(gc.f32)
+
+
+@pytest.mark.parametrize("dtype", dtypes.ALL, ids=str)
+def test_dtypes_are_those_of_numpy_arrays(dtype: DType) -> None:
+    array = np.zeros(2, dtype)
+    assert array.dtype == dtype and dtype == array.dtype
+    assert [other for other in dtypes.ALL if other == array.dtype] == [dtype]
+    assert gc.result_type(array) is gc.result_type(dtype) is dtype

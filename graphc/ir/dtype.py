@@ -85,6 +85,11 @@ class DType:
         return np.dtype(self.array_api_name)
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """What NumPy looks for: `np.zeros(3, dtype=f32)`, `array.dtype == f32`."""
+        return self.numpy
+
+    @property
     def minimum_value(self) -> int | float:
         """Smallest finite value; of a component, for complex dtypes."""
         if self.kind in ("bool", "unsigned"):
