@@ -88,6 +88,49 @@ STATEMENTS: dict[str, Expected] = {
 }
 
 
+FUNCTIONS = """
+def square(x, shift=0.0):
+    return x * x + shift
+
+def before(x, i, k):
+    return where(k <= i, x, 0)
+
+def normalized(x, axis=-1):
+    e = exp(x - max(x, axis=axis, keepdims=True))
+    return e / sum(e, axis=axis, keepdims=True)
+
+def total(x, y, dim):
+    return sum(x * y, dim=dim)
+"""
+
+CALLS: dict[str, Expected] = {
+    "o[k, i] = square(a[i, k], shift=1.0)": lambda a, **_: (a * a + 1).T,
+    "o[k, i] = before(a[i, k], i, k)": lambda a, **_: np.tril(a).T,
+    "o[i, k] = grad(sum)(a[i, k])": lambda a, **_: np.ones_like(a),
+    "o[k, i] = normalized(a[i, k], axis=k)": lambda a, **_: softmax(a, 1).T,
+    "o[i, k] = normalized(u[k], axis=k) * a[i, k]": lambda a, u, **_: softmax(u, 0) * a,
+    "o[i] = total(a[i, k], u[k], dim=k)": lambda a, u, **_: a @ u,
+    "o[i] = 2 * total(x=a[i, k], y=u[k], dim=(k,))": lambda a, u, **_: 2 * a @ u,
+    "o[i, j] = (a[i, 0] + b[0, j]).exp()": lambda a, b, **_: np.exp(a[:, :1] + b[:1]),
+    "o[i, k] = a[i, k].tanh().clip(0, 1) + 1": lambda a, **_: np.clip(np.tanh(a), 0, 1) + 1,
+    "o[i, k] = a[i, k].softmax(axis=i)": lambda a, **_: softmax(a, 0),
+    "o[i] = max(a[i, k], axis=k) * 2": lambda a, **_: a.max(1) * 2,
+    "o[i] = max(a[i, k] + b[k, j], axis=(k, j))": lambda a, b, **_: (a[:, :, None] + b).max((1, 2)),
+    "o[i] = a[i, k].exp().sum(dim=k).log()": lambda a, **_: np.log(np.exp(a).sum(1)),
+    "o[i] = a[i, cast(3 * a[i, 0].tanh().abs(), i32)]": lambda a, **_: a[
+        np.arange(3), (3 * np.abs(np.tanh(a[:, 0]))).astype(int)
+    ],
+}
+
+
+@pytest.mark.parametrize("statement", CALLS)
+def test_calls_of_functions_and_methods(statement: str):
+    given = arrays()
+    graph = graph_of(statement, head=DIMS + FUNCTIONS)
+    (found,), _ = evaluate(graph, list(given.values()))
+    np.testing.assert_allclose(found, CALLS[statement](**given), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_values(statement: str):
     graph = graph_of(statement)
@@ -156,7 +199,16 @@ REFUSED = {
     "o[i] = sum[l] a[i, 0]": ("index-extent", 12, "'l'", ""),
     "o[i, k] = softmax(a[i, k])": ("not-supported", 15, "softmax", "whole tensor"),
     "o[i, k] = flip(a[i, k])": ("not-supported", 15, "flip", ""),
-    "o[i, k] = g(a[i, k])": ("not-supported", 15, "the function g", "whole tensors"),
+    "o[i] = softmax(a[i, k], axis=k)": ("unbound-index", 25, "'k'", "on the left"),
+    "o[i] = max(a[i, k], axis=k) * u[k]": ("unbound-index", 37, "'k'", ""),
+    "o[i, k] = tril(a[i, k])": ("not-supported", 15, "tril", "whole tensor"),
+    "o[i, k] = g(a[i, k])": ("not-supported", 15, "g, which does not compute", "whole tensor"),
+    "o[i, k] = h(a[i, k], u)": ("index", 26, "without indices", "u[i]"),
+    "o[i, k] = h(a[i, k], b=u[k])": ("argument-unknown", 15, "no argument 'b'", "h(x, y)"),
+    "o[i, k] = both(a[i, k])": ("not-supported", 15, "both", ""),
+    "o[i, k] = a[i, k].sort()": ("not-supported", 15, "a[i, k].sort", "axis=i"),
+    "o[i, k] = a[i, k].T": ("not-supported", 15, "a member or an element", "of its own"),
+    "o[i, k] = a[i, k].exp().exp[0]": ("not-supported", 15, "a member or an element", ""),
     "o[k] = x[k - 1, k]": ("index-range", 14, "k - 1 reads elements -1 to K - 2", "pad"),
     "o[k] = u[k + 1] - u[k]": ("index-range", 14, "reads elements 1 to K of an axis of K", "slice"),
     "o[k] = u[K - k]": ("index-range", 14, "reads elements 0 to K of", "counted from 0"),
@@ -173,7 +225,11 @@ REFUSED = {
 @pytest.mark.parametrize("statement", REFUSED)
 def test_what_is_refused(statement: str):
     code, column, message, hint = REFUSED[statement]
-    head = DIMS + "def g(x):\n    return x\n"
+    head = DIMS + (
+        "def g(x):\n    return x + arange(x.shape[1], dtype=f32)\n"
+        "def h(x, y):\n    return x + y\n"
+        "def both(x):\n    return x, x\n"
+    )
     with pytest.raises(GraphcError) as caught:
         graph_of(statement, parameters=PARAMETERS + ", x: f32[K, K]", head=head)
     error = caught.value
@@ -325,6 +381,8 @@ def softmax(x: np.ndarray, axis: int) -> np.ndarray:
 
 def attended(*lines: str) -> tuple[Graph, np.ndarray]:
     head, parameters, scores = ATTENTION
+    head += "def g(x: f32[B, H, T, T], axis) -> f32[B, H, T, T]:\n"
+    head += "    return x + arange(x.shape[axis], dtype=f32)\n"
     graph = graph_of(scores, *lines, parameters=parameters, head=head)
     (found,), _ = evaluate(graph, list(attention_arrays()))
     return graph, found
@@ -350,6 +408,12 @@ NAMED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "o = s * q[b, h, i, 0]": lambda s: s * attention_arrays()[0][:, :, :, :1],
     "o = exp(s) / (sum[j] exp(s)) + j": lambda s: softmax(s, 3) + STEPS,
     "o = s + 1": lambda s: s + 1,
+    "o = g(where(j <= i, s, -inf), axis=j)": lambda s: np.where(CAUSAL, s, -np.inf) + STEPS,
+    "o = where(j <= i, s, -inf).softmax(axis=j)": lambda s: softmax(
+        np.where(CAUSAL, s, -np.inf), 3
+    ),
+    "o = where(j < s.shape[3] - 1, s, 0)": lambda s: s * (STEPS < 4),
+    "o = s.sum(dim=j)": lambda s: s.sum(3),
 }
 
 

@@ -10,18 +10,27 @@ from graphc.ir.op import Decomposition, Elementwise, Op, find
 __all__ = ["is_elementwise"]
 
 
-def is_elementwise(result: Node, operands: frozenset[Node]) -> bool:
-    """Whether each element of the result depends on those at the same place alone."""
+def is_elementwise(result: Node, operands: frozenset[Node], *, counts: bool) -> bool:
+    """Whether each element of the result depends on those at the same place alone.
+
+    Args:
+        counts: whether the operands are beside the numbers of elements, which may then occur.
+    """
     depends = _dependent(result, operands)
     pending, seen = [result], set[Node]()
     while pending:
         node = pending.pop()
-        if node in seen or node in operands or not depends[node]:
+        if node in seen or node in operands:
             continue
         seen.add(node)
+        if not depends[node]:
+            if _is_placed(node) and not (counts and node.op.name == "iota"):
+                return False
+            pending += node.inputs
+            continue
         if isinstance(node.op.lowering, Decomposition):
             expanded = node.op.lowering.expand(node)
-            if not is_elementwise(expanded, operands):
+            if not is_elementwise(expanded, operands, counts=counts):
                 return False
             continue
         if not isinstance(node.op.lowering, Elementwise) and node.op not in _pointwise():
@@ -50,3 +59,9 @@ def _dependent(result: Node, operands: frozenset[Node]) -> Mapping[Node, bool]:
 def _pointwise() -> tuple[Op, ...]:
     """Ops that keep every element at its place, though they lower as something else."""
     return tuple(find(name) for name in ("cast", "broadcast_to", "stop_gradient"))
+
+
+def _is_placed(node: Node) -> bool:
+    """Whether a node without operands has elements that differ, so that axes are no matter of
+    choice."""
+    return not node.inputs and any(size != 1 for size in node.shape)

@@ -169,6 +169,7 @@ class Access:
     ) -> tuple[Tensor, list[str]]:
         """The tensor with the axes that have no name read at data, and the names of all axes."""
         space = evaluator.space
+        numbers = [evaluator.whole_number(one) for one in data]
         over = space.in_order([name for one in data for name in evaluator.indices_of(one)])
         aligned = [name for name in over if name in names]
         rest = [name for name in over if name not in names]
@@ -177,10 +178,10 @@ class Access:
         order = [*map(names.index, aligned), *axes, *map(names.index, kept)]
         moved = call("permute_dims", part, *order)
         places = [
-            space.restricted(evaluator.whole_number(one), [*aligned, *rest], one.span).node
-            for one in data
+            space.restricted(number, [*aligned, *rest], one.span).node
+            for number, one in zip(numbers, data, strict=True)
         ]
         batch = len(aligned)
-        numbers = tuple(range(batch, batch + len(axes)))
-        found = gather(moved.node, *places, axes=numbers, batch=batch)
+        looked_up = tuple(range(batch, batch + len(axes)))
+        found = gather(moved.node, *places, axes=looked_up, batch=batch)
         return Tensor(found), [*aligned, *rest, *kept]

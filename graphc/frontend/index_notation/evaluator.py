@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from graphc.errors import ShapeError
+from graphc.errors import GraphcError, ShapeError
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
-from graphc.frontend.elaboration.calls import Operation
+from graphc.frontend.elaboration.calls import Operation, call_value
 from graphc.frontend.elaboration.elementwise import is_elementwise
 from graphc.frontend.elaboration.expressions import Evaluator
-from graphc.frontend.elaboration.refusal import described, not_supported, refused
+from graphc.frontend.elaboration.refusal import not_supported, refused
 from graphc.frontend.index_notation.accesses import Access, accesses_in, is_access
 from graphc.frontend.index_notation.factors import factored
 from graphc.frontend.index_notation.mentions import mentions, require_bound, text_of
 from graphc.frontend.index_notation.named_axes import Axes, call_along
 from graphc.frontend.index_notation.space import Space, tensor
 from graphc.frontend.tensor import Tensor, call
-from graphc.ir.dtype import DType
-from graphc.ir.node import Node
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.op import functions
 
 __all__ = ["IndexEvaluator"]
+
+_Indexed = tuple[Any, frozenset[str]]
+"""A value, and the indices that it depends on."""
 
 
 class IndexEvaluator(Evaluator):
@@ -38,7 +39,8 @@ class IndexEvaluator(Evaluator):
         self.space = space
         self.outside = Evaluator(outer.program, outer.scope)
         self._accesses: dict[int, Access] = {}
-        self._folded: dict[int, frozenset[str]] = {}
+        self._depends: dict[int, frozenset[str]] = {}
+        self._known = (*space.names, *space.carried)
 
     def measure(self, body: syntax.Expression) -> None:
         """Learn how far the indices run from every access in an expression.
@@ -90,14 +92,12 @@ class IndexEvaluator(Evaluator):
             elif isinstance(one, syntax.Reduction):
                 inner = self.indices_of(one.operand)
                 found |= inner - {index.id for index in one.indices}
-            elif isinstance(one, syntax.Call):
-                values = (*one.args, *(k.value for k in one.keywords if k.arg not in Axes.WORDS))
-                inner = frozenset[str]().union(*map(self.indices_of, values))
-                found |= inner - self._folded.get(id(one), frozenset())
             elif is_access(one, self.space.names):
                 assert isinstance(one, syntax.Subscript)
                 pending += one.indices
-            elif not isinstance(one, syntax.Subscript):
+            elif isinstance(one, syntax.Postfix):
+                found |= self._depends.get(id(one), frozenset())
+            else:
                 pending += syntax.children(one)
         return frozenset(found)
 
@@ -124,16 +124,51 @@ class IndexEvaluator(Evaluator):
             )
         return value
 
-    def _attribute(self, node: syntax.Attribute) -> Any:
-        return self._single(self.outside.evaluate(node), node)
+    def _postfix(self, node: syntax.Postfix) -> Any:
+        first, links = node.chain()
+        found = self._begun(first, links[0])
+        method: str | None = None
+        for link in links:
+            if found is None:
+                found = self._entered(link)
+            elif method is None and isinstance(link, syntax.Attribute) and link.attr in functions:
+                method = link.attr
+            elif method is not None and isinstance(link, syntax.Call):
+                found = self._called(Operation(method), link, found)
+                method = None
+            else:
+                raise _inner(link)
+        if method is not None:
+            raise _inner(node)
+        if found is None:
+            return self._single(self.outside.evaluate(node), node)
+        self._depends[id(node)] = found[1]
+        return found[0]
 
-    def _subscript(self, node: syntax.Subscript) -> Any:
-        if is_access(node, self.space.names):
-            with self.program.sources.at(node.span):
-                return self._accesses[id(node)].read(self)
-        for index in node.indices:
-            require_bound(index, self.space.names, self.scope)
-        return self._single(self.outside.evaluate(node), node)
+    def _attribute(self, node: syntax.Attribute) -> Any:
+        return self._postfix(node)
+
+    def _begun(self, first: syntax.Expression, link: syntax.Postfix) -> _Indexed | None:
+        """What a chain begins with, if that depends on an index: `s.exp()`, `(x[i] + 1).exp()`."""
+        if isinstance(first, syntax.Name) and first.id in self.space.carried:
+            is_method = isinstance(link, syntax.Attribute) and link.attr in functions
+        else:
+            is_method = mentions(first, self._known)
+        return (self.evaluate(first), self.indices_of(first)) if is_method else None
+
+    def _entered(self, link: syntax.Postfix) -> _Indexed | None:
+        """The value of the first link that depends on an index, as an access or a call."""
+        match link:
+            case syntax.Subscript() if is_access(link, self.space.names):
+                with self.program.sources.at(link.span):
+                    return self._accesses[id(link)].read(self), self.indices_of(link)
+            case syntax.Subscript(_, indices):
+                for index in indices:
+                    require_bound(index, self.space.names, self.scope)
+            case syntax.Call(function, args, keywords):
+                if any(mentions(one, self._known) for one in (*args, *keywords)):
+                    return self._called(self.outside.evaluate(function), link, None)
+        return None
 
     def _reduction(self, node: syntax.Reduction) -> Any:
         names = [index.id for index in node.indices]
@@ -150,48 +185,53 @@ class IndexEvaluator(Evaluator):
                     result = numbers.combine(symbol, result, other)
         return result
 
-    def _call(self, node: syntax.Call) -> Any:
-        if not mentions(node, (*self.space.names, *self.space.carried)):
-            return self._single(self.outside.evaluate(node), node)
-        function = self.outside.evaluate(node.function)
-        if not isinstance(function, Operation | DType):
-            raise not_supported(
-                f"a call of {described(function)} with indexed arguments",
-                node.span,
-                "call it on whole tensors, and index the result",
-            )
+    def _called(self, function: Any, node: syntax.Call, receiver: _Indexed | None) -> _Indexed:
+        """The value of a call with indexed arguments, and the indices that it depends on."""
         along = Axes.of(node, self.space)
-        arguments = [self._argument(one) for one in node.args]
-        keywords = {
-            one.arg: self._argument(one.value)
-            for one in node.keywords
-            if along is None or one.arg not in Axes.WORDS
-        }
+        given = [one for one in node.keywords if along is None or one.arg != along.word]
+        arguments = [self._argument(self.evaluate(one)) for one in node.args]
+        keywords = {one.arg: self._argument(self.evaluate(one.value)) for one in given}
+        depends = self.indices_of(syntax.Tuple((*node.args, *(one.value for one in given))))
+        if receiver is not None:
+            arguments.insert(0, self._argument(receiver[0]))
+            depends |= receiver[1]
         with self.program.sources.at(node.span):
-            if isinstance(function, DType):
-                value = numbers.tensor_of(arguments[0], function)
-                return Tensor(cast_to(value.node, function))
             if along is not None:
-                self._folded[id(node)] = along.folded(function.name)
-                return call_along(function, arguments, keywords, along, node)
-            result = function(*arguments, **keywords)
-        if isinstance(result, Tensor):
-            given = [value.node for value in arguments if isinstance(value, Tensor)]
-            self._require_elementwise(function.name, result.node, given, node)
-        return result
+                value, folded = call_along(
+                    self.program, function, arguments, keywords, along, depends, node
+                )
+                return value, (depends | {*along.names}) - folded
+            value = call_value(self.program, function, arguments, keywords, node)
+        self._require_elementwise(function, value, [*arguments, *keywords.values()], node)
+        return value, depends
 
-    def _argument(self, node: syntax.Expression) -> Any:
-        value = self.evaluate(node)
+    def _argument(self, value: Any) -> Any:
         return self.in_space(value) if isinstance(value, Tensor) else value
 
     def _require_elementwise(
-        self, name: str, result: Node, operands: Sequence[Node], node: syntax.Call
+        self, function: Any, value: Any, arguments: Sequence[Any], node: syntax.Call
     ) -> None:
         """Refuse a function that computes over axes: in the space they mean something else."""
-        if not is_elementwise(result, frozenset(operands)):
-            raise not_supported(
-                f"{name}, which does not compute element by element, in index notation",
-                node.span,
-                f"say along which index, {name}(..., axis=i), or call {name} on the whole tensor "
-                "and index the result",
-            )
+        operands = frozenset(one.node for one in arguments if isinstance(one, Tensor))
+        counts = any(isinstance(one, numbers.Formula) for one in arguments)
+        if isinstance(value, Tensor):
+            if is_elementwise(value.node, operands, counts=counts):
+                return
+        elif numbers.is_number(value) or isinstance(value, numbers.Formula):
+            return
+        name = text_of(node.function)
+        raise not_supported(
+            f"{name}, which does not compute element by element, in index notation",
+            node.span,
+            f"say along which index, {name}(..., axis=i), or call {name} on the whole tensor "
+            "and index the result",
+        )
+
+
+def _inner(node: syntax.Expression) -> GraphcError:
+    """The error for a part of what depends on an index."""
+    return not_supported(
+        "a member or an element of what depends on an index",
+        node.span,
+        "define the inner tensor by a statement of its own",
+    )

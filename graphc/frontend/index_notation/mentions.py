@@ -9,6 +9,7 @@ from graphc.frontend import syntax
 from graphc.frontend.elaboration.scope import Scope
 
 __all__ = [
+    "AXIS_WORDS",
     "check_bound",
     "mentions",
     "names_in",
@@ -17,6 +18,9 @@ __all__ = [
     "text_of",
     "unbound",
 ]
+
+AXIS_WORDS = ("axis", "dim")
+"""The arguments that name the axes which a function computes along."""
 
 
 def names_in(node: syntax.Node) -> Iterator[syntax.Name]:
@@ -34,17 +38,29 @@ def mentions(node: syntax.Node, names: Collection[str]) -> bool:
     return any(one.id in names for one in names_in(node))
 
 
-def reduced_indices(node: syntax.Node) -> Iterator[str]:
-    """The indices that reductions in an expression are over."""
+def reduced_indices(node: syntax.Node, scope: Scope) -> Iterator[str]:
+    """The indices that reductions in an expression are over: `sum[k] ...`, `max(..., axis=k)`."""
     pending = [node]
     while pending:
         one = pending.pop()
-        if isinstance(one, syntax.Reduction):
-            yield from (index.id for index in one.indices)
+        yield from _bound_by(one, scope)
         pending += reversed(list(syntax.children(one)))
 
 
-def check_bound(node: syntax.Node, names: Collection[str], bound: frozenset[str]) -> None:
+def _bound_by(node: syntax.Node, scope: Scope) -> Iterator[str]:
+    """The indices that an expression gives a meaning to inside of it."""
+    if isinstance(node, syntax.Reduction):
+        yield from (index.id for index in node.indices)
+    elif isinstance(node, syntax.Call):
+        for keyword in node.keywords:
+            if keyword.arg in AXIS_WORDS:
+                known = names_in(keyword.value)
+                yield from (one.id for one in known if scope.find(one.id) is Scope.MISSING)
+
+
+def check_bound(
+    node: syntax.Node, names: Collection[str], bound: frozenset[str], scope: Scope
+) -> None:
     """Refuse an index outside of the reduction that it belongs to.
 
     Raises:
@@ -53,9 +69,8 @@ def check_bound(node: syntax.Node, names: Collection[str], bound: frozenset[str]
     pending = [(node, bound)]
     while pending:
         one, inner = pending.pop()
-        if isinstance(one, syntax.Reduction):
-            inner |= {index.id for index in one.indices}
-        elif isinstance(one, syntax.Name) and one.id in names and one.id not in inner:
+        inner |= {*_bound_by(one, scope)}
+        if isinstance(one, syntax.Name) and one.id in names and one.id not in inner:
             raise unbound(one)
         pending += [(child, inner) for child in reversed(list(syntax.children(one)))]
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from graphc.frontend import syntax
-from graphc.frontend.elaboration.calls import Operation
+from graphc.frontend.elaboration.calls import call_value
 from graphc.frontend.elaboration.refusal import not_supported
-from graphc.frontend.index_notation.space import Space
-from graphc.frontend.tensor import Tensor
-from graphc.ir.op import functions
+from graphc.frontend.index_notation.mentions import AXIS_WORDS, text_of
+from graphc.frontend.index_notation.space import Space, tensor
+from graphc.frontend.tensor import Tensor, call
+
+if TYPE_CHECKING:
+    from graphc.frontend.elaboration.program import Program
 
 __all__ = ["Axes", "call_along"]
 
@@ -22,72 +25,76 @@ class Axes:
 
     Attributes:
         space: of the statement.
+        word: the argument that names them.
         names: the indices.
         is_one: whether one is given alone, and not as a tuple.
     """
 
     space: Space
+    word: str
     names: tuple[str, ...]
     is_one: bool
-
-    WORDS: ClassVar = ("axis", "dim")
 
     @classmethod
     def of(cls, node: syntax.Call, space: Space) -> Axes | None:
         """The axes of a call, if it names indices as its axes."""
         for keyword in node.keywords:
-            if keyword.arg in cls.WORDS:
+            if keyword.arg in AXIS_WORDS:
                 value = keyword.value
                 is_one = isinstance(value, syntax.Name)
                 parts = value.elements if isinstance(value, syntax.Tuple) else (value,)
                 names = tuple(one.id for one in parts if isinstance(one, syntax.Name))
                 if len(names) == len(parts) and all(name in space.names for name in names):
-                    return cls(space, names, is_one)
+                    return cls(space, keyword.arg, names, is_one)
         return None
 
-    def folded(self, function: str) -> frozenset[str]:
-        """The indices that the result of a function does not depend on any more."""
-        return frozenset(self.names) if _is_fold(function) else frozenset()
-
-
-def _is_fold(function: str) -> bool:
-    """Whether a function of the registry removes the axes that it computes along."""
-    given = functions.get(function)
-    return given is not None and "keepdims" in inspect.signature(given).parameters
+    def among(self, names: Sequence[str]) -> int | tuple[int, ...]:
+        """Their numbers in a tensor whose axes are called `names`."""
+        places = tuple(names.index(name) for name in self.names)
+        return places[0] if self.is_one else places
 
 
 def call_along(
-    function: Operation,
+    program: Program,
+    function: Any,
     arguments: list[Any],
     keywords: dict[str, Any],
     axes: Axes,
+    depends: frozenset[str],
     node: syntax.Call,
-) -> Tensor:
-    """The result of a function along named axes, in the space.
+) -> tuple[Tensor, frozenset[str]]:
+    """The result of a function along named axes, in the space, and the indices that it folds.
+
+    The function is given tensors with an axis for each index that an argument depends on.
+
+    Args:
+        depends: the indices that the arguments depend on.
 
     Raises:
         SourceError: a function that gives its result other axes than those of its operands.
     """
-    space, name = axes.space, function.name
-    spread = [
-        space.spread(one, axes.names, node.span) if isinstance(one, Tensor) else one
-        for one in arguments
-    ]
-    places = space.axes(axes.names)
-    keywords["axis"] = places[0] if axes.is_one else places
-    is_fold = _is_fold(name)
-    if is_fold:
-        keywords["keepdims"] = True
-    result = function(*spread, **keywords)
-    shapes = [one.shape for one in spread if isinstance(one, Tensor)]
-    folded = places if is_fold else ()
-    wanted = [
-        tuple(1 if axis in folded else size for axis, size in enumerate(shape)) for shape in shapes
-    ]
-    if not isinstance(result, Tensor) or result.shape not in wanted:
-        raise not_supported(
-            f"{name}, which changes the shape, along a named axis",
-            node.span,
-            f"call {name} on the whole tensor with the number of the axis",
-        )
-    return result
+    space = axes.space
+    over = space.in_order([*depends, *axes.names])
+    given = [_whole(one, over, axes, node) for one in arguments]
+    named = {key: _whole(one, over, axes, node) for key, one in keywords.items()}
+    found = call_value(program, function, given, {**named, axes.word: axes.among(over)}, node)
+    if isinstance(found, Tensor):
+        sizes = {name: space.extents.size(name, node.span) for name in over}
+        kept = [name for name in over if name not in axes.names]
+        ones = tuple(1 if name in axes.names else sizes[name] for name in over)
+        if found.shape == tuple(sizes.values()):
+            return space.placed(found, over), frozenset()
+        if found.shape in (ones, tuple(sizes[name] for name in kept)):
+            rest = tensor(call("reshape", found, tuple(sizes[name] for name in kept)))
+            return space.placed(rest, kept), frozenset(axes.names)
+    name = text_of(node.function)
+    raise not_supported(
+        f"{name}, which changes the shape, along a named axis",
+        node.span,
+        f"call {name} on the whole tensor with the number of the axis",
+    )
+
+
+def _whole(value: Any, over: Sequence[str], axes: Axes, node: syntax.Call) -> Any:
+    """A value of the space with the axes `over`, all of their whole size."""
+    return axes.space.restricted(value, over, node.span) if isinstance(value, Tensor) else value
