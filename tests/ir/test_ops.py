@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 import graphc.ir.ops  # noqa: F401  (fills the registry)
+from graphc.errors import GraphcError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.evaluate import evaluate, evaluate_node
 from graphc.ir.expr import Apply, Buffer, Expr, Index, Load
@@ -331,3 +333,47 @@ def test_cotangents_have_the_types_of_their_operands(op: Op) -> None:
         weights = [graph_input("weight", one.dtype, one.shape) for one in types_of(node)]
         for operand, cotangent in zip(node.inputs, op.gradient(node, *weights), strict=True):
             assert cotangent is None or cotangent.type is operand.type
+
+
+def _resized(sample: Sample, old: DimLike, new: DimLike) -> Sample:
+    """The sample with another size in place of one, wherever that stands."""
+
+    def resized(shape: Sequence[DimLike]) -> tuple[DimLike, ...]:
+        return tuple(new if size == old else size for size in shape)
+
+    attributes = {
+        name: resized(value) if name in ("shape", "stop") else value
+        for name, value in sample.attributes.items()
+    }
+    operands = tuple(TensorType(one.dtype, resized(one.shape)) for one in sample.operands)
+    return replace(sample, operands=operands, attributes=attributes)
+
+
+def _pullback(op: Op, sample: Sample) -> Graph:
+    """The op's first and second pullbacks, of weights that its result gives."""
+    node, inputs = built(op, sample), operands_of(sample.operands)
+    active = [one for one in inputs if one.dtype in DOUBLES]
+    first = vjp([node], active, [node])
+    return Graph("pullback", tuple(inputs), (), (*first, *vjp(first, active, first)))
+
+
+@BY_NAME
+def test_derivatives_are_the_same_where_a_size_that_may_be_zero_has_a_name(op: Op) -> None:
+    rng = generator(op)
+    for sample in _smooth_samples(op):
+        for size in {size for one in sample.operands for size in one.shape if size}:
+            name = dims.variable("N", 0, int(str(size)))
+            for pair in [
+                (_resized(sample, size, one), _resized(sample, size, name)) for one in (size, 0)
+            ]:
+                try:
+                    for one in pair:
+                        built(op, one)
+                except GraphcError:
+                    continue
+                arrays = [
+                    random_array(type_, rng, domain=sample.domain, special=False)
+                    for type_ in pair[0].operands
+                ]
+                found = [evaluate(_pullback(op, one), arrays)[0] for one in pair]
+                assert all(map(same_bits, *found)), pair

@@ -188,18 +188,13 @@ def reversed_along(x: Node, axis: int) -> Node:
 
 def _shifted(x: Node, axis: int, value: float, *, forward: bool = True) -> Node:
     """The elements moved one place along an axis; `value` enters, the last (first) one leaves."""
-    rank, size = len(x.shape), x.shape[axis]
-    if size == 0:
-        return x
+    rank = len(x.shape)
     one, none = tuple(int(a == axis) for a in range(rank)), (0,) * rank
-    start, stop = (
-        (none, tuple(d - i for d, i in zip(x.shape, one, strict=True)))
-        if forward
-        else (one, x.shape)
-    )
-    kept = slice_(x, start=start, stop=stop, step=(1,) * rank)
     before, after = (one, none) if forward else (none, one)
-    return pad(kept, before=before, after=after, value=value)
+    # Widened first: along an axis that may be empty there is nothing to take away.
+    wide = pad(x, before=before, after=after, value=value)
+    stop = tuple(end - i for end, i in zip(wide.shape, before, strict=True))
+    return slice_(wide, start=after, stop=stop, step=(1,) * rank)
 
 
 def _recur(a: Array, b: Array, axis: int) -> Array:
