@@ -28,7 +28,7 @@ from graphc.ir.dtype import DType, PythonScalar
 from graphc.ir.graph import Graph
 from graphc.ir.listing import listing
 from graphc.ir.node import Node
-from graphc.ir.op import HostCall, Op, Sample, Structural, registry
+from graphc.ir.op import Op, Sample, Structural, registry
 from graphc.ir.ops.arithmetic import add, multiply
 from graphc.ir.ops.complex_numbers import real
 from graphc.ir.ops.conversion import cast_to
@@ -155,14 +155,11 @@ def _numbers(dtype: DType) -> tuple[PythonScalar, ...]:
 
 @cache
 def _drawable(smooth: bool) -> tuple[Op, ...]:
-    """The ops that kernels compute and that have a sample to draw.
-
-    What the host computes is its reference on any backend, and has no derivative at some operands.
-    """
+    """The ops that are computed and that have a sample to draw."""
     return tuple(
         op
         for op in registry.values()
-        if not isinstance(op.lowering, Structural | HostCall) and _samples(op, smooth)
+        if not isinstance(op.lowering, Structural) and _samples(op, smooth)
     )
 
 
