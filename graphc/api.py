@@ -56,7 +56,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "build",
-    "check_output",
     "load",
     "load_file",
     "read_description",
@@ -410,24 +409,6 @@ def _with_plain_line_ends(text: str) -> str:
 def source_unit(path: str | Path) -> Unit:
     """The unit of a `.gc` file: checked completely, nothing compiled."""
     return elaborate.elaborate(read_source(path), str(path), library.library(), read_source)
-
-
-def check_output(path: Path) -> None:
-    """Whether a file can be written at a path, before there is work to lose.
-
-    Raises:
-        UsageError: it cannot.
-    """
-    folder = path.parent
-    problem = None
-    if not folder.is_dir():
-        problem = f"{folder} is no directory"
-    elif path.is_dir():
-        problem = f"{path} is a directory, expected the name of a file"
-    elif not os.access(folder, os.W_OK):
-        problem = f"{folder} cannot be written"
-    if problem is not None:
-        raise UsageError(problem, code="output-unwritable", hint="choose another place")
 
 
 def build(

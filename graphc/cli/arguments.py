@@ -15,8 +15,6 @@ from graphc.lazy import compiler
 
 __all__ = [
     "NamedArguments",
-    "array_file",
-    "module_file",
     "named_argument",
     "named_file",
     "number_of_bytes",
@@ -87,41 +85,6 @@ def named_file(text: str) -> str:
             "no file is named: the argument is empty", hint="write its path, as in net.gc"
         )
     return text
-
-
-def module_file(text: str) -> Path:
-    """The path of a module file that is to be written.
-
-    Raises:
-        UsageError: another kind of file.
-    """
-    if not text.endswith(".gcm"):
-        raise UsageError(
-            f"{text}: a module file ends in .gcm",
-            code="output-name",
-            hint=f"name it {_with_ending(text, '.gcm')}",
-        )
-    return Path(text)
-
-
-def array_file(text: str) -> Path:
-    """The path of a file of arrays that is to be written.
-
-    Raises:
-        UsageError: another kind of file.
-    """
-    if not text.endswith((".npy", ".npz")):
-        raise UsageError(
-            f"{text}: results go into a .npy or .npz file",
-            code="output-name",
-            hint=f"name it {_with_ending(text, '.npy')}, or .npz for several results",
-        )
-    return Path(text)
-
-
-def _with_ending(text: str, ending: str) -> str:
-    path = Path(text)
-    return str(path.with_suffix(ending) if path.name.strip(".") else path / f"model{ending}")
 
 
 def named_argument(text: str) -> tuple[str, Any]:

@@ -12,11 +12,12 @@ import sys
 
 from tqdm import tqdm
 
-from graphc.api import build, check_output
-from graphc.cli.arguments import module_file, named_file, number_of_bytes, seed, targets
+from graphc.api import build
+from graphc.cli.arguments import named_file, number_of_bytes, seed, targets
 from graphc.cli.text import quantity, table
 from graphc.errors import SourceError
 from graphc.from_python import output_for, unit_named
+from graphc.runtime.output_path import check_output, module_path
 
 __all__ = ["add_arguments", "run"]
 
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source", metavar="SOURCE", type=named_file, help="a .gc file, or MODULE:NAME"
     )
     parser.add_argument(
-        "-o", "--output", type=module_file, help="the module (default: SOURCE.gcm, or NAME.gcm)"
+        "-o", "--output", type=module_path, help="the module (default: SOURCE.gcm, or NAME.gcm)"
     )
     parser.add_argument(
         "-t",

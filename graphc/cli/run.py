@@ -15,17 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from graphc.api import check_output, load
-from graphc.cli.arguments import (
-    NamedArguments,
-    array_file,
-    module_file,
-    named_argument,
-    named_file,
-)
+from graphc.api import load
+from graphc.cli.arguments import NamedArguments, named_argument, named_file
 from graphc.config import device_named
 from graphc.errors import UsageError, missing_file
 from graphc.runtime.atomic_write import write_atomically
+from graphc.runtime.output_path import array_path, check_output, module_path
 
 __all__ = ["add_arguments", "run"]
 
@@ -45,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", type=device_named, default="auto", help="auto, cpu, cuda, sim or reference"
     )
-    parser.add_argument("-o", "--output", type=array_file, help=".npy, or .npz for several results")
-    parser.add_argument("--save", type=module_file, help="write the module with its new state")
+    parser.add_argument("-o", "--output", type=array_path, help=".npy, or .npz for several results")
+    parser.add_argument("--save", type=module_path, help="write the module with its new state")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -187,11 +187,8 @@ class LoadedModule:
         Raises:
             UsageError: not the path of a `.gcm` file, or a place that cannot be written.
         """
-        target = Path(path)
-        if target.suffix != ".gcm":
-            raise UsageError(f"{target}: a module file ends in .gcm", code="output-name")
-        replace(self._file, weights=self.state_dict()).write(target)
-        return target
+        replace(self._file, weights=self.state_dict()).write(path)
+        return Path(path)
 
 
 def _check_names(state: Mapping[str, Array], values: Mapping[str, Array]) -> None:

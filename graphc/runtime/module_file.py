@@ -42,6 +42,7 @@ from graphc.runtime.manifest import (
     json_bytes,
     parse_json,
 )
+from graphc.runtime.output_path import module_path
 from graphc.runtime.weights import pack_weights, read_weights, weight_types
 
 __all__ = ["ModuleFile", "read_manifest", "read_module"]
@@ -112,10 +113,15 @@ class ModuleFile:
                 _add(archive, name, members[name])
         return buffer.getvalue()
 
-    def write(self, path: Path) -> int:
-        """Write the file whole or not at all; returns its size in bytes."""
+    def write(self, path: str | Path) -> int:
+        """Write the file whole or not at all; returns its size in bytes.
+
+        Raises:
+            UsageError: not the path of a `.gcm` file, or a place that cannot be written.
+        """
+        place = module_path(path)
         data = self.to_bytes()
-        write_atomically(path, data)
+        write_atomically(place, data)
         return len(data)
 
 
