@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.ops import creation, distributions
 from graphc.ir.ops.conversion import cast_to
+from graphc.ir.record import Record
 
 __all__ = [
     "INITIALIZERS",
@@ -34,8 +34,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(Record):
     """What random numbers are drawn from: the same key gives the same numbers.
 
     Attributes:

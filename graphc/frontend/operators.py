@@ -18,6 +18,7 @@ from graphc.frontend.syntax import (
     Unary,
 )
 from graphc.frontend.tokens import Token
+from graphc.ir.record import Record
 
 __all__ = ["REDUCTION_PRECEDENCE", "ReductionPrefix", "apply_precedence"]
 
@@ -28,8 +29,7 @@ _POWER = BINARY_PRECEDENCE["**"]
 REDUCTION_PRECEDENCE = _PRODUCT - 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class ReductionPrefix:
+class ReductionPrefix(Record):
     """`sum[d]` in front of its operand."""
 
     operator: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from graphc.ir.record import Record
 
 __all__ = ["GRAMMAR_FILE", "TABLE_FILE", "ParseTable", "Rule", "parse_table"]
 
@@ -14,8 +15,7 @@ GRAMMAR_FILE = Path(__file__).with_name("grammar.lark")
 TABLE_FILE = Path(__file__).with_name("grammar.table.json")
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Record):
     """One production: what is popped, and which action makes the value that is pushed.
 
     Attributes:
@@ -53,8 +53,7 @@ class Rule:
         return arguments
 
 
-@dataclass(frozen=True, slots=True)
-class ParseTable:
+class ParseTable(Record):
     """An LALR(1) table.
 
     Attributes:

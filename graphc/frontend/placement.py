@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from graphc.errors import SourceError
 from graphc.frontend import syntax
@@ -16,12 +15,12 @@ from graphc.frontend.syntax import (
     Statement,
     children,
 )
+from graphc.ir.record import Record
 
 __all__ = ["check_depth", "check_placement"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Room:
+class _Room(Record):
     """A kind of body with the statements that have a meaning in it."""
 
     name: str

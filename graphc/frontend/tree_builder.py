@@ -13,12 +13,12 @@ from graphc.errors import Span
 from graphc.frontend import syntax
 from graphc.frontend.expression_builder import ExpressionBuilder, nodes_among
 from graphc.frontend.tokens import Token
+from graphc.ir.record import Record
 
 __all__ = ["TreeBuilder"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(Record):
     """The statements below a header, and where they end."""
 
     body: tuple[syntax.Statement, ...]

@@ -10,6 +10,7 @@ from graphc.ir import dims
 from graphc.ir.dims import Dim
 from graphc.ir.interning import Interned
 from graphc.ir.node import Node, topological
+from graphc.ir.record import Record
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType
 
@@ -65,8 +66,7 @@ def dims_of(nodes: list[Node]) -> dict[str, Dim]:
     return dict(sorted(found.items()))
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(Record):
     """What one build compiles: exported graphs that share state, and how state begins.
 
     Attributes:

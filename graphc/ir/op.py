@@ -19,6 +19,7 @@ from graphc.ir.dtype import DType
 from graphc.ir.expr import Expr, Index, Read
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node, build
+from graphc.ir.record import Record
 from graphc.ir.types import TensorType, Type
 
 __all__ = [
@@ -53,16 +54,14 @@ __all__ = [
 REQUIRED: Any = object()
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(Record):
     """An attribute of an op: its name, and its default unless it must be given."""
 
     name: str
     default: Any = REQUIRED
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Record):
     """What a reference implementation is told: attributes and types with every dim a number.
 
     Attributes:
@@ -97,8 +96,7 @@ class Call:
 # -- lowerings: how an op becomes part of a kernel -------------------------------------------
 
 
-@dataclass(frozen=True)
-class Elementwise:
+class Elementwise(Record):
     """out[i] = f(in0[i], in1[i], ...): a scalar expression of C.
 
     Attributes:
@@ -121,8 +119,7 @@ class Elementwise:
         return self.c.get(dtype.kind) or self.c["*"]
 
 
-@dataclass(frozen=True)
-class View:
+class View(Record):
     """out[i] = in[f(i)] or a constant: moves data and computes nothing, so it is never stored.
 
     `element(node, index, read)` gives the expression of the result at `index`.
@@ -131,23 +128,20 @@ class View:
     element: Callable[[Node, Index, Read], Expr]
 
 
-@dataclass(frozen=True)
-class Element:
+class Element(Record):
     """out[i] = any expression that reads the operands at indices computed from i."""
 
     element: Callable[[Node, Index, Read], Expr]
     cheap: bool = False
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Record):
     """out[i] = f(i) of the index alone: constants, ranges, random bits."""
 
     element: Callable[[Node, Index, Read], Expr]
 
 
-@dataclass(frozen=True)
-class Reduction:
+class Reduction(Record):
     """A fold over the axes in attribute `axes`, which are removed from the shape.
 
     Attributes:
@@ -159,13 +153,11 @@ class Reduction:
     identity: Callable[[DType], bool | int | float]
 
 
-@dataclass(frozen=True)
-class Contraction:
+class Contraction(Record):
     """A matrix product with batch axes: the schedules for matmul claim it."""
 
 
-@dataclass(frozen=True)
-class Cumulative:
+class Cumulative(Record):
     """out[i] = step(out[i-1], in0[i], in1[i], ...) along attribute `axis`, in ascending order.
 
     Attributes:
@@ -178,8 +170,7 @@ class Cumulative:
     start: Callable[[DType], bool | int | float | complex]
 
 
-@dataclass(frozen=True)
-class RowFunction:
+class RowFunction(Record):
     """Rows along the last axis, of which a device function computes a stretch at a time.
 
     It is given the row of the result and those of the operands, which lie in memory whole, the
@@ -194,8 +185,7 @@ class RowFunction:
     arguments: Callable[[Node], tuple[int, ...]]
 
 
-@dataclass(frozen=True)
-class Scatter:
+class Scatter(Record):
     """The first operand with updates combined into elements at indices that are data.
 
     Operands are the tensor, the updates and one tensor of indices for each axis in attribute
@@ -204,15 +194,13 @@ class Scatter:
     """
 
 
-@dataclass(frozen=True)
-class Decomposition:
+class Decomposition(Record):
     """The same value written with simpler ops. A schedule may claim the op before that."""
 
     expand: Callable[[Node], Node]
 
 
-@dataclass(frozen=True)
-class LoopParts:
+class LoopParts(Record):
     """What a node that runs a graph again and again is made of.
 
     Attributes:
@@ -234,8 +222,7 @@ class LoopParts:
     constants: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
-class Loop:
+class Loop(Record):
     """A graph that runs again and again. Results: the last carries, then rows stacked.
 
     Rows that a condition kept from being computed are zero.
@@ -244,8 +231,7 @@ class Loop:
     parts: Callable[[Node], LoopParts]
 
 
-@dataclass(frozen=True)
-class BranchParts:
+class BranchParts(Record):
     """What a node that runs one of two graphs is made of: both take `operands`."""
 
     predicate: Node
@@ -254,15 +240,13 @@ class BranchParts:
     operands: tuple[Node, ...]
 
 
-@dataclass(frozen=True)
-class Branch:
+class Branch(Record):
     """One of two graphs, by the value of a predicate. Results: those of the graph that ran."""
 
     parts: Callable[[Node], BranchParts]
 
 
-@dataclass(frozen=True)
-class HostCall:
+class HostCall(Record):
     """Computed by the op's own reference on the host, between the kernels.
 
     For what a well-kept library does better than kernels made here (LAPACK, FFT). A GPU waits
@@ -270,8 +254,7 @@ class HostCall:
     """
 
 
-@dataclass(frozen=True)
-class Structural:
+class Structural(Record):
     """Not computed: inputs, projections, markers. Codegen handles them by their role."""
 
 
@@ -296,8 +279,7 @@ Lowering = (
 # -- samples: what the tests of an op are made from ------------------------------------------
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(Record):
     """Operands to try an op on: types for random data, and attributes.
 
     Attributes:
@@ -312,8 +294,7 @@ class Sample:
     smooth: bool = True
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(Record):
     """Operands that the type rule must refuse, and with which error."""
 
     operands: tuple[TensorType, ...]

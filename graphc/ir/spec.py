@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphc.errors import DimensionError
 from graphc.ir.dims import Dim, DimLike, from_text
+from graphc.ir.record import Record
 
 if TYPE_CHECKING:
     from graphc.ir.dtype import DType
@@ -20,8 +20,7 @@ _NAME = re.compile(r"[^\W\d]\w*")
 _FUNCTIONS = ("max", "min")
 
 
-@dataclass(frozen=True)
-class TensorSpec:
+class TensorSpec(Record):
     """A dtype with a shape of numbers, dims, and texts such as "B" or "2*T + 1".
 
     Made by indexing a dtype; a trace gives the names in texts their ranges.

@@ -8,7 +8,6 @@ pass that ran last.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
@@ -21,22 +20,23 @@ from graphc.ir.listing import neighbourhood
 from graphc.ir.node import Node
 from graphc.ir.op import registry
 from graphc.ir.ops.structural import input_
+from graphc.ir.record import Record
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType, TupleType
 
-__all__ = ["CHECKS", "Check", "Violation", "verify"]
+__all__ = ["CHECKS", "Check", "Violation", "run_checks", "verify"]
+
+_Checked = TypeVar("_Checked")
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Record):
     """What one check found wrong, and at which node if it is one node's fault."""
 
     text: str
     node: Node | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Record):
     """An invariant of graphs.
 
     Attributes:
@@ -61,28 +61,43 @@ def verify(graph: Graph, *, after: str | None = None, sources: SourceMap | None 
     Raises:
         VerificationError: the first check that fails, in the order of `CHECKS`.
     """
-    for check in CHECKS:
-        for violation in check.function(graph):
-            raise _error(check, violation, graph, after, sources)
+    roots = (*graph.inputs, *graph.state, *graph.roots)
+    run_checks(CHECKS, graph, f"graph {graph.name!r}", roots, after=after, sources=sources)
     # Nodes never change, so one that has passed is not looked at again.
     _verified.update(graph.nodes())
 
 
-def _error(
-    check: Check,
-    violation: Violation,
-    graph: Graph,
-    after: str | None,
-    sources: SourceMap | None,
-) -> VerificationError:
-    notes = [f"check {check.name}: {check.guarantee}"]
-    span: Span | None = None
-    if violation.node is not None:
-        notes += neighbourhood(violation.node, [*graph.inputs, *graph.state, *graph.roots])
-        span = next(iter(sources.spans(violation.node)), None) if sources else None
-    if after is not None:
-        notes.append(f"after the pass {after!r}")
-    return VerificationError(f"graph {graph.name!r}: {violation.text}", span=span, notes=notes)
+def run_checks(
+    checks: Iterable[Check[_Checked]],
+    value: _Checked,
+    what: str,
+    roots: Iterable[Node] = (),
+    *,
+    after: str | None = None,
+    sources: SourceMap | None = None,
+) -> None:
+    """Run checks one after another.
+
+    Args:
+        checks: in their order.
+        value: what they look at; `what` names it in the error.
+        roots: of the graph that it was made from, whose nodes the error shows.
+        after: the pass that made it, for the error.
+        sources: where its nodes come from, for the error.
+
+    Raises:
+        VerificationError: the first check that fails.
+    """
+    for check in checks:
+        for violation in check.function(value):
+            notes = [f"check {check.name}: {check.guarantee}"]
+            span: Span | None = None
+            if violation.node is not None:
+                notes += neighbourhood(violation.node, roots)
+                span = next(iter(sources.spans(violation.node)), None) if sources else None
+            if after is not None:
+                notes.append(f"after the pass {after!r}")
+            raise VerificationError(f"{what}: {violation.text}", span=span, notes=notes)
 
 
 _verified: WeakSet[Node] = WeakSet()
@@ -236,7 +251,7 @@ def _dims(graph: Graph) -> Iterator[Violation]:
                 yield Violation(f"two dims are called {dim}", node)
 
 
-CHECKS: tuple[Check, ...] = (
+CHECKS: tuple[Check[Graph], ...] = (
     Check("acyclic", "every operand is computed before its users", _acyclic),
     Check("registered", "every op is the one declared under its name", _registered),
     Check("arity", "every node has as many operands as its op takes", _arity),

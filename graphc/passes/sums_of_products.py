@@ -8,7 +8,6 @@ rows x and g are stacked, the sum is one product that contracts iterations and r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 
 from graphc.ir import dims
@@ -17,6 +16,7 @@ from graphc.ir.node import Node
 from graphc.ir.ops.arithmetic import add
 from graphc.ir.ops.contraction import matmul, matrix_transpose
 from graphc.ir.ops.shape import permute_dims, reshape
+from graphc.ir.record import Record
 
 __all__ = ["SumsOfProducts"]
 
@@ -63,8 +63,7 @@ class SumsOfProducts:
         }
 
 
-@dataclass(frozen=True)
-class _Product:
+class _Product(Record):
     """`left^T right`, or the transpose of that, in the body of a loop.
 
     Attributes:

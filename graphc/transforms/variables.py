@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.ops.structural import graph_input
+from graphc.ir.record import Record
 from graphc.ir.source_map import SourceMap
 from graphc.passes.rewrite import substitute
 
@@ -67,8 +67,7 @@ def as_tensors(tree: Any, what: str) -> Any:
     return map_leaves(lambda leaf: as_tensor(leaf, what), tree)
 
 
-@dataclass(frozen=True)
-class Applied:
+class Applied(Record):
     """What a function made of its variables.
 
     Attributes:

@@ -20,6 +20,7 @@ from graphc.frontend.named_dims import DEFAULT_RANGE
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
+from graphc.ir.record import Record
 from graphc.ir.types import TensorType
 
 __all__ = ["Shapes", "declared_type", "dtype_of", "static_size", "with_free_dims"]
@@ -138,8 +139,7 @@ class Shapes:
         self._bind(name, solved.get(name, 0), axis.what)
 
 
-@dataclass(frozen=True)
-class _Axis:
+class _Axis(Record):
     """One axis of a value beside what its annotation says of it."""
 
     pattern: syntax.Expression

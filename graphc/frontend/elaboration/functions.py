@@ -23,6 +23,7 @@ from graphc.frontend.elaboration.statements import run_body
 from graphc.frontend.module import Module
 from graphc.frontend.tensor import Tensor
 from graphc.ir.dims import Dim
+from graphc.ir.record import Record
 
 if TYPE_CHECKING:
     from graphc.frontend.elaboration.program import Program
@@ -300,8 +301,7 @@ def signature_of(parameters: tuple[syntax.Parameter, ...]) -> inspect.Signature:
     return inspect.Signature(found)
 
 
-@dataclass(frozen=True)
-class _Default:
+class _Default(Record):
     """Stands for the default of a parameter in a signature that is shown."""
 
     parameter: syntax.Parameter

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from graphc.errors import ShapeError, Span
@@ -14,12 +13,12 @@ from graphc.frontend.elaboration.recovery import Recovery
 from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.state import State
 from graphc.frontend.tensor import Tensor
+from graphc.ir.record import Record
 
 __all__ = ["Returned", "run_body"]
 
 
-@dataclass(frozen=True)
-class Returned:
+class Returned(Record):
     """That a body has come to its end by `return`, with which value and where."""
 
     value: Any

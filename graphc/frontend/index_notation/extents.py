@@ -9,7 +9,6 @@ is proved to stay inside of its axis.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from graphc.errors import ShapeError, Span
 from graphc.frontend import syntax
@@ -18,13 +17,13 @@ from graphc.frontend.index_notation.mentions import text_of
 from graphc.frontend.index_notation.positions import Position, fits
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
+from graphc.ir.record import Record
 from graphc.ir.types import TensorType
 
 __all__ = ["Axis", "Extents"]
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(Record):
     """An axis of an access, with the expression that stands as its index.
 
     Attributes:

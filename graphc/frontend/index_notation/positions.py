@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from graphc.frontend import syntax
 from graphc.frontend.index_notation.mentions import mentions
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
+from graphc.ir.record import Record
 
 __all__ = ["Position", "Sizes", "fits", "position_of"]
 
 Sizes = Mapping[str, DimLike]
 
 
-@dataclass(frozen=True)
-class Position:
+class Position(Record):
     """A sum of indices with whole factors, `offset + sum(factor * index)`, and what follows it.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 
 from graphc.frontend.syntax.node import Expression, Node
 from graphc.frontend.syntax.precedence import BINARY_PRECEDENCE
@@ -32,14 +32,12 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Name(Expression):
     """`x`"""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Integer(Expression):
     """`12`, `1_000`, `0xff`: at most 64 bits. `text` is its spelling in the source."""
 
@@ -47,7 +45,6 @@ class Integer(Expression):
     text: str = field(default="", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Float(Expression):
     """`0.5`, `1e-3`: finite. `text` is its spelling in the source."""
 
@@ -55,26 +52,22 @@ class Float(Expression):
     text: str = field(default="", compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class String(Expression):
     """`"mean"`"""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Boolean(Expression):
     """`True`, `False`"""
 
     value: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class NoneLiteral(Expression):
     """`None`"""
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EllipsisLiteral(Expression):
     """`...`"""
 
@@ -85,8 +78,6 @@ class Postfix(Expression):
     A chain of them, such as `x.relu().sum(axis=0)`, is as deep as it is long, and is written
     without any nesting: only a loop walks over it.
     """
-
-    __slots__ = ()
 
     @property
     def receiver(self) -> Expression:
@@ -128,7 +119,6 @@ class Postfix(Expression):
         return f"{opened}{first!r}{closed}"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Attribute(Postfix):
     """`value.attr`"""
 
@@ -145,7 +135,6 @@ class Attribute(Postfix):
         return (self.attr,)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Keyword(Node):
     """`arg=value` in a call."""
 
@@ -153,7 +142,6 @@ class Keyword(Node):
     value: Expression
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Call(Postfix):
     """`function(args, keywords)`"""
 
@@ -171,7 +159,6 @@ class Call(Postfix):
         return self.args, self.keywords
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Slice(Expression):
     """`lower:upper:step`, inside a subscript only."""
 
@@ -180,7 +167,6 @@ class Slice(Expression):
     step: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Subscript(Postfix):
     """`value[indices]`, with at least one index."""
 
@@ -197,21 +183,18 @@ class Subscript(Postfix):
         return (self.indices,)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Tuple(Expression):
     """`(a, b)`, or `a, b` where a whole value stands."""
 
     elements: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class List(Expression):
     """`[a, b]`"""
 
     elements: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ListComprehension(Expression):
     """`[element for target in iterable if condition]`"""
 
@@ -221,7 +204,6 @@ class ListComprehension(Expression):
     condition: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Unary(Expression):
     """`-operand`; the operators are the keys of `UNARY_PRECEDENCE`."""
 
@@ -229,7 +211,6 @@ class Unary(Expression):
     operand: Expression
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Binary(Expression):
     """`left + right`; the operators are those of `BINARY_PRECEDENCE` except `COMPARISONS`."""
 
@@ -273,7 +254,6 @@ class Binary(Expression):
         return "Binary(left=" * len(links) + repr(first) + "".join(rest)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Compare(Expression):
     """`left < b <= c`: one operand more than operators; all the comparisons hold."""
 
@@ -282,7 +262,6 @@ class Compare(Expression):
     comparators: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Conditional(Expression):
     """`body if test else orelse`"""
 
@@ -291,7 +270,6 @@ class Conditional(Expression):
     orelse: Expression
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Reduction(Expression):
     """`sum[d] operand`: the operator, one of `REDUCTIONS`, over the named indices."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from graphc.frontend.syntax.expressions import Name
 from graphc.frontend.syntax.node import Expression, Node, Statement, Type
 
@@ -34,14 +32,12 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Docstring(Statement):
     """A string that opens a module, a model or a function."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Import(Statement):
     """`import path as alias`"""
 
@@ -49,7 +45,6 @@ class Import(Statement):
     alias: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ImportedName(Node):
     """`name as alias`"""
 
@@ -57,7 +52,6 @@ class ImportedName(Node):
     alias: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ImportFrom(Statement):
     """`from path import names`"""
 
@@ -65,7 +59,6 @@ class ImportFrom(Statement):
     names: tuple[ImportedName, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Dimension(Statement):
     """`dim name: lower..upper multiple of multiple`; both bounds belong to the range."""
 
@@ -75,7 +68,6 @@ class Dimension(Statement):
     multiple: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Constant(Statement):
     """`const name = value`"""
 
@@ -83,7 +75,6 @@ class Constant(Statement):
     value: Expression
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Export(Statement):
     """`export name = value`"""
 
@@ -91,7 +82,6 @@ class Export(Statement):
     value: Expression
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Parameter(Node):
     """`name: annotation = default` of a model or a function."""
 
@@ -100,7 +90,6 @@ class Parameter(Node):
     default: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class StateParameter(Node):
     """`state fc1.weight: f32[64, 256]`: state that a function reads and may update."""
 
@@ -108,7 +97,6 @@ class StateParameter(Node):
     annotation: Type
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Model(Statement):
     """`model name(parameters): body`"""
 
@@ -117,7 +105,6 @@ class Model(Statement):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Function(Statement):
     """`def name(parameters) -> returns: body` below its decorators."""
 
@@ -128,7 +115,6 @@ class Function(Statement):
     decorators: tuple[Expression, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Declaration(Statement):
     """`param name: annotation = initializer`, or `state` for what training does not touch."""
 
@@ -138,7 +124,6 @@ class Declaration(Statement):
     initializer: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Assign(Statement):
     """`target: annotation = value`; the target is a name or a tuple of targets."""
 
@@ -147,7 +132,6 @@ class Assign(Statement):
     annotation: Type | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class IndexAssign(Statement):
     """`name[i, j] = value` in index notation: defines every element of a new tensor."""
 
@@ -156,7 +140,6 @@ class IndexAssign(Statement):
     value: Expression
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AugmentedAssign(Statement):
     """`name += value`: the name is bound to a new value."""
 
@@ -165,7 +148,6 @@ class AugmentedAssign(Statement):
     value: Expression
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Update(Statement):
     """`update fc1.weight = value`: the state's value after the call."""
 
@@ -173,7 +155,6 @@ class Update(Statement):
     value: Expression
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class For(Statement):
     """`for target in iterable: body`"""
 
@@ -182,7 +163,6 @@ class For(Statement):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class While(Statement):
     """`while test, at most bound: body`"""
 
@@ -191,7 +171,6 @@ class While(Statement):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class If(Statement):
     """`if test: body else: orelse`; an `elif` is an `If` alone in `orelse`."""
 
@@ -228,19 +207,16 @@ class If(Statement):
         return "(".join(opened) + repr(rest) + ")" + ",))" * (len(links) - 1)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Return(Statement):
     """`return value`"""
 
     value: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Pass(Statement):
     """`pass`"""
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Module(Node):
     """A source file."""
 

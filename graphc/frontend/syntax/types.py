@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from graphc.frontend.syntax.node import Expression, Type
 
 __all__ = [
@@ -13,7 +11,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TensorType(Type):
     """`f32[B, 64]`, `f32[]`, `f32[..., N]`"""
 
@@ -21,14 +18,12 @@ class TensorType(Type):
     shape: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class NamedType(Type):
     """`MLP`, `layers.Block`: a model as the type of a value."""
 
     name: Expression
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TupleType(Type):
     """`(f32[B], i32[B])`"""
 

@@ -8,7 +8,6 @@ its gradients are products too: the transposed convolution is the adjoint, which
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
@@ -24,6 +23,7 @@ from graphc.ir.ops.reduction import sum_over
 from graphc.ir.ops.shape import permute_dims, reshape
 from graphc.ir.ops.spelling import offer
 from graphc.ir.ops.window import overlap_add, window
+from graphc.ir.record import Record
 
 __all__ = ["Widths", "convolution", "per_axis", "transposed_convolution", "widths_of"]
 
@@ -91,8 +91,7 @@ def padded(x: Node, widths: Sequence[tuple[DimLike, DimLike]], value: float | in
     return slicing.pad(x, before=before, after=after, value=value)
 
 
-@dataclass(frozen=True)
-class _Sizes:
+class _Sizes(Record):
     """The operands of a convolution in their parts; spatial sizes are those of the filter."""
 
     groups: int

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
@@ -23,12 +22,12 @@ from graphc.ir.ops.creation import iota, zeros_like
 from graphc.ir.ops.logic import equal, where
 from graphc.ir.ops.reduction import sum_over
 from graphc.ir.ops.shape import broadcast_to, permute_dims, reshape
+from graphc.ir.record import Record
 
 __all__ = ["einsum"]
 
 
-@dataclass(frozen=True)
-class _Term:
+class _Term(Record):
     """A tensor with a label for each axis; labels do not repeat."""
 
     node: Node

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any
 
@@ -20,6 +19,7 @@ from graphc.ir.ops import slicing
 from graphc.ir.ops.broadcasting import broadcast
 from graphc.ir.ops.gather import gather
 from graphc.ir.ops.take import as_indices
+from graphc.ir.record import Record
 
 __all__ = ["Item", "Lookup", "Selection", "index", "split"]
 
@@ -43,8 +43,7 @@ def index(x: Node, items: Item | tuple[Item, ...]) -> Node:
     return part if lookup is None else lookup.read(part)
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(Record):
     """What numbers, slices and None choose: a view.
 
     Attributes:
@@ -74,8 +73,7 @@ class Selection:
         return part if part.shape == self.shape else views.reshape(part, shape=self.shape)
 
 
-@dataclass(frozen=True)
-class Lookup:
+class Lookup(Record):
     """What tensors of integers choose from what is selected.
 
     Attributes:

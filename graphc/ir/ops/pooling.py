@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from graphc.errors import ShapeError, UsageError
@@ -24,14 +23,14 @@ from graphc.ir.ops.shape import broadcast_to, permute_dims, reshape
 from graphc.ir.ops.spelling import offer
 from graphc.ir.ops.statistics import mean_over
 from graphc.ir.ops.window import window
+from graphc.ir.record import Record
 
 __all__: list[str] = []
 
 _RANKS = (1, 2, 3)
 
 
-@dataclass(frozen=True)
-class _Windows:
+class _Windows(Record):
     """Where windows lie, for each spatial axis."""
 
     size: tuple[int, ...]
