@@ -34,6 +34,7 @@ class Record:
     _shown: ClassVar[tuple[str, ...]]
 
     def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         dataclass(init=False, repr=False, eq=False)(cls)
         cls._compared = tuple(one.name for one in fields(cls) if one.compare)
         cls._shown = tuple(one.name for one in fields(cls) if one.repr)

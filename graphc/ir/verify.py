@@ -7,8 +7,8 @@ pass that ran last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 from graphc.errors import GraphcError, Span, VerificationError
@@ -36,7 +36,7 @@ class Violation(Record):
     node: Node | None = None
 
 
-class Check(Record):
+class Check(Record, Generic[_Checked]):
     """An invariant of graphs.
 
     Attributes:
@@ -47,7 +47,7 @@ class Check(Record):
 
     name: str
     guarantee: str
-    function: Callable[[Graph], Iterator[Violation]]
+    function: Callable[[_Checked], Iterator[Violation]]
 
 
 def verify(graph: Graph, *, after: str | None = None, sources: SourceMap | None = None) -> None:
