@@ -49,6 +49,8 @@ EXPRESSIONS = {
     ),
     "x.reshape(3, -1).softmax(dim=0)": lambda x, y: x.reshape(3, -1).softmax(dim=0),
     "sum(x, axis=-1, keepdims=True)": lambda x, y: call("sum", x, axis=-1, keepdims=True),
+    "sum(x, dim=-1, keepdim=True)": lambda x, y: call("sum", x, axis=-1, keepdims=True),
+    "cat([x, flip(y, dims=1)], dim=1)": lambda x, y: call("concat", [x, y.flip(1)], axis=1),
     "cast(x, i32) // 2 % 3": lambda x, y: call("cast", x, dtypes.i32) // 2 % 3,
     "f16(x)": lambda x, y: call("cast", x, dtypes.f16),
     "where(x > y, x, -inf)": lambda x, y: call("where", x > y, x, float("-inf")),

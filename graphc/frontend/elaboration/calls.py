@@ -6,10 +6,9 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphc.errors import GraphcError, Span
+from graphc.errors import GraphcError, SourceError, Span
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.refusal import described, named_like, refused
@@ -19,6 +18,8 @@ from graphc.frontend.tensor import Tensor, call
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType
 from graphc.ir.op import functions
+from graphc.ir.ops.spelling import second_names
+from graphc.ir.record import Record
 
 if TYPE_CHECKING:
     from graphc.frontend.elaboration.program import Program
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["CallSite", "Operation", "bind_arguments", "call_value"]
 
 
-@dataclass(frozen=True)
-class CallSite:
+class CallSite(Record):
     """Where a call and its arguments are written."""
 
     span: Span
@@ -41,8 +41,7 @@ class CallSite:
         return cls(node.span, tuple(one.span for one in node.args), keywords)
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(Record):
     """A function of the library by its name: one of the registry, or one of numbers alone."""
 
     name: str
@@ -70,6 +69,7 @@ class Operation:
 
     def _of_tensors(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         signature = _signature(functions[self.name])
+        keywords = _by_first_names(self.name, keywords)
         _check_arguments(self.name, signature, arguments, keywords)
         beside = next((v for v in (*arguments, *keywords.values()) if isinstance(v, Tensor)), None)
         dtype = beside.dtype if beside is not None else None
@@ -88,6 +88,17 @@ class Operation:
                 value = tuple(_operand(one, dtype, takes_numbers) for one in value)
             bound.arguments[name] = _operand(value, dtype, takes_numbers)
         return call(self.name, *bound.args, **bound.kwargs)
+
+
+def _by_first_names(name: str, keywords: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a function of the registry, those under a second name by the first."""
+    first = second_names(functions[name])
+    result: dict[str, Any] = {}
+    for key, value in keywords.items():
+        if first.get(key, key) in result:
+            raise _given_twice(name, first.get(key, key))
+        result[first.get(key, key)] = value
+    return result
 
 
 def _takes_tensors(parameter: inspect.Parameter) -> bool:
@@ -153,16 +164,20 @@ def _check_arguments(
     for position, parameter in enumerate(positional):
         is_given = position < len(arguments)
         if is_given and parameter.name in keywords:
-            raise refused(
-                f"{name}: the argument {parameter.name!r} is given twice",
-                "argument-twice",
-                None,
-                f"give it by its position or as {parameter.name}=..., not both",
-            )
+            raise _given_twice(name, parameter.name)
         if not is_given and parameter.name not in keywords and parameter.default is parameter.empty:
             raise refused(
                 f"{name} needs the argument {parameter.name!r}", "argument-missing", None, hint
             )
+
+
+def _given_twice(name: str, parameter: str) -> SourceError:
+    return refused(
+        f"{name}: the argument {parameter!r} is given twice",
+        "argument-twice",
+        None,
+        f"give it once, by its position or as {parameter}=...",
+    )
 
 
 def _counted(count: int, noun: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 from graphc.errors import UsageError
 from graphc.ir.op import surface
 
-__all__ = ["also_named", "offer"]
+__all__ = ["also_named", "offer", "second_names"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -38,9 +38,19 @@ def also_named(**names: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
                     kwargs[first] = kwargs.pop(second)
             return function(*args, **kwargs)
 
+        call.second_names = second_names(function) | names  # type: ignore[attr-defined]
         return call
 
     return decorate
+
+
+def second_names(function: Callable[..., Any]) -> dict[str, str]:
+    """The second names of a function's arguments, with the first ones.
+
+    >>> second_names(also_named(dim="axis")(len))
+    {'dim': 'axis'}
+    """
+    return getattr(function, "second_names", {})
 
 
 def offer(function: Callable[..., Any], name: str, doc: str) -> None:
