@@ -22,9 +22,9 @@ __all__ = [
     "library",
     "loaded",
     "module_file",
+    "networkx",
     "program_data",
     "reference",
-    "safetensors_numpy",
     "signature",
     "simulator_executor",
 ]
@@ -44,7 +44,7 @@ class _Lazy:
 
 
 if TYPE_CHECKING:
-    import safetensors.numpy as safetensors_numpy
+    import networkx
 
     from graphc import compiler, library
     from graphc.frontend import elaborate, graph_text
@@ -76,5 +76,5 @@ else:
     reference = _Lazy("graphc.runtime.reference")
     signature = _Lazy("graphc.runtime.signature")
     simulator_executor = _Lazy("graphc.runtime.simulator.executor")
-    # Weights are written more seldom than read.
-    safetensors_numpy = _Lazy("safetensors.numpy")
+    # Few derivatives are those of loops.
+    networkx = _Lazy("networkx")

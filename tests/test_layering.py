@@ -18,7 +18,7 @@ ALLOWED = {
     "config": {"errors"},
     "lazy": None,
     "ir": {"errors", "config"},
-    "passes": {"ir", "errors", "config"},
+    "passes": {"ir", "errors", "config", "lazy"},
     "codegen": {"ir", "passes", "runtime.program", "errors", "config"},
     "runtime": {"ir", "errors", "config", "lazy"},
     "frontend": {"ir", "passes", "errors", "config"},

@@ -1,18 +1,18 @@
-"""Building the graphs of loops and branches: closed, and with inputs called by their role.
+"""The graphs of loops and branches: closed, and with inputs called by their role.
 
 So two bodies that compute alike are one graph, whatever they were made from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from graphc.ir.graph import Graph
-from graphc.ir.node import Node
+from graphc.ir.node import Node, topological
 from graphc.ir.ops.structural import graph_input
 from graphc.passes.rewrite import substitute
 
-__all__ = ["branch_graph", "loop_graph"]
+__all__ = ["branch_graph", "dependent", "loop_graph"]
 
 
 def loop_graph(
@@ -44,3 +44,12 @@ def _closed(name: str, roles: dict[str, Sequence[Node]], results: Sequence[Node]
         for number, node in enumerate(nodes)
     }
     return Graph(name, tuple(renamed.values()), (), substitute(results, renamed))
+
+
+def dependent(roots: Sequence[Node], inputs: Iterable[Node]) -> set[Node]:
+    """The nodes below the roots that depend on inputs, and these."""
+    found = set(inputs)
+    for node in topological(roots):
+        if not found.isdisjoint(node.inputs):
+            found.add(node)
+    return found

@@ -7,18 +7,18 @@ the others as they are. Where parts may take different branches, both are comput
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from graphc.ir.dims import DimLike
 from graphc.ir.graph import Graph
-from graphc.ir.node import Node, topological
+from graphc.ir.node import Node
 from graphc.ir.op import BranchParts, LoopParts, functions
 from graphc.ir.ops.control_flow import cond, scan, while_loop
 from graphc.ir.ops.creation import zeros_like
 from graphc.ir.ops.custom_gradient import inlined
 from graphc.ir.ops.shape import reshape
 from graphc.ir.ops.structural import graph_input, project
-from graphc.passes.bodies import branch_graph, loop_graph
+from graphc.passes.bodies import branch_graph, dependent, loop_graph
 
 __all__ = ["batched_branch", "batched_loop", "selected"]
 
@@ -87,19 +87,19 @@ class _BatchedLoop:
         self.condition: Node | None = None
         if parts.condition is not None:
             (self.condition,) = inlined(parts.condition, (*self.carries, *self.constants))
-            if self.condition in _dependent([self.condition], found):
+            if self.condition in dependent([self.condition], found):
                 found = self.reached(found | set(self.carries))
         self.stands = _stands((one for one in parts.body.inputs if one in found), size)
         self.goes_on: Node | None = None
-        if self.condition is not None and self.condition in _dependent([self.condition], found):
+        if self.condition is not None and self.condition in dependent([self.condition], found):
             (self.goes_on,) = batch([self.condition], self.stands)
 
     def reached(self, found: set[Node]) -> set[Node]:
         """The inputs of the body that differ between the parts in some iteration."""
         results = self.parts.body.results[: self.count]
         while True:
-            dependent = _dependent(results, found)
-            more = {one for one, new in zip(self.carries, results, strict=True) if new in dependent}
+            reached = dependent(results, found)
+            more = {one for one, new in zip(self.carries, results, strict=True) if new in reached}
             if more <= found:
                 return found
             found = found | more
@@ -123,9 +123,9 @@ class _BatchedLoop:
     def results(self) -> tuple[list[Node], list[bool]]:
         """What the body gives, and whether it has the axis."""
         plain = self.parts.body.results
-        dependent = _dependent(plain, self.stands)
+        reached = dependent(plain, self.stands)
         moves = [one in self.stands for one in self.carries]
-        moves += [one in dependent or self.goes_on is not None for one in plain[self.count :]]
+        moves += [one in reached or self.goes_on is not None for one in plain[self.count :]]
         widened = self.batch(plain, self.stands)
         results = [wide if is_moving else one for one, wide, is_moving in zip(
             plain, widened, moves, strict=True)]  # fmt: skip
@@ -176,15 +176,6 @@ class _BatchedLoop:
 def _stands(inputs: Iterable[Node], size: DimLike) -> dict[Node, Node]:
     """Inputs with one more axis in front, for inputs."""
     return {one: graph_input(one["name"], one.dtype, (size, *one.shape)) for one in inputs}
-
-
-def _dependent(roots: Sequence[Node], inputs: Collection[Node]) -> set[Node]:
-    """The nodes below the roots that depend on inputs, and these."""
-    found = set(inputs)
-    for node in topological(roots):
-        if not found.isdisjoint(node.inputs):
-            found.add(node)
-    return found
 
 
 def _where(condition: Node, new: Node, old: Node) -> Node:

@@ -1,11 +1,12 @@
 """The gradients of loops and branches, which are loops and branches again.
 
 A loop's gradient is a scan over its iterations from the last to the first. The loop is run so
-that it stacks its carries; the scan takes them row by row, computes the body again, and hands on
-the cotangents of the carries and the sums of those of the constants; sums of products of rows are
-left for after the loop (`sums_of_products.py`). What a condition kept from running is passed over.
-The memory that this takes is known: `length` rows of each carry and of each such factor. All else
-in the body is computed again.
+that it stacks what its gradient reads of each iteration and cannot compute again cheaply
+(`residuals.py`); the scan takes that row by row, and hands on the cotangents of the carries and
+the sums of those of the constants; sums of products of rows are left for after the loop
+(`sums_of_products.py`). What a condition kept from running is passed over. The memory that this
+takes is known: `length` rows of each. What is to be computed again instead is put into
+`checkpoint` in the body.
 
 Source: A. Griewank and A. Walther, "Evaluating Derivatives" (2008), chapter 12, on reversing
 the steps of an evolution.
@@ -24,6 +25,8 @@ from graphc.ir.ops.creation import full_like, zeros_like
 from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.types import TensorType, TupleType
 from graphc.passes.bodies import branch_graph, loop_graph
+from graphc.passes.residuals import residuals
+from graphc.passes.rewrite import substitute
 from graphc.passes.sums_of_products import SumsOfProducts
 
 __all__ = ["branch_cotangents", "loop_cotangents"]
@@ -130,8 +133,7 @@ class _LoopGradient:
         carries = [number for number, one in enumerate(self.carries) if one in self.active]
         slices = [number for number, one in enumerate(self.slices) if one in self.active]
         constants = [number for number, one in enumerate(self.constants) if one in self.active]
-        saved, taken = self.saved()
-        found = iter(self.reverse(carries, slices, constants, saved, taken))
+        found = iter(self.reverse(carries, slices, constants))
         for number in carries:
             yield self.parts.init[number], next(found)
         for number in constants:
@@ -139,10 +141,10 @@ class _LoopGradient:
         for number in slices:
             yield self.parts.slices[number], next(found)
 
-    def saved(self) -> tuple[list[Node], list[Node]]:
-        """The carries that each iteration began with, stacked; and which iterations ran."""
+    def stacked(self, kept: Sequence[Node]) -> tuple[list[Node], list[Node]]:
+        """What iterations keep, stacked; and which of them ran."""
         body = self.parts.body
-        rows = list(self.carries)
+        rows = list(kept)
         if self.parts.condition is not None:
             # Rows of iterations that did not run are zero, hence false.
             rows.append(full_like(graph_input("", dtypes.bool_, ()), True))
@@ -150,43 +152,45 @@ class _LoopGradient:
         attributes = {**dict(self.node.attributes), "body": graph}
         found = self.node.op(*self.node.inputs, **attributes)
         begin = len(body.results)
-        stacked = [project(found, index=begin + number) for number in range(len(rows))]
-        return stacked[: len(self.carries)], stacked[len(self.carries) :]
+        stacks = [project(found, index=begin + number) for number in range(len(rows))]
+        return stacks[: len(kept)], stacks[len(kept) :]
 
     def reverse(
-        self,
-        carries: Sequence[int],
-        slices: Sequence[int],
-        constants: Sequence[int],
-        saved: Sequence[Node],
-        taken: Sequence[Node],
+        self, carries: Sequence[int], slices: Sequence[int], constants: Sequence[int]
     ) -> list[Node]:
         """The cotangents, by a scan over the iterations from the last to the first."""
         handed = [_stand("cotangent", n, self.carries[n]) for n in carries]
         rows = [_stand("row_cotangent", n, one) for n, (one, _) in enumerate(self.rows)]
-        ran = [graph_input("ran", dtypes.bool_, ()) for _ in taken]
         outputs = [self.parts.body.results[n] for n in carries] + [one for one, _ in self.rows]
         wrt = [
             *(self.carries[n] for n in carries),
             *(self.constants[n] for n in constants),
             *(self.slices[n] for n in slices),
         ]
-        found = self.vjp(outputs, wrt, [*handed, *rows])
+        gradient = self.vjp(outputs, wrt, [*handed, *rows])
+        kept = residuals(gradient, self.carries, self.slices, [*handed, *rows])
+        saved, taken = self.stacked(kept)
+        ran = [graph_input("ran", dtypes.bool_, ()) for _ in taken]
+        stands = {one: _stand("residual", n, one) for n, one in enumerate(kept)}
+        found = list(substitute(gradient, stands))
+        inner = [*stands.values(), *self.slices]
+        stacks = dict(zip(inner, (*saved, *self.parts.slices), strict=True))
         begin, end = len(carries), len(carries) + len(constants)
         of_constants = dict(zip(constants, found[begin:end], strict=True))
-        stacks = zip((*self.carries, *self.slices), (*saved, *self.parts.slices), strict=True)
-        products = SumsOfProducts({} if ran else of_constants, dict(stacks), self.total)
+        products = SumsOfProducts({} if ran else of_constants, stacks, self.total)
         summed = {n: one for n, one in of_constants.items() if n not in products.terms}
         sums = [_stand("sum", n, self.constants[n]) for n in summed]
         added = [self.total(a, b) for a, b in zip(sums, summed.values(), strict=True)]
         results = [*found[:begin], *added, *found[end:], *products.factors]
-        inner = [*self.carries, *self.slices, *rows]
+        given_rows = [*inner, *rows]
         if ran:
-            results = _if_ran(ran[0], [*handed, *sums], [*inner, *self.constants], results)
-        body = loop_graph("gradient", [*handed, *sums], [*inner, *ran], self.constants, results)
+            results = _if_ran(ran[0], [*handed, *sums], [*given_rows, *self.constants], results)
+        body = loop_graph(
+            "gradient", [*handed, *sums], [*given_rows, *ran], self.constants, results
+        )
         first = [self.final[n] or zeros_like(self.parts.init[n]) for n in carries]
         first += [zeros_like(self.parts.constants[n]) for n in summed]
-        sliced = [*saved, *self.parts.slices, *(cotangent for _, cotangent in self.rows), *taken]
+        sliced = [*stacks.values(), *(cotangent for _, cotangent in self.rows), *taken]
         loop = scan(
             *first,
             *sliced,
