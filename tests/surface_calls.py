@@ -227,6 +227,7 @@ LISTED: dict[str, list[Any]] = {
     "tensor_split": [(lambda f, x: f(x, 3, axis=1), X), (lambda f, x: f(x, [1, 2]), X)],
     "tile": [(lambda f, x: f(x, 2, 1, 3), X)],
     "unflatten": [(lambda f, x: f(x, 1, (2, 2)), X)],
+    "view_as_complex": [(lambda f, x: f(x), f64[3, 2])],
     "vstack": [(lambda f, x, y: f((x, y)), X, f64[4])],
     "window": [(lambda f, x: f(x, 1, 3, stride=2), LINE)],
     "overlap_add": [(lambda f, x: f(x, 0, 9, stride=2, dilation=1), f64[4, 3])],

@@ -14,8 +14,17 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.dtype import DType
 from graphc.ir.node import Node
-from graphc.ir.op import Decomposition, GradientRule, Op, Refused, Sample, surface
+from graphc.ir.op import (
+    Decomposition,
+    GradientRule,
+    Op,
+    Refused,
+    Sample,
+    functions,
+    surface,
+)
 from graphc.ir.ops.arithmetic import (
     absolute,
     add,
@@ -27,11 +36,17 @@ from graphc.ir.ops.arithmetic import (
     subtract,
 )
 from graphc.ir.ops.broadcasting import broadcast, normal_axis, promoted
+from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise import SHAPES
 from graphc.ir.ops.indexing import index
 from graphc.ir.ops.logic import greater, greater_equal, less, less_equal, logical_and, where
-from graphc.ir.ops.normalization import computed_wide, in_accumulator, require_float, softmax
+from graphc.ir.ops.normalization import (
+    computed_wide,
+    in_accumulator,
+    require_float,
+    softmax_along,
+)
 from graphc.ir.ops.shape import reshape
 from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.transcendental import erf, exp, expm1, log1p, sigmoid, tanh
@@ -159,17 +174,22 @@ def gelu_of(x: Node, approximate: Literal["none", "tanh"] = "none") -> Node:
 @surface("silu", "swish")
 def silu_of(x: Node) -> Node:
     """x * sigmoid(x)."""
-    return silu(x)
+    return multiply(x, functions["sigmoid"](x)) if x.dtype.kind == "complex" else silu(x)
 
 
 @surface("softplus")
-def softplus_of(x: Node, beta: float = 1.0) -> Node:
-    """log(1 + exp(beta * x)) / beta, in the form that does not overflow."""
-    if beta == 1:
-        return softplus(x)
+def softplus_of(x: Node, beta: float = 1.0, threshold: float = math.inf) -> Node:
+    """log(1 + exp(beta * x)) / beta, in the form that does not overflow.
+
+    It is `x` itself where beta * x is above `threshold`, as in PyTorch, whose threshold is 20.
+    """
     if beta == 0:
         raise UsageError("softplus: beta is 0", hint="give a number other than 0")
-    return scaled(softplus(scaled(x, beta)), 1 / beta)
+    inner = x if beta == 1 else scaled(x, beta)
+    curve = softplus(inner) if beta == 1 else scaled(softplus(inner), 1 / beta)
+    if threshold == math.inf:
+        return curve
+    return where(greater(inner, constant_like(threshold, inner)), x, curve)
 
 
 # -- linear pieces --------------------------------------------------------------------------------
@@ -313,7 +333,8 @@ def tanhshrink(x: Node) -> Node:
 @surface("softsign")
 def softsign(x: Node) -> Node:
     """x / (1 + |x|)."""
-    return divide(x, add(ones_like(x), absolute(x)))
+    size = absolute(x)
+    return divide(x, cast_to(add(ones_like(size), size), x.dtype))
 
 
 @surface("mish")
@@ -324,9 +345,9 @@ def mish(x: Node) -> Node:
 
 @surface("softmin")
 @also_named(dim="axis")
-def softmin(x: Node, axis: int = -1) -> Node:
-    """softmax(-x) along an axis."""
-    return softmax(negative(x), axis=normal_axis(axis, len(x.shape), "softmin"))
+def softmin(x: Node, axis: int = -1, dtype: DType | None = None) -> Node:
+    """softmax(-x) along an axis, of `x` in a dtype if one is given."""
+    return softmax_along(negative(x if dtype is None else cast_to(x, dtype)), axis)
 
 
 @surface("glu")

@@ -14,8 +14,8 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
-from graphc.ir.op import Call, Elementwise, Op, Refused, Sample, surface
-from graphc.ir.ops.arithmetic import negative
+from graphc.ir.op import Call, Elementwise, Op, Refused, Sample, functions, surface
+from graphc.ir.ops.arithmetic import multiply, negative
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.creation import zeros_like
 from graphc.ir.ops.elementwise import (
@@ -27,7 +27,8 @@ from graphc.ir.ops.elementwise import (
     same,
     to_real,
 )
-from graphc.ir.ops.transcendental import atan2
+from graphc.ir.ops.logic import equal, not_equal
+from graphc.ir.ops.transcendental import atan2, cos, sin
 from graphc.ir.types import TensorType
 
 __all__ = ["complex_of", "conjugate", "imaginary", "real"]
@@ -120,6 +121,43 @@ def angle(z: Node) -> Node:
     if z.dtype.kind == "complex":
         return atan2(imaginary(z), real(z))
     return atan2(zeros_like(z), z)
+
+
+@surface("polar")
+def polar(size: Node, angle: Node) -> Node:
+    """The complex number of this size at this angle: size * (cos(angle) + i*sin(angle))."""
+    r, turn = broadcast(*promoted(size, angle))
+    return complex_of(multiply(r, cos(turn)), multiply(r, sin(turn)))
+
+
+@surface("view_as_real")
+def view_as_real(z: Node) -> Node:
+    """The real and the imaginary parts side by side, on a last axis of 2."""
+    parts: Node = functions["stack"]((real(z), imaginary(z)), -1)
+    return parts
+
+
+@surface("view_as_complex")
+def view_as_complex(x: Node) -> Node:
+    """The complex numbers whose parts lie on the last axis, which has size 2."""
+    if not x.shape or x.shape[-1] != 2:
+        raise ShapeError(f"view_as_complex: {x.type} has no last axis of size 2")
+    take = functions["select"]
+    return complex_of(take(x, -1, 0), take(x, -1, 1))
+
+
+@surface("isreal")
+def isreal(x: Node) -> Node:
+    """Whether the imaginary part is 0: real numbers are real."""
+    part: Node = functions["imag"](x)
+    return equal(part, zeros_like(part))
+
+
+@surface("iscomplex")
+def iscomplex(x: Node) -> Node:
+    """Whether the imaginary part is not 0."""
+    part: Node = functions["imag"](x)
+    return not_equal(part, zeros_like(part))
 
 
 @surface("complex")

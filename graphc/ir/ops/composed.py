@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from graphc.errors import DTypeError
+from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
-from graphc.ir.op import functions, surface
+from graphc.ir.op import Op, functions, surface
 from graphc.ir.ops.arithmetic import (
     absolute,
     add,
@@ -55,9 +56,9 @@ def _require_float(name: str, dtype: DType) -> None:
 # -- arithmetic -----------------------------------------------------------------------------------
 
 
-@surface("positive")
+@surface("positive", "clone", "contiguous", "resolve_conj", "resolve_neg")
 def positive(x: Node) -> Node:
-    """x itself."""
+    """x itself: tensors are values, and every one is contiguous."""
     return x
 
 
@@ -109,18 +110,19 @@ def cbrt(x: Node) -> Node:
 def lerp(x: Operand, y: Operand, weight: Operand) -> Node:
     """x + weight * (y - x), and exactly `y` where the weight is 1."""
     a, b, w = broadcast(*promoted(x, y, weight))
-    difference, half, one = subtract(b, a), constant_like(0.5, w), ones_like(w)
+    difference, one = subtract(b, a), ones_like(w)
+    size = absolute(w) if w.dtype.kind == "complex" else w
     from_start = add(a, multiply(w, difference))
     from_end = subtract(b, multiply(difference, subtract(one, w)))
-    return where(less(w, half), from_start, from_end)
+    return where(less(size, constant_like(0.5, size)), from_start, from_end)
 
 
 @surface("float_power")
 def float_power(x: Operand, y: Operand) -> Node:
-    """x to the power y, of floats."""
+    """x to the power y, in f64 or c128."""
     a, b = broadcast(*promoted(x, y))
-    _require_float("float_power", a.dtype)
-    return power(a, b)
+    wide = dtypes.c128 if a.dtype.kind == "complex" else dtypes.f64
+    return power(cast_to(a, wide), cast_to(b, wide))
 
 
 @surface("deg2rad", "radians")
@@ -197,13 +199,20 @@ def nan_to_num(
 @surface("isposinf")
 def isposinf(x: Node) -> Node:
     """Whether x is the positive infinity."""
-    return logical_and(isinf(x), greater(x, zeros_like(x)))
+    return _is_infinite(x, greater)
 
 
 @surface("isneginf")
 def isneginf(x: Node) -> Node:
     """Whether x is the negative infinity."""
-    return logical_and(isinf(x), less(x, zeros_like(x)))
+    return _is_infinite(x, less)
+
+
+def _is_infinite(x: Node, on_side: Op) -> Node:
+    if x.dtype.kind != "float":
+        never: Node = functions["isinf"](x)
+        return never
+    return logical_and(isinf(x), on_side(x, zeros_like(x)))
 
 
 # -- comparison within a tolerance ----------------------------------------------------------------
@@ -213,15 +222,19 @@ def isneginf(x: Node) -> Node:
 def isclose(
     x: Node, y: Operand, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Node:
-    """Whether |x - y| <= atol + rtol * |y|, or both are equal; NaN is near NaN with `equal_nan`."""
+    """Whether |x - y| <= atol + rtol * |y|, or both are equal; NaN is near NaN with `equal_nan`.
+
+    Whole numbers are compared as f64.
+    """
     a, b = broadcast(*promoted(x, y))
-    _require_float("isclose", a.dtype)
-    bound = add(constant_like(atol, b), scaled(absolute(b), rtol))
-    distance = absolute(subtract(a, b))
-    finite_bound = logical_and(
-        less_equal(distance, bound), less(absolute(b), constant_like(math.inf, b))
+    if not a.dtype.precision:
+        a, b = cast_to(a, dtypes.f64), cast_to(b, dtypes.f64)
+    size = absolute(b)
+    bound = add(constant_like(atol, size), scaled(size, rtol))
+    is_within = less_equal(absolute(subtract(a, b)), bound)
+    near = logical_or(
+        equal(a, b), logical_and(is_within, less(size, constant_like(math.inf, size)))
     )
-    near = logical_or(equal(a, b), finite_bound)
     return logical_or(near, logical_and(isnan(a), isnan(b))) if equal_nan else near
 
 

@@ -9,6 +9,7 @@ the functions of every dialect compute what the op's reference computes, special
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -171,7 +172,17 @@ def operate(
 
     call.__name__ = call.__qualname__ = op.name
     call.__doc__ = op.doc
+    call.__signature__ = _signature(op.arity or 0)  # type: ignore[attr-defined]
     return call
+
+
+def _signature(arity: int) -> inspect.Signature:
+    """What a function of so many operands is told to take."""
+    names = ("x",) if arity == 1 else [f"x{place + 1}" for place in range(arity)]
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    return inspect.Signature(
+        [inspect.Parameter(name, kind, annotation="Operand") for name in names]
+    )
 
 
 def elementwise(
@@ -189,6 +200,7 @@ def elementwise(
     smooth: bool = True,
     aliases: tuple[str, ...] = (),
     elsewhere: Mapping[str, Callable[..., Node]] | None = None,
+    is_offered: bool = True,
 ) -> Op:
     """Declare an elementwise op, and its surface under the same name and its aliases.
 
@@ -199,6 +211,7 @@ def elementwise(
         kinds: kinds of dtypes that it takes.
         result: the result's dtype from the operands', where it differs.
         elsewhere: what the surface computes of operands of other kinds, by kind.
+        is_offered: whether the surface is made here; else the caller declares one.
     """
     function = device_function(name, arity)
     if isinstance(c, str) and "complex" in kinds:
@@ -216,5 +229,6 @@ def elementwise(
         refused=_refused(kinds, arity),
         doc=doc,
     )
-    surface(name, *aliases)(operate(op, elsewhere))
+    if is_offered:
+        surface(name, *aliases)(operate(op, elsewhere))
     return op

@@ -32,7 +32,7 @@ from graphc.ir.ops.statistics import mean_over
 from graphc.ir.ops.transcendental import exp, log, rsqrt
 from graphc.ir.types import TensorType
 
-__all__ = ["layer_norm", "log_softmax", "logsumexp", "rms_norm", "softmax"]
+__all__ = ["layer_norm", "log_softmax", "logsumexp", "rms_norm", "softmax", "softmax_along"]
 
 Array = np.ndarray[Any, Any]
 
@@ -158,15 +158,17 @@ log_softmax = Op(
 
 @surface("softmax")
 @also_named(dim="axis")
-def softmax_along(x: Node, axis: int = -1) -> Node:
-    """exp(x) / sum(exp(x)) along an axis."""
+def softmax_along(x: Node, axis: int = -1, dtype: DType | None = None) -> Node:
+    """exp(x) / sum(exp(x)) along an axis, of `x` in a dtype if one is given."""
+    x = x if dtype is None else cast_to(x, dtype)
     return softmax(x, axis=normal_axis(axis, len(x.shape), "softmax"))
 
 
 @surface("log_softmax")
 @also_named(dim="axis")
-def log_softmax_along(x: Node, axis: int = -1) -> Node:
-    """The logarithm of softmax along an axis."""
+def log_softmax_along(x: Node, axis: int = -1, dtype: DType | None = None) -> Node:
+    """The logarithm of softmax along an axis, of `x` in a dtype if one is given."""
+    x = x if dtype is None else cast_to(x, dtype)
     return log_softmax(x, axis=normal_axis(axis, len(x.shape), "log_softmax"))
 
 

@@ -11,8 +11,17 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
-from graphc.ir.op import Call, Decomposition, Op, Parameter, Refused, Sample, surface
-from graphc.ir.ops.arithmetic import divide, maximum, multiply, subtract
+from graphc.ir.op import (
+    Call,
+    Decomposition,
+    Op,
+    Parameter,
+    Refused,
+    Sample,
+    functions,
+    surface,
+)
+from graphc.ir.ops.arithmetic import add, divide, maximum, multiply, subtract
 from graphc.ir.ops.broadcasting import normal_axes, normal_axis
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, dim_value, iota
@@ -163,19 +172,18 @@ def mean(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
 
 
 @surface("var")
-@also_named(dim="axis", keepdim="keepdims")
+@also_named(dim="axis", keepdim="keepdims", unbiased="correction", ddof="correction")
 def variance(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Node:
     """The mean squared distance from the mean, over axes (all by default), in two passes.
 
     The sum is divided by the number of elements less `correction` (0 as in the array API; 1
     gives the unbiased estimate that PyTorch takes by default), or by 0 where that is negative.
+    Of complex numbers it is the sum of the variances of both parts.
     """
-    if x.dtype.kind != "float":
-        raise DTypeError(
-            f"var takes real floats, not {x.dtype.name}",
-            code="dtype-unsupported",
-            hint="cast the operand first: cast(x, f32)",
-        )
+    _require_inexact("var", x)
+    if x.dtype.kind == "complex":
+        parts = (functions[part](x) for part in ("real", "imag"))
+        return add(*(variance(part, axis, correction, keepdims) for part in parts))
     axes = normal_axes(axis, len(x.shape), "var")
     wide = cast_to(x, x.dtype.accumulator)
     deviation = subtract(wide, restored(mean_over(wide, axes), x.shape, axes))
@@ -188,7 +196,7 @@ def variance(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool =
 
 
 @surface("std")
-@also_named(dim="axis", keepdim="keepdims")
+@also_named(dim="axis", keepdim="keepdims", unbiased="correction", ddof="correction")
 def standard_deviation(
     x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False
 ) -> Node:

@@ -45,7 +45,7 @@ def aminmax(x: Node, axis: Axis = None, keepdims: bool = False) -> tuple[Node, N
 
 
 @surface("std_mean")
-@also_named(dim="axis", keepdim="keepdims")
+@also_named(dim="axis", keepdim="keepdims", unbiased="correction")
 def std_mean(
     x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False
 ) -> tuple[Node, Node]:
@@ -54,7 +54,7 @@ def std_mean(
 
 
 @surface("var_mean")
-@also_named(dim="axis", keepdim="keepdims")
+@also_named(dim="axis", keepdim="keepdims", unbiased="correction")
 def var_mean(
     x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False
 ) -> tuple[Node, Node]:
