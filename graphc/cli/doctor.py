@@ -21,7 +21,7 @@ from graphc.runtime.cpu.compiler import find_compiler
 __all__ = ["add_arguments", "run"]
 
 
-_PACKAGES = ("numpy", "lark", "networkx", "ml_dtypes", "safetensors", "tqdm")
+_PACKAGES = ("numpy", "lark", "networkx", "ml_dtypes", "tqdm")
 _CACHE = "cache directory"
 _COMPILER = "C compiler (device cpu)"
 _DRIVER = "CUDA driver (device cuda)"

@@ -9,14 +9,23 @@ import glob
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from graphc.errors import UsageError
 
-__all__ = ["write_atomically"]
+__all__ = ["atomic_file", "write_atomically"]
 
 
 def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; see `atomic_file`."""
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Write a file beside its place and rename it, so that nobody ever sees a part of it.
 
     A file that is there keeps its permissions; one that must not be written is left alone. A
@@ -35,7 +44,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise _unwritable(path, error) from error
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, mode)

@@ -33,7 +33,7 @@ from typing import IO, Any
 import numpy as np
 
 from graphc.errors import ModuleFormatError, UsageError, missing_file
-from graphc.runtime.atomic_write import write_atomically
+from graphc.runtime.atomic_write import atomic_file
 from graphc.runtime.manifest import (
     FORMAT_VERSION,
     FormatTooNewError,
@@ -43,7 +43,7 @@ from graphc.runtime.manifest import (
     parse_json,
 )
 from graphc.runtime.output_path import module_path
-from graphc.runtime.weights import pack_weights, read_weights, weight_types
+from graphc.runtime.weights import Pieces, read_weights, weight_pieces, weight_types
 
 __all__ = ["ModuleFile", "read_manifest", "read_module"]
 
@@ -87,30 +87,8 @@ class ModuleFile:
         Raises:
             ModuleFormatError: a name that cannot be that of a member.
         """
-        members: dict[str, bytes] = {}
-        for name, text in self.graphs.items():
-            members[f"graphs/{name}.gc"] = text.encode()
-        members["sources.json"] = json_bytes(self.sources)
-        members[_WEIGHTS] = pack_weights(self.weights)
-        for target, program in self.programs.items():
-            members[f"programs/{target}.json"] = json_bytes(program)
-        for target, text in self.kernels.items():
-            members[f"kernels/{target}.cu"] = text.encode()
-        members.update(self.binaries)
-        for name in members:
-            if not _is_plain(name):
-                raise ModuleFormatError(f"{name!r} cannot be the name of a member of a module")
-        manifest = Manifest(
-            self.manifest,
-            {name: Member(len(data), _hash(data)) for name, data in members.items()},
-            weight_types(self.weights),
-        ).to_bytes()
         buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-            _add(archive, _MANIFEST, manifest)
-            _add(archive, _SEAL, _seal(manifest))
-            for name in sorted(members):
-                _add(archive, name, members[name])
+        self._write_to(buffer)
         return buffer.getvalue()
 
     def write(self, path: str | Path) -> int:
@@ -120,13 +98,50 @@ class ModuleFile:
             UsageError: not the path of a `.gcm` file, or a place that cannot be written.
         """
         place = module_path(path)
-        data = self.to_bytes()
-        write_atomically(place, data)
-        return len(data)
+        with atomic_file(place) as file:
+            self._write_to(file)
+            return file.tell()
+
+    def _write_to(self, file: IO[bytes]) -> None:
+        members = self._members()
+        manifest = Manifest(
+            self.manifest,
+            {name: Member(_size(pieces), _hash(*pieces)) for name, pieces in members.items()},
+            weight_types(self.weights),
+        ).to_bytes()
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            _add(archive, _MANIFEST, (manifest,))
+            _add(archive, _SEAL, (_seal(manifest),))
+            for name in sorted(members):
+                _add(archive, name, members[name])
+
+    def _members(self) -> dict[str, Pieces]:
+        """All members but the manifest and its seal."""
+        members: dict[str, Pieces] = {}
+        for name, text in self.graphs.items():
+            members[f"graphs/{name}.gc"] = (text.encode(),)
+        members["sources.json"] = (json_bytes(self.sources),)
+        members[_WEIGHTS] = weight_pieces(self.weights)
+        for target, program in self.programs.items():
+            members[f"programs/{target}.json"] = (json_bytes(program),)
+        for target, text in self.kernels.items():
+            members[f"kernels/{target}.cu"] = (text.encode(),)
+        members.update((name, (data,)) for name, data in self.binaries.items())
+        for name in members:
+            if not _is_plain(name):
+                raise ModuleFormatError(f"{name!r} cannot be the name of a member of a module")
+        return members
 
 
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _size(pieces: Pieces) -> int:
+    return sum(memoryview(piece).nbytes for piece in pieces)
+
+
+def _hash(*pieces: bytes | memoryview) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 class _Hashed:
@@ -152,10 +167,13 @@ def _seal(manifest: bytes) -> bytes:
     return f"{_hash(manifest)}  {_MANIFEST}\n".encode()
 
 
-def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+def _add(archive: zipfile.ZipFile, name: str, pieces: Pieces) -> None:
     info = zipfile.ZipInfo(name, _DATE)
     info.external_attr = 0o644 << 16
-    archive.writestr(info, data)
+    info.file_size = _size(pieces)
+    with archive.open(info, "w") as member:
+        for piece in pieces:
+            member.write(piece)
 
 
 # -- reading ---------------------------------------------------------------------------------

@@ -2,29 +2,31 @@
 
 Eight bytes hold the length of a header in JSON, which gives the dtype, the shape and the place of
 each tensor; the tensors follow without gaps (https://huggingface.co/docs/safetensors). The library
-of that name writes them. It reads a file as a whole or from memory, and a module is neither: here
-each weight is read from the archive straight into memory of its own, so that loading a module
-holds its weights once. The format lacks c128, which is stored as pairs of f64 along one more axis.
+of that name works on whole files or on bytes in memory, and a member of an archive is neither: with
+it a module would be in memory several times while it is read or written. Here it is there once:
+weights are written from where they are, and read to where they stay. The format lacks c128, which
+is stored as pairs of f64 along one more axis.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
-from graphc.lazy import safetensors_numpy
 from graphc.runtime.aligned import aligned_array
 from graphc.runtime.manifest import parse_json
 
-__all__ = ["pack_weights", "read_weights", "weight_types"]
+__all__ = ["Pieces", "read_weights", "weight_pieces", "weight_types"]
 
 Array = np.ndarray[Any, Any]
+Pieces = Sequence[bytes | memoryview]
 WeightTypes = Mapping[str, tuple[str, tuple[int, ...]]]
 
 _DTYPES = {dtype.safetensors_name: dtype for dtype in dtypes.ALL if dtype.safetensors_name}
@@ -48,18 +50,36 @@ def weight_types(weights: Mapping[str, Array]) -> dict[str, tuple[str, tuple[int
     }
 
 
-def pack_weights(weights: Mapping[str, Array]) -> bytes:
-    """The member that holds these weights, whatever their layout and byte order."""
-    # Contiguous; ascontiguousarray would add an axis to numbers.
+def weight_pieces(weights: Mapping[str, Array]) -> Pieces:
+    """The member that holds these weights, whatever their layout and byte order.
+
+    What is contiguous is not copied: these pieces change if the weights do. The largest dtypes
+    come first, so that all lie at multiples of their size, and names in order within one.
+    """
+    # In the machine's byte order; ascontiguousarray would add an axis to numbers.
     plain = {n: np.asarray(a, a.dtype.newbyteorder("="), order="C") for n, a in weights.items()}
-    stored = {name: _as_stored(array) for name, array in plain.items()}
-    return bytes(safetensors_numpy.save(stored))
+    header: dict[str, Any] = {}
+    begin = 0
+    for name in sorted(plain, key=lambda name: (-plain[name].itemsize, name)):
+        dtype, shape = _as_stored(plain[name])
+        end = begin + plain[name].nbytes
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+        begin = end
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return [struct.pack("<Q", len(text)), text, *(_memory(plain[name]).data for name in header)]
 
 
-def _as_stored(array: Array) -> Array:
-    if dtypes.from_numpy(array.dtype).safetensors_name is not None:
-        return array
-    return np.stack([array.real, array.imag], axis=-1)
+def _as_stored(array: Array) -> tuple[str, list[int]]:
+    dtype = dtypes.from_numpy(array.dtype)
+    if dtype.safetensors_name is not None:
+        return dtype.safetensors_name, [*array.shape]
+    return "F64", [*array.shape, 2]
+
+
+def _memory(array: Array) -> Array:
+    """The bytes of a contiguous array."""
+    return array.reshape(-1).view(np.uint8)
 
 
 def read_weights(stream: Reader, nbytes: int, declared: WeightTypes) -> dict[str, Array]:
@@ -71,7 +91,7 @@ def read_weights(stream: Reader, nbytes: int, declared: WeightTypes) -> dict[str
         declared: which weights are c128.
 
     Raises:
-        ValueError: the member is none that `pack_weights` writes.
+        ValueError: the member is none that `weight_pieces` makes.
         DeviceError: there is no memory for the weights.
     """
     header = _read_header(stream, nbytes)
@@ -128,7 +148,7 @@ def _are_sizes(value: Any) -> bool:
 
 
 def _read_into(stream: Reader, array: Array) -> None:
-    memory = array.reshape(-1).view(np.uint8)
+    memory = _memory(array)
     for begin in range(0, memory.size, _PIECE):
         piece = stream.read(min(_PIECE, memory.size - begin))
         memory[begin : begin + len(piece)] = np.frombuffer(piece, np.uint8)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import graphc
 from graphc.ir import dtype as dtypes
 from graphc.runtime.program import ALIGNMENT
-from graphc.runtime.weights import pack_weights, read_weights, weight_types
+from graphc.runtime.weights import read_weights, weight_pieces, weight_types
 
 Array = np.ndarray[Any, Any]
 
@@ -30,6 +30,10 @@ def array(dtype: dtypes.DType, shape: tuple[int, ...], seed: int) -> Array:
     size = dtype.itemsize * int(np.prod(shape))
     raw = np.random.default_rng(seed).integers(0, 2, size, np.uint8)
     return raw.view(dtype.numpy).reshape(shape)
+
+
+def packed(weights: dict[str, Array]) -> bytes:
+    return b"".join(weight_pieces(weights))
 
 
 def bits(value: Array) -> tuple[Any, ...]:
@@ -46,7 +50,7 @@ def bits(value: Array) -> tuple[Any, ...]:
 )
 def test_what_is_packed_is_read(types: dict[str, tuple[dtypes.DType, tuple[int, ...]]]) -> None:
     weights = {name: array(*type_, seed) for seed, (name, type_) in enumerate(types.items())}
-    data = pack_weights(weights)
+    data = packed(weights)
     found = read_weights(io.BytesIO(data), len(data), weight_types(weights))
     assert {n: bits(a) for n, a in found.items()} == {n: bits(a) for n, a in weights.items()}
     for value in found.values():
@@ -58,7 +62,7 @@ def test_what_is_packed_is_read(types: dict[str, tuple[dtypes.DType, tuple[int, 
 def test_others_read_what_is_packed_and_are_read() -> None:
     weights = {d.name: array(d, (2, 3), seed) for seed, d in enumerate(dtypes.ALL)}
     weights = {n: a for n, a in weights.items() if n != "c128"}
-    others = dict(safetensors.deserialize(pack_weights(weights)))
+    others = dict(safetensors.deserialize(packed(weights)))
     assert {n: bytes(t["data"]) for n, t in others.items()} == {
         n: a.tobytes() for n, a in weights.items()
     }
@@ -136,3 +140,15 @@ def test_weights_are_in_memory_once(tmp_path: Path) -> None:
     state = module.memory("predict")["state"]
     assert state <= held < 1.05 * state
     assert peak < 1.1 * state
+
+
+def test_saving_needs_no_memory_for_weights(tmp_path: Path) -> None:
+    source = tmp_path / "layer.gc"
+    source.write_text(MODEL)
+    file = graphc.build(source).file
+    tracemalloc.start()
+    size = file.write(tmp_path / "layer.gcm")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size > 4_000_000
+    assert peak < 0.1 * size
