@@ -1,8 +1,8 @@
-"""Every function of the language, compiled for the CPU: the values that the reference has."""
+"""Every function of the language on every backend: the values that the reference has."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,8 +14,8 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph, Unit
 from graphc.passes.tables import lift_tables
-from graphc.runtime.cpu.executor import CpuExecutor
 from tests.emitted import emitted
+from tests.simulated import simulated
 from tests.surface_calls import DOMAINS, NAMES, SurfaceCall, calls_of, of_one_type, operand_count
 
 Array = np.ndarray[Any, Any]
@@ -45,19 +45,23 @@ def _cases(name: str) -> list[tuple[SurfaceCall, Graph]]:
     return found
 
 
+BACKENDS: dict[str, Callable[..., Any]] = {"cpu": emitted, "sim": simulated}
+
+
 @cache
-def _executor(unit: int) -> CpuExecutor:
+def _executor(backend: str, unit: int) -> Any:
     graphs = [graph for name in NAMES[unit::UNITS] for _, graph in _cases(name)]
     exports = {graph.name: graph for graph in graphs}
     # Tensors among a graph's own nodes become state, as in a build.
     lifted = lift_tables(Unit(exports, {}, Graph("initial", (), (), ())))
     state = dict(zip(lifted.state, evaluate(lifted.initial, [])[0], strict=True))
-    return emitted(list(lifted.exports.values()), state)
+    return BACKENDS[backend](list(lifted.exports.values()), state)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", NAMES)
-def test_compiled_functions_have_the_values_of_the_reference(name: str) -> None:
-    executor = _executor(NAMES.index(name) % UNITS)
+def test_compiled_functions_have_the_values_of_the_reference(name: str, backend: str) -> None:
+    executor = _executor(backend, NAMES.index(name) % UNITS)
     for one, graph in _cases(name):
         arrays = one.arrays(DOMAINS[1])
         with np.errstate(all="ignore"):
