@@ -225,17 +225,26 @@ class ExpressionBuilder:
         self,
         opening: Token,
         element: syntax.Expression,
+        *clauses: Any,
+    ) -> syntax.ListComprehension:
+        *inner, closing = clauses
+        span = self.span_of(opening, closing)
+        return syntax.ListComprehension(element, tuple(inner), span=span)
+
+    def clause(
+        self,
         for_: Token,
         target: syntax.Expression,
         in_: Token,
         iterable: syntax.Expression,
-        if_: Token | None,
-        condition: syntax.Expression | None,
-        closing: Token,
-    ) -> syntax.ListComprehension:
+        *conditions: syntax.Expression,
+    ) -> syntax.Clause:
         self.check_target(target)
-        span = self.span_of(opening, closing)
-        return syntax.ListComprehension(element, target, iterable, condition, span=span)
+        span = self.span_of(for_, conditions[-1] if conditions else iterable)
+        return syntax.Clause(target, iterable, conditions, span=span)
+
+    def condition(self, if_: Token, test: syntax.Expression) -> syntax.Expression:
+        return test
 
     # Checks
 

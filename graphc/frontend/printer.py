@@ -234,10 +234,12 @@ class Printer:
         return Concat(tuple(parts))
 
     def _comprehension(self, node: syntax.ListComprehension) -> Document:
-        parts: list[Document] = [SOFT_LINE, self.expression(node.element), LINE, "for "]
-        parts += [self.target(node.target), " in ", self.expression(node.iterable, 1)]
-        if node.condition is not None:
-            parts += [LINE, "if ", self.expression(node.condition, 1)]
+        parts: list[Document] = [SOFT_LINE, self.expression(node.element)]
+        for clause in node.clauses:
+            parts += [LINE, "for ", self.target(clause.target)]
+            parts += [" in ", self.expression(clause.iterable, 1)]
+            for condition in clause.conditions:
+                parts += [LINE, "if ", self.expression(condition, 1)]
         return Group(Concat(("[", Nest(Concat(tuple(parts))), SOFT_LINE, "]")))
 
     def _unary(self, node: syntax.Unary) -> Document:

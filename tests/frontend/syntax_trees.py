@@ -52,6 +52,8 @@ def calls(operands):
 
 def compounds(operands):
     optional = st.none() | operands
+    conditions = tuples(operands, 0, 2)
+    clauses = tuples(st.builds(syntax.Clause, TARGETS, operands, conditions), 1, 2)
     indices = operands | st.builds(syntax.Slice, optional, optional, optional)
     return st.one_of(
         st.builds(syntax.Attribute, operands, NAMES),
@@ -59,7 +61,7 @@ def compounds(operands):
         st.builds(syntax.Subscript, operands, tuples(indices, least=1)),
         st.builds(syntax.Tuple, tuples(operands)),
         st.builds(syntax.List, tuples(operands)),
-        st.builds(syntax.ListComprehension, operands, TARGETS, operands, optional),
+        st.builds(syntax.ListComprehension, operands, clauses),
         st.builds(syntax.Unary, st.sampled_from(sorted(syntax.UNARY_PRECEDENCE)), operands),
         st.builds(syntax.Binary, operands, st.sampled_from(BINARY_OPERATORS), operands),
         comparisons(operands),

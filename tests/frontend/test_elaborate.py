@@ -265,6 +265,8 @@ STATIC = {
     "max(3, 4, 2) - min(1, 2)": 3,
     "int(3.9) + round(2.5) + abs(-1)": 6,
     "len([i for i in range(10) if i % 2 == 0])": 5,
+    "[10 * i + j for i in range(3) if i != 1 for j in range(i + 1) if j < 2 if i + j < 3][-1]": 20,
+    "len([0 for row in [[1, 2], [], [3]] for one in row])": 3,
     "[a * b for a, b in zip((1, 2), (3, 4))][1]": 8,
     "[i for i, v in enumerate((5, 6))][-1]": 1,
     "(1, (2, 3))[1][0]": 2,
@@ -411,6 +413,9 @@ def test_long_chains_of_calls_and_conditions_are_not_deep():
 HOSTILE = {
     "powers": "const A = 9 ** 9 ** 9 ** 9\n",
     "shifts": "const A = 1 << 100000000000\n",
+    "clauses": "def f(x: f32[2]):\n    return [x"
+    + " for i in range(99)" * 50
+    + "]\nexport f = f\n",
     "ranges": "def f(x: f32[2]):\n    return [x for i in range(10 ** 12)]\nexport f = f\n",
     "calls": "".join(f"def f{i}(x):\n    return f{i + 1}(x) + f{i + 1}(x)\n" for i in range(40))
     + "def f40(x):\n    return x\ndef f(x: f32[2]):\n    return f0(x)\nexport f = f\n",

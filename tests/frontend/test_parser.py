@@ -18,6 +18,7 @@ from graphc.frontend.syntax import (
     Binary,
     Boolean,
     Call,
+    Clause,
     Compare,
     Conditional,
     Constant,
@@ -129,8 +130,11 @@ EXPRESSIONS = {
     "(a,)": Tuple((A,)),
     "[]": List(()),
     "[a, b,]": List((A, B)),
-    "[a for b in c]": ListComprehension(A, B, C),
-    "[a for b, c in d if x]": ListComprehension(A, Tuple((B, C)), D, X),
+    "[a for b in c]": ListComprehension(A, (Clause(B, C),)),
+    "[a for b, c in d if x]": ListComprehension(A, (Clause(Tuple((B, C)), D, (X,)),)),
+    "[a for b in c if x if a for d in a]": ListComprehension(
+        A, (Clause(B, C, (X, A)), Clause(D, A))
+    ),
     # A reduction takes the whole product that follows it, and nothing of a sum.
     "sum[a] b * c / d + 1": Binary(
         Reduction("sum", (A,), Binary(Binary(B, "*", C), "/", D)), "+", ONE

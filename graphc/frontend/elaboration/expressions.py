@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from graphc.errors import GraphcError, MemberLookupError
 from graphc.frontend import syntax
@@ -89,14 +89,19 @@ class Evaluator:
         return limited([self.evaluate(one) for one in node.elements], node)
 
     def _comprehension(self, node: syntax.ListComprehension) -> list[Any]:
-        result: list[Any] = []
-        for item in self.iterated(node.iterable):
-            self.program.count(node.span)
+        found = [self]
+        for clause in node.clauses:
+            found = [inner for outer in found for inner in outer._each(clause)]
+        return limited([inner.evaluate(node.element) for inner in found], node)
+
+    def _each(self, clause: syntax.Clause) -> Iterator[Self]:
+        """An evaluator for each item that a clause of a comprehension takes."""
+        for item in self.iterated(clause.iterable):
+            self.program.count(clause.span)
             inner = type(self)(self.program, Scope(self.scope))
-            inner.assign(node.target, item)
-            if node.condition is None or inner.truth(node.condition):
-                result.append(inner.evaluate(node.element))
-        return limited(result, node)
+            inner.assign(clause.target, item)
+            if all(inner.truth(condition) for condition in clause.conditions):
+                yield inner
 
     # -- operators
 

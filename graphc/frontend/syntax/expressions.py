@@ -12,6 +12,7 @@ __all__ = [
     "Binary",
     "Boolean",
     "Call",
+    "Clause",
     "Compare",
     "Conditional",
     "EllipsisLiteral",
@@ -195,13 +196,19 @@ class List(Expression):
     elements: tuple[Expression, ...]
 
 
-class ListComprehension(Expression):
-    """`[element for target in iterable if condition]`"""
+class Clause(Node):
+    """`for target in iterable if condition` of a comprehension, with any number of conditions."""
 
-    element: Expression
     target: Expression
     iterable: Expression
-    condition: Expression | None = None
+    conditions: tuple[Expression, ...] = ()
+
+
+class ListComprehension(Expression):
+    """`[element for ... for ...]`: the last of its clauses, of one or more, runs fastest."""
+
+    element: Expression
+    clauses: tuple[Clause, ...]
 
 
 class Unary(Expression):
