@@ -34,6 +34,17 @@ def backwards(h: Tensor, x: Tensor, w: Tensor) -> Any:
     return last, rows[0] + x, rows[1]
 
 
+def other_way(h: Tensor, x: Tensor, w: Tensor) -> Any:
+    """Rows that lie the other way around, and some that do not."""
+
+    def step(carry: Tensor, rows: Any) -> Any:
+        one, other, few = rows
+        return tanh(w @ carry + one * other) + few, carry
+
+    last, rows = scan(step, h, (x[::-1], x[::-1] * 2, x[:, :1]))
+    return last, rows[::-1] * x
+
+
 def several_carries(a: Tensor, b: Tensor, x: Tensor) -> Any:
     """The carries change places, one stays, and one is counted in integers."""
 
@@ -101,6 +112,7 @@ def writes(h: Tensor, x: Tensor) -> Any:
 _TYPES: dict[Callable[..., Any], tuple[Any, ...]] = {
     rnn: (H, X, W),
     backwards: (H, X, W),
+    other_way: (H, X, W),
     several_carries: (H, H, X),
     nested: (H, X, W),
     cond_in_scan: (H, X),

@@ -57,7 +57,8 @@ def scan(
 ) -> tuple[Any, Any]:
     """Run `body(carry, x)` over the rows of `xs`; it returns the next carry and a row of results.
 
-    Any order of derivative is defined. The carries of all iterations are kept for a gradient.
+    Any order of derivative is defined. For a gradient iterations keep what it reads and cannot
+    compute again by cheap ops; one of a body in `checkpoint` keeps what that is given alone.
 
     Args:
         body: called once, with tensors that stand for every iteration. Its row may be None.
@@ -116,8 +117,7 @@ def while_loop(
 ) -> Any:
     """Run `body(carry)` while `condition(carry)` holds, and `max_steps` times at most.
 
-    Any order of derivative is defined: for a gradient the carries of `max_steps` iterations are
-    kept.
+    Any order of derivative is defined: for a gradient `max_steps` iterations keep what `scan` keeps.
 
     Args:
         condition: gives a bool without axes.

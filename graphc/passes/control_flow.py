@@ -4,6 +4,7 @@
 - What nobody reads goes: results, carries that only lead to themselves, operands.
 - A carry that never changes is a constant; what is computed from constants alone is computed
   once, before the loop.
+- A scan over rows that lie the other way around runs from the other end, instead of copying them.
 - A short scan of a known length is written out, so that its iterations fuse.
 
 All of this holds for loops inside loops too.
@@ -14,11 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from graphc.ir import dims
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node, build, topological
 from graphc.ir.op import Branch, BranchParts, Loop, LoopParts, Source, Structural, View, functions
 from graphc.ir.ops.control_flow import cond, scan, while_loop
 from graphc.ir.ops.creation import zeros
+from graphc.ir.ops.shape import flip
 from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.source_map import SourceMap
 from graphc.passes.bodies import branch_graph, loop_graph
@@ -188,6 +191,15 @@ def _loop_and_key(node: Node) -> tuple[_Loops, object]:
     return _Loops(node, parts), (node.op, node.inputs, attributes, body.inputs, carried)
 
 
+def _is_turned(rows: Node) -> bool:
+    return rows.op is flip and bool(rows["axes"] == (0,))
+
+
+def _turned(rows: Node) -> Node:
+    """The rows from the last to the first."""
+    return rows.inputs[0] if _is_turned(rows) else flip(rows, axes=(0,))
+
+
 class _Draft:
     """A loop while it is made smaller.
 
@@ -285,6 +297,7 @@ class _Draft:
         """The loop's results: last carries by number, and stacked rows."""
         used = set(topological(self.roots))
         slices = [one for one in self.slices if one in used]
+        is_turned = self.parts.condition is None and self.turn(slices)
         constants = [one for one in self.constants if one in used]
         stands = [stand for stand, _ in self.carries.values()]
         results = [*(value for _, value in self.carries.values()), *self.rows.values()]
@@ -297,7 +310,7 @@ class _Draft:
                 carries=len(stands),
                 slices=len(slices),
                 length=self.parts.length,
-                reverse=self.parts.reverse,
+                reverse=self.parts.reverse != is_turned,
             )
         else:
             assert self.parts.condition is not None
@@ -310,8 +323,20 @@ class _Draft:
                 carries=len(stands),
                 max_steps=self.parts.length,
             )
-        keys: list[int | Node] = [*self.carries, *self.rows]
-        return {key: project(made, index=place) for place, key in enumerate(keys)}
+        last = {n: project(made, index=place) for place, n in enumerate(self.carries)}
+        rows = [project(made, index=len(last) + place) for place in range(len(self.rows))]
+        if is_turned:
+            rows = [flip(row, axes=(0,)) for row in rows]
+        return {**last, **dict(zip(self.rows, rows, strict=True))}
+
+    def turn(self, slices: Sequence[Node]) -> bool:
+        """Give what is run over the other way around, where that leaves less to be copied."""
+        given = [self.operands[one] for one in slices]
+        sizes = {rows: dims.bounds(rows.tensor.nbytes)[1] for rows in given}
+        if 2 * sum(size for rows, size in sizes.items() if _is_turned(rows)) <= sum(sizes.values()):
+            return False
+        self.operands |= zip(slices, map(_turned, given), strict=True)
+        return True
 
     def written_out(self) -> dict[int | Node, Node]:
         """The same, of a scan of a known length, without a loop."""

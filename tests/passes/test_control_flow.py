@@ -22,6 +22,7 @@ from graphc.ir.source_map import SourceMap
 from graphc.ir.verify import verify
 from graphc.passes.autodiff import gradients
 from graphc.passes.control_flow import tidy_control_flow
+from graphc.passes.simplify import simplify
 from tests.loops import GRAPHS
 
 T = dims.variable("T", 0, 8)
@@ -110,6 +111,22 @@ def test_short_scans_are_written_out_and_others_are_not() -> None:
     assert inner(tidied(body(3), unroll=3)) == []
     assert inner(tidied(body(0), unroll=3)) == []
     assert len(inner(tidied(body(4), unroll=3))) == 1
+
+
+def test_rows_that_lie_the_other_way_are_taken_from_the_other_end() -> None:
+    def body(h: Any, x: Any) -> Any:
+        last, rows = scan(lambda c, row: (tanh(c + row), c), h, x[::-1])
+        return last, rows[::-1]
+
+    graph = simplify(tidied(traced(body, f64[3], f64[T, 3])), SourceMap())
+    (loop,) = inner(graph)
+    assert loop["reverse"]
+    assert "flip" not in {node.op.name for node in graph.nodes()}
+    # Turning what is larger would be a copy too.
+    graph = tidied(traced(lambda h, x: scan(
+        lambda c, rows: (c * rows[0] + rows[1], None), h, (x, x[:, :1][::-1])
+    )[0], f64[3], f64[T, 3]))  # fmt: skip
+    assert not inner(graph)[0]["reverse"]
 
 
 def test_a_branch_takes_and_gives_what_is_needed() -> None:
