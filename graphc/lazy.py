@@ -23,6 +23,7 @@ __all__ = [
     "loaded",
     "module_file",
     "networkx",
+    "nvrtc",
     "program_data",
     "reference",
     "signature",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     import networkx
 
     from graphc import compiler, library
+    from graphc.codegen import nvrtc
     from graphc.frontend import elaborate, graph_text
     from graphc.runtime import aligned, cache, host_calls, loaded, module_file, reference, signature
     from graphc.runtime import program as program_data
@@ -61,6 +63,8 @@ else:
     elaborate = _Lazy("graphc.frontend.elaborate")
     graph_text = _Lazy("graphc.frontend.graph_text")
     library = _Lazy("graphc.library")
+    # The compiler for GPUs, which a command line may name architectures of.
+    nvrtc = _Lazy("graphc.codegen.nvrtc")
     # All ops, for programs that call some on the host.
     host_calls = _Lazy("graphc.runtime.host_calls")
     # Modules and how they run; what checking a source does not need.

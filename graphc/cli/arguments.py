@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from graphc.codegen import nvrtc
 from graphc.errors import ToolchainError, UsageError
-from graphc.lazy import compiler
+from graphc.lazy import compiler, nvrtc
 
 __all__ = [
     "NamedArguments",
