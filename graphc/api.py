@@ -123,14 +123,12 @@ def read_description(path: Path) -> Manifest:
 
 
 def _check_programs(file: ModuleFile) -> None:
-    """Whether the programs of GPU targets are programs, and of the exports that are described."""
+    """Whether the programs of GPU targets are programs, and those that are described."""
     for target, data in file.programs.items():
         program = program_data.Program.from_json(data)
         if program.target != target:
             raise signature.mismatch(f"programs/{target}.json is a program for {program.target!r}")
-        signature.check_entries(
-            file.manifest["exports"], program.entries, f"its program for {target}"
-        )
+        signature.check_program(file.manifest, program)
 
 
 def _check_names(file: ModuleFile) -> None:
@@ -185,7 +183,7 @@ def _notice(text: str) -> None:
 def _on_cpu(file: ModuleFile) -> Executor:
     program, source, symbols = _host_code(file)
     # A module that the cache knows: its graphs are not read again, what was made of them is here.
-    signature.check_entries(file.manifest["exports"], program.entries, "its graphs")
+    signature.check_graphs(file.manifest, program.entries, file.programs)
     return cpu_executor.CpuExecutor(
         program, host_compiler.compile_object(source), file.weights, symbols
     )
@@ -298,7 +296,7 @@ def unit_of(file: ModuleFile) -> Unit:
                 f"graphs/{name}.gc is the graph {graph.name!r}, expected {name!r}"
             )
     contracts = {name: reference.contract(graph) for name, graph in graphs.items()}
-    signature.check_entries(file.manifest["exports"], contracts, "its graphs")
+    signature.check_graphs(file.manifest, contracts, file.programs)
     state = {node["name"]: node.tensor for graph in graphs.values() for node in graph.state}
     sources = SourceMap()
     _restore_spans(sources, graphs, file.sources)

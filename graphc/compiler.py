@@ -21,7 +21,7 @@ from graphc.errors import UsageError
 from graphc.frontend.graph_text import graph_text
 from graphc.ir import dims
 from graphc.ir.evaluate import evaluate
-from graphc.ir.graph import Graph, Unit
+from graphc.ir.graph import Unit
 from graphc.ir.sizes import check_sizes
 from graphc.ir.source_map import portable
 from graphc.ir.types import TensorType
@@ -29,6 +29,8 @@ from graphc.passes import pipeline
 from graphc.passes.tables import lift_tables
 from graphc.runtime.module_file import ModuleFile
 from graphc.runtime.program import Entry, Program, launches_in
+from graphc.runtime.reference import contract
+from graphc.runtime.signature import memory_of_calls, signature
 
 __all__ = [
     "ARCHITECTURES",
@@ -124,10 +126,12 @@ def build_module(
     kernels: dict[str, str] = {}
     binaries: dict[str, bytes] = {}
     reports: list[ExportReport] = []
+    memory: dict[str, int] = {}
     for name in dict.fromkeys("cpu" if t == "cpu" else "cuda" for t in targets):
         progress(f"kernels for {name}")
         code = compile_unit(unit, _TARGETS[name])
         reports += [_report(entry, code.program) for entry in code.program.entries.values()]
+        memory |= memory_of_calls(code.program)
         if name == "cuda":
             programs[name] = code.program.to_json()
             kernels[name] = f"{code.text.functions}\n{code.text.kernels}"
@@ -136,10 +140,13 @@ def build_module(
     if max_memory is not None:
         _check_memory(reports, max_memory)
     manifest = {
-        "exports": {name: _export(unit, name, graph) for name, graph in unit.exports.items()},
+        "exports": {
+            name: {"doc": unit.docs.get(name, ""), **signature(contract(graph))}
+            for name, graph in unit.exports.items()
+        },
         "doc": unit.docs.get("", ""),
         "options": {"seed": seed, "targets": sorted(targets)},
-        "memory": {f"{r.name} on {r.target}": r.peak_bytes for r in reports},
+        "memory": memory,
     }
     file = ModuleFile(
         manifest,
@@ -265,16 +272,6 @@ def _check_memory(reports: Sequence[ExportReport], limit: int) -> None:
                 code="memory-limit",
                 hint="narrow the range of its dims",
             )
-
-
-def _export(unit: Unit, name: str, graph: Graph) -> Mapping[str, Any]:
-    return {
-        "doc": unit.docs.get(name, ""),
-        "inputs": [[node["name"], str(node.type)] for node in graph.inputs],
-        "results": [str(node.type) for node in graph.results],
-        "state": [node["name"] for node in graph.state],
-        "dims": {n: [str(dim), *dims.bounds(dim)] for n, dim in graph.dims().items()},
-    }
 
 
 def _sources(unit: Unit) -> Mapping[str, Any]:

@@ -198,13 +198,14 @@ class Program:
         parts: dict[str, int] = {
             "input": most(entry.bytes_of("input")),
             "result": most(entry.bytes_of("result")),
-            "state": self._state_bytes(),
+            "state": self.state_bytes(),
             "arena": entry.layout_by(most).arena_bytes,
             "scratch": self.scratch_bytes * threads,
         }
         return {**parts, "peak": sum(parts.values())}
 
-    def _state_bytes(self) -> int:
+    def state_bytes(self) -> int:
+        """Bytes of the state of all exports."""
         types = {
             entry.slots[slot].name: entry.slots[slot].type
             for entry in self.entries.values()

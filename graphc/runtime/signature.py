@@ -1,17 +1,15 @@
-"""What an export takes and gives, as the plain data that the manifest of a module says of it."""
+"""What an export takes, gives and needs, as the plain data that a module's manifest says of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from graphc.errors import ModuleFormatError
 from graphc.ir import dims
+from graphc.runtime.program import Entry, Program
 
-if TYPE_CHECKING:
-    from graphc.runtime.program import Entry
-
-__all__ = ["check_entries", "mismatch", "signature"]
+__all__ = ["check_graphs", "check_program", "memory_of_calls", "mismatch", "signature"]
 
 
 def signature(entry: Entry) -> dict[str, Any]:
@@ -25,19 +23,68 @@ def signature(entry: Entry) -> dict[str, Any]:
     }
 
 
-def check_entries(
-    exports: Mapping[str, Mapping[str, Any]], entries: Mapping[str, Entry], origin: str
-) -> None:
-    """Whether a manifest says of each export what its entry is.
+def memory_of_calls(program: Program) -> dict[str, int]:
+    """Bytes that no call needs more than, by export and target."""
+    return {
+        f"{name} on {program.target}": program.memory(name, {})["peak"] for name in program.entries
+    }
 
-    Args:
-        exports: what the manifest says.
-        entries: what was made from the module's graphs, or a program that it holds.
-        origin: what the entries come from, for the message.
+
+def check_program(facts: Mapping[str, Any], program: Program) -> None:
+    """Whether a manifest says of each export what a program that the module holds makes of it.
 
     Raises:
         ModuleFormatError: they differ.
     """
+    _check_entries(facts["exports"], program.entries, f"its program for {program.target}")
+    for what, nbytes in memory_of_calls(program).items():
+        said = facts["memory"].get(what)
+        if said != nbytes:
+            raise mismatch(
+                f"its manifest says {said} of the memory of {what}, its program {nbytes}"
+            )
+
+
+def check_graphs(
+    facts: Mapping[str, Any], entries: Mapping[str, Entry], targets: Collection[str]
+) -> None:
+    """Whether a manifest says of each export what its graph is.
+
+    A program for the CPU is no part of a module, and another version of graphc may have planned
+    its memory: it is enough for what calls take and give, and for the state.
+
+    Args:
+        facts: what the manifest says.
+        entries: what was made from the module's graphs.
+        targets: those that the module has programs for.
+
+    Raises:
+        ModuleFormatError: they differ.
+    """
+    _check_entries(facts["exports"], entries, "its graphs")
+    of_programs = {f"{name} on {target}" for name in entries for target in targets}
+    said = {w: nbytes for w, nbytes in facts["memory"].items() if w not in of_programs}
+    least = _tensors_of_calls(entries)
+    if said and said.keys() != least.keys():
+        raise mismatch(f"its manifest says what memory there is for {_listed(said)}")
+    for what, nbytes in said.items():
+        if nbytes < least[what]:
+            raise mismatch(
+                f"its manifest says {nbytes} of the memory of {what}, its inputs, results and "
+                f"state are {least[what]}"
+            )
+
+
+def _tensors_of_calls(entries: Mapping[str, Entry]) -> dict[str, int]:
+    """Bytes of all but what the CPU needs for itself, by export and target."""
+    state = Program("cpu", entries).state_bytes()
+    given = {n: e.bytes_of("input") + e.bytes_of("result") for n, e in entries.items()}
+    return {f"{name} on cpu": state + dims.bounds(size)[1] for name, size in given.items()}
+
+
+def _check_entries(
+    exports: Mapping[str, Mapping[str, Any]], entries: Mapping[str, Entry], origin: str
+) -> None:
     if set(entries) != set(exports):
         raise mismatch(
             f"its manifest lists the exports {_listed(exports)}, {origin} {_listed(entries)}"
@@ -60,5 +107,5 @@ def mismatch(what: str) -> ModuleFormatError:
     )
 
 
-def _listed(names: Mapping[str, Any]) -> str:
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(map(repr, sorted(names))) or "none"

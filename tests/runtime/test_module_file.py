@@ -30,6 +30,7 @@ from graphc.runtime.module_file import (
     read_manifest,
     read_module,
 )
+from graphc.runtime.signature import memory_of_calls
 from tests.module_archives import archive_of, members_of, sealed
 
 Array = np.ndarray[Any, Any]
@@ -441,9 +442,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     source = tmp_path_factory.mktemp("source") / "net.gc"
     source.write_text(SOURCE)
     file = graphc.build(source).file
-    program = compile_for(api.unit_of(file), "cuda").program.to_json()
-    cubins = {"cubins/sm_80.cubin": b"\x7fELF and more"}
-    return members_of(replace(file, programs={"cuda": program}, binaries=cubins).to_bytes())
+    program = compile_for(api.unit_of(file), "cuda").program
+    memory = {**file.manifest["memory"], **memory_of_calls(program)}
+    file = replace(
+        file,
+        manifest={**file.manifest, "memory": memory},
+        programs={"cuda": program.to_json()},
+        binaries={"cubins/sm_80.cubin": b"\x7fELF and more"},
+    )
+    return members_of(file.to_bytes())
 
 
 def replaced(name: str, old: bytes, new: bytes) -> Callable[[dict[str, bytes]], None]:
@@ -469,6 +476,24 @@ def described(**facts: Any) -> Callable[[dict[str, bytes]], None]:
     return edit
 
 
+def needing(**memory: int | None) -> Callable[[dict[str, bytes]], None]:
+    """Other figures of memory in the manifest, by target; or none."""
+
+    def edit(members: dict[str, bytes]) -> None:
+        manifest = json.loads(members["manifest.json"])
+        for target, nbytes in memory.items():
+            what = f"predict on {target}"
+            assert manifest["memory"].pop(what, None) != nbytes
+            if nbytes is not None:
+                manifest["memory"][what] = nbytes
+        members["manifest.json"] = json.dumps(manifest).encode()
+
+    return edit
+
+
+TENSORS = 4 * (8 * 4 + 8 * 3 + 4 * 3 + 3)
+"""Bytes of what `predict` takes, gives and keeps."""
+
 CONTRADICTIONS: Mapping[str, Callable[[dict[str, bytes]], None]] = {
     "graph of another name": replaced("graphs/predict.gc", b"def predict", b"def nope"),
     "graph of another range": replaced("graphs/predict.gc", b"dim B: 1..8", b"dim B: 1..9"),
@@ -481,6 +506,12 @@ CONTRADICTIONS: Mapping[str, Callable[[dict[str, bytes]], None]] = {
     "another dim": described(dims={"C": ["C", 1, 8]}),
     "no state": described(state=[]),
     "state in another order": described(state=["fc.bias", "fc.weight"]),
+    "no memory of the program": needing(cuda=None),
+    "less memory than the program": needing(cuda=TENSORS - 1),
+    "more memory than the program": needing(cuda=10**9),
+    "less memory than tensors": needing(cpu=TENSORS - 1),
+    "memory of another target": needing(sim=10**9),
+    "memory of another target alone": needing(cpu=None, sim=10**9),
     "program of another form": instead("programs/cuda.json", b"[]"),
     "program of another input": replaced("programs/cuda.json", b'"name": "x"', b'"name": "y"'),
     "program of another type": replaced("programs/cuda.json", b'"f32"', b'"f64"'),
@@ -515,8 +546,14 @@ def test_parts_that_contradict_each_other_are_refused(
 
 
 @pytest.mark.parametrize("reader", ["cpu", "reference", "sim", "info"])
-def test_parts_that_agree_are_read(reader: str, built: dict[str, bytes], path: Path) -> None:
-    path.write_bytes(sealed(built, relist=True))
+@pytest.mark.parametrize("on_cpu", [TENSORS, 10**9, None])
+def test_parts_that_agree_are_read(
+    on_cpu: int | None, reader: str, built: dict[str, bytes], path: Path
+) -> None:
+    """For the CPU a module holds no program: another version may have planned it in another way."""
+    members = dict(built)
+    needing(cpu=on_cpu)(members)
+    path.write_bytes(sealed(members, relist=True))
     assert READERS[reader](path)
 
 
