@@ -266,7 +266,11 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     ),
     "carry that begins as a number": (
         function("n = 0", "for row in x:", "    n = n + row", "return n"),
-        [Told("carry-type", 5, 9, "the number 0 before the loop", "full")],
+        [Told("dtype-promotion", 5, 13, "i64 and f32", "cast")],
+    ),
+    "carry that begins as a number without axes": (
+        function("n = 0.0", "for row in x:", "    n = n + row", "return n"),
+        [Told("carry-type", 5, 9, "begins with 'n' as f32[]", "keeps its dtype and shape")],
     ),
     "return in a loop that stays": (
         function("for i in range(B):", "    return x", "return x"),

@@ -77,12 +77,43 @@ def positive(x: f32[T, 3]) -> f32[3]:
             total = total + row
     return total
 
+def counted(x: f32[]) -> (f32[], i64[]):
+    steps = 0
+    time = 0.0
+    while time < x, at most 50:
+        time += 0.75
+        steps += 1
+    return time, steps
+
+def records(x: f32[T]) -> (f32[T], f32[], i64[T]):
+    best = -inf
+    for t in range(T):
+        if x[t] > best:
+            best = x[t]
+            mark = 1
+        else:
+            mark = 0.5
+        for i in range(2):
+            mark += i
+        marks[t] = mark
+        threes[t] = 3
+    return marks, best, threes
+
+def positive_part(x: f32[]) -> f32[]:
+    if x > 0:
+        return x
+    else:
+        return 0
+
 export predict = Recurrent.forward
 export train = train_step(Recurrent, loss, adamw(lr=1e-2))
 export running = running
 export newton = newton
 export larger = larger
 export positive = positive
+export counted = counted
+export records = records
+export positive_part = positive_part
 '''
 
 
@@ -110,6 +141,19 @@ def test_the_language_computes_what_it_says(module: Path, device: str) -> None:
     one, five = np.ones(3, np.float32), np.full(3, 5, np.float32)
     np.testing.assert_array_equal(loaded.larger(five, one), five * 2)
     np.testing.assert_array_equal(loaded.larger(one, five), five - one)
+
+
+@pytest.mark.parametrize("device", ["cpu", "reference"])
+def test_numbers_become_tensors_where_they_are_carried_or_chosen(module: Path, device: str) -> None:
+    loaded = graphc.load(module, device=device)
+    assert [one.tolist() for one in loaded.counted(np.float32(3.1))] == [3.75, 5]
+    assert loaded.counted(np.float32(3.1))[1].dtype == np.int64
+    for x in ([], [1, 0, 3, 2]):
+        marks, best, threes = loaded.records(np.array(x, np.float32))
+        assert marks.tolist() == [2, 1.5, 2, 1.5][: len(x)]
+        assert best == max(x, default=-np.inf)
+        assert threes.tolist() == [3] * len(x)
+    assert [float(loaded.positive_part(np.float32(x))) for x in (-2, 2)] == [0, 2]
 
 
 def test_a_recurrent_model_trains_and_allocates_nothing_more(module: Path) -> None:
@@ -142,6 +186,9 @@ def test_the_program_is_data_and_reads_back(module: Path) -> None:
         "newton": [LoopStep],
         "larger": [BranchStep],
         "positive": [LoopStep],
+        "counted": [LoopStep],
+        "records": [LoopStep],
+        "positive_part": [BranchStep],
     }
     (loop,) = (step for step in data["entries"]["running"]["steps"] if "loop" in step)
     assert set(loop) == {"condition", "loop", "rows", "steps", "swaps", "test", "text"}

@@ -13,11 +13,12 @@ What a body assigns, and what had a value before, is carried from one iteration 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from graphc.errors import DTypeError, ShapeError, Span
+from graphc.errors import DTypeError, GraphcError, ShapeError, Span
 from graphc.frontend import syntax
 from graphc.frontend.control_flow import (
     branch_tensors,
@@ -37,6 +38,7 @@ from graphc.frontend.tensor import Tensor
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dtype import DType
 from graphc.ir.ops.sequences import arange
 from graphc.ir.source_map import nodes_built
 
@@ -64,7 +66,7 @@ def scan_loop(evaluator: Evaluator, node: syntax.For, over: Tensor | Dim, run: R
     Raises:
         GraphcError: a carry that changes its type, or a `return` inside.
     """
-    names = _carried(evaluator, node.body)
+    names, before = _carried(evaluator, node.body)
     rows: list[str] = []
     length: DimLike = over if isinstance(over, Dim) else _rows_of(over, node)
 
@@ -83,9 +85,9 @@ def scan_loop(evaluator: Evaluator, node: syntax.For, over: Tensor | Dim, run: R
         rows.extend(stacked)
         return _after(inner, names, carries), list(stacked.values())
 
-    with evaluator.program.sources.at(node.iterable.span):
+    with evaluator.program.sources.at(node.iterable.span), _told(evaluator, names):
         xs = _indices(length) if isinstance(over, Dim) else over
-        init = [(repr(name), evaluator.scope.find(name)) for name in names]
+        init = [(repr(name), value) for name, value in zip(names, before, strict=True)]
         carries, stacked = scan_tensors(step, init, [xs], length, False)
     for name, value in (*zip(names, carries, strict=True), *zip(rows, stacked, strict=True)):
         evaluator.scope.define(name, value)
@@ -98,7 +100,7 @@ def bounded_loop(evaluator: Evaluator, node: syntax.While, run: Run) -> None:
         GraphcError: a condition that does not change, a bound that is no size, a carry that
             changes its type, or a `return` inside.
     """
-    names = _carried(evaluator, node.body)
+    names, before = _carried(evaluator, node.body)
     bound = evaluator.evaluate(node.bound)
     if isinstance(bound, bool) or not isinstance(bound, int | Dim) or dims.bounds(bound)[0] < 0:
         raise refused(
@@ -137,8 +139,8 @@ def bounded_loop(evaluator: Evaluator, node: syntax.While, run: Run) -> None:
         _run_inside(inner, node.body, run)
         return _after(inner, names, carries)
 
-    with evaluator.program.sources.at(node.test.span):
-        init = [(repr(name), evaluator.scope.find(name)) for name in names]
+    with evaluator.program.sources.at(node.test.span), _told(evaluator, names):
+        init = [(repr(name), value) for name, value in zip(names, before, strict=True)]
         found = while_tensors(test, step, init, bound)
     for name, value in zip(names, found, strict=True):
         evaluator.scope.define(name, value)
@@ -156,10 +158,10 @@ def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -
     scopes, ends, built = [], [], []
     for block in (node.body, node.orelse):
         inner = Evaluator(evaluator.program, Scope(evaluator.scope))
-        with nodes_built() as found, state_kept("a branch"):
+        with nodes_built() as nodes, state_kept("a branch"):
             ends.append(run(inner, block))
         scopes.append(inner.scope)
-        built.append(found)
+        built.append(nodes)
     if (ends[0] is None) is not (ends[1] is None):
         raise not_supported(
             "a return in one block of a branch on a tensor",
@@ -168,16 +170,17 @@ def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -
         )
     with evaluator.program.sources.at(node.test.span):
         if ends[0] is not None:
-            values = [end.value for end in ends]
+            values = _alike([end.value for end in ends])
             _require_tensors(values, node)
             parts = [[one for _, one in leaves(value, "the result")] for value in values]
             chosen = _chosen(predicate, parts, built)
             return replace(ends[0], value=rebuilt(values[0], iter(chosen)))
         names = dict.fromkeys(name for scope in scopes for name in scope.assigned())
-        tensors = [name for name in names if _is_chosen(name, scopes, evaluator.scope, node)]
-        parts = [[scope.find(name) for name in tensors] for scope in scopes]
-        for name, one, other in zip(tensors, *parts, strict=True):
+        found = {name: _choice(name, scopes, evaluator.scope, node) for name in names}
+        tensors = {name: values for name, values in found.items() if values}
+        for name, (one, other) in tensors.items():
             _require_alike(repr(name), one, other, node)
+        parts = [[values[block] for values in tensors.values()] for block in range(2)]
         for name, value in zip(tensors, _chosen(predicate, parts, built), strict=True):
             evaluator.scope.define(name, value)
     return None
@@ -202,13 +205,13 @@ def row_assigned(evaluator: Evaluator, node: syntax.IndexAssign) -> bool:
         rest = replace(node, indices=node.indices[1:])
         value = evaluator.program.index_notation(evaluator, rest)
     else:
-        value = evaluator.evaluate(node.value)
+        value = _as_tensor(evaluator.evaluate(node.value))
     if not isinstance(value, Tensor):
         raise refused(
             f"{described(value)} is a row of {node.name!r}, expected a tensor",
             "row",
             node.value.span,
-            "a number becomes a tensor with full((), value, dtype)",
+            "stack tensors, one for each iteration",
         )
     index.stacked[node.name] = value
     return True
@@ -217,28 +220,48 @@ def row_assigned(evaluator: Evaluator, node: syntax.IndexAssign) -> bool:
 # -- carries --------------------------------------------------------------------------------------
 
 
-def _carried(evaluator: Evaluator, body: Sequence[syntax.Statement]) -> dict[str, Span]:
-    """The names that a body assigns and that have a value before it; where they are assigned."""
+def _carried(
+    evaluator: Evaluator, body: Sequence[syntax.Statement]
+) -> tuple[dict[str, Span], list[Tensor]]:
+    """The names that a body assigns and that have a value before it, with where they are
+    assigned; and these values."""
     found: dict[str, Span] = {}
+    values: dict[str, Tensor] = {}
     for name, span in syntax.assigned(body):
-        value = evaluator.scope.find(name)
+        value = _as_tensor(evaluator.scope.find(name))
         if isinstance(value, Tensor):
-            found[name] = span
-        elif numbers.is_number(value) or isinstance(value, numbers.Formula):
-            raise refused(
-                f"{name!r} is {described(value)} before the loop, which assigns it",
-                "carry-type",
-                span,
-                f"begin with a tensor: {name} = full((), value, dtype)",
-            )
-    return found
+            found[name], values[name] = span, value
+    return found, [values[name] for name in found]
+
+
+@contextmanager
+def _told(evaluator: Evaluator, names: Iterable[str]) -> Iterator[None]:
+    """Say of errors about dtypes which carries were numbers, and have a dtype by being carried."""
+    try:
+        yield
+    except GraphcError as error:
+        for name in names:
+            value = evaluator.scope.find(name)
+            if numbers.is_number(value):
+                for one in error.errors:
+                    if isinstance(one, DTypeError):
+                        type_ = numbers.tensor_of(value).type
+                        one.note(
+                            f"{name!r} is {described(value)}, which the loop carries as {type_}"
+                        )
+        raise
+
+
+def _as_tensor(value: Any, dtype: DType | None = None) -> Any:
+    """A number as a tensor, which a loop or a branch can give another value; others as they are."""
+    return numbers.tensor_of(value, dtype) if numbers.is_number(value) else value
 
 
 def _after(inner: Evaluator, names: dict[str, Span], carries: Sequence[Tensor]) -> list[Tensor]:
     """The values of the carries after an iteration."""
     found = []
     for (name, span), before in zip(names.items(), carries, strict=True):
-        value = inner.scope.find(name)
+        value = _as_tensor(inner.scope.find(name), before.dtype)
         if not isinstance(value, Tensor):
             raise refused(
                 f"the loop begins with {name!r} as {before.type}, and makes it {described(value)}",
@@ -283,23 +306,37 @@ def _indices(length: DimLike) -> Tensor:
 # -- branches -------------------------------------------------------------------------------------
 
 
-def _is_chosen(name: str, scopes: Sequence[Scope], outer: Scope, node: syntax.If) -> bool:
-    """Whether the predicate chooses the value of a name; one that both blocks agree on is kept."""
+def _choice(name: str, scopes: Sequence[Scope], outer: Scope, node: syntax.If) -> list[Tensor]:
+    """The values of a name that the predicate chooses from; one that both blocks agree on is kept.
+
+    Empty where there is nothing to choose.
+    """
     values = [scope.find(name) for scope in scopes]
     if any(value is Scope.MISSING for value in values):
-        return False
-    if all(isinstance(value, Tensor) for value in values):
-        return True
+        return []
     one, other = values
     if one is other or (type(one) is type(other) and numbers.is_number(one) and one == other):
         outer.define(name, one)
-        return False
+        return []
+    found = _alike(values)
+    if all(isinstance(value, Tensor) for value in found):
+        return found
     raise refused(
         f"{name!r} is {described(one)} if the condition holds, and else {described(other)}",
         "branch-type",
         node.test.span,
-        "a value that is chosen at run time is a tensor: full((), value, dtype)",
+        "a value that is chosen at run time is a tensor",
     )
+
+
+def _alike(values: Sequence[Any]) -> list[Any]:
+    """Numbers among the values as tensors: of the dtype of the other value, or of that number."""
+    given = next((one.dtype for one in values if isinstance(one, Tensor)), None)
+    tensors = [_as_tensor(one, given) for one in values]
+    if given is None and all(isinstance(one, Tensor) for one in tensors):
+        floats = [one.dtype for one in tensors if one.dtype.kind == "float"]
+        return [_as_tensor(one, next(iter(floats), None)) for one in values]
+    return tensors
 
 
 def _require_alike(what: str, one: Tensor, other: Tensor, node: syntax.If) -> None:
