@@ -230,7 +230,8 @@ class _Elaboration:
             if program.is_own_model(value):
                 value = program.root(value)
             if isinstance(value, Export):
-                return self._placed(replace(value, is_python=False), node.value.span)
+                types = self._types_of(value)
+                return self._placed(replace(value, types=types, is_python=False), node.value.span)
             if isinstance(value, GraphFunction):
                 return self._placed(Export(value, is_python=False), node.value.span)
             function = program.own_function(value)
@@ -260,6 +261,14 @@ class _Elaboration:
                 )
             types.append(type_)
         return Export(function, tuple(types), models=tuple(models), is_python=False)
+
+    def _types_of(self, export: Export) -> tuple[Any, ...]:
+        """The types of a training step, whose loss may take further models of the program."""
+        annotations = [one.annotation for one in inspect.signature(export.body).parameters.values()]
+        if export.types or inspect.Parameter.empty in annotations:
+            return export.types
+        is_model = self.program.is_own_model
+        return tuple(self.program.root(one) if is_model(one) else one for one in annotations)
 
     def _argument(self, function: UserFunction, parameter: syntax.Parameter) -> Any:
         """The type of an argument of an export; a model or a value as it is."""

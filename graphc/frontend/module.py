@@ -69,9 +69,9 @@ class Module:
             if isinstance(state, Parameter):
                 yield path, state
 
-    def parameters(self) -> Iterator[Parameter]:
+    def parameters(self) -> list[Parameter]:
         """Every parameter, each once, in order of declaration."""
-        return (parameter for _, parameter in self.named_parameters())
+        return [parameter for _, parameter in self.named_parameters()]
 
     def freeze(self) -> None:
         """Keep training from changing the parameters."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -61,7 +61,7 @@ BINARY = {
 }
 """The function behind each binary operator, in Python and in the language."""
 
-_ARRAY_API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
+_ARRAY_API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
 
 UNARY = {"-": "negative", "~": "bitwise_invert"}
 """The function behind each unary operator; `+x` is x."""
@@ -149,6 +149,19 @@ def _to_tensor(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(map(_to_tensor, value))
     return value
+
+
+CASTS: Mapping[str, DType] = {
+    "bfloat16": dtypes.bf16,
+    "bool": dtypes.bool_,
+    "double": dtypes.f64,
+    "float": dtypes.f32,
+    "half": dtypes.f16,
+    "int": dtypes.i32,
+    "long": dtypes.i64,
+    "short": dtypes.i16,
+}
+"""The methods of tensors that cast, under PyTorch's names: `x.float()`."""
 
 
 def binary(operator: str, left: Any, right: Any) -> Any:
@@ -252,6 +265,8 @@ class Tensor:
         return f"<tensor {self.type}>"
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name in CASTS:
+            return functools.partial(call, "cast", self, CASTS[name])
         operation = None if name.startswith("_") else functions.get(name)
         if operation is not None and is_tensor_first(operation):
             return functools.partial(call, name, self)

@@ -10,7 +10,8 @@ from graphc.frontend.module import Module
 from graphc.frontend.state import Parameter, tracing
 from graphc.frontend.tensor import Tensor
 from graphc.frontend.trace import Export, signature_of
-from graphc.ir.node import topological
+from graphc.ir.node import Node
+from graphc.ir.ops.structural import stop_gradient
 from graphc.optim.optimizer import Optimizer
 from graphc.passes.autodiff import gradients
 
@@ -24,7 +25,7 @@ def train_step(
 
     The inputs are the arguments of `loss` after the model, the results what it returns, and the
     updates those of the parameters, of the optimizer's state, and whatever layers update. A
-    parameter that is not trainable, or that the loss does not depend on, is left alone.
+    parameter that is not trainable, or that the gradient of the loss does not reach, is left alone.
 
     Args:
         model: what is trained.
@@ -103,9 +104,21 @@ def _require_scalar(loss: Tensor) -> None:
         )
 
 
+def _differentiated(loss: Node) -> set[Node]:
+    """What the gradient of a loss may reach: not what only `stop_gradient` leads to."""
+    found, pending = {loss}, [loss]
+    while pending:
+        node = pending.pop()
+        if node.op is not stop_gradient:
+            new = [one for one in node.inputs if one not in found]
+            found.update(new)
+            pending += new
+    return found
+
+
 def _trained(model: Module, loss: Tensor) -> Sequence[Parameter]:
-    """The trainable parameters of the model that the loss depends on."""
-    reached = set(topological([loss.node]))
+    """The trainable parameters of the model that the gradient of the loss reaches."""
+    reached = _differentiated(loss.node)
     trained = [
         parameter
         for parameter in model.parameters()

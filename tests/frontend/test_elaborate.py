@@ -52,6 +52,11 @@ EXPRESSIONS = {
     "sum(x, dim=-1, keepdim=True)": lambda x, y: call("sum", x, axis=-1, keepdims=True),
     "cat([x, flip(y, dims=1)], dim=1)": lambda x, y: call("concat", [x, y.flip(1)], axis=1),
     "cast(x, i32) // 2 % 3": lambda x, y: call("cast", x, dtypes.i32) // 2 % 3,
+    "(x.long() + y.int()).float().half()": lambda x, y: call(
+        "cast",
+        call("cast", call("cast", x, dtypes.i64) + call("cast", y, dtypes.i32), dtypes.f32),
+        dtypes.f16,
+    ),
     "f16(x)": lambda x, y: call("cast", x, dtypes.f16),
     "where(x > y, x, -inf)": lambda x, y: call("where", x > y, x, float("-inf")),
     "concat([x, y], axis=1)": lambda x, y: call("concat", [x, y], axis=1),

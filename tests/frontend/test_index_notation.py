@@ -113,6 +113,7 @@ CALLS: dict[str, Expected] = {
     "o[i] = 2 * total(x=a[i, k], y=u[k], dim=(k,))": lambda a, u, **_: 2 * a @ u,
     "o[i, j] = (a[i, 0] + b[0, j]).exp()": lambda a, b, **_: np.exp(a[:, :1] + b[:1]),
     "o[i, k] = a[i, k].tanh().clip(0, 1) + 1": lambda a, **_: np.clip(np.tanh(a), 0, 1) + 1,
+    "o[i, k] = (3 * a[i, k]).long().float()": lambda a, **_: np.trunc(3 * a),
     "o[i, k] = a[i, k].softmax(axis=i)": lambda a, **_: softmax(a, 0),
     "o[i] = max(a[i, k], axis=k) * 2": lambda a, **_: a.max(1) * 2,
     "o[i] = max(a[i, k] + b[k, j], axis=(k, j))": lambda a, b, **_: (a[:, :, None] + b).max((1, 2)),

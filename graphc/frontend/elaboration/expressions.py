@@ -21,7 +21,7 @@ from graphc.frontend.elaboration.scope import UNKNOWN, Definitions, Scope
 from graphc.frontend.index_updates import At, Place
 from graphc.frontend.loop_index import LoopIndex
 from graphc.frontend.module import Module
-from graphc.frontend.tensor import UNARY, Tensor, call
+from graphc.frontend.tensor import CASTS, UNARY, Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
 from graphc.ir.op import functions
@@ -229,9 +229,9 @@ class Evaluator:
         """
         known: list[str] = []
         if isinstance(value, Tensor):
-            if name in _TENSOR_FACTS or name in functions:
+            if name in _TENSOR_FACTS or name in functions or name in CASTS:
                 return getattr(value, name)
-            known = [*_TENSOR_FACTS, *functions]
+            known = [*_TENSOR_FACTS, *functions, *CASTS]
         elif isinstance(value, Place):
             if name in Place.METHODS:
                 return getattr(value, name)
@@ -361,7 +361,9 @@ PROGRAM = "\0program"
 
 
 def _is_member(name: str) -> bool:
-    return not name.startswith("_") and (name == "forward" or not hasattr(Module, name))
+    if name in ("forward", "parameters"):
+        return True
+    return not name.startswith("_") and not hasattr(Module, name)
 
 
 def limited(value: _Sequence, node: syntax.Expression) -> _Sequence:

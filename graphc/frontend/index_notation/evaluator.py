@@ -17,7 +17,8 @@ from graphc.frontend.index_notation.factors import factored
 from graphc.frontend.index_notation.mentions import mentions, require_bound, text_of
 from graphc.frontend.index_notation.named_axes import Axes, call_along
 from graphc.frontend.index_notation.space import Space, tensor
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tensor import CASTS, Tensor, call
+from graphc.ir.dtype import DType
 from graphc.ir.op import functions
 
 __all__ = ["IndexEvaluator"]
@@ -127,14 +128,14 @@ class IndexEvaluator(Evaluator):
     def _postfix(self, node: syntax.Postfix) -> Any:
         first, links = node.chain()
         found = self._begun(first, links[0])
-        method: str | None = None
+        method: Operation | DType | None = None
         for link in links:
             if found is None:
                 found = self._entered(link)
-            elif method is None and isinstance(link, syntax.Attribute) and link.attr in functions:
-                method = link.attr
+            elif method is None and isinstance(link, syntax.Attribute):
+                method = _method(link)
             elif method is not None and isinstance(link, syntax.Call):
-                found = self._called(Operation(method), link, found)
+                found = self._called(method, link, found)
                 method = None
             else:
                 raise _inner(link)
@@ -151,7 +152,7 @@ class IndexEvaluator(Evaluator):
     def _begun(self, first: syntax.Expression, link: syntax.Postfix) -> _Indexed | None:
         """What a chain begins with, if that depends on an index: `s.exp()`, `(x[i] + 1).exp()`."""
         if isinstance(first, syntax.Name) and first.id in self.space.carried:
-            is_method = isinstance(link, syntax.Attribute) and link.attr in functions
+            is_method = isinstance(link, syntax.Attribute) and link.attr in {*functions, *CASTS}
         else:
             is_method = mentions(first, self._known)
         return (self.evaluate(first), self.indices_of(first)) if is_method else None
@@ -226,6 +227,17 @@ class IndexEvaluator(Evaluator):
             f"say along which index, {name}(..., axis=i), or call {name} on the whole tensor "
             "and index the result",
         )
+
+
+def _method(link: syntax.Attribute) -> Operation | DType:
+    """The function that a method of a tensor is.
+
+    Raises:
+        SourceError: it is none.
+    """
+    if link.attr not in functions and link.attr not in CASTS:
+        raise _inner(link)
+    return CASTS.get(link.attr) or Operation(link.attr)
 
 
 def _inner(node: syntax.Expression) -> GraphcError:
