@@ -8,7 +8,7 @@ numbers: as easy as 1, 2, 3" (2011). The seed is the key; the counter is (i, s),
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,8 @@ _SHIFT = np.uint64(32)
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
+
+_BLOCK = 1 << 14
 
 
 def philox_words(seed: Array, stream: Array, counter: Array) -> tuple[Array, Array, Array, Array]:
@@ -65,8 +67,18 @@ def _infer_philox(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, A
 
 
 def _philox_reference(call: Call, seed: Array, stream: Array, counter: Array) -> Array:
+    flat = [seed.reshape(-1), stream.reshape(-1), counter.reshape(-1)]
+    return _in_blocks(call.shape, lambda block: [array[block] for array in flat])
+
+
+def _in_blocks(shape: tuple[int, ...], operands: Callable[[slice], Sequence[Array]]) -> Array:
+    """The first words, computed a block at a time, whose intermediates stay in a core's cache."""
+    words = np.empty(math.prod(shape), np.uint32)
     with np.errstate(over="ignore"):
-        return np.asarray(philox_words(seed, stream, counter)[0]).astype(np.uint32)
+        for begin in range(0, words.size, _BLOCK):
+            block = slice(begin, min(begin + _BLOCK, words.size))
+            words[block] = philox_words(*operands(block))[0]
+    return words.reshape(shape)
 
 
 philox = Op(
@@ -100,8 +112,11 @@ def _infer_bits(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any
 
 
 def _bits_reference(call: Call, seed: Array) -> Array:
-    counter = np.arange(math.prod(call.shape), dtype=np.uint64).reshape(call.shape)
-    return _philox_reference(call, seed, np.asarray(call["stream"], np.uint64), counter)
+    stream = np.asarray(call["stream"], np.uint64)
+    return _in_blocks(
+        call.shape,
+        lambda block: (seed, stream, np.arange(block.start, block.stop, dtype=np.uint64)),
+    )
 
 
 def _bits_element(node: Node, index: Index, read: Read) -> Expr:
