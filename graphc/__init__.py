@@ -14,11 +14,14 @@ import math
 from typing import Any
 
 __version__ = "0.1.0"
+__array_api_version__ = "2025.12"
 
 _LAZY = {
     "Export": "graphc.frontend.trace",
     "GraphcError": "graphc.errors",
     "Tensor": "graphc.frontend.tensor",
+    "__array_namespace_info__": "graphc.array_api",
+    "broadcast_shapes": "graphc.array_api",
     "build": "graphc.api",
     "can_cast": "graphc.array_api",
     "compile": "graphc.from_python",

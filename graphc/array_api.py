@@ -1,23 +1,30 @@
 """What the Python array API standard asks of a namespace besides functions of arrays.
 
-Inspection of dtypes, and arrays of other packages. The standard's own text says what each does:
-sections "Data type functions" and "Creation functions" of version 2024.12.
+Inspection of dtypes and of the namespace, shapes, and arrays of other packages. The standard's own
+text says what each does: sections "Data type functions", "Inspection", "Manipulation functions"
+and "Creation functions" of version 2025.12.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from graphc.errors import DTypeError
+from graphc.errors import DTypeError, UsageError
 from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
+from graphc.ir.ops import broadcasting
 
 __all__ = [
     "FloatInfo",
     "IntegerInfo",
+    "NamespaceInfo",
+    "__array_namespace_info__",
+    "broadcast_shapes",
     "can_cast",
     "finfo",
     "from_dlpack",
@@ -93,7 +100,7 @@ def iinfo(type: Any) -> IntegerInfo:
     return IntegerInfo(dtype.bits, int(dtype.maximum_value), int(dtype.minimum_value), dtype)
 
 
-def isdtype(dtype: DType, kind: DType | str | tuple[DType | str, ...]) -> bool:
+def isdtype(dtype: Any, kind: Any) -> bool:
     """Whether a dtype is one, or of a kind: "bool", "integral", "real floating", "numeric", ...
 
     >>> isdtype(dtypes.f32, "real floating"), isdtype(dtypes.i8, ("bool", dtypes.i8))
@@ -101,11 +108,11 @@ def isdtype(dtype: DType, kind: DType | str | tuple[DType | str, ...]) -> bool:
     """
     if isinstance(kind, tuple):
         return any(isdtype(dtype, one) for one in kind)
-    if isinstance(kind, DType):
-        return dtype is kind
+    if not isinstance(kind, str):
+        return _dtype_of(dtype) is _dtype_of(kind)
     if kind not in _KINDS:
         raise DTypeError(f"there is no kind {kind!r} of dtypes", hint=f"one of {', '.join(_KINDS)}")
-    return dtype.kind in _KINDS[kind]
+    return _dtype_of(dtype).kind in _KINDS[kind]
 
 
 def result_type(*arrays_and_dtypes: Any) -> DType:
@@ -122,22 +129,96 @@ def result_type(*arrays_and_dtypes: Any) -> DType:
     return result
 
 
-def can_cast(from_: Any, to: DType) -> bool:
+def can_cast(from_: Any, to: Any) -> bool:
     """Whether promotion takes one dtype (or that of an array) to another.
 
     >>> can_cast(dtypes.i32, dtypes.i64), can_cast(dtypes.i64, dtypes.i32)
     (True, False)
     """
     try:
-        return dtypes.promote(_dtype_of(from_), to) is to
+        return dtypes.promote(_dtype_of(from_), _dtype_of(to)) is _dtype_of(to)
     except DTypeError:
         return False
 
 
-def from_dlpack(x: Any) -> np.ndarray[Any, Any]:
-    """An array of another package on the host as one of NumPy, without a copy.
+def broadcast_shapes(*shapes: Sequence[DimLike]) -> tuple[DimLike, ...]:
+    """The shape that all of `shapes` broadcast to; their dims may be named.
+
+    Raises:
+        ShapeError: two dims differ, and neither is 1.
+
+    >>> broadcast_shapes((3, 1), (4,))
+    (3, 4)
+    """
+    return broadcasting.broadcast_shapes(*shapes)
+
+
+def from_dlpack(
+    x: Any, *, device: str | None = None, copy: bool | None = None
+) -> np.ndarray[Any, Any]:
+    """An array of another package on the host as one of NumPy, without a copy unless asked for.
 
     >>> from_dlpack(np.arange(3)).tolist()
     [0, 1, 2]
     """
-    return np.from_dlpack(x)
+    _require_host(device)
+    array = np.from_dlpack(x)
+    return array.copy() if copy else array
+
+
+# -- the namespace --------------------------------------------------------------------------------
+
+_STANDARD = tuple(one for one in dtypes.ALL if not one.precision or one.bits >= 32)
+"""The dtypes that the standard names: it has no narrow floats."""
+
+
+def _require_host(device: str | None) -> None:
+    if device not in (None, "cpu"):
+        raise UsageError(
+            f"there are no arrays on the device {device!r}",
+            code="argument",
+            hint='arrays are those of NumPy, on the "cpu"; a graph runs where it is compiled for',
+        )
+
+
+class NamespaceInfo:
+    """What there is: of arrays, which are NumPy's. A graph has no size that depends on data.
+
+    >>> NamespaceInfo().default_dtypes()["integral"]
+    i64
+    """
+
+    def capabilities(self) -> dict[str, bool | int]:
+        """What arrays can do."""
+        return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}
+
+    def devices(self) -> tuple[str, ...]:
+        """Where arrays are."""
+        return ("cpu",)
+
+    def default_device(self) -> str:
+        """Where new arrays are."""
+        return "cpu"
+
+    def default_dtypes(self, *, device: str | None = None) -> dict[str, DType]:
+        """The dtypes of Python numbers, and of indices in results."""
+        _require_host(device)
+        return {
+            "real floating": dtypes.f32,
+            "complex floating": dtypes.c64,
+            "integral": dtypes.i64,
+            "indexing": dtypes.i64,
+        }
+
+    def dtypes(
+        self, *, device: str | None = None, kind: str | tuple[str, ...] | None = None
+    ) -> dict[str, DType]:
+        """The standard's dtypes by name, all or those of a kind (see `isdtype`)."""
+        _require_host(device)
+        chosen = tuple(_KINDS) if kind is None else kind
+        return {one.array_api_name: one for one in _STANDARD if isdtype(one, chosen)}
+
+
+def __array_namespace_info__() -> NamespaceInfo:
+    """What the namespace offers, as the standard asks for it."""
+    return NamespaceInfo()

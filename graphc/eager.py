@@ -2,17 +2,19 @@
 
 Outside of a trace arrays are computed at once by the reference evaluator, in NumPy: one function
 alone has nothing that could be fused, and compiling it would take longer than running it. What is
-called often belongs into a `graphc.function`.
+called often belongs into a `graphc.function`. NumPy's scalars are arrays without axes here.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 
+from graphc import array_functions
 from graphc.frontend import tensor
 from graphc.frontend.location import spans_from
 from graphc.frontend.state import active_tracing
@@ -33,7 +35,7 @@ def is_function(name: str) -> bool:
 @functools.cache
 def named(name: str) -> Callable[..., Any]:
     """The function of the registry called `name`, for tensors and for arrays."""
-    return on_arrays(tensor.function(name))
+    return on_arrays(tensor.function(name), array_functions.BY_NAME.get(name))
 
 
 def member(module: str, names: Collection[str], name: str) -> Callable[..., Any]:
@@ -47,8 +49,15 @@ def member(module: str, names: Collection[str], name: str) -> Callable[..., Any]
     return named(name)
 
 
-def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
+def on_arrays(
+    function: Callable[..., Any], of_values: Callable[..., Any] | None = None
+) -> Callable[..., Any]:
     """The function with arrays for its tensors where nothing is being traced.
+
+    Args:
+        function: on tensors.
+        of_values: what it does with arrays that a graph cannot; it gives `NotImplemented` for
+            arguments with which it does nothing else.
 
     >>> import numpy as np
     >>> import graphc as gc
@@ -56,17 +65,50 @@ def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
     array([3., 3.])
     """
 
+    places = _tensor_places(function)
+    rest = len(places) - 1
+
     @functools.wraps(function)
     def called(*arguments: Any, **keywords: Any) -> Any:
         if active_tracing() is not None or any(
             isinstance(leaf, tensor.Tensor) for leaf in leaves((arguments, keywords))
         ):
             return function(*arguments, **keywords)
+        given = [
+            _without_scalars(one, places[min(place, rest)]) for place, one in enumerate(arguments)
+        ]
+        result = NotImplemented if of_values is None else of_values(*given, **keywords)
+        if result is not NotImplemented:
+            return result
         with spans_from(SourceMap()):
-            result = function(*arguments, **keywords)
+            result = function(*given, **keywords)
         return _evaluated(result)
 
     return called
+
+
+def _tensor_places(function: Callable[..., Any]) -> list[str]:
+    """What each positional argument may be: "Node", "Sequence[Node]", or something else.
+
+    All arguments beyond these are what the last one is.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    places = []
+    for one in parameters:
+        kinds = ("Sequence[Node]", "Node", "Operand")
+        places.append(next((kind for kind in kinds if kind in str(one.annotation)), ""))
+        if one.kind is one.VAR_POSITIONAL:
+            return places
+    return [*places, ""]
+
+
+def _without_scalars(value: Any, place: str) -> Any:
+    """NumPy's scalars as arrays, where there is place for tensors."""
+    if place and isinstance(value, np.generic):
+        return np.asarray(value)
+    if place == "Sequence[Node]" and isinstance(value, list | tuple):
+        return [_without_scalars(one, "Node") for one in value]
+    return value
 
 
 def _evaluated(result: Any) -> Any:
@@ -76,5 +118,11 @@ def _evaluated(result: Any) -> Any:
         return result
     values = iter(evaluate(Graph("main", (), (), tuple(nodes)), [])[0])
     return map_leaves(
-        lambda leaf: np.asarray(next(values)) if isinstance(leaf, tensor.Tensor) else leaf, result
+        lambda leaf: _owned(next(values)) if isinstance(leaf, tensor.Tensor) else leaf, result
     )
+
+
+def _owned(value: Any) -> np.ndarray[Any, Any]:
+    """The value as an array that may be written to: views of constants may not."""
+    array = np.asarray(value)
+    return array if array.flags.writeable else array.copy()

@@ -18,7 +18,7 @@ import linecache
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -50,6 +50,9 @@ __all__ = [
 class Span:
     """A stretch of source text. Lines and columns count from 1; the end column is exclusive.
 
+    Attributes:
+        known_as: what modules and generated code call the file, where its bare name will not do.
+
     >>> str(Span("mlp.gc", 3, 5, 3, 9))
     'mlp.gc:3:5'
     """
@@ -59,6 +62,7 @@ class Span:
     column: int
     end_line: int
     end_column: int
+    known_as: str = field(default="", compare=False, kw_only=True)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
@@ -204,8 +208,8 @@ class MemberLookupError(NameLookupError, AttributeError):
     """An attribute that an object does not have; `hasattr` understands it."""
 
 
-class ShapeError(GraphcError):
-    """Shapes that do not fit together."""
+class ShapeError(GraphcError, ValueError):
+    """Shapes that do not fit together; a `ValueError`, as the array API standard has it."""
 
     default_code = "shape-mismatch"
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import graphc as gc
-from graphc.errors import DTypeError, UsageError
+from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 
@@ -121,3 +124,148 @@ def test_dtypes_are_those_of_numpy_arrays(dtype: DType) -> None:
     assert array.dtype == dtype and dtype == array.dtype
     assert [other for other in dtypes.ALL if other == array.dtype] == [dtype]
     assert gc.result_type(array) is gc.result_type(dtype) is dtype
+
+
+@pytest.mark.parametrize("dtype", [gc.u8, gc.u64, gc.i32, gc.f16, gc.c64], ids=str)
+def test_truth_counts_where_a_dtype_of_numbers_is_given(dtype: DType) -> None:
+    assert gc.asarray([[False, True]], dtype).tolist() == [[0, 1]]
+    assert gc.asarray(True, dtype).dtype == dtype and gc.asarray(True, dtype) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "dtype"),
+    [
+        (lambda **given: gc.zeros((2,), **given), gc.f32),
+        (lambda **given: gc.ones((2,), **given), gc.f32),
+        (lambda **given: gc.empty((2,), **given), gc.f32),
+        (lambda **given: gc.full((2,), True, **given), gc.bool),
+        (lambda **given: gc.full((2,), 3, **given), gc.i64),
+        (lambda **given: gc.full((2,), 3.0, **given), gc.f32),
+        (lambda **given: gc.full((2,), fill_value=3j, **given), gc.c64),
+        (lambda **given: gc.full_like(np.ones(2, np.int8), 3, **given), gc.i8),
+        (lambda **given: gc.zeros_like(np.ones(2, np.int8), **given), gc.i8),
+        (lambda **given: gc.arange(4, **given), gc.i64),
+        (lambda **given: gc.arange(4.0, **given), gc.f32),
+        (lambda **given: gc.linspace(0, 1, 4, **given), gc.f32),
+        (lambda **given: gc.linspace(0, 1j, 4, **given), gc.c64),
+        (lambda **given: gc.eye(3, **given), gc.f32),
+        (lambda **given: gc.fft.fftfreq(4, **given), gc.f32),
+        (lambda **given: gc.fft.rfftfreq(4, **given), gc.f32),
+        (lambda **given: gc.asarray([1, 2], **given), gc.i64),
+    ],
+)
+def test_new_arrays_have_a_dtype_and_a_device_and_may_be_written_to(
+    make: Callable[..., Any], dtype: DType
+) -> None:
+    made = make()
+    assert made.dtype == dtype == make(dtype=None).dtype
+    wide = gc.bool if dtype is gc.bool else gc.c128 if dtype is gc.c64 else gc.f64
+    assert make(dtype=wide).dtype == wide
+    assert make(device="cpu").device == make(device=None).device == "cpu"
+    made[...] = 0
+    assert not np.any(made)
+    with pytest.raises(UsageError, match="no arrays on the device 'moon'"):
+        make(device="moon")
+
+
+def test_spaces_are_open_at_their_end_where_that_is_asked_for() -> None:
+    np.testing.assert_array_equal(gc.linspace(0, 1, 4, endpoint=False), [0, 0.25, 0.5, 0.75])
+    np.testing.assert_array_equal(gc.linspace(3, 5, 1, endpoint=False), [3])
+    np.testing.assert_array_equal(gc.linspace(0, 2j, 3), [0, 1j, 2j])
+    assert gc.linspace(0, 1, 0, endpoint=False).shape == (0,)
+
+
+def test_a_diagonal_beyond_all_sizes_is_empty() -> None:
+    assert not gc.eye(3, k=2**70).any() and not gc.eye(3, k=-(2**70)).any()
+    np.testing.assert_array_equal(gc.tril(np.ones((2, 3)), k=2**70), np.ones((2, 3)))
+
+
+def test_shapes_and_axes_may_be_given_by_name() -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    assert gc.reshape(x, shape=(3, 2)).shape == gc.reshape(x, 3, 2).shape == (3, 2)
+    assert gc.reshape(np.ones(1), ()).shape == gc.reshape(np.ones(1)).shape == ()
+    assert gc.broadcast_to(x, shape=(4, 2, 3)).shape == (4, 2, 3)
+    assert gc.permute_dims(x, axes=(1, 0)).shape == gc.permute_dims(x, 1, 0).shape == (3, 2)
+
+
+def test_memory_is_shared_or_copied_as_asked_for() -> None:
+    x = np.arange(6.0)
+    assert gc.asarray(x) is x and gc.asarray(x, dtype=gc.f64, copy=False) is x
+    assert gc.astype(x, gc.f64, copy=False) is x
+    assert np.shares_memory(gc.reshape(x, (2, 3), copy=False), x)
+    for copied in (gc.asarray(x, copy=True), gc.astype(x, gc.f64), gc.reshape(x, 6, copy=True)):
+        np.testing.assert_array_equal(copied, x)
+        assert not np.shares_memory(copied, x)
+    assert not np.shares_memory(gc.from_dlpack(x, copy=True), x)
+    with pytest.raises(UsageError, match="without a copy"):
+        gc.asarray(x, dtype=gc.f32, copy=False)
+    with pytest.raises(UsageError, match="no such view"):
+        gc.reshape(x.reshape(2, 3).T, 6, copy=False)
+
+
+def test_scalars_of_numpy_are_arrays_without_axes() -> None:
+    one = np.arange(3.0)[1]
+    assert gc.exp(one).dtype == gc.stack([one, one]).dtype == gc.asarray(one).dtype == gc.f64
+    assert gc.all(np.bool_(True)) and gc.take(np.arange(3), np.int64(1), axis=np.int64(0)) == 1
+    assert gc.broadcast_arrays(np.ones(2), one)[1].dtype == gc.f64
+
+
+@given(st.lists(st.sampled_from([0.0, -0.0, 1.0, 2.0, np.nan, np.inf])), st.booleans())
+def test_sets_and_places_of_arrays_are_those_of_numpy(values: list[float], wide: bool) -> None:
+    x = np.array([values, values] if wide else values)
+    for name in ("unique_all", "unique_counts", "unique_inverse"):
+        for found, expected in zip(getattr(gc, name)(x), getattr(np, name)(x), strict=True):
+            np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(gc.unique_values(x), np.unique_values(x))
+    np.testing.assert_array_equal(gc.nonzero(x), np.nonzero(x))
+    np.testing.assert_array_equal(gc.argwhere(x), np.argwhere(x))
+    np.testing.assert_array_equal(gc.masked_select(x, x > 0), x[x > 0])
+
+
+def test_sizes_that_depend_on_data_are_refused_in_a_graph() -> None:
+    for name in ("unique_all", "nonzero", "argwhere"):
+        with pytest.raises(UsageError, match="the shape of the result depends on data"):
+            gc.trace(getattr(gc, name), gc.f32[3])
+    with pytest.raises(ShapeError, match="a single number"):
+        gc.nonzero(np.float64(3))
+
+
+def test_elements_are_repeated_as_often_as_an_array_says() -> None:
+    x, counts = np.arange(6).reshape(2, 3), np.array([2, 0, 1])
+    np.testing.assert_array_equal(gc.repeat(x, counts, axis=1), np.repeat(x, counts, axis=1))
+    np.testing.assert_array_equal(gc.repeat(x, np.asarray(2)), np.repeat(x, 2))
+
+
+def test_shapes_broadcast() -> None:
+    assert gc.broadcast_shapes() == ()
+    assert gc.broadcast_shapes((3, 1), (4,), ()) == (3, 4)
+    with pytest.raises(ValueError, match="do not broadcast"):
+        gc.broadcast_shapes((3,), (4,))
+
+
+def test_the_namespace_says_what_it_offers() -> None:
+    info = gc.__array_namespace_info__()
+    assert info.capabilities()["data-dependent shapes"] is True
+    assert info.default_device() in info.devices()
+    assert (
+        gc.zeros((1,), device=info.default_device()).dtype == info.default_dtypes()["real floating"]
+    )
+    everything = info.dtypes(device="cpu")
+    assert gc.f16.array_api_name not in everything and everything["uint8"] is gc.u8
+    assert info.dtypes(kind=("bool", "complex floating")).keys() == {
+        "bool",
+        "complex64",
+        "complex128",
+    }
+    with pytest.raises(UsageError, match="no arrays on the device"):
+        info.default_dtypes(device="moon")
+    assert gc.__array_api_version__ == "2025.12"
+
+
+def test_values_are_found_and_counted_as_the_standard_says() -> None:
+    sequence, order = np.array([3.0, 1.0, 2.0]), np.array([1, 2, 0])
+    assert gc.searchsorted(sequence, 2.5, sorter=order) == 2
+    assert gc.isin(np.array([1, 2]), 2, invert=True).tolist() == [True, False]
+    assert gc.isin(2, np.array([1, 2])) and gc.isin(np.array([1.0, np.nan]), np.nan).sum() == 0
+    assert gc.linalg.trace(np.eye(3, dtype=np.int8), offset=0).dtype == gc.i64
+    assert gc.linalg.trace(np.eye(3), dtype=gc.f32).dtype == gc.f32

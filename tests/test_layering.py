@@ -30,6 +30,7 @@ ALLOWED = {
     "linalg": {"eager"},
     "from_python": None,
     "array_api": None,
+    "array_functions": {"ir", "errors"},
     "compiled_function": None,
     "library": {"nn", "optim", "transforms", "frontend", "passes", "ir", "errors", "config"},
     "compiler": None,

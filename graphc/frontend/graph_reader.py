@@ -223,10 +223,10 @@ class _Reader:
                     for other in arguments[1:]:
                         value = pick(value, other)
                     return value
-        except (binascii.Error, ValueError, IndexError, TypeError) as error:
-            raise _refuse(f"{name}: {error}", span) from None
         except GraphcError as error:
             raise error.at(span) from None
+        except (binascii.Error, ValueError, IndexError, TypeError) as error:
+            raise _refuse(f"{name}: {error}", span) from None
         raise _refuse(f"{name}(...) is no value of an attribute", span)
 
 

@@ -308,6 +308,19 @@ def _cast_hint(a: DType, b: DType) -> str:
     return f"cast the {integer.name} operand to {other.name}"
 
 
+def default(scalar: PythonScalar) -> DType:
+    """The dtype of a Python number that stands alone.
+
+    >>> default(2), default(2.0)
+    (i64, f32)
+    """
+    if isinstance(scalar, bool):
+        return bool_
+    if isinstance(scalar, int):
+        return i64
+    return f32 if isinstance(scalar, float) else c64
+
+
 def promote_scalar(dtype: DType, scalar: PythonScalar) -> DType:
     """The dtype of an operation on an array and a Python scalar: always that of the array.
 

@@ -1,4 +1,8 @@
-"""Tensors of given data: numbers, nested lists of them, arrays of NumPy and of other packages."""
+"""Tensors of given data: numbers, nested lists of them, arrays of NumPy and of other packages.
+
+`copy` is an argument here because the array API standard has it: a graph has values and no memory,
+so that it matters to arrays alone.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,18 @@ from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import surface
-from graphc.ir.ops.broadcasting import default_dtype
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import number, tensor
+from graphc.ir.ops.creation import number, placed, tensor
 
-__all__ = ["asarray"]
+__all__ = ["asarray", "astype"]
 
 _DEFAULTS = {"b": dtypes.bool_, "i": dtypes.i64, "u": dtypes.i64, "f": dtypes.f32, "c": dtypes.c64}
 """The dtype of Python numbers, by the kind of the array that NumPy makes of them."""
 
 
 @surface("asarray", "array", "tensor")
-def asarray(values: Any, dtype: DType | None = None) -> Node:
+@placed
+def asarray(values: Node | Any, dtype: DType | None = None, *, copy: bool | None = None) -> Node:
     """The numbers of a nested list (or an array, or one number) as a tensor.
 
     Python numbers alone are `bool`, `i64`, `f32` or `c64` by their kind; arrays keep their dtype.
@@ -40,7 +44,9 @@ def asarray(values: Any, dtype: DType | None = None) -> Node:
     if isinstance(values, Node):
         return values if dtype is None else cast_to(values, dtype)
     if isinstance(values, bool | int | float | complex | Dim):
-        own = dtypes.i64 if isinstance(values, Dim) else default_dtype(values)
+        own = dtypes.i64 if isinstance(values, Dim) else dtypes.default(values)
+        if isinstance(values, bool) and dtype not in (None, dtypes.bool_):
+            values = int(values)
         return number(values, dtype or own)
     is_array = hasattr(values, "__dlpack__")
     if not is_array and not isinstance(values, list | tuple):
@@ -57,6 +63,13 @@ def asarray(values: Any, dtype: DType | None = None) -> Node:
         found = _held(found, dtype or own)
     data = np.ascontiguousarray(found.astype((dtype or own).numpy, copy=False))
     return tensor(data=data.tobytes(), dtype=dtype or own, shape=found.shape)
+
+
+@surface("astype")
+@placed
+def astype(x: Node, dtype: DType, *, copy: bool = True) -> Node:
+    """`x` in another dtype: `cast` under the name of the array API standard."""
+    return cast_to(x, dtype)
 
 
 def _array(values: Any) -> np.ndarray[Any, Any]:
@@ -95,7 +108,8 @@ def _held(found: np.ndarray[Any, Any], dtype: DType) -> np.ndarray[Any, Any]:
     """The numbers, refused where the dtype is an integer that does not hold them."""
     if dtype.is_integer and found.size:
         low, high = dtype.minimum_value, dtype.maximum_value
-        if found.dtype.kind not in "biu" or found.min() < low or found.max() > high:
+        is_whole = found.dtype.kind in "biu"
+        if not is_whole or int(found.min()) < low or int(found.max()) > high:
             raise DTypeError(
                 f"{dtype.name} does not hold all of these numbers",
                 hint="leave dtype away, or cast the tensor",

@@ -8,7 +8,6 @@ from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
-from graphc.ir.dtype import DType, PythonScalar
 from graphc.ir.node import Node
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import number
@@ -17,15 +16,6 @@ from graphc.ir.ops.shape import broadcast_to, shape_text
 __all__ = ["Operand", "broadcast", "broadcast_shapes", "normal_axes", "normal_axis", "promoted"]
 
 Operand = Node | bool | int | float | complex
-
-
-def default_dtype(value: PythonScalar) -> DType:
-    """The dtype of a Python number that stands alone."""
-    if isinstance(value, bool):
-        return dtypes.bool_
-    if isinstance(value, int):
-        return dtypes.i64
-    return dtypes.f32 if isinstance(value, float) else dtypes.c64
 
 
 def promoted(*operands: Operand) -> tuple[Node, ...]:
@@ -48,7 +38,7 @@ def promoted(*operands: Operand) -> tuple[Node, ...]:
     if nodes:
         target = dtypes.promote_all(node.dtype for node in nodes)
     else:
-        target = dtypes.promote_all(map(default_dtype, numbers))
+        target = dtypes.promote_all(map(dtypes.default, numbers))
     for value in numbers:
         dtypes.promote_scalar(target, value)
     return tuple(

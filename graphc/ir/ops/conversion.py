@@ -143,7 +143,7 @@ cast = Op(
 )
 
 
-@surface("cast", "astype")
+@surface("cast")
 def cast_to(x: Node, dtype: DType) -> Node:
     """`x` in another dtype; `x` itself where it has that dtype already."""
     return x if x.dtype is dtype else cast(x, dtype=dtype)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ParamSpec
 
 import numpy as np
 
@@ -27,11 +29,13 @@ __all__ = [
     "number",
     "ones",
     "ones_like",
+    "placed",
     "tensor",
     "zeros",
     "zeros_like",
 ]
 
+_P = ParamSpec("_P")
 
 # -- constant -------------------------------------------------------------------------------------
 
@@ -238,12 +242,46 @@ tensor = Op(
 # -- filled tensors -------------------------------------------------------------------------------
 
 
+def placed(function: Callable[_P, Node]) -> Callable[_P, Node]:
+    """Decorator: take the `device` that the array API standard gives to new arrays.
+
+    Arrays are those of NumPy, on the "cpu"; a graph runs on the device that it is compiled for.
+    """
+
+    @functools.wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> Node:
+        device = kwargs.pop("device", None)
+        if device not in (None, "cpu"):
+            raise UsageError(
+                f"{function.__name__}: there are no arrays on the device {device!r}",
+                code="argument",
+                hint="leave device away: a graph runs on the device that it is compiled for",
+            )
+        return function(*args, **kwargs)
+
+    signature = inspect.signature(function)
+    device = inspect.Parameter(
+        "device", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="str | None"
+    )
+    parameters = [*signature.parameters.values(), device]
+    call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return call
+
+
 @surface("full")
+@placed
 def full(
-    shape: Iterable[DimLike] | DimLike, value: PythonScalar | Dim, dtype: DType = dtypes.f32
+    shape: Iterable[DimLike] | DimLike,
+    fill_value: PythonScalar | Dim,
+    dtype: DType | None = None,
 ) -> Node:
-    """A tensor of `shape`, which may be one size, filled with one number, or the value of a dim."""
-    filled = number(value, dtype)
+    """A tensor of `shape`, which may be one size, filled with one number, or the value of a dim.
+
+    Unless given, the dtype is that of the number alone: `bool`, `i64`, `f32` or `c64`.
+    """
+    if dtype is None:
+        dtype = dtypes.i64 if isinstance(fill_value, Dim) else dtypes.default(fill_value)
+    filled = number(fill_value, dtype)
     shape = (shape,) if isinstance(shape, int | Dim) else tuple(shape)
     return broadcast_to(filled, shape=shape) if shape else filled
 
@@ -257,30 +295,37 @@ def _one(dtype: DType) -> PythonScalar:
 
 
 @surface("zeros", "empty")
-def zeros(shape: Iterable[DimLike] | DimLike, dtype: DType = dtypes.f32) -> Node:
-    """A tensor of zeros (False for bool)."""
+@placed
+def zeros(shape: Iterable[DimLike] | DimLike, dtype: DType | None = None) -> Node:
+    """A tensor of zeros (False for bool), f32 unless a dtype is given."""
+    dtype = dtype or dtypes.f32
     return full(shape, _zero(dtype), dtype)
 
 
 @surface("ones")
-def ones(shape: Iterable[DimLike] | DimLike, dtype: DType = dtypes.f32) -> Node:
-    """A tensor of ones (True for bool)."""
+@placed
+def ones(shape: Iterable[DimLike] | DimLike, dtype: DType | None = None) -> Node:
+    """A tensor of ones (True for bool), f32 unless a dtype is given."""
+    dtype = dtype or dtypes.f32
     return full(shape, _one(dtype), dtype)
 
 
 @surface("full_like")
-def full_like(x: Node, value: PythonScalar | Dim, dtype: DType | None = None) -> Node:
+@placed
+def full_like(x: Node, fill_value: PythonScalar | Dim, dtype: DType | None = None) -> Node:
     """A tensor of the shape (and dtype, unless given) of `x`, filled with one number."""
-    return full(x.shape, value, dtype or x.dtype)
+    return full(x.shape, fill_value, dtype or x.dtype)
 
 
 @surface("zeros_like", "empty_like")
+@placed
 def zeros_like(x: Node, dtype: DType | None = None) -> Node:
     """Zeros of the shape (and dtype, unless given) of `x`."""
     return zeros(x.shape, dtype or x.dtype)
 
 
 @surface("ones_like")
+@placed
 def ones_like(x: Node, dtype: DType | None = None) -> Node:
     """Ones of the shape (and dtype, unless given) of `x`."""
     return ones(x.shape, dtype or x.dtype)

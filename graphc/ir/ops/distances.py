@@ -54,14 +54,15 @@ def corrcoef(x: Node) -> Node:
 
 
 @surface("isin")
-def isin(x: Node, values: Node) -> Node:
-    """Whether each element of `x` is one of `values`; NaN is none.
+def isin(x: Operand, values: Operand, *, invert: bool = False) -> Node:
+    """Whether each element of `x` is one of `values`, or none of them (`invert`); NaN is none.
 
     Each is compared with each: for few values.
     """
-    flat = F["reshape"](values, -1)
-    found: Node = F["any"](F["equal"](F["expand_dims"](x, -1), flat), axis=-1)
-    return found
+    elements, few = promoted(x, values)
+    flat = F["reshape"](few, -1)
+    found: Node = F["any"](F["equal"](F["expand_dims"](elements, -1), flat), axis=-1)
+    return F["logical_not"](found) if invert else found
 
 
 @surface("embedding_bag")

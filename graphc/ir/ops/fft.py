@@ -22,6 +22,7 @@ from graphc.ir.ops.arithmetic import scaled
 from graphc.ir.ops.broadcasting import normal_axes, normal_axis
 from graphc.ir.ops.complex_numbers import conjugate, real
 from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.creation import placed
 from graphc.ir.ops.shape import require_axes
 from graphc.ir.ops.slicing import pad, slice_
 from graphc.ir.ops.spelling import also_named, offer
@@ -304,11 +305,12 @@ _declare_inverse_real("irfft2", (-2, -1))
 
 
 @surface("fftfreq")
-def fftfreq(n: int, d: float = 1.0, dtype: DType = dtypes.f32) -> Node:
-    """The frequency of each element of a transform of `n` samples that are `d` apart."""
+@placed
+def fftfreq(n: int, d: float = 1.0, dtype: DType | None = None) -> Node:
+    """The frequency of each element of a transform of `n` samples that are `d` apart (f32)."""
     if n < 1:
         raise UsageError(f"fftfreq: n is {n}")
-    count: Node = functions["arange"](n, dtype=dtype)
+    count: Node = functions["arange"](n, dtype=dtype or dtypes.f32)
     half = (n - 1) // 2 + 1
     late: Node = functions["greater_equal"](count, float(half))
     wrapped: Node = functions["where"](late, functions["subtract"](count, float(n)), count)
@@ -316,11 +318,12 @@ def fftfreq(n: int, d: float = 1.0, dtype: DType = dtypes.f32) -> Node:
 
 
 @surface("rfftfreq")
-def rfftfreq(n: int, d: float = 1.0, dtype: DType = dtypes.f32) -> Node:
-    """The frequency of each element of `rfft` of `n` samples that are `d` apart."""
+@placed
+def rfftfreq(n: int, d: float = 1.0, dtype: DType | None = None) -> Node:
+    """The frequency of each element of `rfft` of `n` samples that are `d` apart (f32)."""
     if n < 1:
         raise UsageError(f"rfftfreq: n is {n}")
-    count: Node = functions["arange"](n // 2 + 1, dtype=dtype)
+    count: Node = functions["arange"](n // 2 + 1, dtype=dtype or dtypes.f32)
     return scaled(count, 1 / (n * d))
 
 

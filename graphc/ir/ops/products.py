@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
+from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, multiply, scaled, subtract
@@ -41,6 +42,12 @@ def dot(x: Node, y: Node) -> Node:
     _require_vectors("dot", x, y)
     result: Node = _matmul(x, y)
     return result
+
+
+@surface("vdot")
+def vdot(x: Node, y: Node) -> Node:
+    """The sum of the products of two vectors' elements, the conjugates of those of the first."""
+    return dot(functions["conj"](x), y)
 
 
 @surface("mv")
@@ -143,6 +150,18 @@ def addmm(x: Node, a: Node, b: Node, *, beta: float = 1, alpha: float = 1) -> No
     return _added(x, _matmul(a, b), beta, alpha)
 
 
+@surface("addbmm")
+def addbmm(x: Node, a: Node, b: Node, *, beta: float = 1, alpha: float = 1) -> Node:
+    """beta * x + alpha * (the sum of the products of all pairs of matrices)."""
+    return _added(x, functions["einsum"]("bij,bjk->ik", a, b), beta, alpha)
+
+
+@surface("addr")
+def addr(x: Node, a: Node, b: Node, *, beta: float = 1, alpha: float = 1) -> Node:
+    """beta * x + alpha * outer(a, b), for two vectors."""
+    return _added(x, outer(a, b), beta, alpha)
+
+
 @surface("addcmul")
 def addcmul(x: Node, a: Node, b: Node, *, value: float = 1) -> Node:
     """x + value * a * b."""
@@ -164,11 +183,13 @@ def bilinear(x: Node, y: Node, weight: Node, bias: Node | None = None) -> Node:
 
 
 @surface("trace")
-@also_named(offset="k")
-def trace(x: Node, k: int = 0) -> Node:
-    """The sum of the diagonal that lies `k` above the main one, of the last two axes."""
+@also_named(k="offset")
+def trace(x: Node, offset: int = 0, dtype: DType | None = None) -> Node:
+    """The sum of the diagonal that lies `offset` above the main one, of the last two axes.
+
+    Narrow integers and bool are summed in 64 bits unless dtype says otherwise.
+    """
     if len(x.shape) < 2:
         raise ShapeError(f"trace: {x.type} is no matrix")
-    on_it: Node = functions["tril"](functions["triu"](x, k), k)
-    rank = len(x.shape)
-    return functions["sum"](on_it, axis=(rank - 2, rank - 1))  # type: ignore[no-any-return]
+    on_it: Node = functions["tril"](functions["triu"](x, offset), offset)
+    return functions["sum"](on_it, axis=(-2, -1), dtype=dtype)  # type: ignore[no-any-return]

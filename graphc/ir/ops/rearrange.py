@@ -29,24 +29,26 @@ __all__ = [
 ]
 
 
-def _flattened(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+def _flattened(first: Any, others: tuple[Any, ...]) -> tuple[Any, ...]:
     """`f(x, 2, 3)` and `f(x, (2, 3))` mean the same."""
-    if len(arguments) == 1 and isinstance(arguments[0], list | tuple):
-        return tuple(arguments[0])
-    return arguments
+    if not others and isinstance(first, list | tuple):
+        return tuple(first)
+    return (first, *others)
 
 
 # -- shape and order of axes ----------------------------------------------------------------------
 
 
 @surface("reshape", "view")
-def reshape(x: Node, *shape: Any) -> Node:
+def reshape(x: Node, shape: Any = (), *sizes: Any, copy: bool | None = None) -> Node:
     """`x` under another shape; one dim may be -1, and is what the others leave.
+
+    `copy` is an argument of the array API standard, and matters to arrays alone.
 
     Raises:
         ShapeError: the sizes differ, or the dim for -1 is not determined.
     """
-    target = list(_flattened(shape))
+    target = list(_flattened(shape, sizes))
     unknown = [axis for axis, size in enumerate(target) if isinstance(size, int) and size < 0]
     if any(target[axis] != -1 for axis in unknown) or len(unknown) > 1:
         raise ShapeError(
@@ -70,10 +72,10 @@ def _is_unknown(size: DimLike) -> bool:
 
 
 @surface("permute_dims", "permute")
-def permute_dims(x: Node, *axes: Any) -> Node:
+def permute_dims(x: Node, axes: Any = (), *others: Any) -> Node:
     """Axis i of the result is axis axes[i] of `x`."""
     rank = len(x.shape)
-    order = tuple(normal_axis(axis, rank, "permute_dims") for axis in _flattened(axes))
+    order = tuple(normal_axis(axis, rank, "permute_dims") for axis in _flattened(axes, others))
     return x if order == tuple(range(rank)) else views.permute_dims(x, axes=order)
 
 
@@ -158,9 +160,9 @@ def unflatten(x: Node, axis: int, sizes: Sequence[DimLike]) -> Node:
 
 
 @surface("broadcast_to", "expand")
-def broadcast_to(x: Node, *shape: Any) -> Node:
+def broadcast_to(x: Node, shape: Any = (), *sizes: Any) -> Node:
     """`x` repeated to `shape`; -1 keeps the dim of `x`."""
-    wanted = _flattened(shape)
+    wanted = _flattened(shape, sizes)
     new = len(wanted) - len(x.shape)
     target = tuple(
         x.shape[place - new] if _is_unknown(size) and place >= new else size
@@ -170,6 +172,18 @@ def broadcast_to(x: Node, *shape: Any) -> Node:
 
 
 # -- joining, repeating ------------------------------------------------------------------
+
+
+@surface("expand_as")
+def expand_as(x: Node, other: Node) -> Node:
+    """`x` repeated to the shape of another tensor."""
+    return broadcast_to(x, *other.shape)
+
+
+@surface("reshape_as", "view_as")
+def reshape_as(x: Node, other: Node) -> Node:
+    """The elements in the shape of another tensor."""
+    return reshape(x, *other.shape)
 
 
 @surface("concat", "cat", "concatenate")
@@ -239,9 +253,9 @@ def roll(x: Node, shift: int | Sequence[int], axis: int | Sequence[int] | None =
 
 
 @surface("tile")
-def tile(x: Node, *repetitions: Any) -> Node:
+def tile(x: Node, repetitions: Any = (), *others: Any) -> Node:
     """`x` repeated as a whole: repetitions[i] times along axis i, aligned from the right."""
-    counts = _flattened(repetitions)
+    counts = _flattened(repetitions, others)
     counts = (1,) * (len(x.shape) - len(counts)) + counts
     sizes = (1,) * (len(counts) - len(x.shape)) + x.shape
     paired = [size for pair in zip(counts, sizes, strict=True) for size in pair]

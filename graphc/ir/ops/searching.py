@@ -12,7 +12,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops import shape as views
 from graphc.ir.ops.arithmetic import add, floor_divide, remainder
-from graphc.ir.ops.broadcasting import promoted
+from graphc.ir.ops.broadcasting import Operand, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, dim_value, iota, number, zeros_like
 from graphc.ir.ops.gather import gather
@@ -27,9 +27,11 @@ _I64 = dtypes.i64
 @surface("searchsorted")
 def searchsorted(
     sorted_sequence: Node,
-    values: Node,
+    values: Operand,
     side: Literal["left", "right"] = "left",
     right: bool = False,
+    *,
+    sorter: Node | None = None,
 ) -> Node:
     """Where each value would be inserted to keep a sequence in ascending order: `i64` positions.
 
@@ -38,6 +40,7 @@ def searchsorted(
         values: of any shape for one vector; else with the same leading axes.
         side: before elements that are equal to the value ("left") or after them ("right").
         right: PyTorch's way to say `side="right"`.
+        sorter: indices that sort the sequence, where it is not sorted itself.
 
     Raises:
         ShapeError: other leading axes.
@@ -47,13 +50,15 @@ def searchsorted(
     """
     if side not in ("left", "right"):
         raise UsageError(f"searchsorted: there is no side {side!r}", hint='"left" or "right"')
+    if sorter is not None:
+        sorted_sequence = functions["take_along_axis"](sorted_sequence, sorter)
     line, wanted = promoted(sorted_sequence, values)
     if not line.shape:
         raise ShapeError("searchsorted: a single number is no sequence")
     batch = len(line.shape) - 1
     if batch and wanted.shape[:batch] != line.shape[:batch]:
         raise ShapeError(
-            f"searchsorted: values {values.type} in {sorted_sequence.type}",
+            f"searchsorted: values {wanted.type} in {line.type}",
             hint="all axes of the sequence but the last are the first ones of the values",
         )
     size = line.shape[batch]
@@ -67,6 +72,26 @@ def searchsorted(
         is_below = logical_not(_is_less(wanted, element)) if is_after else _is_less(element, wanted)
         found = where(logical_and(less_equal(probe, end), is_below), probe, found)
     return found
+
+
+@surface("bucketize")
+def bucketize(x: Operand, boundaries: Node, right: bool = False) -> Node:
+    """The number of the interval between ascending boundaries that each element lies in, as `i64`.
+
+    Interval i has its upper boundary, and with `right` its lower one, among its elements.
+    """
+    if len(boundaries.shape) != 1:
+        raise ShapeError(f"bucketize: the boundaries are {boundaries.type}, expected a vector")
+    return searchsorted(boundaries, x, right=right)
+
+
+@surface("digitize")
+def digitize(x: Operand, bins: Node, right: bool = False) -> Node:
+    """`bucketize` as NumPy has it: interval i has its lower bound among its elements.
+
+    With `right` it has the upper one.
+    """
+    return bucketize(x, bins, not right)
 
 
 def _is_less(a: Node, b: Node) -> Node:
@@ -98,12 +123,12 @@ def nonzero(x: Node, size: DimLike | None = None, fill_value: int = -1) -> tuple
     Raises:
         UsageError: there is no size.
     """
+    if not x.shape:
+        raise ShapeError("nonzero: a single number has no axes")
     if size is None:
         _refused(
             "nonzero", "give a bound, nonzero(x, size=n), or choose with where(mask, x, other)"
         )
-    if not x.shape:
-        raise ShapeError("nonzero: a single number has no axes")
     count = dims.product(x.shape)
     flags = views.reshape(cast_to(cast_to(x, dtypes.bool_), _I64), shape=(count,))
     # The k-th is the first place at which k have been met.
@@ -139,10 +164,10 @@ def masked_select(x: Node, mask: Node) -> Node:
     _refused("masked_select", "choose with where(mask, x, other), of the shape of x")
 
 
-@surface("unique", "unique_all", "unique_counts", "unique_inverse", "unique_values")
-def unique(x: Node) -> Node:
+@surface("unique_all", "unique_counts", "unique_inverse", "unique_values")
+def unique_all(x: Node) -> Node:
     """Refused: how many different elements there are is not known before a run."""
-    _refused("unique", "count whole numbers with bincount(x, length)")
+    _refused("unique", "give a bound, unique(x, size=n)")
 
 
 @surface("masked_fill")

@@ -12,7 +12,7 @@ from graphc.ir.op import surface
 from graphc.ir.ops.arithmetic import add, multiply
 from graphc.ir.ops.broadcasting import normal_axis
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import constant_like, dim_value, iota, zeros_like
+from graphc.ir.ops.creation import constant_like, dim_value, iota, placed, zeros_like
 from graphc.ir.ops.logic import equal, greater_equal, where
 from graphc.ir.ops.shape import broadcast_to, reshape
 from graphc.ir.ops.spelling import also_named
@@ -23,6 +23,7 @@ Bound = DimLike | float
 
 
 @surface("arange")
+@placed
 def arange(
     start: Bound, stop: Bound | None = None, step: int | float = 1, dtype: DType | None = None
 ) -> Node:
@@ -66,27 +67,44 @@ def _filled(value: Bound, like: Node) -> Node:
 
 
 @surface("linspace")
-def linspace(start: float, stop: float, num: int, dtype: DType = dtypes.f32) -> Node:
-    """`num` numbers at equal distances from `start` to `stop`, both included."""
+@placed
+def linspace(
+    start: float | complex,
+    stop: float | complex,
+    num: int,
+    dtype: DType | None = None,
+    *,
+    endpoint: bool = True,
+) -> Node:
+    """`num` numbers at equal distances from `start` to `stop`, which is the last or left out.
+
+    Unless given, the dtype is `f32`, or `c64` where a bound is complex.
+    """
     if num < 0:
         raise ShapeError(f"linspace: {num} numbers")
-    counter = iota(shape=(num,), axis=0, dtype=dtype)
-    if num < 2:
-        return add(zeros_like(counter), constant_like(float(start), counter))
+    is_complex = isinstance(start, complex) or isinstance(stop, complex)
+    dtype = dtype or (dtypes.c64 if is_complex else dtypes.f32)
+    counter = cast_to(iota(shape=(num,), axis=0, dtype=dtype.real), dtype)
+    first = constant_like(start * 1.0, counter)
+    steps = num - 1 if endpoint else num
+    if steps < 1:
+        return first
+    even = add(multiply(counter, constant_like((stop - start) / steps, counter)), first)
+    if not endpoint:
+        return even
     # The last number is `stop` itself, whatever the rounding of the distance.
-    spread = multiply(counter, constant_like((stop - start) / (num - 1), counter))
-    even = add(spread, constant_like(float(start), counter))
     is_last = equal(counter, constant_like(num - 1, counter))
-    return where(is_last, constant_like(float(stop), counter), even)
+    return where(is_last, constant_like(stop * 1.0, counter), even)
 
 
 @surface("eye")
+@placed
 def eye(
-    rows: DimLike, columns: DimLike | None = None, k: int = 0, dtype: DType = dtypes.f32
+    rows: DimLike, columns: DimLike | None = None, k: int = 0, dtype: DType | None = None
 ) -> Node:
-    """Ones on the diagonal that lies `k` above the main one, zeros elsewhere."""
+    """Ones (f32 unless dtype is given) on the diagonal `k` above the main one, zeros elsewhere."""
     shape = (rows, rows if columns is None else columns)
-    return cast_to(equal(*_row_and_column(shape, k)), dtype)
+    return cast_to(equal(*_row_and_column(shape, k)), dtype or dtypes.f32)
 
 
 def _row_and_column(shape: tuple[DimLike, ...], k: int) -> tuple[Node, Node]:
@@ -94,7 +112,9 @@ def _row_and_column(shape: tuple[DimLike, ...], k: int) -> tuple[Node, Node]:
     rank = len(shape)
     row = iota(shape=shape, axis=rank - 2, dtype=dtypes.i64)
     column = iota(shape=shape, axis=rank - 1, dtype=dtypes.i64)
-    return (add(row, constant_like(k, row)) if k else row), column
+    # A diagonal beyond every size stays there, and does not wrap around.
+    shift = max(-(2**62), min(k, 2**62))
+    return (add(row, constant_like(shift, row)) if k else row), column
 
 
 def _triangle(name: str, x: Node, k: int) -> tuple[Node, Node]:

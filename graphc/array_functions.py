@@ -1,0 +1,117 @@
+"""What functions do with arrays that they cannot do in a graph.
+
+A graph has sizes before it runs, and values without memory. An array has elements that may be
+counted, and memory that may be shared: "Data-dependent output shapes" and "Copy-view behavior" of
+the array API standard. Each function here gives `NotImplemented` for arguments with which it does
+what the function of a graph does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import UsageError
+from graphc.ir import dtype as dtypes
+
+__all__ = ["BY_NAME"]
+
+Array = np.ndarray[Any, Any]
+
+
+# -- as many elements as the data says ------------------------------------------------------------
+
+
+def _nonzero(x: Any, size: int | None = None, fill_value: int = -1) -> Any:
+    if size is not None or np.ndim(x) == 0:
+        return NotImplemented
+    return np.nonzero(x)
+
+
+def _argwhere(x: Any, size: int | None = None, fill_value: int = -1) -> Any:
+    return NotImplemented if size is not None else np.argwhere(x)
+
+
+def _masked_select(x: Any, mask: Any) -> Array:
+    elements, chosen = np.broadcast_arrays(x, mask)
+    return np.asarray(elements[chosen])
+
+
+def _repeat(x: Any, repeats: Any, axis: int | None = None, **keywords: Any) -> Any:
+    if keywords or not isinstance(repeats, np.ndarray):
+        return NotImplemented
+    return np.repeat(x, repeats, axis)
+
+
+def _unique(x: Any) -> Array:
+    return np.asarray(np.unique_values(x))
+
+
+# -- memory ---------------------------------------------------------------------------------------
+
+
+def _asarray(
+    values: Any, dtype: Any = None, *, copy: bool | None = None, device: str | None = None
+) -> Any:
+    if device not in (None, "cpu"):
+        return NotImplemented
+    if _has_dtype(values, dtype):
+        return values.copy() if copy else values
+    if copy is False:
+        raise UsageError(
+            "asarray: these values make no array without a copy",
+            code="argument",
+            hint="leave copy away",
+        )
+    return NotImplemented
+
+
+def _astype(x: Any, dtype: Any, *, copy: bool = True, device: str | None = None) -> Any:
+    if copy or device not in (None, "cpu") or not _has_dtype(x, dtype):
+        return NotImplemented
+    return x
+
+
+def _reshape(x: Any, shape: Any = (), *sizes: Any, copy: bool | None = None) -> Any:
+    if copy is not False or not isinstance(x, np.ndarray):
+        return NotImplemented
+    view = np.reshape(x, (shape, *sizes) if sizes else shape)
+    if x.size and not np.shares_memory(view, x):
+        raise UsageError(
+            f"reshape: an array with strides {x.strides} has no such view",
+            code="argument",
+            hint="leave copy away",
+        )
+    return view
+
+
+def _has_dtype(value: Any, dtype: Any) -> bool:
+    """Whether it is an array of that dtype; any that a tensor may have, for None."""
+    if not isinstance(value, np.ndarray):
+        return False
+    own = dtypes.from_numpy(value.dtype)
+    if isinstance(dtype, str):
+        dtype = dtypes.from_name(dtype)
+    return dtype is None or own == dtype
+
+
+BY_NAME: Mapping[str, Callable[..., Any]] = {
+    "argwhere": _argwhere,
+    "array": _asarray,
+    "asarray": _asarray,
+    "astype": _astype,
+    "masked_select": _masked_select,
+    "nonzero": _nonzero,
+    "repeat": _repeat,
+    "repeat_interleave": _repeat,
+    "reshape": _reshape,
+    "tensor": _asarray,
+    "unique": _unique,
+    "unique_all": np.unique_all,
+    "unique_counts": np.unique_counts,
+    "unique_inverse": np.unique_inverse,
+    "unique_values": _unique,
+}
+"""By the function's name in the registry."""
