@@ -309,7 +309,8 @@ def _restore_spans(
 ) -> None:
     try:
         for name, graph in graphs.items():
-            for node, spans in zip(graph.nodes(), data.get(name, ()), strict=False):
+            nodes = (node for part in graph.with_nested() for node in part.nodes())
+            for node, spans in zip(nodes, data.get(name, ()), strict=False):
                 sources.add(node, [Span(str(file), *map(int, place)) for file, *place in spans])
     except (AttributeError, TypeError, ValueError) as error:
         raise ModuleFormatError(

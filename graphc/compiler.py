@@ -183,7 +183,8 @@ def initial_state(unit: Unit, seed: int) -> dict[str, np.ndarray[Any, Any]]:
         values, _ = evaluate(unit.initial, [np.array(seed, np.uint64)])
     except MemoryError:
         raise _state_too_large(unit) from None
-    return {name: np.array(value) for name, value in zip(unit.state, values, strict=True)}
+    arrays = [np.asarray(value, order="C") for value in values]
+    return dict(zip(unit.state, arrays, strict=True))
 
 
 def _bytes(state: TensorType) -> int:
@@ -275,11 +276,12 @@ def _check_memory(reports: Sequence[ExportReport], limit: int) -> None:
 
 
 def _sources(unit: Unit) -> Mapping[str, Any]:
-    """For each export the spans of its nodes, in the order of `Graph.nodes`."""
+    """For each export the spans of its nodes, and of those of its bodies, in their order."""
     return {
         name: [
-            [list(astuple(portable(span))) for span in unit.sources.spans(node)]
-            for node in graph.nodes()
+            [list(astuple(portable(span))[:5]) for span in unit.sources.spans(node)]
+            for part in graph.with_nested()
+            for node in part.nodes()
         ]
         for name, graph in unit.exports.items()
     }

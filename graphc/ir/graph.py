@@ -14,7 +14,7 @@ from graphc.ir.record import Record
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType
 
-__all__ = ["Graph", "Unit", "dims_of"]
+__all__ = ["Graph", "Unit", "dims_of", "nested_graphs"]
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
@@ -46,12 +46,33 @@ class Graph(metaclass=Interned):
         """Every node that is needed, inputs before users."""
         return topological(self.roots)
 
+    def with_nested(self) -> Iterator[Graph]:
+        """This graph, and then those in attributes of nodes, each once: bodies, branches."""
+        found = {self}
+        pending = [self]
+        for graph in pending:
+            yield graph
+            for nested in (one for node in graph.nodes() for one in nested_graphs(node)):
+                if nested not in found:
+                    found.add(nested)
+                    pending.append(nested)
+
     def dims(self) -> dict[str, Dim]:
         """The named dims of the inputs and state, by name."""
         return dims_of([*self.inputs, *self.state])
 
     def __repr__(self) -> str:
         return f"<graph {self.name}>"
+
+
+def nested_graphs(node: Node) -> list[Graph]:
+    """The graphs in the attributes of a node: bodies of loops, branches, gradients."""
+    return [
+        part
+        for _, value in node.attributes
+        for part in (value if isinstance(value, tuple) else (value,))
+        if isinstance(part, Graph)
+    ]
 
 
 def dims_of(nodes: list[Node]) -> dict[str, Dim]:

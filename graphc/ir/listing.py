@@ -31,14 +31,7 @@ def listing(graph: Graph, indent: str = "") -> str:
       %0 = input(name='x', dtype=f32, shape=(3,)) : f32[3]
       return %0
     """
-    blocks, seen, waiting = [], {graph}, [graph]
-    for one in waiting:
-        blocks.append(_block(one, indent))
-        for nested in _nested_graphs(one.nodes()):
-            if nested not in seen:
-                seen.add(nested)
-                waiting.append(nested)
-    return "\n\n".join(blocks)
+    return "\n\n".join(_block(one, indent) for one in graph.with_nested())
 
 
 def _block(graph: Graph, indent: str) -> str:
@@ -90,13 +83,3 @@ def _value_text(value: Any) -> str:
             inner = ", ".join(map(_value_text, value))
             return f"({inner},)" if len(value) == 1 else f"({inner})"
     return repr(value)
-
-
-def _nested_graphs(nodes: Iterable[Node]) -> list[Graph]:
-    found: dict[Graph, None] = {}
-    for node in nodes:
-        for _, value in node.attributes:
-            for part in value if isinstance(value, tuple) else (value,):
-                if isinstance(part, Graph):
-                    found[part] = None
-    return list(found)

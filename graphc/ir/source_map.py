@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from graphc.errors import GraphcError, Span
 if TYPE_CHECKING:
     from graphc.ir.node import Node
 
-__all__ = ["SourceMap", "nodes_built", "portable", "record"]
+__all__ = ["SourceMap", "inherit", "nodes_built", "portable", "record"]
 
 # A node merged from many places keeps the first few: enough to explain it, and bounded.
 _SPANS_KEPT = 8
@@ -31,10 +31,15 @@ class SourceMap:
 
     def __init__(self) -> None:
         self._spans: dict[Node, tuple[Span, ...]] = {}
+        self._files: dict[str, None] = {}
+        self._names: dict[str, str] = {}
 
     def spans(self, node: Node) -> tuple[Span, ...]:
         """The places that `node` comes from; empty where the compiler made it from nothing."""
-        return self._spans.get(node, ())
+        found = self._spans.get(node, ())
+        if not self._names:
+            return found
+        return tuple(replace(one, known_as=self._names.get(one.file, "")) for one in found)
 
     def add(self, node: Node, spans: Iterable[Span]) -> None:
         """Record that `node` comes from `spans` too."""
@@ -42,6 +47,9 @@ class SourceMap:
         fresh = tuple(span for span in dict.fromkeys(spans) if span not in known)
         if fresh:
             self._spans[node] = (known + fresh)[:_SPANS_KEPT]
+            if any(span.file not in self._files for span in fresh):
+                self._files |= dict.fromkeys(span.file for span in fresh)
+                self._names = _distinct_names(self._files)
 
     @contextmanager
     def at(self, *spans: Span) -> Iterator[None]:
@@ -59,15 +67,52 @@ class SourceMap:
         return self.at(*self.spans(node))
 
 
+def inherit(node: Node) -> AbstractContextManager[None]:
+    """Record the nodes built inside at the spans of `node`, in the map that is active.
+
+    Where that knows none of it, they are recorded where they would be without.
+    """
+    current = _current.get()
+    known = current is not None and current[0].spans(node)
+    return current[0].at(*known) if current is not None and known else nullcontext()
+
+
 def portable(span: Span) -> Span:
     """The span as modules and generated code name it: by the file's name, without its folder.
 
-    So the same model gives the same bytes wherever it lies, and tells nothing of the machine.
+    So the same model gives the same bytes wherever it lies, and tells nothing of the machine. Of
+    files of one name each is named with as many folders as tell them apart.
 
     >>> str(portable(Span("/home/ada/models/mlp.gc", 3, 5, 3, 9)))
     'mlp.gc:3:5'
     """
-    return replace(span, file=re.split(r"[/\\]", span.file)[-1])
+    return replace(span, file=span.known_as or _parts(span.file)[-1])
+
+
+def _parts(file: str) -> list[str]:
+    return re.split(r"[/\\]", file)
+
+
+def _distinct_names(files: Iterable[str]) -> dict[str, str]:
+    """The shortest ends of paths that tell files of one name apart.
+
+    >>> _distinct_names(["/m/one/net.gc", "/m/two/net.gc", "/m/main.gc"])
+    {'/m/one/net.gc': 'one/net.gc', '/m/two/net.gc': 'two/net.gc'}
+    """
+    alike: dict[str, list[str]] = {}
+    for file in files:
+        alike.setdefault(_parts(file)[-1], []).append(file)
+    found: dict[str, str] = {}
+    for several in alike.values():
+        paths = [_parts(file) for file in several]
+        depth, deepest = 1, max(map(len, paths))
+        while depth < deepest and len({tuple(path[-depth:]) for path in paths}) < len(paths):
+            depth += 1
+        if depth > 1:
+            found |= {
+                file: "/".join(path[-depth:]) for file, path in zip(several, paths, strict=True)
+            }
+    return found
 
 
 _current: ContextVar[tuple[SourceMap, tuple[Span, ...]] | None] = ContextVar(

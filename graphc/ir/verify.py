@@ -15,7 +15,7 @@ from graphc.errors import GraphcError, Span, VerificationError
 from graphc.ir import dims
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, nested_graphs
 from graphc.ir.listing import neighbourhood
 from graphc.ir.node import Node
 from graphc.ir.op import registry
@@ -168,16 +168,13 @@ def _types(graph: Graph) -> Iterator[Violation]:
 
 def _nested(graph: Graph) -> Iterator[Violation]:
     for node in _fresh(graph):
-        for _, value in node.attributes:
-            for nested in value if isinstance(value, tuple) else (value,):
-                if not isinstance(nested, Graph):
-                    continue
-                if nested.state or nested.updates:
-                    yield Violation(f"the graph {nested.name!r} inside a node has state", node)
-                for check in CHECKS:
-                    for violation in check.function(nested):
-                        what = f"in the nested graph {nested.name!r}, check {check.name}"
-                        yield Violation(f"{what}: {violation.text}", node)
+        for nested in nested_graphs(node):
+            if nested.state or nested.updates:
+                yield Violation(f"the graph {nested.name!r} inside a node has state", node)
+            for check in CHECKS:
+                for violation in check.function(nested):
+                    what = f"in the nested graph {nested.name!r}, check {check.name}"
+                    yield Violation(f"{what}: {violation.text}", node)
 
 
 # -- checks of the graph --------------------------------------------------------------------------

@@ -323,11 +323,11 @@ class _Draft:
                 carries=len(stands),
                 max_steps=self.parts.length,
             )
-        last = {n: project(made, index=place) for place, n in enumerate(self.carries)}
-        rows = [project(made, index=len(last) + place) for place in range(len(self.rows))]
+        keys: list[int | Node] = [*self.carries, *self.rows]
+        found = {key: project(made, index=place) for place, key in enumerate(keys)}
         if is_turned:
-            rows = [flip(row, axes=(0,)) for row in rows]
-        return {**last, **dict(zip(self.rows, rows, strict=True))}
+            found |= {row: flip(found[row], axes=(0,)) for row in self.rows}
+        return found
 
     def turn(self, slices: Sequence[Node]) -> bool:
         """Give what is run over the other way around, where that leaves less to be copied."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 from graphc.errors import InternalError
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node, build, topological
-from graphc.ir.source_map import SourceMap
+from graphc.ir.source_map import SourceMap, inherit
 
 __all__ = ["Rewriter", "Rule", "rewrite", "substitute"]
 
@@ -135,8 +134,8 @@ def substitute(
 ) -> tuple[Node, ...]:
     """The roots with nodes replaced all at once: what replaces a node is not looked into.
 
-    Each replacement has the type of what it replaces. With `sources`, what is built anew
-    inherits the spans of what it stands for.
+    Each replacement has the type of what it replaces. What is built anew inherits the spans of
+    what it stands for, in `sources` or else in the map that is active.
     """
     done = dict(mapping)
     for node in topological(roots):
@@ -147,6 +146,6 @@ def substitute(
         if same:
             done[node] = node
             continue
-        with nullcontext() if sources is None else sources.inherit(node):
+        with inherit(node) if sources is None else sources.inherit(node):
             done[node] = build(node.op, inputs, node.attributes)
     return tuple(done[root] for root in roots)

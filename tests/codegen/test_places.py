@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from graphc import api
 from graphc.codegen.emit.places import comment, described_places
+from graphc.compiler import compile_for
 from graphc.errors import Span, register_source
+from graphc.ir.dtype import f32
+from graphc.ir.graph import Unit
+from graphc.ir.ops.structural import graph_input
+from graphc.ir.source_map import SourceMap, portable
+from graphc.passes.tables import lift_tables
+from graphc.runtime.module_file import read_module
 
 MODEL = "y = gelu(fc1(x))\nz = concat(\n    x,\n    y)\ns = '\\\n" + "w = " + "x + " * 60 + "x\n"
 
@@ -52,3 +60,92 @@ def test_a_comment_ends_with_its_line(text: str) -> None:
         assert line.startswith("// ")
         assert not line.endswith("\\")
         assert len(line.splitlines()) == 1
+
+
+# -- places in modules ----------------------------------------------------------------------------
+
+LOOP = """
+dim T: 0..64
+
+
+def inner(x: f32[3], row: f32[3]) -> f32[3]:
+    return tanh(x + row)
+
+
+def loop(x: f32[3], rows: f32[T, 3]) -> f32[3]:
+    for row in rows:
+        x = inner(x, row)
+        if sum(x) > 9.0:
+            x = exp(x)
+    return x
+
+
+export loop = loop
+"""
+
+PART = """
+def part(x: f32[3]) -> f32[3]:
+    return {}(x)
+"""
+
+WHOLE = """
+from one.part import part as first
+from two.part import part as second
+
+
+export first = first
+export second = second
+"""
+
+
+def places(unit: Unit) -> dict[str, list[str]]:
+    """The places that each kernel comes from, but for what is written there."""
+    kernels = compile_for(unit, "cuda").kernels
+    return {
+        name: [f"{portable(span).file}:{span.line}" for span in kernel.spans]
+        for name, kernel in kernels.items()
+    }
+
+
+def test_kernels_in_bodies_name_their_lines_in_a_module_too(tmp_path: Path) -> None:
+    path = tmp_path / "loop.gc"
+    path.write_text(LOOP)
+    api.build(path).file.write(tmp_path / "loop.gcm")
+    loaded = places(api.unit_of(read_module(tmp_path / "loop.gcm")))
+    assert loaded == places(lift_tables(api.source_unit(path)))
+    assert set(loaded["add_tanh"]) == {"loop.gc:6"}
+    assert loaded["exp_kernel"] == ["loop.gc:13"]
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    for folder, function in (("one", "tanh"), ("two", "exp")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "part.gc").write_text(PART.format(function))
+    path = tmp_path / "whole.gc"
+    path.write_text(WHOLE)
+    api.build(path).file.write(tmp_path / "whole.gcm")
+    for unit in (
+        lift_tables(api.source_unit(path)),
+        api.unit_of(read_module(tmp_path / "whole.gcm")),
+    ):
+        assert places(unit) == {"tanh_kernel": ["one/part.gc:3"], "exp_kernel": ["two/part.gc:3"]}
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["/m/a.gc", "/m/b.gc"], ["a.gc", "b.gc"]),
+        (["/m/a.gc", "/n/a.gc", "/m/b.gc"], ["m/a.gc", "n/a.gc", "b.gc"]),
+        (["/x/m/a.gc", "/y/m/a.gc", "/y/n/a.gc"], ["x/m/a.gc", "y/m/a.gc", "y/n/a.gc"]),
+        (["a.gc", "m/a.gc"], ["a.gc", "m/a.gc"]),
+        (["C:\\m\\a.gc", "C:\\n\\a.gc"], ["m/a.gc", "n/a.gc"]),
+        (["m/a.gc", "m\\a.gc"], ["m/a.gc", "m/a.gc"]),
+    ],
+)
+def test_files_are_named_with_as_few_folders_as_tell_them_apart(
+    files: list[str], expected: list[str]
+) -> None:
+    sources = SourceMap()
+    node = graph_input("x", f32, ())
+    sources.add(node, [Span(file, 1, 1, 1, 2) for file in files])
+    assert [portable(span).file for span in sources.spans(node)] == expected
