@@ -10,19 +10,23 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from graphc.ir.graph import Graph, Unit
-from graphc.ir.node import Node
+from graphc.ir.graph import Graph, Unit, nested_graphs
+from graphc.ir.node import Node, build
+from graphc.ir.op import Branch, Loop
 from graphc.ir.ops.creation import tensor
 from graphc.ir.ops.structural import graph_input
-from graphc.passes.rewrite import rewrite
+from graphc.passes.rewrite import rewrite, substitute
 
 __all__ = ["lift_tables"]
 
 
 def lift_tables(unit: Unit) -> Unit:
     """The unit with every `tensor` of its exports as state, named by a hash of its content."""
+    exports = {
+        name: rewrite(graph, _with_operands, unit.sources) for name, graph in unit.exports.items()
+    }
     tables: dict[Node, Node] = {}
-    for graph in unit.exports.values():
+    for graph in exports.values():
         for node in graph.nodes():
             if node.op is tensor:
                 tables[node] = graph_input(_name(node), node.dtype, node.shape)
@@ -31,10 +35,30 @@ def lift_tables(unit: Unit) -> Unit:
     added = {placeholder["name"]: placeholder.tensor for placeholder in tables.values()}
     return replace(
         unit,
-        exports={name: _lifted(graph, tables, unit) for name, graph in unit.exports.items()},
+        exports={name: _lifted(graph, tables, unit) for name, graph in exports.items()},
         state={**unit.state, **added},
         initial=_with_results(unit.initial, tuple(tables)),
     )
+
+
+def _with_operands(node: Node) -> Node | None:
+    """The loop or branch with the tables of its graphs as operands, which come last."""
+    lowering = node.op.lowering
+    inside = (one for graph in nested_graphs(node) for one in graph.nodes())
+    found = {one: _stand(one) for one in inside if one.op is tensor}
+    if not found or not isinstance(lowering, Loop | Branch):
+        return None
+    attributes = dict(node.attributes)
+    for name, value in node.attributes:
+        if isinstance(value, Graph):
+            results = substitute(value.results, found)
+            inputs = (*value.inputs, *found.values())
+            attributes[name] = Graph(value.name, inputs, (), results)
+    return build(node.op, (*node.inputs, *found), tuple(attributes.items()))
+
+
+def _stand(table: Node) -> Node:
+    return graph_input(_name(table).replace(".", "_"), table.dtype, table.shape)
 
 
 def _lifted(graph: Graph, tables: Mapping[Node, Node], unit: Unit) -> Graph:

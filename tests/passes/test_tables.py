@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,20 +11,27 @@ import graphc
 from graphc.frontend.trace import Export
 from graphc.frontend.unit import build_unit
 from graphc.ir import dtype as dtypes
+from graphc.ir.evaluate import evaluate
+from graphc.ir.graph import Graph, Unit
+from graphc.ir.node import Node
+from graphc.ir.op import functions
+from graphc.ir.ops.control_flow import cond, scan, while_loop
+from graphc.ir.ops.structural import graph_input, project
+from graphc.ir.verify import verify
 from graphc.passes.tables import lift_tables
 
 TABLE = np.array([1.0, -2.0, np.nan], np.float32)
 
 
-def scaled(x: dtypes.f32[3]):
+def scaled(x: dtypes.f32[3]) -> Any:
     return x * TABLE
 
 
-def shifted(x: dtypes.f32[2, 3]):
+def shifted(x: dtypes.f32[2, 3]) -> Any:
     return x + TABLE
 
 
-def unit():
+def unit() -> Unit:
     return build_unit({"scaled": Export(scaled), "shifted": Export(shifted)})
 
 
@@ -43,3 +52,57 @@ def test_a_module_keeps_its_tables(device: str) -> None:
     x = np.arange(3, dtype=np.float32)
     np.testing.assert_array_equal(module.scaled(x), x * TABLE)
     np.testing.assert_array_equal(module.shifted(np.stack([x, x])), np.stack([x, x]) + TABLE)
+
+
+# -- in bodies ------------------------------------------------------------------------------------
+
+f64 = dtypes.f64
+
+
+def table(*values: float) -> Node:
+    return functions["asarray"](np.array(values, np.float64))
+
+
+def written_by_hand() -> Graph:
+    """A branch in a loop with a condition in a scan; all of them hold tables."""
+    add, multiply, less, total = (functions[name] for name in ("add", "multiply", "less", "sum"))
+    c, row = graph_input("c", f64, (3,)), graph_input("row", f64, (3,))
+    chosen = cond(
+        less(total(c), total(table(2, 1))),
+        c,
+        then=Graph("then", (c,), (), (multiply(c, table(0.5, -1, 2)),)),
+        otherwise=Graph("otherwise", (c,), (), (add(c, table(1, 2, 3)),)),
+    )
+    until = while_loop(
+        c,
+        condition=Graph("condition", (c,), (), (less(total(c), total(table(4, 5))),)),
+        body=Graph("body", (c,), (), (add(project(chosen, index=0), table(1, 2, 3)),)),
+        carries=1,
+        max_steps=4,
+    )
+    after = add(project(until, index=0), multiply(row, table(1, 2, 3)))
+    body = Graph("row", (c, row), (), (after, multiply(after, table(3, 2, 1))))
+    x = graph_input("x", f64, (5, 3))
+    loop = scan(table(-1, 0, 1), x, body=body, carries=1, slices=1, length=5)
+    return Graph("by_hand", (x,), (), (project(loop, index=0), project(loop, index=1)))
+
+
+def test_tables_in_bodies_are_state_too() -> None:
+    lifted = lift_tables(Unit({"by_hand": written_by_hand()}, {}, unit().initial))
+    assert len(lifted.state) == 6
+    (made,) = lifted.exports.values()
+    inside = [node for part in made.with_nested() for node in part.nodes()]
+    assert all(node.op.name != "tensor" for node in inside)
+    verify(made)
+    assert lift_tables(lifted) is lifted
+
+
+@pytest.mark.parametrize("device", ["cpu", "reference", "sim"])
+def test_a_module_keeps_the_tables_of_bodies(device: str) -> None:
+    graph = written_by_hand()
+    module = graphc.load_file(
+        graphc.build(Unit({"by_hand": graph}, {}, unit().initial)).file, device
+    )
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    for found, expected in zip(module.by_hand(x), evaluate(graph, [x])[0], strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
