@@ -11,7 +11,6 @@ import sysconfig
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from graphc.frontend.module import Module
 from graphc.frontend.trace import Export
 from graphc.frontend.unit import build_unit
 from graphc.ir.graph import Graph, Unit
+from graphc.ir.record import Record
 from graphc.ir.source_map import SourceMap
 from graphc.lazy import compiler, library
 
@@ -49,8 +49,7 @@ _PACKAGE = str(Path(__file__).parent) + os.sep
 _LIBRARIES = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "purelib", "platlib"))
 
 
-@dataclass(frozen=True)
-class Traced:
+class Traced(Record):
     """The graph of a Python function.
 
     Attributes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import wraps
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -29,6 +28,7 @@ from graphc.frontend.initializers import INITIALIZERS, Initializer, full
 from graphc.frontend.module import Module
 from graphc.frontend.state import Buffer, Parameter
 from graphc.ir.dims import Dim
+from graphc.ir.record import Record
 
 if TYPE_CHECKING:
     from graphc.frontend.elaboration.program import Program
@@ -239,8 +239,7 @@ def _declare(evaluator: Evaluator, node: syntax.Declaration) -> None:
         evaluator.scope.define(node.name, kind(sizes, type_.dtype, initializer))
 
 
-@dataclass(frozen=True)
-class _FirstValue:
+class _FirstValue(Record):
     """What a call of an initializer gives; whatever else can be called gives none."""
 
     make: Initializer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graphc.frontend import syntax
@@ -12,6 +11,7 @@ from graphc.frontend.elaboration.refusal import not_supported
 from graphc.frontend.index_notation.mentions import AXIS_WORDS, text_of
 from graphc.frontend.index_notation.space import Space, tensor
 from graphc.frontend.tensor import Tensor, call
+from graphc.ir.record import Record
 
 if TYPE_CHECKING:
     from graphc.frontend.elaboration.program import Program
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Axes", "call_along"]
 
 
-@dataclass(frozen=True)
-class Axes:
+class Axes(Record):
     """The indices that a call names as the axes to compute along.
 
     Attributes:
