@@ -107,10 +107,13 @@ class Elementwise(Record):
             operand occurs once, and the value is one of the result's dtype: an integer
             narrower than C's `int` is wrapped after every op, f16 and bf16 are rounded.
         cheap: whether computing it again costs less than keeping it in memory.
+        commutes: whether the operands may change places. That may decide which of two NaNs comes
+            out, and which of two zeros.
     """
 
     c: str | Mapping[str, str]
     cheap: bool = True
+    commutes: bool = False
 
     def spelling(self, dtype: DType) -> str:
         """The C spelling for operands of `dtype`."""
@@ -129,10 +132,16 @@ class View(Record):
 
 
 class Element(Record):
-    """out[i] = any expression that reads the operands at indices computed from i."""
+    """out[i] = any expression that reads the operands at indices computed from i.
+
+    Attributes:
+        cheap: as for `Elementwise`.
+        in_place: whether it reads the operands at i, as `Elementwise` does.
+    """
 
     element: Callable[[Node, Index, Read], Expr]
     cheap: bool = False
+    in_place: bool = False
 
 
 class Source(Record):
@@ -370,6 +379,12 @@ class Op:
                 hint=self._expected(),
             )
         return build(self, tuple(operands), tuple(pairs))
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether each element is computed from those of the operands at the same place."""
+        rule = self.lowering
+        return isinstance(rule, Elementwise) or (isinstance(rule, Element) and rule.in_place)
 
     def _expected(self) -> str:
         """What a call gives, as advice."""

@@ -15,8 +15,8 @@ from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node, build
-from graphc.ir.op import Elementwise, Op, Reduction, find
-from graphc.ir.ops.conversion import cast, cast_to
+from graphc.ir.op import Op, Reduction, find
+from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.shape import reshape
 from graphc.ir.ops.slicing import slice_
 from graphc.ir.source_map import SourceMap
@@ -81,8 +81,7 @@ def _moved(x: Node, move: Callable[[Node], Node], uses: Mapping[Node, int]) -> N
     stack = [x]
     while stack:
         node = stack[-1]
-        is_elementwise = isinstance(node.op.lowering, Elementwise) or node.op is cast
-        if not is_elementwise or not node.inputs or uses.get(node) != 1:
+        if not node.op.is_elementwise or not node.inputs or uses.get(node) != 1:
             moved[node] = move(node)
         missing = [] if node in moved else [one for one in node.inputs if one not in moved]
         stack.extend(missing)

@@ -197,6 +197,33 @@ def test_the_c_spelling_names_each_operand_once(op: Op) -> None:
         assert text.count("(") == text.count(")")
 
 
+@pytest.mark.parametrize("op", lowered(Elementwise), ids=lambda op: op.name)
+def test_an_op_says_whether_its_operands_may_change_places(op: Op) -> None:
+    assert isinstance(op.lowering, Elementwise)
+    agrees = op.arity == 2
+    for _, node, arrays in cases(op, special=True) if agrees else ():
+        turned = op(*node.inputs[::-1])
+        one, other = evaluate_node(node, arrays, {}), evaluate_node(turned, arrays[::-1], {})
+        agrees &= bool(np.all((one == other) | ((one != one) & (other != other))))
+    assert op.lowering.commutes is agrees
+
+
+@pytest.mark.parametrize("op", lowered(Element), ids=lambda op: op.name)
+def test_an_op_says_whether_it_reads_its_operands_in_place(op: Op) -> None:
+    assert isinstance(op.lowering, Element)
+    places: set[bool] = set()
+    for _, node, _ in cases(op, special=False):
+        index: Index = tuple(dims.variable(f"i{axis}", 0, 6) for axis in range(len(node.shape)))
+
+        def read(number: int, at: Index, node: Node = node, index: Index = index) -> Expr:
+            places.add(at == index and node.inputs[number].shape == node.shape)
+            return Load(Buffer("a", node.inputs[number].dtype, 1), 0)
+
+        op.lowering.element(node, index, read)
+    assert op.lowering.in_place is (places == {True})
+    assert op.is_elementwise is op.lowering.in_place
+
+
 @pytest.mark.parametrize("op", lowered(Reduction), ids=lambda op: op.name)
 def test_a_reduction_folds_with_its_combining_op_from_its_identity(op: Op) -> None:
     assert isinstance(op.lowering, Reduction)

@@ -68,6 +68,7 @@ add = elementwise(
     kinds=NUMERIC,
     gradient=lambda node, g: (g, g),
     is_offered=False,
+    commutes=True,
 )
 subtract = elementwise(
     "subtract",
@@ -121,6 +122,7 @@ multiply: Op = elementwise(
     kinds=NUMERIC,
     gradient=lambda node, g: (multiply(g, node.inputs[1]), multiply(g, node.inputs[0])),
     aliases=("mul",),
+    commutes=True,
 )
 
 
@@ -301,6 +303,7 @@ maximum = elementwise(
     "The larger of x and y; NaN if one is. Equal operands share the gradient.",
     kinds=REAL,
     gradient=_extreme_gradient(greater),
+    commutes=True,
 )
 minimum = elementwise(
     "minimum",
@@ -309,6 +312,7 @@ minimum = elementwise(
     "The smaller of x and y; NaN if one is. Equal operands share the gradient.",
     kinds=REAL,
     gradient=_extreme_gradient(less),
+    commutes=True,
 )
 
 

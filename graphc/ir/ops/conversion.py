@@ -131,7 +131,9 @@ cast = Op(
     1,
     infer=_infer,
     reference=_reference,
-    lowering=Element(lambda node, index, read: Convert(read(0, index), node.dtype), cheap=True),
+    lowering=Element(
+        lambda node, index, read: Convert(read(0, index), node.dtype), cheap=True, in_place=True
+    ),
     gradient=_gradient,
     batch=same_attributes,
     parameters=(Parameter("dtype"),),

@@ -196,6 +196,7 @@ def elementwise(
     kinds: frozenset[str] = FLOAT,
     result: ResultRule | None = None,
     cheap: bool = True,
+    commutes: bool = False,
     domain: tuple[float, float] = (-2.0, 2.0),
     smooth: bool = True,
     aliases: tuple[str, ...] = (),
@@ -210,6 +211,7 @@ def elementwise(
             take the device function, for C++ has no operators on them.
         kinds: kinds of dtypes that it takes.
         result: the result's dtype from the operands', where it differs.
+        cheap, commutes: see `Elementwise`.
         elsewhere: what the surface computes of operands of other kinds, by kind.
         is_offered: whether the surface is made here; else the caller declares one.
     """
@@ -223,7 +225,7 @@ def elementwise(
         arity,
         infer=_infer(kinds, result),
         reference=_evaluate(reference),
-        lowering=Elementwise(c or function, cheap),
+        lowering=Elementwise(c or function, cheap, commutes),
         gradient=gradient,
         samples=_samples(kinds, arity, domain, smooth),
         refused=_refused(kinds, arity),

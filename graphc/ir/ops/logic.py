@@ -56,6 +56,7 @@ equal = elementwise(
     kinds=ALL_KINDS,
     result=to_bool,
     aliases=("eq",),
+    commutes=True,
 )
 not_equal = elementwise(
     "not_equal",
@@ -66,6 +67,7 @@ not_equal = elementwise(
     kinds=ALL_KINDS,
     result=to_bool,
     aliases=("ne",),
+    commutes=True,
 )
 less = elementwise(
     "less",
@@ -152,7 +154,16 @@ def _of_numbers(name: str) -> dict[str, Callable[..., Node]]:
 
 def _connective(name: str, arity: int, reference: Callable[..., Any], doc: str, c: str) -> Op:
     doc = f"{doc} Numbers are true unless they are 0."
-    return elementwise(name, arity, reference, doc, c=c, kinds=BOOLEAN, elsewhere=_of_numbers(name))
+    return elementwise(
+        name,
+        arity,
+        reference,
+        doc,
+        c=c,
+        kinds=BOOLEAN,
+        elsewhere=_of_numbers(name),
+        commutes=arity == 2,
+    )
 
 
 logical_and = _connective("logical_and", 2, np.logical_and, "x and y.", "{0} & {1}")
@@ -163,13 +174,31 @@ logical_not = _connective("logical_not", 1, np.logical_not, "not x.", "!{0}")
 # -- bits -----------------------------------------------------------------------------------------
 
 bitwise_and = elementwise(
-    "bitwise_and", 2, np.bitwise_and, "Bits set in x and in y.", c="{0} & {1}", kinds=BITS
+    "bitwise_and",
+    2,
+    np.bitwise_and,
+    "Bits set in x and in y.",
+    c="{0} & {1}",
+    kinds=BITS,
+    commutes=True,
 )
 bitwise_or = elementwise(
-    "bitwise_or", 2, np.bitwise_or, "Bits set in x or in y.", c="{0} | {1}", kinds=BITS
+    "bitwise_or",
+    2,
+    np.bitwise_or,
+    "Bits set in x or in y.",
+    c="{0} | {1}",
+    kinds=BITS,
+    commutes=True,
 )
 bitwise_xor = elementwise(
-    "bitwise_xor", 2, np.bitwise_xor, "Bits that differ in x and y.", c="{0} ^ {1}", kinds=BITS
+    "bitwise_xor",
+    2,
+    np.bitwise_xor,
+    "Bits that differ in x and y.",
+    c="{0} ^ {1}",
+    kinds=BITS,
+    commutes=True,
 )
 bitwise_invert = elementwise(
     "bitwise_invert",

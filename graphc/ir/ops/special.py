@@ -220,6 +220,7 @@ logaddexp = elementwise(
     "log(exp(x) + exp(y)), in the form that does not overflow.",
     gradient=_logaddexp_gradient,
     cheap=False,
+    commutes=True,
 )
 
 

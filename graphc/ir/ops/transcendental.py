@@ -263,6 +263,7 @@ hypot = elementwise(
     "sqrt(x*x + y*y) without overflow on the way.",
     gradient=_hypot_gradient,
     cheap=False,
+    commutes=True,
 )
 
 # -- hyperbolic functions -------------------------------------------------------------------------

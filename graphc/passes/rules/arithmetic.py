@@ -11,7 +11,7 @@ import numpy as np
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import PythonScalar
 from graphc.ir.node import Node, build
-from graphc.ir.op import Call, Elementwise, Structural
+from graphc.ir.op import Call, Structural
 from graphc.ir.ops.arithmetic import add, divide, multiply, negative
 from graphc.ir.ops.conversion import cast
 from graphc.ir.ops.creation import constant, full_like, number
@@ -182,9 +182,7 @@ def _fold_examples() -> Iterator[Node]:
 
 def _scalars_first(node: Node) -> Node | None:
     """An elementwise op of filled tensors is computed once and then repeated."""
-    if not node.shape or not node.inputs:
-        return None
-    if not isinstance(node.op.lowering, Elementwise) and node.op is not cast:
+    if not node.shape or not node.inputs or not node.op.is_elementwise:
         return None
     scalars = [scalar_below(operand) for operand in node.inputs]
     if any(scalar is None for scalar in scalars):

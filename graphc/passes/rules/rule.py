@@ -17,7 +17,7 @@ from graphc.errors import InternalError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType, PythonScalar
 from graphc.ir.node import Node
-from graphc.ir.op import Op, find
+from graphc.ir.op import Elementwise, Op, find
 from graphc.ir.ops.creation import constant, full
 from graphc.ir.ops.shape import broadcast_to
 from graphc.ir.ops.structural import graph_input
@@ -92,13 +92,6 @@ _COMPARISON: dict[type[ast.cmpop], str] = {
 }
 _UNARY: dict[type[ast.unaryop], str] = {ast.USub: "negative", ast.Invert: "bitwise_invert"}
 
-_COMMUTATIVE = frozenset(
-    {
-        *("add", "multiply", "maximum", "minimum", "equal", "not_equal"),
-        *("logical_and", "logical_or", "logical_xor"),
-        *("bitwise_and", "bitwise_or", "bitwise_xor"),
-    }
-)
 _PREDICATES = ("p", "q")
 
 
@@ -189,7 +182,7 @@ def _matches(term: _Term, node: Node, bindings: _Bindings) -> Iterator[_Bindings
             yield bindings
     elif node.op is term.op:
         yield from _matches_all(term.operands, node.inputs, bindings)
-        if node.op.name in _COMMUTATIVE:
+        if isinstance(node.op.lowering, Elementwise) and node.op.lowering.commutes:
             yield from _matches_all(term.operands, node.inputs[::-1], bindings)
 
 

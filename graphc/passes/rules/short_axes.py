@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node, build
-from graphc.ir.op import Elementwise
 from graphc.ir.ops.arithmetic import multiply
 from graphc.ir.ops.conversion import cast
 from graphc.ir.ops.creation import full
@@ -29,7 +28,7 @@ Shape = tuple[DimLike, ...]
 
 def _elementwise_of_added_axes(node: Node) -> Node | None:
     """f(reshape(x), reshape(y), 2) is reshape(f(x, y, 2)) where all reshapes add the same axes."""
-    if not (isinstance(node.op.lowering, Elementwise) or node.op is cast):
+    if not node.op.is_elementwise:
         return None
     shape: Shape | None = None
     for operand in node.inputs:
