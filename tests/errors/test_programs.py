@@ -272,6 +272,10 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
         function("n = 0.0", "for row in x:", "    n = n + row", "return n"),
         [Told("carry-type", 5, 9, "begins with 'n' as f32[]", "keeps its dtype and shape")],
     ),
+    "carry that grows": (
+        function("found = []", "for i in range(B):", "    found = found + [x]", "return x"),
+        [Told("carry-type", 5, 9, "begins with 'found' as a list of 0", "found[t] = row")],
+    ),
     "return in a loop that stays": (
         function("for i in range(B):", "    return x", "return x"),
         [Told("not-supported", 4, 16, "return inside a loop", "after the loop")],
@@ -294,7 +298,11 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     ),
     "blocks with different numbers": (
         function("if sum(x) > 0:", "    y = 1", "else:", "    y = 2", "return x * y"),
-        [Told("branch-type", 3, 8, "'y' is the number 1", "full")],
+        [Told("dtype-promotion", 7, 12, "i64", "cast")],
+    ),
+    "blocks of different forms": (
+        function("if sum(x) > 0:", "    y = (x, x)", "else:", "    y = x", "return x"),
+        [Told("branch-type", 3, 8, "'y' is a tuple of 2", "")],
     ),
     "row in a block inside the loop": (
         function(

@@ -99,6 +99,26 @@ def records(x: f32[T]) -> (f32[T], f32[], i64[T]):
         threes[t] = 3
     return marks, best, threes
 
+def nested(x: f32[T]) -> (f32[], f32[], f32[T]):
+    state = (zeros(()), [0.5])
+    for t in reversed(range(T)):
+        state = (state[0] + x[t], [2 * state[1][0]])
+        sums[t] = state[0]
+    return state[0], state[1][0], sums
+
+def either(x: f32[]) -> (f32[], f32[]):
+    if x > 0:
+        pair = (x, 1)
+    else:
+        pair = (0, x)
+    return pair
+
+def counting(x: f32[]) -> (f32[], f32[7]):
+    for i in arange(7):
+        x = x + f32(i)
+        sums[i] = x
+    return x, sums
+
 def positive_part(x: f32[]) -> f32[]:
     if x > 0:
         return x
@@ -114,6 +134,9 @@ export positive = positive
 export counted = counted
 export records = records
 export positive_part = positive_part
+export nested = nested
+export either = either
+export counting = counting
 '''
 
 
@@ -144,7 +167,7 @@ def test_the_language_computes_what_it_says(module: Path, device: str) -> None:
 
 
 @pytest.mark.parametrize("device", ["cpu", "reference"])
-def test_numbers_become_tensors_where_they_are_carried_or_chosen(module: Path, device: str) -> None:
+def test_numbers_and_containers_are_carried_and_chosen(module: Path, device: str) -> None:
     loaded = graphc.load(module, device=device)
     assert [one.tolist() for one in loaded.counted(np.float32(3.1))] == [3.75, 5]
     assert loaded.counted(np.float32(3.1))[1].dtype == np.int64
@@ -153,6 +176,15 @@ def test_numbers_become_tensors_where_they_are_carried_or_chosen(module: Path, d
         assert marks.tolist() == [2, 1.5, 2, 1.5][: len(x)]
         assert best == max(x, default=-np.inf)
         assert threes.tolist() == [3] * len(x)
+        total, scale, sums = loaded.nested(np.array(x, np.float32))
+        assert (float(total), float(scale)) == (sum(x), 0.5 * 2 ** len(x))
+        assert sums.tolist() == np.cumsum(x[::-1])[::-1].tolist()
+    assert [[one.tolist() for one in loaded.either(np.float32(x))] for x in (2, -3)] == [
+        [2, 1],
+        [0, -3],
+    ]
+    last, sums = loaded.counting(np.float32(1))
+    assert (float(last), sums.tolist()) == (22, [1, 2, 4, 7, 11, 16, 22])
     assert [float(loaded.positive_part(np.float32(x))) for x in (-2, 2)] == [0, 2]
 
 
@@ -189,6 +221,9 @@ def test_the_program_is_data_and_reads_back(module: Path) -> None:
         "counted": [LoopStep],
         "records": [LoopStep],
         "positive_part": [BranchStep],
+        "nested": [LoopStep],
+        "either": [BranchStep],
+        "counting": [],
     }
     (loop,) = (step for step in data["entries"]["running"]["steps"] if "loop" in step)
     assert set(loop) == {"condition", "loop", "rows", "steps", "swaps", "test", "text"}

@@ -271,6 +271,8 @@ STATIC = {
     "int(3.9) + round(2.5) + abs(-1)": 6,
     "len([i for i in range(10) if i % 2 == 0])": 5,
     "[10 * i + j for i in range(3) if i != 1 for j in range(i + 1) if j < 2 if i + j < 3][-1]": 20,
+    "([1, 2] + [3])[2] + (4, 5 + (6,)[0])[1]": 14,
+    "[10 * i for i in reversed(range(3))][0]": 20,
     "len([0 for row in [[1, 2], [], [3]] for one in row])": 3,
     "[a * b for a, b in zip((1, 2), (3, 4))][1]": 8,
     "[i for i, v in enumerate((5, 6))][-1]": 1,

@@ -5,6 +5,7 @@
         ys[t] = h                   # rows of results, stacked
 
     for row in x:                   # a tensor: a scan over its rows
+    for i in arange(1000):          # numbers that stay in the graph: a scan too
     while error > 1e-6, at most 100:
     if loss < best:                 # a tensor: one of two graphs
 
@@ -13,13 +14,12 @@ What a body assigns, and what had a value before, is carried from one iteration 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from graphc.errors import DTypeError, GraphcError, ShapeError, Span
-from graphc.frontend import syntax
+from graphc.errors import DTypeError, ShapeError
+from graphc.frontend import syntax, trees
 from graphc.frontend.control_flow import (
     branch_tensors,
     leaves,
@@ -29,6 +29,7 @@ from graphc.frontend.control_flow import (
     while_tensors,
 )
 from graphc.frontend.elaboration import numbers
+from graphc.frontend.elaboration.carries import Carries, alike, form_of, is_tensors
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
@@ -38,58 +39,76 @@ from graphc.frontend.tensor import Tensor
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
-from graphc.ir.dtype import DType
 from graphc.ir.ops.sequences import arange
+from graphc.ir.record import Record
 from graphc.ir.source_map import nodes_built
 
-__all__ = ["bounded_loop", "branch", "row_assigned", "scan_loop", "scanned"]
+__all__ = ["Rounds", "bounded_loop", "branch", "iterated", "row_assigned", "scan_loop"]
 
 Run = Callable[[Evaluator, Sequence[syntax.Statement]], Any]
 """Runs statements; gives something else than None where they return."""
 
 
-def scanned(evaluator: Evaluator, node: syntax.For) -> Tensor | Dim | None:
-    """What a loop runs over, if it is a tensor or `range` of a dim: then it is a scan."""
+class Rounds(Record):
+    """The numbers of the iterations of a loop that stays in the graph, from 0 or down to 0."""
+
+    length: DimLike
+    reverse: bool = False
+
+
+def iterated(evaluator: Evaluator, node: syntax.For) -> Any:
+    """What a loop runs over: `Rounds` or a tensor, where it stays in the graph, or a sequence."""
     match node.iterable:
-        case syntax.Call(syntax.Name("range"), (size,), ()):
-            found = evaluator.evaluate(size)
-            return found if isinstance(found, Dim) else None
-        case syntax.Name() | syntax.Attribute() | syntax.Subscript():
-            found = evaluator.evaluate(node.iterable)
-            return found if isinstance(found, Tensor) else None
+        case syntax.Call(syntax.Name("reversed"), (syntax.Call() as inner,), ()):
+            found = _rounds(evaluator, inner)
+            found = None if found is None else Rounds(found.length, reverse=True)
+        case syntax.Call() as call:
+            found = _rounds(evaluator, call)
+        case _:
+            found = None
+    return evaluator.evaluate(node.iterable) if found is None else found
+
+
+def _rounds(evaluator: Evaluator, node: syntax.Call) -> Rounds | None:
+    """`range` of a dim, and `arange` of any size."""
+    match node:
+        case syntax.Call(syntax.Name("range" | "arange" as name), (size,), ()):
+            length = evaluator.evaluate(size)
+            if isinstance(length, Dim) or (name == "arange" and type(length) is int):
+                return Rounds(length)
     return None
 
 
-def scan_loop(evaluator: Evaluator, node: syntax.For, over: Tensor | Dim, run: Run) -> None:
-    """A loop over a dim, or over the rows of a tensor.
+def scan_loop(evaluator: Evaluator, node: syntax.For, over: Tensor | Rounds, run: Run) -> None:
+    """A loop over numbers, or over the rows of a tensor.
 
     Raises:
         GraphcError: a carry that changes its type, or a `return` inside.
     """
-    names, before = _carried(evaluator, node.body)
+    carried = Carries(evaluator, node.body)
     rows: list[str] = []
-    length: DimLike = over if isinstance(over, Dim) else _rows_of(over, node)
+    length = over.length if isinstance(over, Rounds) else _rows_of(over, node)
 
     def step(
         carries: list[Tensor], given: list[Tensor], row_of: Callable[[Tensor], Tensor | None]
     ) -> tuple[list[Tensor], list[Tensor]]:
         inner = Evaluator(evaluator.program, Scope(evaluator.scope))
-        for name, value in zip(names, carries, strict=True):
-            inner.scope.define(name, value)
+        carried.define(inner.scope, carries)
         item = given[0]
-        if isinstance(over, Dim):
+        if isinstance(over, Rounds):
             item = LoopIndex(item.node, row_of, inner.scope)
         inner.assign(node.target, item)
         _run_inside(inner, node.body, run)
         stacked = item.stacked if isinstance(item, LoopIndex) else {}
         rows.extend(stacked)
-        return _after(inner, names, carries), list(stacked.values())
+        return carried.after(inner.scope, carries), list(stacked.values())
 
-    with evaluator.program.sources.at(node.iterable.span), _told(evaluator, names):
-        xs = _indices(length) if isinstance(over, Dim) else over
-        init = [(repr(name), value) for name, value in zip(names, before, strict=True)]
-        carries, stacked = scan_tensors(step, init, [xs], length, False)
-    for name, value in (*zip(names, carries, strict=True), *zip(rows, stacked, strict=True)):
+    with evaluator.program.sources.at(node.iterable.span), carried.told():
+        xs = over if isinstance(over, Tensor) else _indices(length)
+        reverse = isinstance(over, Rounds) and over.reverse
+        carries, stacked = scan_tensors(step, carried.init, [xs], length, reverse)
+    carried.define(evaluator.scope, carries)
+    for name, value in zip(rows, stacked, strict=True):
         evaluator.scope.define(name, value)
 
 
@@ -100,7 +119,7 @@ def bounded_loop(evaluator: Evaluator, node: syntax.While, run: Run) -> None:
         GraphcError: a condition that does not change, a bound that is no size, a carry that
             changes its type, or a `return` inside.
     """
-    names, before = _carried(evaluator, node.body)
+    carried = Carries(evaluator, node.body)
     bound = evaluator.evaluate(node.bound)
     if isinstance(bound, bool) or not isinstance(bound, int | Dim) or dims.bounds(bound)[0] < 0:
         raise refused(
@@ -112,8 +131,7 @@ def bounded_loop(evaluator: Evaluator, node: syntax.While, run: Run) -> None:
 
     def inner_of(carries: list[Tensor]) -> Evaluator:
         inner = Evaluator(evaluator.program, Scope(evaluator.scope))
-        for name, value in zip(names, carries, strict=True):
-            inner.scope.define(name, value)
+        carried.define(inner.scope, carries)
         return inner
 
     def test(carries: list[Tensor]) -> Tensor:
@@ -137,13 +155,11 @@ def bounded_loop(evaluator: Evaluator, node: syntax.While, run: Run) -> None:
     def step(carries: list[Tensor]) -> list[Tensor]:
         inner = inner_of(carries)
         _run_inside(inner, node.body, run)
-        return _after(inner, names, carries)
+        return carried.after(inner.scope, carries)
 
-    with evaluator.program.sources.at(node.test.span), _told(evaluator, names):
-        init = [(repr(name), value) for name, value in zip(names, before, strict=True)]
-        found = while_tensors(test, step, init, bound)
-    for name, value in zip(names, found, strict=True):
-        evaluator.scope.define(name, value)
+    with evaluator.program.sources.at(node.test.span), carried.told():
+        found = while_tensors(test, step, carried.init, bound)
+    carried.define(evaluator.scope, found)
 
 
 def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -> Any:
@@ -170,19 +186,24 @@ def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -
         )
     with evaluator.program.sources.at(node.test.span):
         if ends[0] is not None:
-            values = _alike([end.value for end in ends])
+            values = alike([end.value for end in ends])
             _require_tensors(values, node)
             parts = [[one for _, one in leaves(value, "the result")] for value in values]
-            chosen = _chosen(predicate, parts, built)
-            return replace(ends[0], value=rebuilt(values[0], iter(chosen)))
+            made = _chosen(predicate, parts, built)
+            return replace(ends[0], value=rebuilt(values[0], iter(made)))
         names = dict.fromkeys(name for scope in scopes for name in scope.assigned())
         found = {name: _choice(name, scopes, evaluator.scope, node) for name in names}
-        tensors = {name: values for name, values in found.items() if values}
-        for name, (one, other) in tensors.items():
-            _require_alike(repr(name), one, other, node)
-        parts = [[values[block] for values in tensors.values()] for block in range(2)]
-        for name, value in zip(tensors, _chosen(predicate, parts, built), strict=True):
-            evaluator.scope.define(name, value)
+        chosen_from = {name: values for name, values in found.items() if values}
+        for name, values in chosen_from.items():
+            for one, other in zip(*map(trees.leaves, values), strict=True):
+                _require_alike(repr(name), one, other, node)
+        parts = [
+            [leaf for values in chosen_from.values() for leaf in trees.leaves(values[block])]
+            for block in range(2)
+        ]
+        chosen = iter(_chosen(predicate, parts, built))
+        for name, values in chosen_from.items():
+            evaluator.scope.define(name, trees.rebuilt(values[0], chosen))
     return None
 
 
@@ -205,7 +226,8 @@ def row_assigned(evaluator: Evaluator, node: syntax.IndexAssign) -> bool:
         rest = replace(node, indices=node.indices[1:])
         value = evaluator.program.index_notation(evaluator, rest)
     else:
-        value = _as_tensor(evaluator.evaluate(node.value))
+        value = evaluator.evaluate(node.value)
+        value = numbers.tensor_of(value) if numbers.is_number(value) else value
     if not isinstance(value, Tensor):
         raise refused(
             f"{described(value)} is a row of {node.name!r}, expected a tensor",
@@ -215,70 +237,6 @@ def row_assigned(evaluator: Evaluator, node: syntax.IndexAssign) -> bool:
         )
     index.stacked[node.name] = value
     return True
-
-
-# -- carries --------------------------------------------------------------------------------------
-
-
-def _carried(
-    evaluator: Evaluator, body: Sequence[syntax.Statement]
-) -> tuple[dict[str, Span], list[Tensor]]:
-    """The names that a body assigns and that have a value before it, with where they are
-    assigned; and these values."""
-    found: dict[str, Span] = {}
-    values: dict[str, Tensor] = {}
-    for name, span in syntax.assigned(body):
-        value = _as_tensor(evaluator.scope.find(name))
-        if isinstance(value, Tensor):
-            found[name], values[name] = span, value
-    return found, [values[name] for name in found]
-
-
-@contextmanager
-def _told(evaluator: Evaluator, names: Iterable[str]) -> Iterator[None]:
-    """Say of errors about dtypes which carries were numbers, and have a dtype by being carried."""
-    try:
-        yield
-    except GraphcError as error:
-        for name in names:
-            value = evaluator.scope.find(name)
-            if numbers.is_number(value):
-                for one in error.errors:
-                    if isinstance(one, DTypeError):
-                        type_ = numbers.tensor_of(value).type
-                        one.note(
-                            f"{name!r} is {described(value)}, which the loop carries as {type_}"
-                        )
-        raise
-
-
-def _as_tensor(value: Any, dtype: DType | None = None) -> Any:
-    """A number as a tensor, which a loop or a branch can give another value; others as they are."""
-    return numbers.tensor_of(value, dtype) if numbers.is_number(value) else value
-
-
-def _after(inner: Evaluator, names: dict[str, Span], carries: Sequence[Tensor]) -> list[Tensor]:
-    """The values of the carries after an iteration."""
-    found = []
-    for (name, span), before in zip(names.items(), carries, strict=True):
-        value = _as_tensor(inner.scope.find(name), before.dtype)
-        if not isinstance(value, Tensor):
-            raise refused(
-                f"the loop begins with {name!r} as {before.type}, and makes it {described(value)}",
-                "carry-type",
-                span,
-                "what a loop carries stays a tensor of its type",
-            )
-        if value.type is not before.type:
-            error = DTypeError if value.dtype is not before.dtype else ShapeError
-            raise error(
-                f"the loop begins with {name!r} as {before.type}, and makes it {value.type}",
-                code="carry-type",
-                span=span,
-                hint="what a loop carries keeps its dtype and shape; cast or broadcast it",
-            )
-        found.append(value)
-    return found
 
 
 def _run_inside(inner: Evaluator, body: Sequence[syntax.Statement], run: Run) -> None:
@@ -306,7 +264,7 @@ def _indices(length: DimLike) -> Tensor:
 # -- branches -------------------------------------------------------------------------------------
 
 
-def _choice(name: str, scopes: Sequence[Scope], outer: Scope, node: syntax.If) -> list[Tensor]:
+def _choice(name: str, scopes: Sequence[Scope], outer: Scope, node: syntax.If) -> list[Any]:
     """The values of a name that the predicate chooses from; one that both blocks agree on is kept.
 
     Empty where there is nothing to choose.
@@ -318,8 +276,8 @@ def _choice(name: str, scopes: Sequence[Scope], outer: Scope, node: syntax.If) -
     if one is other or (type(one) is type(other) and numbers.is_number(one) and one == other):
         outer.define(name, one)
         return []
-    found = _alike(values)
-    if all(isinstance(value, Tensor) for value in found):
+    found = alike(values)
+    if all(map(is_tensors, found)) and form_of(found[0]) == form_of(found[1]):
         return found
     raise refused(
         f"{name!r} is {described(one)} if the condition holds, and else {described(other)}",
@@ -327,16 +285,6 @@ def _choice(name: str, scopes: Sequence[Scope], outer: Scope, node: syntax.If) -
         node.test.span,
         "a value that is chosen at run time is a tensor",
     )
-
-
-def _alike(values: Sequence[Any]) -> list[Any]:
-    """Numbers among the values as tensors: of the dtype of the other value, or of that number."""
-    given = next((one.dtype for one in values if isinstance(one, Tensor)), None)
-    tensors = [_as_tensor(one, given) for one in values]
-    if given is None and all(isinstance(one, Tensor) for one in tensors):
-        floats = [one.dtype for one in tensors if one.dtype.kind == "float"]
-        return [_as_tensor(one, next(iter(floats), None)) for one in values]
-    return tensors
 
 
 def _require_alike(what: str, one: Tensor, other: Tensor, node: syntax.If) -> None:

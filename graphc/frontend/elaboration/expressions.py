@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PROGRAM", "Evaluator", "limited"]
 
-_Sequence = TypeVar("_Sequence", tuple[Any, ...], list[Any])
+_Sequence = TypeVar("_Sequence", bound=Sequence[Any])
 
 _TENSOR_FACTS = ("shape", "dtype", "ndim", "T", "mT", "at")
 MAX_LEAVES = 10_000
@@ -96,7 +96,7 @@ class Evaluator:
 
     def _each(self, clause: syntax.Clause) -> Iterator[Self]:
         """An evaluator for each item that a clause of a comprehension takes."""
-        for item in self.iterated(clause.iterable):
+        for item in self.items_of(self.evaluate(clause.iterable), clause.iterable):
             self.program.count(clause.span)
             inner = type(self)(self.program, Scope(self.scope))
             inner.assign(clause.target, item)
@@ -143,7 +143,7 @@ class Evaluator:
             right = self.evaluate(one.right)
             with self.program.sources.at(one.span):
                 value = numbers.combine(one.operator, value, right)
-        return value
+        return limited(value, node) if isinstance(value, tuple | list) else value
 
     def _compare(self, node: syntax.Compare) -> Any:
         values = [self.evaluate(one) for one in (node.left, *node.comparators)]
@@ -331,18 +331,17 @@ class Evaluator:
         for one, part in zip(elements, value, strict=True):
             self.assign(one, part)
 
-    def iterated(self, node: syntax.Expression) -> Any:
-        """What a loop runs over, which is known while the program is built.
+    def items_of(self, value: Any, node: syntax.Expression) -> Any:
+        """What is in the value of an expression, which is known while the program is built.
 
         Raises:
             SourceError: a tensor, or a value without elements.
         """
-        value = self.evaluate(node)
         if isinstance(value, Tensor):
             raise not_supported(
-                f"a loop over the rows of a tensor ({described(value)})",
+                f"a list of the rows of a tensor ({described(value)})",
                 node.span,
-                "loop over range(n) with a number n, and take x[i]",
+                "compute with the whole tensor, or loop over its rows: for row in x:",
             )
         if isinstance(value, tuple | list | range):
             return value

@@ -117,12 +117,16 @@ _OF_DIMS = ("+", "-", "*", "//", "%")
 
 
 def combine(symbol: str, left: Any, right: Any) -> Any:
-    """`left symbol right` for an operator of arithmetic.
+    """`left symbol right` for an operator of arithmetic; lists are joined by `+`.
 
     Raises:
         SourceError: operands that are no numbers and no tensors, or a number without value.
         GraphcError: whatever the operation on tensors refuses.
     """
+    if symbol == "+":
+        for kind in (list, tuple):
+            if isinstance(left, kind) and isinstance(right, kind):
+                return kind((*left, *right))
     for value in (left, right):
         if not isinstance(value, Tensor) and not is_number(value):
             raise SourceError(f"{described(value)} is no operand of {symbol!r}", code="operand")

@@ -220,7 +220,8 @@ class Program:
             raise TooLarge(
                 f"the program unrolls into more than {MAX_STEPS} steps",
                 span=span,
-                hint="loops are unrolled: use fewer rounds, or compute on whole tensors",
+                hint="loops over numbers are unrolled: use fewer rounds, compute on whole tensors, "
+                "or let the loop stay in the graph: for i in arange(n)",
             )
 
     def restart(self) -> None:
@@ -339,6 +340,7 @@ def _builtins() -> Mapping[str, Any]:
         "len": _length,
         "zip": _zip,
         "enumerate": _enumerate,
+        "reversed": _reversed,
     }
 
 
@@ -348,16 +350,19 @@ def _range(start: Any, stop: Any = None, step: Any = 1) -> range:
     for value in (start, stop, step):
         if isinstance(value, Dim | Tensor | numbers.Formula):
             raise not_supported(
-                f"a loop over {described(value)}, whose size is known at run time only,",
+                f"a range with {described(value)}, which is known at run time only,",
                 None,
-                "give the axis a fixed size, or compute on the whole axis at once",
+                "a loop over a dim begins at 0: for t in range(T), or for t in reversed(range(T))",
             )
         if isinstance(value, bool) or not isinstance(value, int):
             raise refused(f"{described(value)} is no whole number", "argument", None)
     result = range(start, stop, step)
     if max((stop - start) // step, 0) > MAX_RANGE:
         raise refused(
-            f"a range of more than {MAX_RANGE} numbers", "too-large", None, "loops are unrolled"
+            f"a range of more than {MAX_RANGE} numbers",
+            "too-large",
+            None,
+            "such a loop is unrolled; for i in arange(n) stays one loop in the graph",
         )
     return result
 
@@ -381,9 +386,13 @@ def _zip(*values: Any) -> list[Any]:
     return list(zip(*map(_sequence, values), strict=True))
 
 
+def _reversed(values: Any) -> list[Any]:
+    return list(reversed(_sequence(values)))
+
+
 def _enumerate(values: Any) -> list[Any]:
     return list(enumerate(_sequence(values)))
 
 
 _range.__name__, _length.__name__ = "range", "len"
-_zip.__name__, _enumerate.__name__ = "zip", "enumerate"
+_zip.__name__, _enumerate.__name__, _reversed.__name__ = "zip", "enumerate", "reversed"

@@ -72,7 +72,10 @@ def _augmented(evaluator: Evaluator, node: syntax.AugmentedAssign) -> None:
     before = evaluator.scope.look_up(node.name, node.span)
     value = _value(evaluator, node.value)
     with evaluator.program.sources.at(node.span):
-        evaluator.scope.define(node.name, numbers.combine(node.operator, before, value))
+        found = numbers.combine(node.operator, before, value)
+    if isinstance(found, tuple | list):
+        found = limited(found, node.value)
+    evaluator.scope.define(node.name, found)
 
 
 def _index_assign(evaluator: Evaluator, node: syntax.IndexAssign) -> None:
@@ -109,11 +112,11 @@ def _function(evaluator: Evaluator, node: syntax.Function) -> None:
 
 
 def _for(evaluator: Evaluator, node: syntax.For) -> Returned | None:
-    over = control_flow.scanned(evaluator, node)
-    if over is not None:
+    over = control_flow.iterated(evaluator, node)
+    if isinstance(over, Tensor | control_flow.Rounds):
         control_flow.scan_loop(evaluator, node, over, run_body)
         return None
-    for item in evaluator.iterated(node.iterable):
+    for item in evaluator.items_of(over, node.iterable):
         evaluator.program.count(node.span)
         evaluator.assign(node.target, item)
         returned = run_body(evaluator, node.body)
