@@ -13,7 +13,7 @@ returns a plain `int` when its result is constant, so that a `Dim` always depend
 """
 
 from graphc.ir.dims.atoms import sort_key
-from graphc.ir.dims.binding import bind, evaluate, solve, substitute, variables
+from graphc.ir.dims.binding import bind, evaluate, solve, substitute, value_of, variables
 from graphc.ir.dims.dim import Dim, DimLike, variable
 from graphc.ir.dims.division import ceil_div, divides, product
 from graphc.ir.dims.extrema import maximum, minimum
@@ -38,6 +38,7 @@ __all__ = [
     "solve",
     "sort_key",
     "substitute",
+    "value_of",
     "variable",
     "variables",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from graphc.errors import DimensionError
 from graphc.ir.dims.atoms import Atom, Variable
@@ -35,28 +36,42 @@ def evaluate(d: DimLike, values: Mapping[str, int]) -> int:
                 hint=f"give a value in {declared.range_text()}",
             )
         _check_value(declared, values[name])
-    return _evaluate(d, values)
+    value: int = value_of(d, values)
+    return value
 
 
-def _evaluate(d: DimLike, values: Mapping[str, int]) -> int:
+def value_of(
+    d: DimLike, values: Mapping[str, Any], largest: Callable[[Sequence[Any]], Any] = max
+) -> Any:
+    """The value of `d` in the numbers that its variables have: ints, or arrays of them.
+
+    Args:
+        d: what is computed; ranges are not checked.
+        values: a number for each variable.
+        largest: the maximum of several such numbers.
+    """
     if not isinstance(d, Dim):
         return d
-    return sum(c * math.prod(_atom_value(a, values) for a in monomial) for monomial, c in d.terms)
+    return sum(
+        c * math.prod(_atom_value(a, values, largest) for a in monomial) for monomial, c in d.terms
+    )
 
 
-def _atom_value(atom: Atom, values: Mapping[str, int]) -> int:
+def _atom_value(
+    atom: Atom, values: Mapping[str, Any], largest: Callable[[Sequence[Any]], Any]
+) -> Any:
     if isinstance(atom, Variable):
         return values[atom.name] // atom.multiple
-    arguments = [_evaluate(argument, values) for argument in atom.arguments]
+    arguments = [value_of(argument, values, largest) for argument in atom.arguments]
     match atom.kind:
         case "//":
             return arguments[0] // arguments[1]
         case "%":
             return arguments[0] % arguments[1]
         case "max":
-            return max(arguments)
+            return largest(arguments)
         case "min":
-            return min(arguments)
+            return -largest([-argument for argument in arguments])
 
 
 def substitute(d: DimLike, values: Mapping[str, DimLike], *, proved: bool = True) -> DimLike:
