@@ -226,11 +226,13 @@ def _parsed_code(path: Path) -> tuple[Program, str, dict[str, str]]:
 @functools.cache
 def _fingerprint() -> str:
     """Changes whenever this installation of graphc does."""
-    folder = Path(__file__).parent
-    files = sorted(
-        p for p in folder.rglob("*") if p.suffix in (".py", ".h", ".c", ".lark", ".json")
-    )
-    return repr([(p.name, s.st_size, s.st_mtime_ns) for p in files if (s := p.stat())])
+    files = []
+    for folder, _, names in os.walk(Path(__file__).parent):
+        for name in names:
+            if name.endswith((".py", ".h", ".c", ".lark", ".json")):
+                facts = os.stat(os.path.join(folder, name))
+                files.append((name, facts.st_size, facts.st_mtime_ns))
+    return repr(sorted(files))
 
 
 def _on_reference(file: ModuleFile) -> Executor:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import ctypes
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from graphc.errors import ModuleFormatError
 from graphc.ir import dims
+from graphc.ir.record import Record
 from graphc.ir.types import TensorType
 from graphc.runtime.program import Entry, Geometry, LaunchStep, Program
 
@@ -34,8 +34,7 @@ MAX_BLOCKS = 65_535 * 32
 device runs at once gain nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Record):
     """One binding of a launch. Its grid steps follow those of the one before, up to `end`."""
 
     slots: tuple[int, ...]
@@ -43,8 +42,7 @@ class Segment:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Record):
     """One launch of a kernel, over one segment or, by its table, over several."""
 
     kernel: str

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from graphc.ir import dtype as dtypes
+from graphc.ir.record import Record
 
 __all__ = [
     "FORMAT",
@@ -31,16 +31,14 @@ class FormatTooNewError(Exception):
     """A manifest of a format that this reader does not know; its number is the argument."""
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(Record):
     """Size and SHA-256 of a member."""
 
     nbytes: int
     digest: str
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Record):
     """A manifest whose form was checked.
 
     Attributes:

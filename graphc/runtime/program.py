@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Literal
 
 from graphc.errors import GraphcError, ModuleFormatError
@@ -16,6 +16,7 @@ from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
+from graphc.ir.record import Record
 from graphc.ir.types import TensorType
 from graphc.lazy import host_calls
 from graphc.runtime.steps import (
@@ -64,8 +65,7 @@ MOST_SCRATCH = 2**30
 Role = Literal["input", "state", "result", "temporary", "constant", "row"]
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Record):
     """A piece of memory that holds one tensor, contiguous and row-major.
 
     Attributes:
@@ -83,16 +83,14 @@ class Slot:
     above: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Record):
     """Where everything lies for given dims: offsets of temporaries, and the arena's size."""
 
     offsets: Mapping[int, int]
     arena_bytes: int
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Record):
     """One export.
 
     Attributes:
@@ -140,8 +138,7 @@ class Entry:
         return sum(sizes, start=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Geometry:
+class Geometry(Record):
     """What a launch of a kernel must know of it.
 
     Attributes:
@@ -158,8 +155,7 @@ class Geometry:
     index_bits: int = 64
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(Record):
     """All exports of a unit for one target.
 
     Attributes:

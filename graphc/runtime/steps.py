@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
+from graphc.ir.record import Record
 
 __all__ = [
     "Alternative",
@@ -29,8 +29,7 @@ _DEPTH_AT_MOST = 64
 """Loops and branches inside each other that a reader takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Record):
     """One run of a kernel over the slots that its parameters stand for."""
 
     slots: tuple[int, ...]
@@ -38,8 +37,7 @@ class Binding:
     grid: DimLike
 
 
-@dataclass(frozen=True, slots=True)
-class Alternative:
+class Alternative(Record):
     """A kernel and what it runs over, if `low <= dim <= high` (always, for dim 0).
 
     `written` says for each parameter of the kernel whether it is stored to.
@@ -59,16 +57,14 @@ class Alternative:
         return self.low <= dims.evaluate(self.dim, environment) <= self.high
 
 
-@dataclass(frozen=True, slots=True)
-class LaunchStep:
+class LaunchStep(Record):
     """One launch: the first alternative whose condition holds runs. `text` says what it does."""
 
     alternatives: tuple[Alternative, ...]
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Record):
     """A slot that is a row of another one: of the iteration, or counted from the last row."""
 
     slot: int
@@ -76,8 +72,7 @@ class Row:
     reverse: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LoopStep:
+class LoopStep(Record):
     """Steps that run `count` times.
 
     Attributes:
@@ -99,8 +94,7 @@ class LoopStep:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class BranchStep:
+class BranchStep(Record):
     """`then` runs if the bool in the slot `predicate` is true, and else `otherwise`."""
 
     predicate: int
@@ -109,8 +103,7 @@ class BranchStep:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HostCallStep:
+class HostCallStep(Record):
     """The reference of an op, called on the host: from slots to slots.
 
     Attributes:
