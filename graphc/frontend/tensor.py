@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -26,7 +26,9 @@ from graphc.frontend.arguments import (
 )
 from graphc.frontend.index_updates import At
 from graphc.frontend.location import at_python_line
+from graphc.frontend.members import CASTS, INSTEAD, METHODS
 from graphc.frontend.random_draws import with_seed
+from graphc.frontend.trees import map_leaves
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
@@ -144,24 +146,7 @@ def _constant(array: np.ndarray[Any, Any]) -> Node:
 
 
 def _to_tensor(value: Any) -> Any:
-    if isinstance(value, Node):
-        return Tensor(value)
-    if type(value) in (list, tuple):
-        return type(value)(map(_to_tensor, value))
-    return value
-
-
-CASTS: Mapping[str, DType] = {
-    "bfloat16": dtypes.bf16,
-    "bool": dtypes.bool_,
-    "double": dtypes.f64,
-    "float": dtypes.f32,
-    "half": dtypes.f16,
-    "int": dtypes.i32,
-    "long": dtypes.i64,
-    "short": dtypes.i16,
-}
-"""The methods of tensors that cast, under PyTorch's names: `x.float()`."""
+    return map_leaves(lambda one: Tensor(one) if isinstance(one, Node) else one, value)
 
 
 def binary(operator: str, left: Any, right: Any) -> Any:
@@ -267,6 +252,8 @@ class Tensor:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name in CASTS:
             return functools.partial(call, "cast", self, CASTS[name])
+        if name in METHODS:
+            return functools.partial(METHODS[name], self)
         operation = None if name.startswith("_") else functions.get(name)
         if operation is not None and is_tensor_first(operation):
             return functools.partial(call, name, self)
@@ -275,7 +262,7 @@ class Tensor:
         near = difflib.get_close_matches(name, [*methods, *facts], 1)
         error = MemberLookupError(
             f"a tensor has no attribute {name!r}",
-            hint=f"did you mean {near[0]!r}?" if near else None,
+            hint=INSTEAD.get(name) or (f"did you mean {near[0]!r}?" if near else None),
         )
         if not name.startswith("_"):
             with at_python_line():

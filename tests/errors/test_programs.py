@@ -426,6 +426,30 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
             ("the function adamw", "adamw"),
         )
     },
+    "first value of another dtype": (
+        model("param w: f32[n] = arange(n)", call="return x * w"),
+        [Told("dtype-mismatch", 3, 23, "w is f32[3], and its first value i64[3]", "cast")],
+    ),
+    "first value of another shape": (
+        model("param w: f32[n] = eye(2)", call="return x * w"),
+        [Told("shape-mismatch", 3, 23, "f32[2, 2] does not broadcast")],
+    ),
+    "first value of state": (
+        model("param v: f32[n]", "param w: f32[n] = v + 1", call="return x * w"),
+        [Told("initializer", 4, 23, "the first value of w is not", "no value yet")],
+    ),
+    "first value drawn without a seed": (
+        model("param w: f32[n] = 2 * randn(n)", call="return x * w"),
+        [Told("initializer", 3, 27, "the first value of w is not", "normal()")],
+    ),
+    "self in a method": (
+        HEAD + "model M(n=3):\n    def forward(self, x: f32[n]):\n        return x\n",
+        [Told("reserved-name", 3, 17, "takes 'self'", "leave it away")],
+    ),
+    "tensor as a part": (
+        model("w = arange(3)", call="return x * w"),
+        [Told("state-assignment", 3, 5, "w is tensor i64[3]", "state w: i64[3] = ...")],
+    ),
     "first value of nothing": (
         model('param w: f32[3] = "zeros"', call="return x * w"),
         [Told("initializer", 3, 23, "the text 'zeros'", "zeros()")],

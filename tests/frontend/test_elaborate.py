@@ -58,6 +58,10 @@ EXPRESSIONS = {
         dtypes.f16,
     ),
     "f16(x)": lambda x, y: call("cast", x, dtypes.f16),
+    "x.to(f16) * x.size(0) + x.size()[1] + x.dim() * x.numel()": lambda x, y: (
+        call("cast", x, dtypes.f16) * x.shape[0] + 3 + 2 * (3 * x.shape[0])
+    ),
+    "x @ y.t()": lambda x, y: x @ y.T,
     "where(x > y, x, -inf)": lambda x, y: call("where", x > y, x, float("-inf")),
     "concat([x, y], axis=1)": lambda x, y: call("concat", [x, y], axis=1),
     "split(x, 2, axis=1)[1]": lambda x, y: call("split", x, 2, axis=1)[1],
@@ -212,6 +216,19 @@ def test_exports_share_the_state_of_a_model():
     (f_w,), g = unit.exports["f"].state, unit.exports["g"]
     assert g.state[0] is f_w
     assert [(a["name"], v.op.name) for a, v in g.updates] == [("w", "add"), ("s", "input")]
+
+
+def test_first_values_are_computed_and_repeated():
+    unit = unit_of(
+        "model M(n=3):\n    param w: f32[2, n] = log(arange(1, n + 1).float())\n"
+        "    state s: i64[n] = arange(n)\n"
+        "    def forward(x: f32[3]):\n        return x * w + s.float()\n"
+        "export f = M.forward\n"
+    )
+    assert unit.initial is not None
+    (w, s), _ = evaluate(unit.initial, [np.array(0, np.uint64)])
+    np.testing.assert_allclose(w, [np.log([1, 2, 3])] * 2, rtol=1e-6)
+    np.testing.assert_array_equal(s, [0, 1, 2])
 
 
 def test_two_models_are_prefixed_and_shared_parts_are_one():

@@ -20,8 +20,9 @@ from graphc.frontend.elaboration.refusal import (
 from graphc.frontend.elaboration.scope import UNKNOWN, Definitions, Scope
 from graphc.frontend.index_updates import At, Place
 from graphc.frontend.loop_index import LoopIndex
+from graphc.frontend.members import CASTS, INSTEAD, METHODS
 from graphc.frontend.module import Module
-from graphc.frontend.tensor import CASTS, UNARY, Tensor, call
+from graphc.frontend.tensor import UNARY, Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
 from graphc.ir.op import functions
@@ -229,9 +230,9 @@ class Evaluator:
         """
         known: list[str] = []
         if isinstance(value, Tensor):
-            if name in _TENSOR_FACTS or name in functions or name in CASTS:
+            if any(name in known for known in (_TENSOR_FACTS, functions, CASTS, METHODS)):
                 return getattr(value, name)
-            known = [*_TENSOR_FACTS, *functions, *CASTS]
+            known = [*_TENSOR_FACTS, *functions, *CASTS, *METHODS]
         elif isinstance(value, Place):
             if name in Place.METHODS:
                 return getattr(value, name)
@@ -249,7 +250,8 @@ class Evaluator:
             if name in known:
                 return getattr(owner, name)
         raise MemberLookupError(
-            f"{described(value)} has no member {name!r}", hint=named_like(name, known)
+            f"{described(value)} has no member {name!r}",
+            hint=INSTEAD.get(name) or named_like(name, known),
         )
 
     def _element_at(self, node: syntax.Subscript, value: Any) -> Any:

@@ -13,7 +13,7 @@ from functools import wraps
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from graphc.errors import GraphcError
+from graphc.errors import DTypeError, GraphcError, Span
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.annotations import declared_type
@@ -26,9 +26,12 @@ from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.elaboration.statements import run_body
 from graphc.frontend.initializers import INITIALIZERS, Initializer, full
 from graphc.frontend.module import Module
-from graphc.frontend.state import Buffer, Parameter
+from graphc.frontend.state import Buffer, Parameter, State
+from graphc.frontend.tensor import Tensor
 from graphc.ir.dims import Dim
+from graphc.ir.op import functions
 from graphc.ir.record import Record
+from graphc.ir.types import TensorType
 
 if TYPE_CHECKING:
     from graphc.frontend.elaboration.program import Program
@@ -89,7 +92,19 @@ class _ModelScope(Scope):
         self.model = model
 
     def define(self, name: str, value: Any, axes: tuple[str, ...] = ()) -> None:
-        """Make `value` the attribute `name` of the model."""
+        """Make `value` the attribute `name` of the model.
+
+        Raises:
+            SourceError: a tensor that is no state.
+        """
+        if isinstance(value, Tensor) and not isinstance(value, State):
+            raise refused(
+                f"{name} is {described(value)}, and a tensor is no part of a model",
+                "state-assignment",
+                None,
+                f"declare it with its type, state {name}: {value.type} = ..., or param, if it is "
+                "to be trained; or compute it in a method",
+            )
         setattr(self.model, name, value)
 
 
@@ -137,7 +152,14 @@ def model_class(program: Program, definition: syntax.Model) -> type[SourceModel]
             )
         seen.add(name)
         if isinstance(statement, syntax.Function):
-            parameters_of(statement)
+            for parameter in parameters_of(statement):
+                if parameter.name == "self":
+                    raise refused(
+                        f"{name} takes 'self', which methods here do not",
+                        "reserved-name",
+                        parameter.span,
+                        "leave it away: what the model defines is known by its name, fc(x)",
+                    )
             methods[name] = statement
     members: dict[str, Any] = {
         "__doc__": syntax.docstring(definition),
@@ -232,7 +254,7 @@ def _declare(evaluator: Evaluator, node: syntax.Declaration) -> None:
                 node.annotation.span,
                 "use a number or a const",
             )
-    initializer = _initializer(evaluator, node)
+    initializer = _initializer(evaluator, node, type_)
     kind = Parameter if node.kind == "param" else Buffer
     with evaluator.program.sources.at(node.span):
         sizes = tuple(size for size in type_.shape if isinstance(size, int))
@@ -253,19 +275,34 @@ def _giving(initializer: Callable[..., Initializer]) -> Callable[..., _FirstValu
     return called
 
 
-def _initializer(evaluator: Evaluator, node: syntax.Declaration) -> Initializer | None:
+def _initializer(
+    evaluator: Evaluator, node: syntax.Declaration, type_: TensorType
+) -> Initializer | None:
     if node.initializer is None:
         return None
     scope = Scope(evaluator.scope, {name: _giving(make) for name, make in INITIALIZERS.items()})
-    value = Evaluator(evaluator.program, scope).evaluate(node.initializer)
+    try:
+        value = Evaluator(evaluator.program, scope).evaluate(node.initializer)
+    except GraphcError as error:
+        if error.code not in ("not-traced", "random"):
+            raise
+        raise refused(
+            f"the first value of {node.name} is not computed of numbers alone",
+            "initializer",
+            error.span,
+            "other state has no value yet; random numbers are drawn by uniform() and normal()",
+        ) from None
     if numbers.is_number(value) and not isinstance(value, Dim | numbers.Formula):
         value = _FirstValue(full(value))
+    if isinstance(value, Tensor):
+        value = _computed(value, node.name, type_, node.initializer.span)
     if not isinstance(value, _FirstValue):
+        known = ", ".join(f"{name}()" for name in INITIALIZERS)
         raise refused(
             f"{described(value)} gives {node.name} no first value",
             "initializer",
             node.initializer.span,
-            f"write a number, or one of {', '.join(f'{name}()' for name in INITIALIZERS)}",
+            f"write a number, a tensor that is computed of numbers, or one of {known}",
         )
     make = value.make
 
@@ -276,3 +313,18 @@ def _initializer(evaluator: Evaluator, node: syntax.Declaration) -> Initializer 
             raise error.at(node.span) from error.__cause__
 
     return placed
+
+
+def _computed(value: Tensor, name: str, type_: TensorType, place: Span) -> _FirstValue:
+    """The first value that an expression says, repeated to the shape of the state."""
+    if value.dtype is not type_.dtype:
+        raise DTypeError(
+            f"{name} is {type_}, and its first value {value.type}",
+            span=place,
+            hint=f"cast it: cast(x, {type_.dtype})",
+        )
+    try:
+        spread = functions["broadcast_to"](value.node, type_.shape)
+    except GraphcError as error:
+        raise error.at(place) from error.__cause__
+    return _FirstValue(lambda shape, dtype, key: spread)

@@ -17,7 +17,8 @@ from graphc.frontend.index_notation.factors import factored
 from graphc.frontend.index_notation.mentions import mentions, require_bound, text_of
 from graphc.frontend.index_notation.named_axes import Axes, call_along
 from graphc.frontend.index_notation.space import Space, tensor
-from graphc.frontend.tensor import CASTS, Tensor, call
+from graphc.frontend.members import CASTS
+from graphc.frontend.tensor import Tensor, call
 from graphc.ir.dtype import DType
 from graphc.ir.op import functions
 

@@ -1,0 +1,61 @@
+"""Members of tensors under PyTorch's names, and what to write for those that a graph has not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from graphc.ir import dtype as dtypes
+from graphc.ir.dtype import DType
+
+__all__ = ["CASTS", "INSTEAD", "METHODS"]
+
+CASTS: Mapping[str, DType] = {
+    "bfloat16": dtypes.bf16,
+    "bool": dtypes.bool_,
+    "double": dtypes.f64,
+    "float": dtypes.f32,
+    "half": dtypes.f16,
+    "int": dtypes.i32,
+    "long": dtypes.i64,
+    "short": dtypes.i16,
+}
+"""The methods that cast: `x.float()`."""
+
+
+def _size(x: Any, axis: int | None = None) -> Any:
+    return x.shape if axis is None else x.shape[axis]
+
+
+def _cast(x: Any, dtype: Any) -> Any:
+    return x.astype(dtype)
+
+
+METHODS: Mapping[str, Callable[..., Any]] = {
+    "dim": lambda x: x.ndim,
+    "numel": lambda x: math.prod(x.shape),
+    "size": _size,
+    "t": lambda x: x.T,
+    "to": _cast,
+}
+"""Methods that no function of the library has the name of; each takes the tensor first."""
+
+_NO_VALUE = "a tensor has no value while the program is built; return it from an export"
+_DEVICE = "a program has no devices: the one that it runs on is chosen where the module is loaded"
+_GRADIENT = "use grad(f) for the gradient of a function, or train_step(...) for a training step"
+_VALUE = "tensors are values: x = x + y, x = x.at[i].set(y)"
+
+INSTEAD: Mapping[str, str] = {
+    **dict.fromkeys(("item", "numpy", "tolist", "data"), _NO_VALUE),
+    **dict.fromkeys(("cpu", "cuda", "device"), _DEVICE),
+    **dict.fromkeys(("backward", "grad", "requires_grad", "requires_grad_"), _GRADIENT),
+    **dict.fromkeys(("add_", "sub_", "mul_", "div_", "copy_", "fill_", "zero_", "clamp_"), _VALUE),
+    "append": "a list is a value: items = items + [x]; concat and stack join tensors",
+    "norm": "write vector_norm(x, axis=...) or matrix_norm(x)",
+    "new_zeros": "write zeros((2, 3), x.dtype), or zeros_like(x)",
+    "new_ones": "write ones((2, 3), x.dtype), or ones_like(x)",
+    "type": "write x.dtype for the dtype, x.to(f16) for a cast",
+    "type_as": "write x.to(y.dtype)",
+}
+"""What to write in place of a member that a tensor of a graph has not."""
