@@ -19,9 +19,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
 from graphc.codegen.cuda import CUDA
-from graphc.codegen.dialect import Dialect
 from graphc.codegen.host import HOST
-from graphc.codegen.plan import Library, plan_entry
 from graphc.errors import DTypeError
 from graphc.ir import dims
 from graphc.ir.evaluate import evaluate, evaluate_node
@@ -36,11 +34,11 @@ from graphc.passes import pipeline
 from graphc.passes.autodiff import gradients
 from graphc.passes.decompose import decompose
 from graphc.runtime.interpreter import Interpreter
-from graphc.runtime.program import Program
 from graphc.runtime.simulator.executor import SimulatorExecutor
 from tests.accuracy import ANY_ZERO, IN_NUMPY, ULPS, is_accurate
 from tests.backends.op_samples import CUDA_ULPS
 from tests.emitted import emitted
+from tests.interpreted import interpreted
 from tests.passes.test_random_graphs import has_derivative, scalar_of
 from tests.random_graphs import RandomGraph, graphs
 from tests.simulated import simulated
@@ -61,21 +59,9 @@ class Executor(Protocol):
 State = Mapping[str, Array] | None
 
 
-def interpreted(graphs: Sequence[Graph], state: State = None) -> Interpreter:
-    """The graphs' kernels for the CPU, run in NumPy."""
-    return _interpreted(HOST, graphs, state)
-
-
 def interpreted_cuda(graphs: Sequence[Graph], state: State = None) -> Interpreter:
     """The graphs' kernels for CUDA, run in NumPy."""
-    return _interpreted(CUDA, graphs, state)
-
-
-def _interpreted(dialect: Dialect, graphs: Sequence[Graph], state: State) -> Interpreter:
-    library = Library()
-    plain = [decompose(graph, SourceMap()) for graph in graphs]
-    entries = {graph.name: plan_entry(graph, dialect, library) for graph in plain}
-    return Interpreter(Program(dialect.name, entries), library.kernels, state or {})
+    return interpreted(graphs, state, CUDA)
 
 
 def simulated_and_checked(graphs: Sequence[Graph], state: State = None) -> SimulatorExecutor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from graphc.runtime.cpu.compiler import FLAGS, find_compiler
 from graphc.runtime.cpu.executor import CpuExecutor
 from graphc.runtime.program import Program
 from tests.emitted import emitted, planned
+from tests.interpreted import interpreted
 from tests.products import GRAPHS, assert_close, contraction, random_arguments, transposed
 from tests.values import same_bits
 
@@ -51,6 +53,16 @@ def test_not_a_number_and_infinity_reach_their_row_or_column() -> None:
     rest = np.delete(found, 3, axis=0)
     assert np.all(np.isinf(rest[:, 299]))
     assert np.all(rest[:, :299] == 1030)
+
+
+@pytest.mark.parametrize("run", [emitted, interpreted])
+@pytest.mark.parametrize("rows", [1, 2, 64])
+def test_operands_that_are_read_backwards(rows: int, run: Callable[..., Any]) -> None:
+    x, w = graph_input("x", f32, (rows, 5)), graph_input("w", f32, (5, 3))
+    result = ops.matmul(ops.flip(x, axes=(1,)), ops.flip(w, axes=(0, 1)))
+    graph = Graph("backwards", (x, w), (), (result,))
+    arrays = random_arguments(graph)
+    assert_close(graph, arrays, run([graph]).call(graph.name, arrays))
 
 
 def test_all_of_it_is_one_kernel() -> None:

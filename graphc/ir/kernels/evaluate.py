@@ -54,7 +54,7 @@ from graphc.ir.kernel import (
     Statement,
     Store,
 )
-from graphc.ir.kernels.functions import find_function
+from graphc.ir.kernels.functions import Pointer, find_function
 from graphc.ir.kernels.index_values import Number, index_value
 from graphc.ir.kernels.listing import statement_text
 from graphc.ir.kernels.scopes import name_of
@@ -271,15 +271,15 @@ class _Step:
 
     def argument(
         self, argument: Address | Expr | DimLike | str, call: Call, scope: _Scope
-    ) -> Array | int | str:
-        """What a function of the whole step is given: for an address the memory from there on."""
+    ) -> Pointer | Array | int | str:
+        """What a function of the whole step is given: for an address where it points to."""
         match argument:
             case Address(buffer, index):
                 array = self.memory[buffer]
                 offset = index_value(index, scope.indices)
                 if not isinstance(offset, int) or not 0 <= offset <= len(array):
                     raise self.error(f"the address {offset} is outside {buffer.name}", call)
-                return array[offset:]
+                return Pointer(array, offset)
             case Expr():
                 return self.value(argument, scope)
             case str():

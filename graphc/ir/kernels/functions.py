@@ -25,9 +25,41 @@ from graphc.ir.kernels.warp_functions import (
 )
 from graphc.ir.ops.sort import in_order
 
-__all__ = ["FUNCTIONS", "DeviceFunction", "find_function", "multiply_add"]
+__all__ = ["FUNCTIONS", "DeviceFunction", "Pointer", "find_function", "multiply_add"]
 
 Array = np.ndarray[Any, Any]
+
+
+class Pointer:
+    """An address that a function of the whole step is given; strides may lead to before it.
+
+    Args:
+        array: the memory.
+        place: where in it the address is.
+    """
+
+    def __init__(self, array: Array, place: int) -> None:
+        self._array, self._place = array, place
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of what is pointed to."""
+        dtype: np.dtype[Any] = self._array.dtype
+        return dtype
+
+    def __getitem__(self, offsets: slice | Array) -> Array:
+        return np.asarray(self._array[self._places(offsets)])
+
+    def __setitem__(self, offsets: slice | Array, values: Array) -> None:
+        self._array[self._places(offsets)] = values
+
+    def _places(self, offsets: slice | Array) -> Array:
+        if isinstance(offsets, slice):
+            offsets = np.arange(offsets.start or 0, offsets.stop)
+        places = offsets + self._place
+        if places.size and places.min() < 0:
+            raise IndexError(f"place {places.min()} is before the memory")
+        return places
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +70,7 @@ class DeviceFunction:
         name: without the dtype.
         writes: numbers of the arguments whose memory it writes.
         reads: numbers of the arguments whose memory it reads.
-        meaning: does to NumPy arrays what the function does to memory.
+        meaning: does to pointers into NumPy arrays what the function does to memory.
         is_of_lane: whether lanes call it inside a loop over lanes, each with addresses of its own
             (see `warp_functions`).
         width: elements that a function of a lane touches from each of its addresses on.
@@ -128,10 +160,10 @@ def _sum_to_odd(a: Array, b: Array) -> Array:
 # -- matrix products on the host ------------------------------------------------------------------
 
 
-def _block(memory: Array, outer: int, inner: int, rows: int, columns: int) -> Array:
+def _block(memory: Pointer, outer: int, inner: int, rows: int, columns: int) -> Array:
     """memory[i * outer + j * inner] for i < rows, j < columns."""
     places = np.arange(rows)[:, None] * outer + np.arange(columns)[None, :] * inner
-    return np.asarray(memory[places])
+    return memory[places]
 
 
 def _add_products(total: Array, left: Array, right: Array) -> Array:
@@ -142,25 +174,25 @@ def _add_products(total: Array, left: Array, right: Array) -> Array:
 
 
 def _pack_right(
-    packed: Array, b: Array, n_stride: int, k_stride: int, columns: int, depth: int
+    packed: Pointer, b: Pointer, n_stride: int, k_stride: int, columns: int, depth: int
 ) -> None:
     block = _block(b, k_stride, n_stride, depth, columns)
     packed[: depth * columns] = block.astype(packed.dtype).reshape(-1)
 
 
 def _pack_left(
-    packed: Array, stride: int, a: Array, m_stride: int, k_stride: int, rows: int, depth: int
+    packed: Pointer, stride: int, a: Pointer, m_stride: int, k_stride: int, rows: int, depth: int
 ) -> None:
     block = _block(a, m_stride, k_stride, rows, depth).astype(packed.dtype)
     packed[np.arange(rows)[:, None] * stride + np.arange(depth)] = block
 
 
 def _multiply_packed(
-    tile: Array,
+    tile: Pointer,
     tile_stride: int,
-    left: Array,
+    left: Pointer,
     left_stride: int,
-    right: Array,
+    right: Pointer,
     rows: int,
     columns: int,
     depth: int,
@@ -173,12 +205,12 @@ def _multiply_packed(
 
 
 def _multiply_rows(
-    tile: Array,
+    tile: Pointer,
     tile_stride: int,
-    a: Array,
+    a: Pointer,
     m_stride: int,
     a_stride: int,
-    b: Array,
+    b: Pointer,
     n_stride: int,
     k_stride: int,
     rows: int,
@@ -195,7 +227,7 @@ def _multiply_rows(
 
 
 def _sorted_part(
-    out: Array, keys: Array, given: Array, descending: int, width: int, first: int, count: int
+    out: Pointer, keys: Pointer, given: Array, descending: int, width: int, first: int, count: int
 ) -> None:
     """The places `first` .. `first + count - 1` of the positions in `given`, in runs of `width`."""
     for start in range(first // width * width, first + count, width):
@@ -207,15 +239,15 @@ def _sorted_part(
 
 
 def _sort_runs(
-    out: Array, keys: Array, length: int, descending: int, width: int, first: int, count: int
+    out: Pointer, keys: Pointer, length: int, descending: int, width: int, first: int, count: int
 ) -> None:
     _sorted_part(out, keys, np.arange(length), descending, width, first, count)
 
 
 def _merge_runs(
-    out: Array,
-    keys: Array,
-    runs: Array,
+    out: Pointer,
+    keys: Pointer,
+    runs: Pointer,
     length: int,
     descending: int,
     width: int,
