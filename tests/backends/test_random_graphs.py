@@ -38,6 +38,7 @@ from graphc.runtime.simulator.executor import SimulatorExecutor
 from tests.accuracy import ANY_ZERO, IN_NUMPY, ULPS, is_accurate
 from tests.backends.op_samples import CUDA_ULPS
 from tests.emitted import emitted
+from tests.fuzzing import count
 from tests.interpreted import interpreted
 from tests.passes.test_random_graphs import has_derivative, scalar_of
 from tests.random_graphs import RandomGraph, graphs
@@ -46,8 +47,8 @@ from tests.values import same_bits
 
 Array = np.ndarray[Any, Any]
 
-BATCHES = 4
 GRAPHS_IN_A_BATCH = 20
+BATCHES = max(count(80) // GRAPHS_IN_A_BATCH, 1)
 
 
 class Executor(Protocol):
@@ -188,7 +189,7 @@ def executor_of(backend: Backend, number: int) -> Executor:
 
 
 @pytest.mark.parametrize("backend", [INTERPRETER, INTERPRETER_OF_CUDA], ids=str)
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=count(100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=graphs())
 def test_kernels_mean_what_the_graph_says(backend: Backend, case: RandomGraph) -> None:
     every = with_all_results(case.graph)

@@ -1,12 +1,10 @@
 """Any text at all gives a program or an error with a place: no other exception, and no hang.
 
-`GRAPHC_FUZZ_COUNT` sets how many texts are tried; each has its number as its seed, and a failure
-names it.
+Each text has its number as its seed, and a failure names it.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import signal
@@ -24,8 +22,9 @@ from graphc.frontend.parse_table import parse_table
 from graphc.frontend.parser import parse
 from graphc.ir.op import functions
 from graphc.library import library
+from tests.fuzzing import count
 
-COUNT = int(os.environ.get("GRAPHC_FUZZ_COUNT", "3000"))
+COUNT = count(3000)
 PARTS = 10
 SECONDS = 60
 """Processor time that a text may take: many times what any takes, however busy the machine is."""

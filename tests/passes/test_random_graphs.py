@@ -23,11 +23,15 @@ from graphc.ir.verify import verify
 from graphc.passes.autodiff import gradients, jvp
 from graphc.passes.decompose import decompose
 from graphc.passes.simplify import apply_rules, simplify
+from tests.fuzzing import count
 from tests.random_graphs import RandomGraph, graphs
 from tests.values import evaluate_nodes, same_bits
 
 often = settings(
-    max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=count(150),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
 )
 
 

@@ -1,8 +1,8 @@
 """Random damage to module files: a module that behaves comes out, or an error of the user.
 
 Two kinds of damage: to the bytes of the file, which hashes and archive must catch, and to members
-whose hashes are made anew, which the readers behind the hashes must catch. `GRAPHC_FUZZ_COUNT` says
-how many files of each kind are tried, `GRAPHC_FUZZ_START` the first seed.
+whose hashes are made anew, which the readers behind the hashes must catch. `GRAPHC_FUZZ_START` is
+the first seed.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ from graphc.ir.graph import Unit
 from graphc.library import library
 from graphc.runtime.module_file import read_manifest, read_module
 from graphc.runtime.program import Program, Step, walk_steps
+from tests.fuzzing import count
 from tests.module_archives import archive_of, members_of, sealed
 
-COUNT = int(os.environ.get("GRAPHC_FUZZ_COUNT", "700"))
+COUNT = count(700)
 START = int(os.environ.get("GRAPHC_FUZZ_START", "0"))
 SEEDS = range(START, START + COUNT)
 SECONDS, BYTES = 10, 20_000_000
