@@ -166,9 +166,11 @@ def _compile(
 def _get(nvrtc: Any, program: Any, what: str) -> bytes:
     """Fetch one of a program's results by NVRTC's pair of functions for size and content."""
     (size,) = _checked(nvrtc, getattr(nvrtc, f"nvrtcGet{what}Size")(program))
-    content: bytes = b" " * size
+    # NVRTC writes into this object, which must be nobody else's: Python shares bytes of length 1,
+    # and that is the size of an empty log.
+    content = bytes(size + 1)
     _checked(nvrtc, getattr(nvrtc, f"nvrtcGet{what}")(program, content))
-    return content
+    return content[:size]
 
 
 def _checked(nvrtc: Any, result: tuple[Any, ...]) -> tuple[Any, ...]:

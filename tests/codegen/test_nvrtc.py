@@ -142,6 +142,13 @@ def test_refused_text_comes_with_the_log() -> None:
     assert any("bad.cu(2)" in note and "nonsense" in note for note in refused.value.notes)
 
 
+def test_an_empty_log_is_written_to_no_object_that_others_share() -> None:
+    # Python keeps one object for all bytes of length 1 that are equal.
+    kernel = compile_ptx('extern "C" __global__ void k() {}', "compute_80", name="k")
+    assert kernel.log == ""
+    assert [bytes([value])[0] for value in range(256)] == [*range(256)]
+
+
 def test_warnings_are_in_the_log() -> None:
     source = 'extern "C" __global__ void k() { int unused_variable; }'
     assert "unused_variable" in compile_cubin(source, "sm_80", name="warned").log
