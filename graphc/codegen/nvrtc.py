@@ -166,11 +166,10 @@ def _compile(
 def _get(nvrtc: Any, program: Any, what: str) -> bytes:
     """Fetch one of a program's results by NVRTC's pair of functions for size and content."""
     (size,) = _checked(nvrtc, getattr(nvrtc, f"nvrtcGet{what}Size")(program))
-    # NVRTC writes into this object, which must be nobody else's: Python shares bytes of length 1,
-    # and that is the size of an empty log.
-    content = bytes(size + 1)
+    # Bytes are not to be written to: those of one character are one object for all of Python.
+    content = bytearray(size)
     _checked(nvrtc, getattr(nvrtc, f"nvrtcGet{what}")(program, content))
-    return content[:size]
+    return bytes(content)
 
 
 def _checked(nvrtc: Any, result: tuple[Any, ...]) -> tuple[Any, ...]:
