@@ -1,50 +1,29 @@
 """Loops and branches of Python functions that stay in the graph: `scan`, `while_loop`, `cond`.
 
-Bodies are functions on tensors. They are traced once, and see the tensors around them; what they
-carry, run over and return may be nested in tuples, lists and dicts.
+Bodies are functions on tensors. They are traced once, see the tensors around them, and read and
+update state; what they carry, run over and return may be nested in tuples, lists and dicts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from graphc.errors import DTypeError, ShapeError, UsageError
-from graphc.frontend.closures import captured, stand_ins
-from graphc.frontend.initializers import SEED_DTYPE
+from graphc.errors import UsageError
 from graphc.frontend.location import at_python_line
-from graphc.frontend.random_draws import each_iteration
-from graphc.frontend.state import state_kept
 from graphc.frontend.tensor import Tensor
-from graphc.ir import dtype as dtypes
+from graphc.frontend.traced_bodies import (
+    RowOf,
+    TracedBranch,
+    branch_tensors,
+    scan_tensors,
+    traced_branch,
+    while_tensors,
+)
 from graphc.ir.dims import DimLike
-from graphc.ir.node import Node, topological
-from graphc.ir.ops import control_flow as ops
-from graphc.ir.ops.arithmetic import add
-from graphc.ir.ops.creation import number
-from graphc.ir.ops.sequences import arange
-from graphc.ir.ops.structural import project
-from graphc.ir.source_map import nodes_built
-from graphc.ir.types import TensorType
-from graphc.passes.bodies import branch_graph, loop_graph
+from graphc.ir.node import Node
 
-__all__ = [
-    "branch_tensors",
-    "cond",
-    "leaves",
-    "rebuilt",
-    "require_form",
-    "scan",
-    "scan_tensors",
-    "while_loop",
-    "while_tensors",
-]
-
-RowOf = Callable[[Tensor], Tensor | None]
-"""The row of a tensor that the loop then runs over as well; None if it changes in the loop."""
-
-Step = Callable[[list[Tensor], list[Tensor], RowOf], tuple[list[Tensor], list[Tensor]]]
-"""From carries and rows to the next carries and rows of results."""
+__all__ = ["cond", "leaves", "rebuilt", "require_form", "scan", "while_loop"]
 
 
 def scan(
@@ -117,7 +96,8 @@ def while_loop(
 ) -> Any:
     """Run `body(carry)` while `condition(carry)` holds, and `max_steps` times at most.
 
-    Any order of derivative is defined: for a gradient `max_steps` iterations keep what `scan` keeps.
+    Any order of derivative is defined: for a gradient `max_steps` iterations keep what those of
+    `scan` keep.
 
     Args:
         condition: gives a bool without axes.
@@ -170,137 +150,17 @@ def cond(
         if not isinstance(predicate, Tensor):
             return then(*operands) if predicate else otherwise(*operands)
         forms: list[Any] = []
-        traced: list[tuple[list[Node], set[Node]]] = []
+        traced: list[TracedBranch] = []
+        results: list[list[Node]] = []
         for branch in (then, otherwise):
-            with nodes_built() as built, state_kept("a branch"):
+            with traced_branch() as found:
                 result = branch(*operands)
                 forms.append(result)
-                nodes = [one.node for _, one in leaves(result, "the result of a branch")]
-            traced.append((nodes, built))
+                results.append([one.node for _, one in leaves(result, "the result of a branch")])
+            traced.append(found)
         require_form(forms[1], forms[0], "the result of the other branch")
-        found = branch_tensors(predicate.node, traced)
-        return rebuilt(forms[0], iter(found))
-
-
-def scan_tensors(
-    step: Step,
-    init: Sequence[tuple[str, Tensor]],
-    xs: Sequence[Tensor],
-    length: DimLike | None,
-    reverse: bool,
-) -> tuple[list[Tensor], list[Tensor]]:
-    """`scan` of lists of tensors; each carry has a name for errors."""
-    size = _length(xs, length)
-    carries = stand_ins("carry", [one.type for _, one in init])
-    rows = stand_ins("row", [TensorType(x.type.dtype, x.type.shape[1:]) for x in xs])
-    sliced = [one.node for one in xs]
-
-    def row_of(tensor: Tensor) -> Tensor | None:
-        node = tensor.node
-        if not node.shape or node.shape[0] != size:
-            return None
-        if node not in sliced:
-            if not {*carries, *rows}.isdisjoint(topological([node])):
-                return None
-            sliced.append(node)
-            rows.extend(stand_ins("row", [TensorType(node.dtype, node.shape[1:])]))
-        return Tensor(rows[sliced.index(node)])
-
-    def iteration() -> Node:
-        row = row_of(Tensor(arange(size, dtype=SEED_DTYPE)))
-        assert row is not None
-        return row.node
-
-    with nodes_built() as built, state_kept("a loop"), each_iteration(iteration):
-        given = [Tensor(one) for one in rows]
-        after, results = step([Tensor(one) for one in carries], given, row_of)
-        roots = [one.node for one in (*after, *results)]
-    _require_carries(init, roots)
-    constants = captured(roots, [*carries, *rows], built)
-    body = loop_graph("body", carries, rows, constants, roots)
-    operands = [*(one.node for _, one in init), *sliced, *constants]
-    node = ops.scan(
-        *operands, body=body, carries=len(init), slices=len(sliced), length=size, reverse=reverse
-    )
-    parts = [Tensor(project(node, index=number)) for number in range(len(roots))]
-    return parts[: len(init)], parts[len(init) :]
-
-
-def while_tensors(
-    test: Callable[[list[Tensor]], Tensor],
-    step: Callable[[list[Tensor]], list[Tensor]],
-    init: Sequence[tuple[str, Tensor]],
-    max_steps: DimLike,
-) -> list[Tensor]:
-    """`while_loop` of lists of tensors; each carry has a name for errors."""
-    carries = stand_ins("carry", [one.type for _, one in init])
-    (iteration,) = stand_ins("iteration", [TensorType(SEED_DTYPE, ())])
-    given = [Tensor(one) for one in carries]
-    with nodes_built() as built, state_kept("a loop"), each_iteration(lambda: iteration):
-        holds = test(given).node
-        roots = [one.node for one in step(given)]
-    _require_carries(init, roots)
-    if holds.tensor is not TensorType(dtypes.bool_, ()):
-        raise DTypeError(
-            f"the condition of a loop is {holds.type}, expected bool[]",
-            code="condition",
-            hint="compare numbers without axes, or reduce with all(...) or any(...)",
-        )
-    first = [one.node for _, one in init]
-    if iteration in topological([holds, *roots]):
-        # The loop draws random numbers, and counts its iterations for them.
-        first.append(number(0, SEED_DTYPE))
-        carries.append(iteration)
-        roots.append(add(iteration, number(1, SEED_DTYPE)))
-    constants = captured([holds, *roots], carries, built)
-    node = ops.while_loop(
-        *first,
-        *constants,
-        condition=loop_graph("condition", carries, (), constants, [holds]),
-        body=loop_graph("body", carries, (), constants, roots),
-        carries=len(first),
-        max_steps=max_steps,
-    )
-    return [Tensor(project(node, index=place)) for place in range(len(init))]
-
-
-def branch_tensors(predicate: Node, traced: Sequence[tuple[list[Node], set[Node]]]) -> list[Tensor]:
-    """`cond` of two blocks that have been traced: their results, and the nodes built meanwhile."""
-    operands: dict[Node, None] = {}
-    for roots, built in traced:
-        operands |= dict.fromkeys(captured(roots, (), built))
-    then, otherwise = (
-        branch_graph(name, list(operands), roots)
-        for name, (roots, _) in zip(("then", "otherwise"), traced, strict=True)
-    )
-    node = ops.cond(predicate, *operands, then=then, otherwise=otherwise)
-    return [Tensor(project(node, index=number)) for number in range(len(traced[0][0]))]
-
-
-def _length(xs: Sequence[Tensor], length: DimLike | None) -> DimLike:
-    for x in xs:
-        if not x.type.shape:
-            raise ShapeError(f"a {x.type} is run over, which has no rows")
-        if length is None:
-            length = x.type.shape[0]
-        if x.type.shape[0] != length:
-            raise ShapeError(f"a {x.type} is run over, expected {length} rows")
-    if length is None:
-        raise UsageError(
-            "a scan over nothing has no length", code="scan-length", hint="give it: length=..."
-        )
-    return length
-
-
-def _require_carries(init: Sequence[tuple[str, Tensor]], after: Sequence[Node]) -> None:
-    for (name, before), node in zip(init, after, strict=False):
-        if before.type is not node.tensor:
-            error = DTypeError if before.type.dtype is not node.dtype else ShapeError
-            raise error(
-                f"the loop begins with {name} as {before.type}, and makes it {node.type}",
-                code="carry-type",
-                hint="what a loop carries keeps its dtype and shape; cast or broadcast it",
-            )
+        chosen = branch_tensors(predicate.node, traced, results)
+        return rebuilt(forms[0], iter(chosen))
 
 
 # -- nested values --------------------------------------------------------------------------------

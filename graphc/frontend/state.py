@@ -7,12 +7,13 @@ value after the call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
 
 from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.frontend.closures import stand_ins
 from graphc.frontend.initializers import SEED_DTYPE, Initializer, Key, zeros
 from graphc.frontend.random_draws import Draws, active_draws, draw_counter
 from graphc.frontend.tensor import Tensor, apply
@@ -29,13 +30,14 @@ from graphc.passes.rewrite import substitute
 
 if TYPE_CHECKING:
     from graphc.frontend.module import Module
+    from graphc.frontend.state_table import StateTable
 
 __all__ = [
     "RANDOM_COUNTER",
     "Buffer",
     "Parameter",
     "State",
-    "StateTable",
+    "StateOfBody",
     "Tracing",
     "active_tracing",
     "is_training",
@@ -144,82 +146,31 @@ class Buffer(State):
     __slots__ = ()
 
 
-class StateTable:
-    """What every state of a unit is called, in order of declaration."""
+class StateOfBody:
+    """What the body of a loop reads and updates of state, once it has been traced.
+
+    Attributes:
+        stands: what stands for each state that is read or updated, as an iteration begins.
+        after: the states that are updated, with their values as it ends.
+    """
 
     def __init__(self) -> None:
-        self._states: dict[str, State] = {}
-        self._paths: dict[State, str] = {}
-        self._owners: dict[str, Hashable] = {}
-        self._modules: dict[Module, str] = {}
+        self.stands: dict[State, Node] = {}
+        self.after: dict[State, Node] = {}
 
-    def add_model(self, model: Module, prefix: str = "") -> None:
-        """Declare the state of a model, under `prefix` (with a dot) if there is one."""
-        for path, module in model.named_modules(prefix):
-            self._modules.setdefault(module, path)
-        for path, state in model.named_state(prefix):
-            if state not in self._paths:
-                self._add(path, state, id(model))
+    @property
+    def carried(self) -> list[Node]:
+        """What stands for the states that are updated."""
+        return [self.stands[state] for state in self.after]
 
-    def own(self, path: str, owner: Hashable, make: Callable[[], State]) -> State:
-        """The state called `path`, which `owner` keeps; made if it is new.
+    def outside(self) -> dict[Node, Node]:
+        """The values of states before the loop, by what stands for them."""
+        return {stand: tracing().read(state) for state, stand in self.stands.items()}
 
-        Raises:
-            UsageError: somebody else has state of that name.
-        """
-        if path not in self._states:
-            self._add(path, make(), owner)
-        elif self._owners[path] != owner:
-            raise _taken(path)
-        return self._states[path]
-
-    def _add(self, path: str, state: State, owner: Hashable) -> None:
-        if path in self._states:
-            raise _taken(path)
-        self._states[path] = state
-        self._paths[state] = path
-        self._owners[path] = owner
-
-    def path(self, state: State) -> str:
-        """What the state is called.
-
-        Raises:
-            UsageError: it belongs to no model of the unit.
-        """
-        if state not in self._paths:
-            raise UsageError(
-                f"{state!r} belongs to no model that this trace knows",
-                code="unknown-state",
-                hint="keep it in an attribute of a Module, and give the model as an argument of "
-                "the function, or in models=",
-            )
-        return self._paths[state]
-
-    def module_path(self, module: Module) -> str:
-        """What the module is called; "" is the only model of a unit.
-
-        Raises:
-            UsageError: it is no part of a model of the unit.
-        """
-        if module not in self._modules:
-            raise UsageError(
-                f"a {type(module).__name__} belongs to no model that this trace knows",
-                code="unknown-module",
-                hint="keep it in an attribute of a Module; one made while tracing has no name",
-            )
-        return self._modules[module]
-
-    def __iter__(self) -> Iterator[tuple[str, State]]:
-        return iter(list(self._states.items()))
-
-
-def _taken(path: str) -> UsageError:
-    return UsageError(
-        f"two states are called {path!r}",
-        code="state-name",
-        hint="rename one. Each optimizer trains one set of parameters, and its state begins with "
-        'its name: adam(name="other")',
-    )
+    def leave(self, values: Sequence[Node]) -> None:
+        """Give the states that are updated the values that the loop left them."""
+        for state, value in zip(self.after, values, strict=True):
+            tracing().update(state, Tensor(value))
 
 
 RANDOM_COUNTER = "random.counter"
@@ -241,6 +192,7 @@ class Tracing:
         self.training = training
         self._inputs: dict[State, Node] = {}
         self._values: dict[State, Node] = {}
+        self._bodies: list[StateOfBody] = []
         # Apart from the values of states: a loop or a branch may draw, though it updates none.
         self._moved: dict[State, Node] = {}
         self._draws = Draws(lambda: self.before(self._counter()))
@@ -265,7 +217,46 @@ class Tracing:
 
     def read(self, state: State) -> Node:
         """The value of the state at this point of the function."""
-        return self._values.get(state) or self.before(state)
+        return self._values.get(state) or self._first(state)
+
+    def _first(self, state: State) -> Node:
+        """The value of the state where the function begins, or the body of the innermost loop."""
+        if not self._bodies:
+            return self.before(state)
+        stands = self._bodies[-1].stands
+        if state not in stands:
+            (stands[state],) = stand_ins("state", [state.type])
+        return stands[state]
+
+    @contextmanager
+    def body(self) -> Iterator[StateOfBody]:
+        """Trace the body of a loop, which reads and updates state of each iteration."""
+        found = StateOfBody()
+        outside, self._values = self._values, {}
+        self._bodies.append(found)
+        try:
+            yield found
+            for state, value in self._values.items():
+                if value is not self._first(state):
+                    found.after[state] = value
+        finally:
+            self._bodies.pop()
+            self._values = outside
+
+    @contextmanager
+    def branch(self) -> Iterator[dict[State, Node]]:
+        """Trace a branch; gives what it updates, once it has been traced."""
+        found: dict[State, Node] = {}
+        outside, self._values = self._values, dict(self._values)
+        try:
+            yield found
+            found.update(
+                (state, value)
+                for state, value in self._values.items()
+                if value is not outside.get(state)
+            )
+        finally:
+            self._values = outside
 
     def update(self, state: State, value: Any) -> None:
         """Set the value of the state from here on (see `State.update`)."""
@@ -374,7 +365,7 @@ def is_training() -> bool:
 
 @contextmanager
 def state_kept(where: str) -> Iterator[None]:
-    """Refuse updates of state inside, which may run many times, or not at all.
+    """Refuse updates of state inside.
 
     Raises:
         UsageError: state was updated.
@@ -388,6 +379,6 @@ def state_kept(where: str) -> Iterator[None]:
         if before.get(state) is not value:
             raise UsageError(
                 f"the state {active.table.path(state)!r} is updated in {where}",
-                code="state-in-body",
-                hint="carry its value, and update the state afterwards",
+                code="state-in-condition",
+                hint="update it in the body",
             )

@@ -14,7 +14,8 @@ from graphc.errors import UsageError
 from graphc.frontend.location import at_definition, spans_from
 from graphc.frontend.module import Module
 from graphc.frontend.named_dims import named_dims
-from graphc.frontend.state import StateTable, Tracing
+from graphc.frontend.state import Tracing
+from graphc.frontend.state_table import StateTable
 from graphc.frontend.tensor import Tensor
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike

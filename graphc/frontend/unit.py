@@ -9,7 +9,7 @@ from graphc.errors import UsageError
 from graphc.frontend.initializers import SEED_DTYPE, first_value
 from graphc.frontend.module import Module
 from graphc.frontend.named_dims import named_dims
-from graphc.frontend.state import StateTable
+from graphc.frontend.state_table import StateTable
 from graphc.frontend.trace import Export, models_by_name, run_traced, state_table
 from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, Unit

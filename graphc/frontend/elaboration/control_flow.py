@@ -20,28 +20,26 @@ from typing import Any
 
 from graphc.errors import DTypeError, ShapeError
 from graphc.frontend import syntax, trees
-from graphc.frontend.control_flow import (
-    branch_tensors,
-    leaves,
-    rebuilt,
-    require_form,
-    scan_tensors,
-    while_tensors,
-)
+from graphc.frontend.control_flow import leaves, rebuilt, require_form
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.carries import Carries, alike, form_of, is_tensors
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.loop_index import LoopIndex
-from graphc.frontend.state import state_kept
 from graphc.frontend.tensor import Tensor
+from graphc.frontend.traced_bodies import (
+    TracedBranch,
+    branch_tensors,
+    scan_tensors,
+    traced_branch,
+    while_tensors,
+)
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.ops.sequences import arange
 from graphc.ir.record import Record
-from graphc.ir.source_map import nodes_built
 
 __all__ = ["Rounds", "bounded_loop", "branch", "iterated", "row_assigned", "scan_loop"]
 
@@ -171,13 +169,13 @@ def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -
     Raises:
         GraphcError: blocks that give a name values of different types, or one that returns.
     """
-    scopes, ends, built = [], [], []
+    scopes, ends, traced = [], [], []
     for block in (node.body, node.orelse):
         inner = Evaluator(evaluator.program, Scope(evaluator.scope))
-        with nodes_built() as nodes, state_kept("a branch"):
+        with traced_branch() as one:
             ends.append(run(inner, block))
         scopes.append(inner.scope)
-        built.append(nodes)
+        traced.append(one)
     if (ends[0] is None) is not (ends[1] is None):
         raise not_supported(
             "a return in one block of a branch on a tensor",
@@ -189,7 +187,7 @@ def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -
             values = alike([end.value for end in ends])
             _require_tensors(values, node)
             parts = [[one for _, one in leaves(value, "the result")] for value in values]
-            made = _chosen(predicate, parts, built)
+            made = _chosen(predicate, parts, traced)
             return replace(ends[0], value=rebuilt(values[0], iter(made)))
         names = dict.fromkeys(name for scope in scopes for name in scope.assigned())
         found = {name: _choice(name, scopes, evaluator.scope, node) for name in names}
@@ -201,7 +199,7 @@ def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -
             [leaf for values in chosen_from.values() for leaf in trees.leaves(values[block])]
             for block in range(2)
         ]
-        chosen = iter(_chosen(predicate, parts, built))
+        chosen = iter(_chosen(predicate, parts, traced))
         for name, values in chosen_from.items():
             evaluator.scope.define(name, trees.rebuilt(values[0], chosen))
     return None
@@ -306,9 +304,7 @@ def _require_tensors(values: Sequence[Any], node: syntax.If) -> None:
 
 
 def _chosen(
-    predicate: Tensor, parts: Sequence[Sequence[Tensor]], built: Sequence[set[Any]]
+    predicate: Tensor, parts: Sequence[Sequence[Tensor]], traced: Sequence[TracedBranch]
 ) -> list[Tensor]:
-    traced = [
-        ([one.node for one in values], found) for values, found in zip(parts, built, strict=True)
-    ]
-    return branch_tensors(predicate.node, traced) if parts[0] else []
+    results = [[one.node for one in values] for values in parts]
+    return branch_tensors(predicate.node, traced, results)
