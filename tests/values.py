@@ -86,7 +86,11 @@ def same_bits(a: Array, b: Array) -> bool:
 
 
 def evaluate_nodes(
-    roots: Sequence[Node], values: Mapping[Node, Array], sizes: Mapping[str, int] | None = None
+    roots: Sequence[Node],
+    values: Mapping[Node, Array],
+    sizes: Mapping[str, int] | None = None,
+    *,
+    precise: bool = False,
 ) -> list[Any]:
     """The values of nodes by the references of their ops, given those of the inputs.
 
@@ -94,10 +98,11 @@ def evaluate_nodes(
         roots: what to compute.
         values: arrays for the inputs; any node may be given.
         sizes: the named dims.
+        precise: compute in float64 and complex128.
     """
     known: dict[Node, Any] = dict(values)
     for node in topological(roots):
         if node not in known:
             operands = [known[operand] for operand in node.inputs]
-            known[node] = evaluate_node(node, operands, sizes or {})
+            known[node] = evaluate_node(node, operands, sizes or {}, precise=precise)
     return [known[root] for root in roots]
