@@ -161,7 +161,7 @@ def build_module(
 
 
 def compile_for(
-    unit: Unit, target: str, *, observe: Callable[[pipeline.Step], None] | None = None
+    unit: Unit, target: str, *, observe: pipeline.Observer | None = None
 ) -> TargetCode:
     """The unit's program and text for "cpu" or "cuda"."""
     return compile_unit(unit, _TARGETS[target], observe=observe)

@@ -34,7 +34,7 @@ class Settings:
             process may use). Results never depend on it.
         device: device that is meant by "auto" (`GRAPHC_DEVICE`, one of `DEVICES`).
         compiler: the host C compiler (`GRAPHC_CC`; by default the first of cc, gcc, clang).
-        verify_passes: verify the graph after every pass (`GRAPHC_VERIFY`, 0 or 1).
+        verify_passes: verify what every pass makes (`GRAPHC_VERIFY`, 0 or 1).
         dump_directory: where each pass writes its result as text (`GRAPHC_DUMP`), or none.
     """
 

@@ -3,7 +3,9 @@
 Of a module, every stage is made anew from its graphs; the kernels' text in it is not shown.
 
 --stage graph      each export as a program of the language (default)
---stage passes     what each pass made of it, likewise; or one pass, by its name
+--stage passes     what each pass made of it, in their order; or one pass, by its name:
+                   graphs as programs, then groups (fuse), launches (schedule, state-last),
+                   places (donate), steps (bind, merge-launches) and offsets (memory)
 --stage kernels    the kernels' text for the target
 --stage ptx        the kernels as PTX, for the oldest architecture
 --stage program    steps and memory for the target
@@ -13,21 +15,22 @@ from __future__ import annotations
 
 import argparse
 import zipfile
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from graphc.api import unit_of
 from graphc.cli.arguments import named_file
 from graphc.codegen import nvrtc
+from graphc.codegen.compile import PIPELINE
+from graphc.codegen.listing import entry_text
 from graphc.compiler import ARCHITECTURES, compile_for
 from graphc.errors import UsageError
 from graphc.from_python import unit_named
 from graphc.frontend.graph_text import graph_text
-from graphc.ir.graph import Unit
+from graphc.ir.graph import Graph, Unit
 from graphc.passes import pipeline
 from graphc.runtime.module_file import read_module
-from graphc.runtime.program import BranchStep, HostCallStep, LoopStep, Step
 
 __all__ = ["add_arguments", "run"]
 
@@ -38,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source", metavar="FILE", type=named_file, help="a .gc or .gcm file, or MODULE:NAME"
     )
     parser.add_argument("--export", help="only this one")
-    passes = [one.name for one in pipeline.standard_passes()]
+    passes = [one.name for one in PIPELINE]
     parser.add_argument("--stage", default="graph", choices=[*_STAGES, *passes])
     parser.add_argument("--target", default="cpu", choices=["cpu", "cuda"])
 
@@ -78,17 +81,23 @@ def _graph(unit: Unit, target: str) -> str:
 def _passes(unit: Unit, target: str, only: str | None = None) -> str:
     parts: list[str] = []
 
-    def show(step: pipeline.Step) -> None:
+    def show(step: pipeline.Step[Any]) -> None:
         if only in (None, step.step.name):
             is_news = step.made is not step.given or only is not None
-            made = graph_text(step.made) if is_news else "# unchanged"
+            made = _made(step) if is_news else "# unchanged"
             parts.append(
-                f"# {step.given.name}: {step.step.name}, {step.seconds * 1e3:.1f} ms\n"
+                f"# {step.name}: {step.step.name}, {step.seconds * 1e3:.1f} ms\n"
                 f"# {step.step.description}\n{made}"
             )
 
     compile_for(unit, target, observe=show)
     return "\n\n".join(part.rstrip("\n") for part in parts)
+
+
+def _made(step: pipeline.Step[Any]) -> str:
+    if isinstance(step.made, Unit):
+        return _graph(step.made, "")
+    return graph_text(step.made) if isinstance(step.made, Graph) else step.step.text(step.made)
 
 
 def _kernels(unit: Unit, target: str) -> str:
@@ -102,46 +111,7 @@ def _ptx(unit: Unit, target: str) -> str:
 
 
 def _program(unit: Unit, target: str) -> str:
-    lines: list[str] = []
-    for name, entry in compile_for(unit, target).program.entries.items():
-        lines.append(f"{name}:")
-        for number, slot in enumerate(entry.slots):
-            above = f" above {list(slot.above)}" if slot.above else ""
-            lines.append(f"  {number:4} {slot.role:9} {slot.type} {slot.name}{above}")
-        lines += _steps(entry.steps, "  ")
-    return "\n".join(lines)
-
-
-def _steps(steps: Sequence[Step], indent: str) -> Iterator[str]:
-    inner = indent + "  "
-    for step in steps:
-        yield f"{indent}# {step.text}" if step.text else f"{indent}#"
-        if isinstance(step, LoopStep):
-            yield f"{indent}loop {step.count} times:"
-            yield from _steps(step.test, inner)
-            if step.condition is not None:
-                yield f"{inner}end unless {step.condition}"
-            for row in step.rows:
-                order = ", from the last" if row.reverse else ""
-                yield f"{inner}{row.slot} is a row of {row.of}{order}"
-            yield from _steps(step.steps, inner)
-            for pair in step.swaps:
-                yield f"{inner}swap {pair[0]} and {pair[1]}"
-        elif isinstance(step, HostCallStep):
-            given = ", ".join(map(str, step.operands))
-            made = ", ".join(map(str, step.results))
-            yield f"{inner}{made} = {step.op}({given}) on the host"
-        elif isinstance(step, BranchStep):
-            yield f"{indent}if {step.predicate}:"
-            yield from _steps(step.then, inner)
-            yield f"{indent}else:"
-            yield from _steps(step.otherwise, inner)
-        else:
-            for one in step.alternatives:
-                when = f" if {one.low} <= {one.dim} <= {one.high}" if one.dim != 0 else ""
-                for binding in one.bindings:
-                    slots = ", ".join(map(str, binding.slots))
-                    yield f"{inner}{one.kernel}[{binding.grid}]({slots}){when}"
+    return "\n".join(map(entry_text, compile_for(unit, target).program.entries.values()))
 
 
 _STAGES = {

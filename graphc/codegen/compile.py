@@ -1,18 +1,28 @@
-"""From a unit to the program and text of one target: passes, plan, emission."""
+"""From a unit to the program and text of one target: all passes in their order, and emission."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from graphc.codegen.dialect import Dialect, UnitText
-from graphc.codegen.plan import Library, plan_entry
+from graphc.codegen.plan import GRAPH_PASSES, MEMORY, Library, plan_entry
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.kernel import Kernel
 from graphc.passes import pipeline
+from graphc.passes.pipeline import TABLES, Observer, Pass, Runner, standard_passes
 from graphc.runtime.program import Entry, Program
 
-__all__ = ["Target", "TargetCode", "compile_unit"]
+__all__ = ["PIPELINE", "Target", "TargetCode", "compile_unit"]
+
+PIPELINE: tuple[Pass[Any], ...] = (
+    TABLES,  # over the unit
+    *standard_passes(),  # over each export's graph
+    *GRAPH_PASSES,  # over it and then, as it is bound, the graphs of its loops and branches
+    MEMORY,  # over each export's entry
+)
+"""Every pass from the graphs of a unit to its program, in their order."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +55,23 @@ class TargetCode:
         return self.text.source
 
 
-def compile_unit(
-    unit: Unit, target: Target, *, observe: Callable[[pipeline.Step], None] | None = None
-) -> TargetCode:
-    """Compile every export of a unit. Exports share kernels that compute alike.
+def compile_unit(unit: Unit, target: Target, *, observe: Observer | None = None) -> TargetCode:
+    """Compile every export of a unit by `PIPELINE`. Exports share kernels that compute alike.
 
     Args:
-        observe: told about each pass of each export.
+        observe: told about each pass.
     """
+    sources, folder = unit.sources, target.dialect.name
+    unit = Runner(sources, observe, folder).run("unit", unit, (TABLES,))
     library = Library()
     entries: dict[str, Entry] = {}
     graphs: dict[str, Graph] = {}
-    passes = pipeline.standard_passes()
     for name, graph in unit.exports.items():
-        graphs[name] = pipeline.run(graph, passes, unit.sources, observe=observe)
-        entries[name] = plan_entry(graphs[name], target.dialect, library, unit.sources)
+        graph = pipeline.run(
+            graph, standard_passes(), sources, observe=observe, folder=folder, first=1
+        )
+        entries[name] = plan_entry(graph, target.dialect, library, sources, observe=observe)
+        graphs[name] = graph
     kernels, launches = library.kernels, list(entries.values())
     geometry = target.dialect.geometry(kernels, launches)
     program = Program(

@@ -29,7 +29,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import Scatter
 from graphc.passes.group import Group
 
-__all__ = ["overwrites_in_place", "scatter_in_place", "stored_before"]
+__all__ = ["overwrites_in_place", "scatter_in_place", "scatters_into", "stored_before"]
 
 
 def stored_before(graph: Graph, updates: Sequence[tuple[Node, Node]]) -> set[Node]:
@@ -40,7 +40,7 @@ def stored_before(graph: Graph, updates: Sequence[tuple[Node, Node]]) -> set[Nod
     """
     found: set[Node] = set()
     for old, new in updates:
-        if _scatters_into(new, old) and old not in graph.roots:
+        if scatters_into(new, old) and old not in graph.roots:
             reached = {old}
             for node in Graph("", (), (), new.inputs).nodes():
                 if not reached.isdisjoint(node.inputs):
@@ -51,13 +51,14 @@ def stored_before(graph: Graph, updates: Sequence[tuple[Node, Node]]) -> set[Nod
 
 def scatter_in_place(group: Group, old: Node, dialect: Dialect) -> Variant | None:
     """The kernel that scatters into the memory of `old`; None if the group is none that can."""
-    if not scatter.claims(group) or not _scatters_into(group.anchor, old):
+    if not scatter.claims(group) or not scatters_into(group.anchor, old):
         return None
     scheduled = scatter.schedule(group, dialect, in_place=True)
     return None if old in scheduled.inputs.values() else Variant(scheduled)
 
 
-def _scatters_into(new: Node, old: Node) -> bool:
+def scatters_into(new: Node, old: Node) -> bool:
+    """Whether `new` is the tensor `old` with some of its elements replaced or added to."""
     return isinstance(new.op.lowering, Scatter) and new.inputs[0] is old
 
 

@@ -26,6 +26,7 @@ class Library:
         self.schedules = Schedules()
         self.kernels: dict[str, Kernel] = {}
         self._names: dict[Kernel, str] = {}
+        self._sound: set[Kernel] = set()
         self._taken: Counter[str] = Counter()
 
     def add(self, kernel: Kernel, spans: Iterable[Span]) -> str:
@@ -37,7 +38,7 @@ class Library:
         name = self._names.get(kernel)
         if name is None:
             if settings().verify_passes:
-                verify_kernel(replace(kernel, spans=tuple(spans)))
+                self.verify(kernel, spans)
             name = self._fresh_name(kernel.name)
             self._names[kernel] = name
             self.kernels[name] = replace(kernel, name=name, spans=tuple(spans))
@@ -45,6 +46,16 @@ class Library:
             known = self.kernels[name]
             self.kernels[name] = replace(known, spans=tuple(dict.fromkeys((*known.spans, *spans))))
         return name
+
+    def verify(self, kernel: Kernel, spans: Iterable[Span]) -> None:
+        """Check every invariant of the kernel, once.
+
+        Raises:
+            VerificationError: it breaks one.
+        """
+        if kernel not in self._sound:
+            verify_kernel(replace(kernel, spans=tuple(spans)))
+            self._sound.add(kernel)
 
     def _fresh_name(self, wanted: str) -> str:
         name = wanted

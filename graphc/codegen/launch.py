@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from graphc.codegen.dialect import Dialect
+from graphc.codegen.kernel_library import Library
 from graphc.codegen.schedules.schedule import Variant
 from graphc.errors import Span
 from graphc.ir.node import Node
-from graphc.passes.group import Group
+from graphc.ir.source_map import SourceMap
+from graphc.passes.group import Group, GroupKind
 
-__all__ = ["Launch", "state_last"]
+__all__ = ["Launch", "launch_of", "spans_of", "state_last"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,22 @@ class Launch:
     writes: tuple[Node, ...]
     spans: tuple[Span, ...]
     apart: Node | None = None
+
+
+def launch_of(group: Group, dialect: Dialect, library: Library, sources: SourceMap) -> Launch:
+    """The group with its kernels; a loop, branch or call of the host has none."""
+    spans = spans_of(group.members, sources)
+    if group.kind is GroupKind.APART:
+        node = group.members[0]
+        return Launch(group, (), frozenset(node.inputs), group.outputs, spans, node)
+    variants = tuple(library.schedules.of(group, dialect))
+    reads = frozenset(node for one in variants for node in one.scheduled.inputs.values())
+    return Launch(group, variants, reads, group.outputs, spans)
+
+
+def spans_of(nodes: Iterable[Node], sources: SourceMap) -> tuple[Span, ...]:
+    """Where nodes come from, each place once."""
+    return tuple(dict.fromkeys(span for node in nodes for span in sources.spans(node)))
 
 
 def state_last(launches: Sequence[Launch], updates: Sequence[tuple[Node, Node]]) -> list[Launch]:

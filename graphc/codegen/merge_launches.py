@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from graphc.ir.dims import DimLike
 from graphc.runtime.program import Alternative, BranchStep, HostCallStep, LaunchStep, LoopStep, Step
 
-__all__ = ["merge_launches"]
+__all__ = ["merge_launches", "touched_slots"]
 
 
 def merge_launches(steps: Sequence[Step]) -> list[Step]:
@@ -45,7 +45,7 @@ class _Merging:
         kernels = None
         if isinstance(step, LaunchStep):
             kernels = tuple((a.kernel, a.dim, a.low, a.high) for a in step.alternatives)
-        reads, writes = _touched(step)
+        reads, writes = touched_slots(step)
         return cls(kernels, (step,), frozenset(reads), frozenset(writes))
 
     def must_precede(self, after: _Merging) -> bool:
@@ -75,7 +75,7 @@ class _Merging:
         return LaunchStep(tuple(map(_all_bindings, alternatives)), ", ".join(texts[:3]))
 
 
-def _touched(step: Step) -> tuple[set[int], set[int]]:
+def touched_slots(step: Step) -> tuple[set[int], set[int]]:
     """The slots that a step reads, and those that it writes."""
     reads: set[int] = set()
     writes: set[int] = set()
@@ -95,7 +95,7 @@ def _touched(step: Step) -> tuple[set[int], set[int]]:
         inner = (*step.test, *step.steps)
         writes.update(slot for pair in step.swaps for slot in pair)
     for one in inner:
-        inner_reads, inner_writes = _touched(one)
+        inner_reads, inner_writes = touched_slots(one)
         reads |= inner_reads
         writes |= inner_writes
     if isinstance(step, LoopStep):
