@@ -216,11 +216,11 @@ class _Reverse:
         elif isinstance(node.op.lowering, Loop):
             parts = node.op.lowering.parts(node)
             yield from loop_cotangents(
-                node, parts, self._cotangents(node), active, self._nested_vjp, _sum
+                node, parts, self._given_parts(node), active, self._nested_vjp, _sum
             )
         elif isinstance(node.op.lowering, Branch):
             branch = node.op.lowering.parts(node)
-            yield from branch_cotangents(branch, self._cotangents(node), active, self._nested_vjp)
+            yield from branch_cotangents(branch, self._given_parts(node), active, self._nested_vjp)
         else:
             raise GraphcError(
                 f"{node.op.name} has no gradient",
@@ -233,6 +233,11 @@ class _Reverse:
     ) -> list[Node]:
         """`vjp` in a graph inside this one."""
         return vjp(outputs, wrt, cotangents, self._sources)
+
+    def _given_parts(self, node: Node) -> list[Node | None]:
+        """One cotangent for each result; None for those that nothing with one depends on."""
+        assert isinstance(node.type, TupleType)
+        return [self._received_parts[node].get(index) for index in range(len(node.type.elements))]
 
     def _cotangents(self, node: Node) -> list[Node | None]:
         """One cotangent for each result; None for results that have no derivative."""

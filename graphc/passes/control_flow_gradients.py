@@ -18,7 +18,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 from graphc.ir import dtype as dtypes
 from graphc.ir.graph import Graph
-from graphc.ir.node import Node
+from graphc.ir.node import Node, topological
 from graphc.ir.op import BranchParts, LoopParts
 from graphc.ir.ops.control_flow import cond, scan
 from graphc.ir.ops.creation import full_like, zeros_like
@@ -74,7 +74,7 @@ def loop_cotangents(
     Args:
         node: the loop.
         parts: what it is made of.
-        cotangents: one for each result; None where there is no derivative.
+        cotangents: one for each result; None where nothing depends on it, or has no derivative.
         active: operands that derivatives are asked for.
         vjp, total: of autodiff.
     """
@@ -129,8 +129,20 @@ class _LoopGradient:
                 return found
             found |= more
 
+    def read_carries(self) -> set[int]:
+        """Those that something with a cotangent depends on, in whichever iteration."""
+        found = {number for number, one in enumerate(self.final) if one is not None}
+        while True:
+            after = [self.parts.body.results[number] for number in sorted(found)]
+            below = set(topological([*after, *(row for row, _ in self.rows)]))
+            more = {number for number, one in enumerate(self.carries) if one in below}
+            if more <= found:
+                return found
+            found |= more
+
     def run(self) -> Iterator[tuple[Node, Node]]:
-        carries = [number for number, one in enumerate(self.carries) if one in self.active]
+        read = self.read_carries()
+        carries = [n for n, one in enumerate(self.carries) if one in self.active and n in read]
         slices = [number for number, one in enumerate(self.slices) if one in self.active]
         constants = [number for number, one in enumerate(self.constants) if one in self.active]
         found = iter(self.reverse(carries, slices, constants))

@@ -164,6 +164,20 @@ def test_what_is_the_same_in_all_iterations_is_not_stacked() -> None:
         assert all(shape in [(), (3,)] for shape in stacked(loop))
 
 
+def test_carries_that_no_result_depends_on_have_no_cotangents() -> None:
+    def mean(h: Any, x: Any, w: Any) -> Any:
+        def step(c: Any, row: Any) -> Any:
+            state, moment = c
+            after = tanh(state * w + row)
+            return (after, exp(moment) * 0.9 + after * 0.1), None
+
+        return scan(step, (h, h), x)[0][0].sum()
+
+    forward, backward = loops(slopes(mean, f64[3], f64[T, 3], f64[3]))
+    assert (forward["carries"], backward["carries"]) == (1, 2)  # the state; that, and the weight
+    assert counted(forward, "exp") == 0
+
+
 def test_what_is_in_a_checkpoint_is_computed_again() -> None:
     def step(c: Any, row: Any, w: Any) -> Any:
         return tanh(tanh(tanh(c @ w + row)) @ w)
