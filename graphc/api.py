@@ -7,7 +7,6 @@ import functools
 import json
 import logging
 import os
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,12 +19,8 @@ from graphc import config
 from graphc.errors import (
     DeviceError,
     ModuleFormatError,
-    SourceError,
     Span,
     ToolchainError,
-    UsageError,
-    missing_file,
-    register_source,
 )
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.source_map import SourceMap
@@ -46,6 +41,7 @@ from graphc.lazy import (
     signature,
     simulator_executor,
 )
+from graphc.source_file import read_source
 
 if TYPE_CHECKING:
     from graphc.compiler import Built
@@ -59,7 +55,6 @@ __all__ = [
     "load",
     "load_file",
     "read_description",
-    "read_source",
     "source_unit",
     "unit_of",
 ]
@@ -320,91 +315,6 @@ def _restore_spans(
             code="module-damaged",
             hint="build it again with `graphc build`",
         ) from error
-
-
-def read_source(path: str | Path) -> str:
-    """The text of a source file.
-
-    Raises:
-        UsageError: it cannot be read, is no ordinary file, larger than any source, or a module.
-        SourceError: it is not UTF-8.
-    """
-    if not os.fspath(path):
-        raise UsageError(
-            "no file is named: the path is empty",
-            code="file-missing",
-            hint="write the path of a .gc file",
-        )
-    path = Path(path)
-    try:
-        data = _source_bytes(path)
-    except FileNotFoundError:
-        raise missing_file(path) from None
-    except IsADirectoryError:
-        raise UsageError(
-            f"{path} is a directory, expected a .gc file",
-            code="file-unreadable",
-            hint="name the files in it",
-        ) from None
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read: {error.strerror or error}",
-            code="file-unreadable",
-            hint="let it be read, or name another file",
-        ) from None
-    if data.startswith(b"PK\x03\x04"):
-        raise UsageError(
-            f"{path} is a module, expected a .gc source",
-            code="file-unreadable",
-            hint=f"`graphc info {path}` says what it contains",
-        )
-    try:
-        return _with_plain_line_ends(data.decode())
-    except UnicodeDecodeError as error:
-        before = _with_plain_line_ends(data[: error.start].decode()).split("\n")
-        place = len(before), len(before[-1]) + 1
-        raise SourceError(
-            f"{path} is not UTF-8 text: byte {error.start} is {data[error.start]:#04x}",
-            code="encoding",
-            span=Span(str(path), *place, place[0], place[1] + 1),
-            hint="save it as UTF-8",
-        ) from None
-
-
-_MOST_BYTES = 4 * config.MOST_CHARACTERS
-"""What the longest source takes in UTF-8."""
-
-
-def _source_bytes(path: Path) -> bytes:
-    """The bytes of a file that can be a source: a device may have no end, a pipe no writer."""
-    # Opening a pipe waits for its writer, unless told not to.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        status = os.fstat(file.fileno())
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError
-        if not stat.S_ISREG(status.st_mode):
-            raise UsageError(
-                f"{path} is not an ordinary file, expected a .gc file",
-                code="file-unreadable",
-                hint="write the source to a file, and name that",
-            )
-        # Files of some systems say that they have no bytes; and any may grow.
-        data = file.read(_MOST_BYTES + 1) if status.st_size <= _MOST_BYTES else None
-    if data is None or len(data) > _MOST_BYTES:
-        # Who renders the error would read the file for its first line.
-        register_source(str(path), "")
-        raise UsageError(
-            f"{path} has {max(status.st_size, _MOST_BYTES + 1)} bytes; a source has at most "
-            f"{_MOST_BYTES}",
-            code="file-unreadable",
-            span=Span(str(path), 1, 1, 1, 2),
-            hint="split it into several files and import them",
-        )
-    return data
-
-
-def _with_plain_line_ends(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def source_unit(path: str | Path) -> Unit:

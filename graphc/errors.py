@@ -13,13 +13,10 @@ lays that out with the source line and a caret; the command line prints exactly 
 
 from __future__ import annotations
 
-import difflib
 import linecache
-import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar, Self
 
 __all__ = [
@@ -41,7 +38,6 @@ __all__ = [
     "UsageError",
     "VerificationError",
     "group",
-    "missing_file",
     "register_source",
 ]
 
@@ -230,19 +226,6 @@ class UsageError(GraphcError):
     """Wrong arguments: of a command, of a call from Python, or of an operation in a program."""
 
     default_code = "usage"
-
-
-def missing_file(path: Path) -> UsageError:
-    """The error for a file that is not there; the hint has the nearest name in its folder."""
-    try:
-        names = os.listdir(path.parent)
-    except OSError:
-        return UsageError(
-            f"there is no file {path}, and no folder {path.parent}", code="file-missing"
-        )
-    near = difflib.get_close_matches(path.name, names, 1)
-    hint = f"did you mean {path.parent / near[0]}?" if near else None
-    return UsageError(f"there is no file {path}", code="file-missing", hint=hint)
 
 
 class TracedValueError(UsageError, TypeError):

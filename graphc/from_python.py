@@ -28,6 +28,7 @@ from graphc.ir.graph import Graph, Unit
 from graphc.ir.record import Record
 from graphc.ir.source_map import SourceMap
 from graphc.lazy import compiler, library
+from graphc.source_file import read_source
 
 if TYPE_CHECKING:
     from graphc.runtime.loaded import LoadedModule
@@ -166,8 +167,8 @@ def source(path: str | Path) -> SimpleNamespace:
     Raises:
         GraphcError: the file cannot be read, or something is wrong in it.
     """
-    text = api.read_source(path)
-    return SimpleNamespace(**definitions(text, str(path), library.library(), api.read_source))
+    text = read_source(path)
+    return SimpleNamespace(**definitions(text, str(path), library.library(), read_source))
 
 
 def unit_named(name: str) -> Unit:

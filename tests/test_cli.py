@@ -57,6 +57,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     Path("bytes.gc").write_bytes("# \u00fcber uns\ndim B: ".encode() + b"\xff")
     Path("plain.gc").write_text("dim B: 1..8\n")
     Path("text.npy").write_text("no array")
+    with open("vast.npy", "wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (2**40, 4)}
+        np.lib.format.write_array_header_1_0(file, header)
+    os.mkfifo("pipe.npy")
     for name in ("folder", "folder.gcm", "folder.npy"):
         Path(name).mkdir()
     Path("readonly.gcm").touch(0o444)
@@ -239,6 +243,10 @@ FAILURES: tuple[tuple[int, str, str, str], ...] = (
     (1, "run net.gcm predict x=none.npy", "file-missing", "there is no file none.npy"),
     (1, "run net.gcm predict x=xx.npy", "file-missing", "did you mean x.npy?"),
     (1, "run net.gcm predict x=text.npy", "file-unreadable", "numpy.save"),
+    (1, "run net.gcm predict x=vast.npy", "file-unreadable", "numpy.save"),
+    (1, "run net.gcm predict x=folder.npy", "file-unreadable", "expected a .npy file"),
+    (1, "run net.gcm predict x=pipe.npy", "file-unreadable", "is not an ordinary file"),
+    (1, "run pipe.npy predict", "file-unreadable", "is not an ordinary file"),
     (1, "run net.gcm predict y=x.npy", "argument-unknown", "no argument 'y'"),
     (1, "run net.gcm predict x=wide.npy", "dtype-mismatch", "'x' is f64, expected f32"),
     (1, "run net.gcm predict x=1", "shape-mismatch", "has shape (), expected f32[B, 4]"),

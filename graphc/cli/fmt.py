@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from graphc.api import read_source
 from graphc.cli.arguments import named_file
 from graphc.frontend.formatter import format_source
 from graphc.runtime.atomic_write import write_atomically
+from graphc.source_file import read_source
 
 __all__ = ["add_arguments", "run"]
 

@@ -18,7 +18,8 @@ import numpy as np
 from graphc.api import load
 from graphc.cli.arguments import NamedArguments, named_argument, named_file
 from graphc.config import device_named
-from graphc.errors import UsageError, missing_file
+from graphc.errors import UsageError
+from graphc.ordinary_file import open_ordinary
 from graphc.runtime.atomic_write import write_atomically
 from graphc.runtime.output_path import array_path, check_output, module_path
 
@@ -74,11 +75,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _array(path: Path) -> Any:
     try:
-        with open(path, "rb") as file:
+        with open_ordinary(path, "a .npy file") as file:
             return np.lib.format.read_array(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise missing_file(path) from None
-    except (OSError, ValueError, EOFError) as error:
+    # A header may promise an array for which there is no memory.
+    except (OSError, ValueError, EOFError, MemoryError) as error:
         raise UsageError(
             f"{path} cannot be read: {error}",
             code="file-unreadable",

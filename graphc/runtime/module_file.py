@@ -22,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -32,7 +31,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from graphc.errors import ModuleFormatError, UsageError, missing_file
+from graphc.errors import ModuleFormatError, UsageError
+from graphc.ordinary_file import open_ordinary
 from graphc.runtime.atomic_write import atomic_file
 from graphc.runtime.manifest import (
     FORMAT_VERSION,
@@ -209,24 +209,13 @@ def read_module(path: Path, *, with_weights: bool = True) -> ModuleFile:
 @contextlib.contextmanager
 def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """The archive of a module file; what is wrong with it is an error of the module."""
-    try:
-        # Opening a pipe would wait for somebody to write into it.
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        raise missing_file(path) from None
-    except (OSError, ValueError) as error:
-        raise _unreadable(f"{path} cannot be read: {_reason(error)}") from error
-    if not stat.S_ISREG(mode):
-        what = "a directory" if stat.S_ISDIR(mode) else "no ordinary file"
-        raise _unreadable(f"{path} is {what}, expected a module file")
-    if path.suffix == ".gc":
-        hint = f"check it with `graphc check {path}`, or compile it: `graphc build {path}`"
-        raise _unreadable(f"{path} is a source, expected a module file", hint)
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise _unreadable(f"{path} cannot be read: {_reason(error)}") from error
-    with file:
+    with open_ordinary(path, "a module file") as file:
+        if path.suffix == ".gc":
+            raise UsageError(
+                f"{path} is a source, expected a module file",
+                code="file-unreadable",
+                hint=f"check it with `graphc check {path}`, or compile it: `graphc build {path}`",
+            )
         try:
             with zipfile.ZipFile(file) as archive:
                 _check_directory(archive, path)
@@ -236,10 +225,6 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
         # Encrypted members, unknown features, offsets outside the file, text that is none.
         except (RuntimeError, NotImplementedError, OSError, ValueError) as error:
             raise _damaged(path, str(error)) from error
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _check_directory(archive: zipfile.ZipFile, path: Path) -> None:
@@ -344,10 +329,6 @@ def _member(members: Mapping[str, bytes], name: str, path: Path) -> bytes:
     if name not in members:
         raise _damaged(path, f"it has no {name}")
     return members[name]
-
-
-def _unreadable(message: str, hint: str | None = None) -> UsageError:
-    return UsageError(message, code="file-unreadable", hint=hint)
 
 
 def _damaged(path: Path, what: str) -> ModuleFormatError:

@@ -367,7 +367,7 @@ def test_a_file_that_is_not_there_or_a_folder(tmp_path: Path) -> None:
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.gcm")
-    with pytest.raises(UsageError, match="no ordinary file"):
+    with pytest.raises(UsageError, match="not an ordinary file"):
         read_module(tmp_path / "pipe.gcm")
 
 
