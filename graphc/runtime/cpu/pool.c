@@ -1,8 +1,9 @@
 /* The pool behind pool.h: workers that spin for a short while and then sleep on a condition.
  *
- * One loop is one generation. The caller writes the job, publishes it by raising `generation`, takes
- * chunks itself, and then waits until every worker has left the generation. A worker leaves by
- * lowering `working`, so no job is overwritten while somebody may still read it. */
+ * One loop is one generation. The caller writes the job and opens the gate; workers enter while it is
+ * open, take chunks as the caller does, and leave. When no chunk is left the caller closes the gate and
+ * waits for those inside: so no job is overwritten while somebody may still read it, and nobody waits
+ * for a worker that was asleep and came too late. */
 #define _GNU_SOURCE
 #include "pool.h"
 
@@ -12,10 +13,12 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 /* Spinning longer than a wake-up costs (about 50 us) only burns power. */
 enum { SPIN_NANOSECONDS = 50000, SPINS_PER_CLOCK_READ = 64, CACHE_LINE = 64 };
+
+/* The parts of a gate. */
+static const uint64_t INSIDE = 0xffff, OPEN = 0x10000, GENERATION = 0x20000;
 
 typedef struct {
     int64_t n_grid;
@@ -27,8 +30,7 @@ typedef struct {
 struct gc_pool {
     /* Each on a line of its own, as different threads write them. */
     _Alignas(CACHE_LINE) _Atomic int64_t next;        /* the first grid point not yet handed out */
-    _Alignas(CACHE_LINE) _Atomic int working;         /* workers that have not left the generation */
-    _Alignas(CACHE_LINE) _Atomic uint64_t generation; /* raised to publish a job */
+    _Alignas(CACHE_LINE) _Atomic uint64_t gate;       /* generation, whether it is open, who is inside */
     _Alignas(CACHE_LINE) job current;
     _Atomic int sleepers;                             /* workers in pthread_cond_wait, or about to be */
     _Atomic bool stopping;
@@ -36,7 +38,6 @@ struct gc_pool {
     _Atomic int64_t least_work;                       /* that is worth the workers */
     _Atomic int64_t shared_loops;                     /* handed to the workers so far */
     int workers;                                      /* started */
-    pid_t owner;                                      /* the process in which the workers run */
     pthread_mutex_t callers;                          /* held for a whole parallel loop */
     pthread_mutex_t sleep_lock;
     pthread_cond_t wake;
@@ -75,33 +76,34 @@ static void take_chunks(gc_pool *pool) {
     inside_loop = false;
 }
 
-/* Spins until the generation moves on from `seen`; false when the patience is used up. */
-static bool spin_for_generation(gc_pool *pool, uint64_t seen) {
+/* Whether there is nothing to do for a worker that has seen the generation `seen`. */
+static bool is_idle(gc_pool *pool, uint64_t seen) {
+    return atomic_load(&pool->gate) / GENERATION == seen && !atomic_load(&pool->stopping);
+}
+
+/* Spins until there is something to do; false when the patience is used up. */
+static bool spin_while_idle(gc_pool *pool, uint64_t seen) {
     int64_t deadline = now() + SPIN_NANOSECONDS;
     do {
         for (int i = 0; i < SPINS_PER_CLOCK_READ; i++) {
-            if (atomic_load_explicit(&pool->generation, memory_order_acquire) != seen) return true;
+            if (!is_idle(pool, seen)) return true;
             pause_briefly();
         }
     } while (now() < deadline);
     return false;
 }
 
-static void sleep_for_generation(gc_pool *pool, uint64_t seen) {
+static void sleep_while_idle(gc_pool *pool, uint64_t seen) {
     pthread_mutex_lock(&pool->sleep_lock);
-    /* Sequentially consistent with the pair in publish(): either the caller sees this sleeper, or
-     * this thread sees the new generation. */
+    /* Sequentially consistent with what wake_sleepers() follows: either the caller sees this sleeper,
+     * or this thread sees what the caller has written. */
     atomic_fetch_add(&pool->sleepers, 1);
-    while (atomic_load(&pool->generation) == seen) {
-        pthread_cond_wait(&pool->wake, &pool->sleep_lock);
-    }
+    while (is_idle(pool, seen)) pthread_cond_wait(&pool->wake, &pool->sleep_lock);
     atomic_fetch_sub(&pool->sleepers, 1);
     pthread_mutex_unlock(&pool->sleep_lock);
 }
 
-static void publish(gc_pool *pool) {
-    atomic_store_explicit(&pool->working, pool->workers, memory_order_relaxed);
-    atomic_fetch_add(&pool->generation, 1);
+static void wake_sleepers(gc_pool *pool) {
     if (atomic_load(&pool->sleepers) > 0) {
         pthread_mutex_lock(&pool->sleep_lock);
         pthread_cond_broadcast(&pool->wake);
@@ -109,26 +111,34 @@ static void publish(gc_pool *pool) {
     }
 }
 
+/* Enters the gate if it is open; `seen` becomes the generation that was found. */
+static bool enter(gc_pool *pool, uint64_t *seen) {
+    uint64_t gate = atomic_load(&pool->gate);
+    do {
+        *seen = gate / GENERATION;
+        if (!(gate & OPEN)) return false;
+    } while (!atomic_compare_exchange_weak(&pool->gate, &gate, gate + 1));
+    return true;
+}
+
 static void *worker(void *argument) {
     gc_pool *pool = argument;
-    /* Workers start between two loops, while the caller holds `callers`; it counts them as working,
-     * so the generation cannot move before they have read it. */
-    uint64_t seen = atomic_load(&pool->generation);
-    atomic_fetch_sub(&pool->working, 1);
+    uint64_t seen = 0; /* of no loop: one that is open is entered at once */
     for (;;) {
-        if (!spin_for_generation(pool, seen)) sleep_for_generation(pool, seen);
-        seen++;
+        if (!spin_while_idle(pool, seen)) sleep_while_idle(pool, seen);
         if (atomic_load(&pool->stopping)) return NULL;
+        if (!enter(pool, &seen)) continue;
         take_chunks(pool);
-        atomic_fetch_sub_explicit(&pool->working, 1, memory_order_release);
+        atomic_fetch_sub(&pool->gate, 1);
     }
 }
 
 /* The caller's wait spins too, and yields once a chunk of a worker takes long: on a machine with
  * fewer free cores than threads the worker may need this very core. */
-static void wait_for_workers(gc_pool *pool) {
+static void close_gate(gc_pool *pool) {
+    atomic_fetch_and(&pool->gate, ~OPEN);
     int64_t deadline = 0;
-    for (int spins = 0; atomic_load_explicit(&pool->working, memory_order_acquire) > 0; spins++) {
+    for (int spins = 0; atomic_load(&pool->gate) & INSIDE; spins++) {
         pause_briefly();
         if (spins % SPINS_PER_CLOCK_READ != SPINS_PER_CLOCK_READ - 1) continue;
         if (deadline == 0) deadline = now() + SPIN_NANOSECONDS;
@@ -139,7 +149,7 @@ static void wait_for_workers(gc_pool *pool) {
 static void stop_workers(gc_pool *pool) {
     if (pool->workers == 0) return;
     atomic_store(&pool->stopping, true);
-    publish(pool);
+    wake_sleepers(pool);
     for (int i = 0; i < pool->workers; i++) pthread_join(pool->handles[i], NULL);
     atomic_store(&pool->stopping, false);
     pool->workers = 0;
@@ -147,15 +157,10 @@ static void stop_workers(gc_pool *pool) {
 
 /* Fewer workers than wanted, when the system refuses a thread, is slower and still right. */
 static void start_workers(gc_pool *pool, int wanted) {
-    atomic_store(&pool->working, wanted);
-    int started = 0;
-    while (started < wanted &&
-           pthread_create(&pool->handles[started], NULL, worker, pool) == 0) {
-        started++;
+    while (pool->workers < wanted &&
+           pthread_create(&pool->handles[pool->workers], NULL, worker, pool) == 0) {
+        pool->workers++;
     }
-    atomic_fetch_sub(&pool->working, wanted - started);
-    pool->workers = started;
-    wait_for_workers(pool);
 }
 
 /* A fork copies the locks in the state they are in, and none of the workers. Holding every lock
@@ -180,7 +185,7 @@ static void after_fork_child(void) {
     for (gc_pool *pool = pools; pool; pool = pool->older) {
         pool->workers = 0;
         atomic_store(&pool->sleepers, 0);
-        atomic_store(&pool->working, 0);
+        atomic_fetch_and(&pool->gate, ~(OPEN | INSIDE));
         pthread_mutex_init(&pool->callers, NULL);
         pthread_mutex_init(&pool->sleep_lock, NULL);
         pthread_cond_init(&pool->wake, NULL);
@@ -201,8 +206,7 @@ gc_pool *gc_pool_create(int threads, int64_t least_work) {
     gc_pool *pool = aligned_alloc(CACHE_LINE, sizeof *pool);
     if (!pool) return NULL;
     atomic_init(&pool->next, 0);
-    atomic_init(&pool->working, 0);
-    atomic_init(&pool->generation, 0);
+    atomic_init(&pool->gate, 0);
     atomic_init(&pool->sleepers, 0);
     atomic_init(&pool->stopping, false);
     atomic_init(&pool->threads, clamp_threads(threads));
@@ -270,8 +274,9 @@ void gc_parallel_for(gc_pool *pool, int64_t n_grid, int64_t work, gc_body body, 
     pool->current = (job){n_grid, chunk, body, ctx};
     atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&pool->shared_loops, 1, memory_order_relaxed);
-    publish(pool);
+    atomic_fetch_add(&pool->gate, GENERATION | OPEN);
+    wake_sleepers(pool);
     take_chunks(pool);
-    wait_for_workers(pool);
+    close_gate(pool);
     pthread_mutex_unlock(&pool->callers);
 }

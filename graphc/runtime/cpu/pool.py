@@ -16,8 +16,8 @@ LEAST_WORK = 1 << 18
 """Work of a launch that is worth other threads, in the unit of `graphc/ir/kernels/work.py`.
 
 A core does as much in about 4 us. A thread that spins for work, as those of the pool do between
-launches that follow each other, answers in about one; to wake a sleeping one takes 50, and is
-worth it for what follows.
+launches that follow each other, answers in about one; to wake a sleeping one is a call of the
+system, and nobody waits for it to come.
 """
 
 
