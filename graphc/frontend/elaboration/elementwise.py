@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from graphc.ir.node import Node
-from graphc.ir.op import Decomposition, Elementwise, Op, find
+from graphc.ir.op import Decomposition, Op, find
 
 __all__ = ["is_elementwise"]
 
@@ -33,7 +33,7 @@ def is_elementwise(result: Node, operands: frozenset[Node], *, counts: bool) -> 
             if not is_elementwise(expanded, operands, counts=counts):
                 return False
             continue
-        if not isinstance(node.op.lowering, Elementwise) and node.op not in _pointwise():
+        if not node.op.is_elementwise and node.op not in _aligned_views():
             return False
         pending += node.inputs
     return True
@@ -56,9 +56,9 @@ def _dependent(result: Node, operands: frozenset[Node]) -> Mapping[Node, bool]:
     return found
 
 
-def _pointwise() -> tuple[Op, ...]:
-    """Ops that keep every element at its place, though they lower as something else."""
-    return tuple(find(name) for name in ("cast", "broadcast_to", "stop_gradient"))
+def _aligned_views() -> tuple[Op, ...]:
+    """Views that keep every element at its place."""
+    return tuple(find(name) for name in ("broadcast_to", "stop_gradient"))
 
 
 def _is_placed(node: Node) -> bool:
