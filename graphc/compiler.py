@@ -160,9 +160,7 @@ def build_module(
     return Built(file, tuple(reports), time.perf_counter() - begin)
 
 
-def compile_for(
-    unit: Unit, target: str, *, observe: pipeline.Observer | None = None
-) -> TargetCode:
+def compile_for(unit: Unit, target: str, *, observe: pipeline.Observer | None = None) -> TargetCode:
     """The unit's program and text for "cpu" or "cuda"."""
     return compile_unit(unit, _TARGETS[target], observe=observe)
 
