@@ -65,6 +65,9 @@ EXPRESSIONS = {
     "where(x > y, x, -inf)": lambda x, y: call("where", x > y, x, float("-inf")),
     "concat([x, y], axis=1)": lambda x, y: call("concat", [x, y], axis=1),
     "split(x, 2, axis=1)[1]": lambda x, y: call("split", x, 2, axis=1)[1],
+    "ones(B, 3) + zeros(3) + ones(B, 1, dtype=f64)": lambda x, y: (
+        call("ones", (B, 3)) + call("zeros", (3,)) + call("ones", (B, 1), dtypes.f64)
+    ),
     "zeros((B, 2), f64) + B": lambda x, y: call("zeros", (B, 2), dtypes.f64) + B,
     "x * B": lambda x, y: x * B,
     "x * (x.shape[0] + x.ndim)": lambda x, y: x * (x.shape[0] + x.ndim),

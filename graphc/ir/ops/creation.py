@@ -294,20 +294,42 @@ def _one(dtype: DType) -> PythonScalar:
     return True if dtype.kind == "bool" else 1
 
 
+def _sized(
+    shape: Iterable[DimLike] | DimLike, others: tuple[Any, ...], dtype: DType | None
+) -> tuple[Iterable[DimLike] | DimLike, DType]:
+    """The shape and the dtype, where sizes may stand one by one, and a dtype behind them."""
+    sizes = list(others)
+    if sizes and isinstance(sizes[-1], DType | str):
+        last = sizes.pop()
+        dtype = dtypes.from_name(last) if isinstance(last, str) else last
+    for size in (shape, *sizes) if sizes else ():
+        if isinstance(size, bool) or not isinstance(size, int | Dim):
+            raise UsageError(
+                f"{size!r} is no size",
+                code="argument",
+                hint="sizes are whole numbers: zeros(2, 3) or zeros((2, 3), f16)",
+            )
+    return ((shape, *sizes) if sizes else shape), dtype or dtypes.f32
+
+
 @surface("zeros", "empty")
 @placed
-def zeros(shape: Iterable[DimLike] | DimLike, dtype: DType | None = None) -> Node:
-    """A tensor of zeros (False for bool), f32 unless a dtype is given."""
-    dtype = dtype or dtypes.f32
-    return full(shape, _zero(dtype), dtype)
+def zeros(
+    shape: Iterable[DimLike] | DimLike, *sizes: DimLike | DType, dtype: DType | None = None
+) -> Node:
+    """A tensor of zeros (False for bool), f32 unless a dtype is given, which may stand last."""
+    whole, dtype = _sized(shape, sizes, dtype)
+    return full(whole, _zero(dtype), dtype)
 
 
 @surface("ones")
 @placed
-def ones(shape: Iterable[DimLike] | DimLike, dtype: DType | None = None) -> Node:
-    """A tensor of ones (True for bool), f32 unless a dtype is given."""
-    dtype = dtype or dtypes.f32
-    return full(shape, _one(dtype), dtype)
+def ones(
+    shape: Iterable[DimLike] | DimLike, *sizes: DimLike | DType, dtype: DType | None = None
+) -> Node:
+    """A tensor of ones (True for bool), f32 unless a dtype is given, which may stand last."""
+    whole, dtype = _sized(shape, sizes, dtype)
+    return full(whole, _one(dtype), dtype)
 
 
 @surface("full_like")

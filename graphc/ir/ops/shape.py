@@ -163,6 +163,10 @@ def _infer_broadcast(
     op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]
 ) -> TensorType:
     operand, shape = operands[0].tensor, tuple(attributes["shape"])
+    if any(dims.always_less_equal(size, -1) for size in shape):
+        raise ShapeError(
+            f"{shape_text(shape)} is no shape", hint="a size is a whole number of 0 or more"
+        )
     kept = shape[len(shape) - operand.rank :] if operand.rank else ()
     fits = len(shape) >= operand.rank and all(
         have == 1 or dims.always_equal(have, want)
@@ -221,7 +225,9 @@ broadcast_to = Op(
         ((1, 3), {"shape": (1, 3)}),
     ),
     refused=lambda: refusing(
-        ((2, 3), {"shape": (2, 4)}, ShapeError), ((2, 3), {"shape": (3,)}, ShapeError)
+        ((2, 3), {"shape": (2, 4)}, ShapeError),
+        ((2, 3), {"shape": (3,)}, ShapeError),
+        ((), {"shape": (2, -1)}, ShapeError),
     ),
     doc="Repeats axes of size 1, and the whole along new leading axes (NumPy's rules).",
 )
