@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
@@ -50,6 +53,84 @@ def trapezoid(y: Node, x: Node | None = None, dx: float = 1.0, axis: int = -1) -
     place = normal_axis(axis, len(y.shape), "trapezoid")
     area: Node = F["sum"](_strips("trapezoid", y, x, dx, place), axis=place)
     return area
+
+
+@surface("gradient")
+@also_named(dim="axis")
+def gradient(
+    x: Node,
+    spacing: float | Node | Sequence[float | Node] = 1.0,
+    axis: int | Sequence[int] | None = None,
+    edge_order: int = 1,
+) -> tuple[Node, ...]:
+    """The derivatives of samples along axes (all by default), by differences of second order.
+
+    Args:
+        x: samples.
+        spacing: their distance, or a vector of where they are taken; one for each axis, or one
+            for all.
+        axis: of the samples, one or several.
+        edge_order: 1 or 2, the order of the differences at both ends.
+
+    Raises:
+        ShapeError: an axis has fewer than edge_order + 1 samples, or the places are others.
+    """
+    axes = [normal_axis(one, len(x.shape), "gradient") for one in _listed(axis, len(x.shape))]
+    given = list(spacing) if isinstance(spacing, list | tuple) else [spacing] * len(axes)
+    if len(given) != len(axes) or edge_order not in (1, 2):
+        raise UsageError(
+            f"gradient: {len(given)} spacings for {len(axes)} axes, edge_order {edge_order}",
+            hint="give a spacing for each axis, and edge_order 1 or 2",
+        )
+    return tuple(
+        F["moveaxis"](_slopes(F["moveaxis"](x, place, -1), step, edge_order), -1, place)
+        for place, step in zip(axes, given, strict=True)
+    )
+
+
+def _listed(axis: int | Sequence[int] | None, rank: int) -> Sequence[int]:
+    if axis is None:
+        return range(rank)
+    return (axis,) if isinstance(axis, int) else tuple(axis)
+
+
+def _slopes(y: Node, spacing: Any, edge_order: int) -> Node:
+    """The derivatives along the last axis."""
+    count = y.shape[-1]
+    if not dims.always_less_equal(edge_order + 1, count):
+        raise ShapeError(f"gradient: {count} samples, expected {edge_order + 1} or more")
+    steps = F["diff"](y, -1)
+    if isinstance(spacing, Node):
+        if spacing.shape != (count,):
+            raise ShapeError(f"gradient: places {spacing.type} for {count} samples")
+        widths = F["cast"](F["diff"](spacing), y.dtype)
+    else:
+        widths = F["full"]((count - 1,), spacing, y.dtype)
+    slopes = F["divide"](steps, widths)
+    before, after = _cut(slopes, 0, -1), _cut(slopes, 1, None)
+    left, right = _cut(widths, 0, -1), _cut(widths, 1, None)
+    # The derivative of the parabola through three neighbours.
+    whole = F["add"](left, right)
+    inner = F["divide"](F["add"](F["multiply"](before, right), F["multiply"](after, left)), whole)
+    first, last = _cut(slopes, 0, 1), _cut(slopes, -1, None)
+    if edge_order == 2:
+        first = _at_edge(slopes, widths, (0, 1), (1, 2))
+        last = _at_edge(slopes, widths, (-1, None), (-2, -1))
+    edges: Node = F["concat"]((first, inner, last), -1)
+    return edges
+
+
+def _at_edge(slopes: Node, widths: Node, outer: Any, inner: Any) -> Node:
+    near, far = _cut(slopes, *outer), _cut(slopes, *inner)
+    w, v = _cut(widths, *outer), _cut(widths, *inner)
+    bend = F["divide"](F["multiply"](F["subtract"](near, far), w), F["add"](w, v))
+    moved: Node = F["add"](near, bend)
+    return moved
+
+
+def _cut(x: Node, start: int, stop: int | None) -> Node:
+    part: Node = F["index"](x, (..., slice(start, stop)))
+    return part
 
 
 @surface("cumulative_trapezoid")

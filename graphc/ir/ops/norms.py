@@ -7,15 +7,16 @@ from typing import Literal
 
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dims
+from graphc.ir.dtype import DType
 from graphc.ir.node import Node
-from graphc.ir.op import surface
+from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import absolute, add, divide, multiply, power, square, subtract
 from graphc.ir.ops.broadcasting import broadcast, normal_axes, normal_axis, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise import INEXACT
 from graphc.ir.ops.logic import equal, greater, less, not_equal, where
-from graphc.ir.ops.rearrange import expand_dims
+from graphc.ir.ops.rearrange import expand_dims, moveaxis
 from graphc.ir.ops.reduction import Axis, kept, max_over, min_over, restored, sum_over
 from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.transcendental import sqrt
@@ -82,14 +83,15 @@ def vector_norm(x: Node, ord: Order = 2, axis: Axis = None, keepdims: bool = Fal
 @also_named(dim="axis", keepdim="keepdims")
 def matrix_norm(
     x: Node,
-    ord: Order | Literal["fro"] = "fro",
+    ord: Order | Literal["fro", "nuc"] = "fro",
     axis: tuple[int, int] = (-2, -1),
     keepdims: bool = False,
 ) -> Node:
     """A norm of the matrices on two axes.
 
     "fro" is that of all elements, 1 and -1 the largest and smallest sum of a column's magnitudes,
-    inf and -inf those of a row. Norms that need singular values ("nuc", 2, -2) are not here.
+    inf and -inf those of a row. "nuc" is the sum of the singular values, 2 and -2 the largest and
+    the smallest of them: of real matrices.
     """
     _require_inexact("matrix_norm", x)
     rank = len(x.shape)
@@ -107,12 +109,53 @@ def matrix_norm(
         sums = sum_over(magnitude, axes=(summed,))
         extreme = max_over if ord > 0 else min_over
         result = extreme(sums, axes=(left - (left > summed),))
+    elif ord in ("nuc", 2, -2):
+        values: Node = functions["svdvals"](moveaxis(x, (row, column), (-2, -1)))
+        fold = {"nuc": sum_over, 2: max_over, -2: min_over}[ord]
+        result = fold(values, axes=(len(values.shape) - 1,))
     else:
         raise UsageError(
-            f"matrix_norm: there is no norm {ord!r} here", hint='use "fro", 1, -1, inf or -inf'
+            f"matrix_norm: there is no norm {ord!r}",
+            hint='use "fro", "nuc", 1, -1, 2, -2, inf or -inf',
         )
     result = cast_to(result, x.dtype.real)
     return kept(result, x.shape, axes) if keepdims else result
+
+
+@surface("norm")
+@also_named(dim="axis", keepdim="keepdims", p="ord")
+def norm(
+    x: Node,
+    ord: Order | Literal["fro", "nuc"] | None = None,
+    axis: Axis = None,
+    keepdims: bool = False,
+    dtype: DType | None = None,
+) -> Node:
+    """`vector_norm` over one axis, or of all elements without `ord`; `matrix_norm` over two."""
+    x = x if dtype is None else cast_to(x, dtype)
+    if axis is None and ord is None:
+        return vector_norm(x, 2, None, keepdims)
+    axes = tuple(range(len(x.shape))) if axis is None else axis
+    one_axis = isinstance(axes, int) or len(axes) != 2
+    if isinstance(axes, int) or one_axis or ord is None:
+        if isinstance(ord, str) or len(normal_axes(axes, len(x.shape), "norm")) > 2:
+            raise UsageError(f"norm: {ord!r} over the axes {axes} of {x.type}")
+        return vector_norm(x, 2 if ord is None else ord, axes, keepdims)
+    return matrix_norm(x, ord, (axes[0], axes[1]), keepdims)
+
+
+@surface("renorm")
+@also_named(dim="axis")
+def renorm(x: Node, p: Order, axis: int, maxnorm: float) -> Node:
+    """`x` with the slices along an axis whose p-norm is above `maxnorm` scaled down to it."""
+    place = normal_axis(axis, len(x.shape), "renorm")
+    others = tuple(one for one in range(len(x.shape)) if one != place)
+    size = vector_norm(x, p, others, keepdims=True)
+    bound = constant_like(maxnorm, size)
+    # So that a norm of 0 divides nothing.
+    shrunk = divide(bound, add(size, constant_like(1e-7, size)))
+    factor = where(greater(size, bound), shrunk, ones_like(size))
+    return multiply(*broadcast(*promoted(x, factor)))
 
 
 @surface("normalize")

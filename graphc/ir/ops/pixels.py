@@ -13,18 +13,20 @@ from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import (
     absolute,
     add,
+    divide,
     floor,
     maximum,
     minimum,
     multiply,
     scaled,
     subtract,
+    trunc,
 )
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, iota, zeros_like
-from graphc.ir.ops.logic import equal, less, where
+from graphc.ir.ops.logic import equal, less, less_equal, logical_and, where
 from graphc.ir.ops.rearrange import moveaxis, permute_dims, reshape
-from graphc.ir.ops.reduction import sum_over
+from graphc.ir.ops.reduction import restored, sum_over
 
 __all__: list[str] = []
 
@@ -83,6 +85,8 @@ _AXES = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
 
 # The free number of cubic convolution (R. Keys, 1981), as PyTorch chooses it.
 _CUBIC = -0.75
+# The one that is exact for parabolas; PyTorch takes it where it smooths.
+_SMOOTH_CUBIC = -0.5
 
 
 @surface("interpolate", "upsample")
@@ -91,22 +95,38 @@ def interpolate(
     size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None,
     mode: Mode = "nearest",
-    align_corners: bool = False,
+    align_corners: bool | None = False,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Node:
     """`x` [batch, channels, ...] sampled at other sizes of the axes after the channels.
 
-    Give `size`, or `scale_factor`, from which the sizes are computed. `align_corners`: the outer
-    pixels' centres keep their places; otherwise their outer borders do. Each axis is a matrix
-    product with a small matrix of weights ("nearest" a choice), so the cost grows with both sizes.
-    "area" takes means, of axes that the sizes divide.
+    Each axis is a matrix product with a small matrix of weights ("nearest" a choice), so the cost
+    grows with both sizes. "area" takes means, as `adaptive_avg_pool2d` does.
+
+    Args:
+        x: one to three axes after the channels.
+        size: their new sizes; or else
+        scale_factor: what they are multiplied by.
+        mode: how a pixel follows from those around it.
+        align_corners: whether the outer pixels' centres keep their places, or their borders.
+        recompute_scale_factor: whether places follow from the rounded sizes, not from the factors.
+        antialias: for "bilinear" and "bicubic": where a picture becomes smaller, whether a pixel
+            follows from all those that it covers.
     """
     if mode in _AXES and len(x.shape) - 2 != _AXES[mode]:
         raise ShapeError(
             f'interpolate: "{mode}" is for {_AXES[mode]} axes after the channels, not {x.type}'
         )
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise UsageError(f'interpolate: antialias is for "bilinear" and "bicubic", not {mode!r}')
     sizes, scales = _sizes(x, size, scale_factor)
+    if recompute_scale_factor:
+        scales = [None] * len(sizes)
+    if mode == "area":
+        return functions[f"adaptive_avg_pool{len(sizes)}d"](x, sizes)  # type: ignore[no-any-return]
     for axis, (target, scale) in enumerate(zip(sizes, scales, strict=True), start=2):
-        x = _resampled(x, axis, target, scale, mode, align_corners)
+        x = _resampled(x, axis, target, scale, mode, bool(align_corners), antialias)
     return x
 
 
@@ -136,12 +156,16 @@ def _sizes(
 
 
 def _resampled(
-    x: Node, axis: int, target: int, scale: float | None, mode: str, align_corners: bool
+    x: Node,
+    axis: int,
+    target: int,
+    scale: float | None,
+    mode: str,
+    align_corners: bool,
+    antialias: bool,
 ) -> Node:
     source = x.shape[axis]
     assert isinstance(source, int)
-    if mode == "area":
-        return _averaged(x, axis, source, target)
     if source == target and scale is None:
         return x
     wide = x.dtype.accumulator
@@ -153,6 +177,10 @@ def _resampled(
         at = floor(scaled(add(place, constant_like(shift, place)), step))
         chosen = minimum(at, constant_like(source - 1, at))
         weights = cast_to(equal(column, chosen), wide)
+    elif antialias:
+        if align_corners:
+            step = (source - 1) / (target - 1) if target > 1 else 0.0
+        weights = _covering(place, column, source, step, mode)
     else:
         at = _positions(place, source, target, step, align_corners)
         weights = _linear(at, column, source) if mode != "bicubic" else _cubic(at, column, source)
@@ -189,24 +217,32 @@ def _cubic(at: Node, column: Node, source: int) -> Node:
     return weights
 
 
-def _cubic_weight(t: Node) -> Node:
+def _covering(place: Node, column: Node, source: int, step: float, mode: str) -> Node:
+    """Weights of all pixels that a larger one covers: the kernel, as wide as that one, to sum 1."""
+    width, reach = max(step, 1.0), 1 if mode == "bilinear" else 2
+    half = constant_like(0.5, place)
+    centre = scaled(add(place, half), step)
+    support = constant_like(reach * width, centre)
+    first = maximum(trunc(add(subtract(centre, support), half)), zeros_like(centre))
+    last = minimum(trunc(add(add(centre, support), half)), constant_like(source, centre))
+    distance = absolute(scaled(add(subtract(column, centre), half), 1 / width))
+    one, zero = constant_like(1, distance), zeros_like(distance)
+    if mode == "bilinear":
+        kernel = where(less(distance, one), subtract(one, distance), zero)
+    else:
+        is_near = less(distance, constant_like(2, distance))
+        kernel = where(is_near, _cubic_weight(distance, _SMOOTH_CUBIC), zero)
+    is_covered = logical_and(less_equal(first, column), less(column, last))
+    kernel = where(is_covered, kernel, zero)
+    total = sum_over(kernel, axes=(1,))
+    return divide(kernel, restored(total, kernel.shape, (1,)))
+
+
+def _cubic_weight(t: Node, a: float = _CUBIC) -> Node:
     """The kernel of cubic convolution at distance t <= 2 (R. Keys, 1981, equation 4)."""
-    a, one = _CUBIC, constant_like(1, t)
+    one = constant_like(1, t)
     square, cube = multiply(t, t), multiply(multiply(t, t), t)
     near = add(subtract(scaled(cube, a + 2), scaled(square, a + 3)), one)
     far = add(subtract(scaled(cube, a), scaled(square, 5 * a)), scaled(t, 8 * a))
     far = subtract(far, constant_like(4 * a, far))
     return where(less(t, one), near, far)
-
-
-def _averaged(x: Node, axis: int, source: int, target: int) -> Node:
-    if source % target:
-        raise ShapeError(
-            f"interpolate: the mean over {source} pixels in {target} parts",
-            hint="the new size must divide the old one",
-        )
-    count = source // target
-    wide = x.dtype.accumulator
-    spread = reshape(x, *x.shape[:axis], target, count, *x.shape[axis + 1 :])
-    total = sum_over(cast_to(spread, wide), axes=(axis + 1,))
-    return cast_to(scaled(total, 1 / count), x.dtype)

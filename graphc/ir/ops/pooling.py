@@ -356,6 +356,28 @@ def _max_of(seen: Node, inside: Node | None, axis: int) -> Node:
     return max_over(seen, axes=(axis,))
 
 
+def _largest_places(name: str, x: Node, output_size: Any, rank: int) -> tuple[Node, Node]:
+    """The maxima, and where they lie in the spatial axes, counted in row-major order."""
+    _require_rank(name, x, rank)
+    sizes, lead = _sizes(name, output_size, x, rank), len(x.shape) - rank
+    count = dims.product(x.shape[lead:])
+    counter = reshape(iota(shape=(count,), axis=0, dtype=dtypes.i64), shape=x.shape[lead:])
+    places = broadcast_to(reshape(counter, shape=(*(1,) * lead, *counter.shape)), shape=x.shape)
+    for axis, size in enumerate(sizes, start=lead):
+        seen, inside = _adaptive_windows(name, x, axis, size)
+        if inside is not None:
+            mask = reshape(inside, shape=(*inside.shape, *(1,) * (len(seen.shape) - axis - 2)))
+            outside = constant_like(lowest(seen.dtype), seen)
+            seen = where(broadcast_to(mask, shape=seen.shape), seen, outside)
+        best = functions["argmax"](seen, axis=axis + 1, keepdims=True)
+        both = (seen, _adaptive_windows(name, places, axis, size)[0])
+        x, places = (
+            functions["squeeze"](functions["take_along_axis"](one, best, axis + 1), axis + 1)
+            for one in both
+        )
+    return x, places
+
+
 def _declare_adaptive(rank: int) -> None:
     def mean_pool(x: Node, output_size: Any) -> Node:
         name = f"adaptive_avg_pool{rank}d"
@@ -363,8 +385,13 @@ def _declare_adaptive(rank: int) -> None:
         wide = cast_to(x, x.dtype.accumulator)
         return cast_to(_adaptive(name, wide, output_size, rank, _mean_of), x.dtype)
 
-    def max_pool(x: Node, output_size: Any) -> Node:
-        return _adaptive(f"adaptive_max_pool{rank}d", x, output_size, rank, _max_of)
+    def max_pool(
+        x: Node, output_size: Any, return_indices: bool = False
+    ) -> Node | tuple[Node, Node]:
+        name = f"adaptive_max_pool{rank}d"
+        if not return_indices:
+            return _adaptive(name, x, output_size, rank, _max_of)
+        return _largest_places(name, x, output_size, rank)
 
     text = "of windows that divide the spatial axes into `output_size` parts, as evenly as can be."
     offer(mean_pool, f"adaptive_avg_pool{rank}d", f"The means {text}")

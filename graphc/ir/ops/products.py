@@ -141,6 +141,9 @@ def cross(x: Node, y: Node, axis: int = -1) -> Node:
 
 def _added(x: Node, product: Node, beta: float, alpha: float) -> Node:
     product = product if alpha == 1 else scaled(product, alpha)
+    if beta == 0:
+        # What it multiplies may be NaN: it is left out.
+        return product
     return operate(add)(x if beta == 1 else scaled(x, beta), product)
 
 

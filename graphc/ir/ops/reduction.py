@@ -264,7 +264,7 @@ def reduce(op: Op, x: Node, axis: Axis, keepdims: bool) -> Node:
     return kept(result, x.shape, axes) if keepdims else result
 
 
-def _fold_surface(op: Op, *aliases: str, widen: bool = False) -> None:
+def _fold_surface(op: Op, *aliases: str, widen: bool = False, of_truth: bool = False) -> None:
     @also_named(dim="axis", keepdim="keepdims")
     def call(
         x: Node, axis: Axis = None, keepdims: bool = False, dtype: DType | None = None
@@ -273,12 +273,16 @@ def _fold_surface(op: Op, *aliases: str, widen: bool = False) -> None:
             x = cast_to(x, dtype or dtypes.sum_dtype(x.dtype))
         elif dtype is not None:
             x = cast_to(x, dtype)
+        if of_truth:
+            x = cast_to(x, dtypes.bool_)
         return reduce(op, x, axis, keepdims)
 
     call.__name__ = call.__qualname__ = op.name
     call.__doc__ = op.doc + (
         " Narrow integers and bool are summed in 64 bits unless dtype says otherwise."
         if widen
+        else " Numbers are true unless they are 0."
+        if of_truth
         else ""
     )
     surface(op.name, *aliases)(call)
@@ -288,5 +292,5 @@ _fold_surface(sum_over, widen=True)
 _fold_surface(prod_over, widen=True)
 _fold_surface(max_over, "amax")
 _fold_surface(min_over, "amin")
-_fold_surface(any_over)
-_fold_surface(all_over)
+_fold_surface(any_over, of_truth=True)
+_fold_surface(all_over, of_truth=True)

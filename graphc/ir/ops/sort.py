@@ -242,6 +242,12 @@ def argsort_along(
     return moveaxis(argsort(rows, descending=descending), -1, place)
 
 
+@surface("msort")
+def msort(x: Node) -> Node:
+    """The elements along the first axis in order."""
+    return sort_along(x, 0)
+
+
 # -- parts of a sorted row ------------------------------------------------------------------------
 
 

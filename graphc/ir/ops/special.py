@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import UsageError
 from graphc.ir.node import Node
 from graphc.ir.op import GradientRule, surface
 from graphc.ir.ops.arithmetic import add, clip, divide, floor, multiply, negative, scaled, subtract
@@ -26,7 +25,7 @@ from graphc.ir.ops.logic import (
 )
 from graphc.ir.ops.transcendental import exp, log, log1p, sigmoid, sin
 
-__all__ = ["digamma", "erfc", "erfinv", "lgamma", "logaddexp"]
+__all__ = ["digamma", "erfc", "erfinv", "lgamma", "logaddexp", "trigamma", "xlogy"]
 
 Array = np.ndarray[Any, Any]
 
@@ -195,14 +194,6 @@ lgamma = elementwise(
     domain=(2.5, 6.0),
     aliases=("gammaln",),
 )
-
-
-@surface("polygamma")
-def polygamma(n: int, x: Node) -> Node:
-    """The derivative of order `n` of digamma, for 0 and 1."""
-    if n not in (0, 1):
-        raise UsageError(f"polygamma: order {n}", hint="orders 0 and 1 are there")
-    return digamma(x) if n == 0 else trigamma(x)
 
 
 # -- sums of exponentials -------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -10,11 +11,12 @@ from graphc.errors import ShapeError, UsageError
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
+from graphc.ir.ops import slicing
 from graphc.ir.ops.arithmetic import subtract
-from graphc.ir.ops.broadcasting import normal_axis
+from graphc.ir.ops.broadcasting import normal_axis, promoted
 from graphc.ir.ops.indexing import index
 from graphc.ir.ops.logic import not_equal
-from graphc.ir.ops.rearrange import concat, expand_dims, flip, reshape, split, transpose
+from graphc.ir.ops.rearrange import concat, expand_dims, flip, reshape, split, stack, transpose
 from graphc.ir.ops.shape import broadcast_to
 from graphc.ir.ops.spelling import also_named
 
@@ -129,14 +131,84 @@ def column_stack(tensors: Sequence[Node]) -> Node:
     return concat([x if len(x.shape) > 1 else reshape(x, -1, 1) for x in tensors], 1)
 
 
+def _apart(name: str, axis: int, doc: str) -> None:
+    def call(x: Node, sections: int | Sequence[int]) -> tuple[Node, ...]:
+        if len(x.shape) <= (axis != 1) * axis:
+            raise ShapeError(f"{name}: {x.type} has too few axes")
+        return tensor_split(x, sections, min(axis, len(x.shape) - 1))
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"{doc} in equal parts, or before the positions `sections`."
+    surface(name)(call)
+
+
+_apart("hsplit", 1, "The tensor split along axis 1, a vector along axis 0,")
+_apart("vsplit", 0, "The tensor split along axis 0")
+_apart("dsplit", 2, "The tensor split along axis 2")
+
+
+@surface("block_diag")
+def block_diag(*tensors: Node) -> Node:
+    """The matrix with the tensors as blocks along its diagonal, and zeros elsewhere.
+
+    Vectors are rows.
+    """
+    blocks = promoted(*(atleast_2d(tensor) for tensor in tensors))
+    if not blocks or any(len(block.shape) > 2 for block in blocks):
+        raise ShapeError("block_diag takes one matrix or more")
+    columns = [block.shape[1] for block in blocks]
+    rows: list[Node] = []
+    before: DimLike = 0
+    for i, block in enumerate(blocks):
+        after = sum(columns[i + 1 :])
+        rows.append(slicing.pad(block, before=(0, before), after=(0, after), value=0))
+        before += columns[i]
+    return concat(rows, 0)
+
+
+@surface("cartesian_prod")
+def cartesian_prod(*vectors: Node) -> Node:
+    """All rows with one element of each vector, the last vector's elements changing fastest."""
+    if len(vectors) == 1:
+        return vectors[0]
+    grids = meshgrid(*promoted(*vectors), indexing="ij")
+    return stack([functions["flatten"](grid) for grid in grids], -1)
+
+
+MOST_ROWS = 1 << 20
+"""Their positions are a table in the graph."""
+
+
+@surface("combinations")
+def combinations(x: Node, r: int = 2, with_replacement: bool = False) -> Node:
+    """Rows of `r` elements of a vector, at ascending positions; at equal ones too if asked for."""
+    if len(x.shape) != 1 or r < 1:
+        raise ShapeError(f"combinations: {r} elements of {x.type}, expected a vector")
+    size = _known_size(x, 0, "combinations")
+    count = math.comb(size + r - 1 if with_replacement else size, r) if r <= MOST_ROWS else 0
+    if r > MOST_ROWS or count * r > MOST_ROWS:
+        raise UsageError(f"combinations: {r} of {size} elements", hint="there are too many")
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    rows = list(choose(range(size), r))
+    places = [place for row in rows for place in row]
+    chosen: Node = functions["take"](x, places, axis=0)
+    return reshape(chosen, len(rows), r)
+
+
 @surface("meshgrid")
-def meshgrid(*vectors: Node, indexing: Literal["xy", "ij"] = "xy") -> tuple[Node, ...]:
+def meshgrid(*vectors: Any, indexing: Literal["xy", "ij"] = "xy") -> tuple[Node, ...]:
     """The coordinates of a grid: one tensor for each vector, which varies along its axis alone.
+
+    The vectors may be given as one list.
 
     "xy" exchanges the first two axes, as is the custom for pictures.
     """
     if indexing not in ("xy", "ij"):
         raise UsageError(f"meshgrid: indexing is {indexing!r}", hint='use "xy" or "ij"')
+    if len(vectors) == 1 and isinstance(vectors[0], list | tuple):
+        vectors = tuple(vectors[0])
+    if not all(isinstance(vector, Node) for vector in vectors):
+        raise UsageError("meshgrid takes vectors", code="argument")
     if any(len(vector.shape) > 1 for vector in vectors):
         raise ShapeError("meshgrid takes vectors", hint="flatten them first")
     rows = [atleast_1d(vector) for vector in vectors]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 from graphc.errors import ShapeError
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
-from graphc.ir.ops.arithmetic import divide, subtract
-from graphc.ir.ops.broadcasting import normal_axes
+from graphc.ir.ops import shape as views
+from graphc.ir.ops.arithmetic import divide, maximum, multiply, subtract
+from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axes
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import constant_like, zeros_like
+from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.logic import isnan, logical_not, not_equal, where
 from graphc.ir.ops.reduction import (
     Axis,
@@ -62,6 +67,22 @@ def var_mean(
     return variance(x, axis, correction, keepdims), mean(x, axis, keepdims)
 
 
+@surface("sum_to_size")
+def sum_to_size(x: Node, *shape: Any) -> Node:
+    """The sum over the axes that broadcasting `shape` to that of `x` would repeat.
+
+    Raises:
+        ShapeError: `shape` does not broadcast to that of `x`.
+    """
+    wanted = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], list | tuple) else shape
+    lead = len(x.shape) - len(wanted)
+    if lead < 0 or broadcast_shapes(x.shape, wanted) != x.shape:
+        raise ShapeError(f"sum_to_size: {x.type} to the shape {list(wanted)}")
+    repeated = [lead + i for i, size in enumerate(wanted) if size == 1]
+    total = sum_over(x, axes=(*range(lead), *repeated))
+    return views.reshape(total, shape=wanted)
+
+
 # -- without NaN ----------------------------------------------------------------------------------
 
 
@@ -112,12 +133,36 @@ def nanmean(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
 
 
 @surface("cov")
-def cov(x: Node, correction: float = 1) -> Node:
-    """The covariances of the rows of `x` [variables, observations]."""
+def cov(
+    x: Node, correction: float = 1, fweights: Node | None = None, aweights: Node | None = None
+) -> Node:
+    """The covariances of the rows of `x` [variables, observations]; of a vector its variance.
+
+    Args:
+        x: observations of each variable.
+        correction: what the number of observations is made less by: 1 for unbiased estimates.
+        fweights: how often each observation was made.
+        aweights: how much each observation counts.
+    """
+    if len(x.shape) == 1:
+        one: Node = cov(views.reshape(x, shape=(1, *x.shape)), correction, fweights, aweights)
+        return views.reshape(one, shape=())
     if len(x.shape) != 2:
         raise ShapeError(f"cov: {x.type} is no matrix of variables and observations")
-    centred = subtract(x, restored(mean(x, 1), x.shape, (1,)))
-    products: Node = functions["matmul"](centred, functions["transpose"](centred))
-    count = sum_over(constant_like(1, x), axes=(1,))
-    degrees = subtract(count, constant_like(correction, count))
-    return divide(products, restored(degrees, products.shape, (1,)))
+    real = x.dtype.real
+    given = [cast_to(one, real) for one in (fweights, aweights) if one is not None]
+    weights = functools.reduce(multiply, given or [functions["ones"]((x.shape[1],), real)])
+    total = sum_over(weights, axes=(0,))
+    shares = cast_to(divide(weights, restored(total, weights.shape, (0,))), x.dtype)
+    product: Callable[..., Node] = functions["matmul"]
+    average = product(x, shares)
+    centred = subtract(x, restored(average, x.shape, (1,)))
+    spread = functions["multiply"](centred, cast_to(weights, x.dtype))
+    products = product(spread, functions["conj"](functions["transpose"](centred)))
+    if aweights is None:
+        lost = ones_like(total)
+    else:
+        lost = divide(sum_over(multiply(weights, cast_to(aweights, real)), axes=(0,)), total)
+    degrees = subtract(total, multiply(lost, constant_like(correction, lost)))
+    whole = maximum(degrees, zeros_like(degrees))
+    return functions["divide"](products, cast_to(whole, x.dtype))  # type: ignore[no-any-return]

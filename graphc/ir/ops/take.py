@@ -18,11 +18,12 @@ from graphc.ir.op import surface
 from graphc.ir.ops import shape as views
 from graphc.ir.ops.arithmetic import add
 from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axis
-from graphc.ir.ops.creation import iota, number, tensor, zeros_like
+from graphc.ir.ops.creation import constant_like, iota, number, tensor, zeros_like
 from graphc.ir.ops.gather import gather
 from graphc.ir.ops.logic import equal, where
 from graphc.ir.ops.slicing import pad, slice_
 from graphc.ir.ops.spelling import also_named
+from graphc.ir.ops.structural import stop_gradient
 
 __all__ = ["as_indices", "cut_to", "embedding", "last_axis", "take", "take_along_axis"]
 
@@ -146,8 +147,10 @@ def cut_to(name: str, x: Node, index: Node, axis: int | None) -> Node:
 
 
 @surface("embedding")
-def embedding(ids: Node, weight: Node) -> Node:
+def embedding(ids: Node, weight: Node, padding_idx: int | None = None) -> Node:
     """The rows of `weight` [count, features] at `ids` [...]: [..., features].
+
+    The row `padding_idx` is read, and takes no part in the gradient.
 
     Raises:
         ShapeError: the weight is no matrix.
@@ -155,7 +158,16 @@ def embedding(ids: Node, weight: Node) -> Node:
     """
     if len(weight.shape) != 2:
         raise ShapeError(f"embedding: the weight is {weight.type}, expected [count, features]")
+    if padding_idx is not None:
+        row = iota(shape=weight.shape, axis=0, dtype=dtypes.i64)
+        place = normal_axis(padding_idx, _known(weight.shape[0]), "embedding")
+        is_padding = equal(row, constant_like(place, row))
+        weight = where(is_padding, stop_gradient(weight), weight)
     return gather(weight, ids, axes=(0,), batch=0)
+
+
+def _known(size: DimLike) -> int:
+    return dims.bounds(size)[0]
 
 
 # -- diagonals ------------------------------------------------------------------------------------

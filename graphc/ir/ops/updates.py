@@ -198,10 +198,13 @@ def index_copy(x: Node, dim: int, index: Node | int | Sequence[int], source: Nod
 
 
 @surface("index_fill")
-def index_fill(
-    x: Node, dim: int, index: Node | int | Sequence[int], value: int | float | bool
-) -> Node:
-    """`x` with the slices at `index` along an axis filled with a number."""
+def index_fill(x: Node, dim: int, index: Node | int | Sequence[int], value: Operand) -> Node:
+    """`x` with the slices at `index` along an axis filled with a number, or a tensor of one."""
+    if isinstance(value, Node) and not value.shape:
+        place = normal_axis(dim, len(x.shape), "index_fill")
+        count = as_indices("index_fill", index).tensor.size
+        filled = (*x.shape[:place], count, *x.shape[place + 1 :])
+        value = views.broadcast_to(value, shape=filled)
     return _slices("index_fill", x, dim, index, value, "set")
 
 

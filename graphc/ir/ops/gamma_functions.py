@@ -1,0 +1,144 @@
+"""Functions made from the gamma function: zeta, polygamma, beta, factorials, their logarithms."""
+
+from __future__ import annotations
+
+import math
+
+from graphc.errors import UsageError
+from graphc.ir.node import Node
+from graphc.ir.op import functions, surface
+from graphc.ir.ops.arithmetic import add, divide, floor, multiply, negative, scaled, subtract
+from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
+from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
+from graphc.ir.ops.logic import equal, greater, less, less_equal, where
+from graphc.ir.ops.special import digamma, lgamma, trigamma
+from graphc.ir.ops.transcendental import exp, log
+
+__all__: list[str] = []
+
+F = functions
+
+# B(2k) / (2k)!, of the formula of Euler and Maclaurin.
+_TAIL = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000)
+_TERMS = 12
+
+
+@surface("zeta")
+def zeta(s: Operand, q: Operand = 1) -> Node:
+    """The zeta function of Hurwitz: the sum of (q + k) ** -s for k = 0, 1, ..., for s > 1.
+
+    Infinite where s is 1 or q a whole number of 0 or less; NaN for s < 1, and for other q < 0.
+    The first terms are added, the rest follows from the formula of Euler and Maclaurin
+    (M. Abramowitz and I. Stegun, "Handbook of Mathematical Functions", 23.1.4 and 23.2.9).
+    """
+    power, start = broadcast(*promoted(s, q))
+    one, zero = ones_like(start), zeros_like(start)
+    is_inside = greater(start, zero)
+    place, total = where(is_inside, start, one), zero
+    raised = F["power"]
+    for _ in range(_TERMS):
+        total = add(total, raised(place, negative(power)))
+        place = add(place, one)
+    less_one = subtract(power, one)
+    last = raised(place, negative(power))
+    total = add(total, add(divide(multiply(last, place), less_one), scaled(last, 0.5)))
+    # s (s + 1) ... (s + 2k) / place ** (s + 2k + 1)
+    factor, step = divide(multiply(last, power), place), power
+    for coefficient in _TAIL:
+        total = add(total, scaled(factor, coefficient))
+        for _ in range(2):
+            step = add(step, one)
+            factor = divide(multiply(factor, step), place)
+    outside = where(equal(floor(start), start), constant_like(math.inf, total), _nan(total))
+    total = where(is_inside, total, outside)
+    at_one = where(equal(power, one), constant_like(math.inf, total), _nan(total))
+    return where(greater(power, one), total, at_one)
+
+
+def _nan(x: Node) -> Node:
+    return constant_like(math.nan, x)
+
+
+MOST_DERIVATIVES = 30
+"""Factorials up to this one are within the range of f32."""
+
+
+@surface("polygamma")
+def polygamma(n: int, x: Node) -> Node:
+    """The derivative of order `n` of digamma; from order 2 on of positive `x`.
+
+    (-1) ** (n + 1) * n! * zeta(n + 1, x).
+    """
+    if not 0 <= n <= MOST_DERIVATIVES:
+        raise UsageError(f"polygamma: order {n}", hint=f"orders are 0 to {MOST_DERIVATIVES}")
+    if n < 2:
+        return digamma(x) if n == 0 else trigamma(x)
+    return scaled(zeta(n + 1, x), (-1.0) ** (n + 1) * math.factorial(n))
+
+
+@surface("multigammaln", "mvlgamma")
+def multigammaln(x: Node, d: int) -> Node:
+    """The logarithm of the multivariate gamma function of dimension `d`, for x > (d - 1) / 2."""
+    if d < 1:
+        raise UsageError(f"multigammaln: dimension {d}", hint="give a whole number of 1 or more")
+    total = constant_like(d * (d - 1) / 4 * math.log(math.pi), x)
+    for j in range(d):
+        total = add(total, lgamma(subtract(x, constant_like(j / 2, x))))
+    low = constant_like((d - 1) / 2, x)
+    return where(less_equal(x, low), _nan(x), total) if d > 1 else total
+
+
+@surface("betaln")
+def betaln(x: Operand, y: Operand) -> Node:
+    """The logarithm of the size of the beta function, gamma(x) * gamma(y) / gamma(x + y)."""
+    a, b = broadcast(*promoted(x, y))
+    return subtract(add(lgamma(a), lgamma(b)), lgamma(add(a, b)))
+
+
+@surface("gammasgn")
+def gammasgn(x: Node) -> Node:
+    """The sign of the gamma function: 1 or -1; NaN at negative whole numbers and -inf."""
+    whole = floor(x)
+    is_odd = equal(F["remainder"](whole, constant_like(2, x)), ones_like(x))
+    sign = where(is_odd, negative(ones_like(x)), ones_like(x))
+    below = where(equal(whole, x), _nan(x), sign)
+    at_zero = F["copysign"](ones_like(x), x)
+    positive = where(greater(x, zeros_like(x)), ones_like(x), at_zero)
+    is_number = F["logical_or"](F["isnan"](x), less(x, zeros_like(x)))
+    return where(is_number, where(F["isnan"](x), x, below), positive)
+
+
+@surface("gamma")
+def gamma(x: Node) -> Node:
+    """The gamma function, exp(lgamma(x)) with its sign."""
+    return multiply(gammasgn(x), exp(lgamma(x)))
+
+
+@surface("factorial")
+def factorial(x: Node) -> Node:
+    """gamma(x + 1): x! of whole numbers, 0 of negative ones, in floats."""
+    value = exp(lgamma(add(x, ones_like(x))))
+    return where(less(x, zeros_like(x)), zeros_like(x), value)
+
+
+@surface("poch")
+def poch(x: Operand, m: Operand) -> Node:
+    """x (x + 1) ... (x + m - 1), as gamma(x + m) / gamma(x)."""
+    a, b = broadcast(*promoted(x, m))
+    total = add(a, b)
+    size = exp(subtract(lgamma(total), lgamma(a)))
+    return multiply(multiply(gammasgn(total), gammasgn(a)), size)
+
+
+@surface("rel_entr")
+def rel_entr(x: Operand, y: Operand) -> Node:
+    """x * log(x / y); 0 where x is 0 and y is not negative, inf where either is below that."""
+    a, b = broadcast(*promoted(x, y))
+    zero, one = zeros_like(a), ones_like(a)
+    both = F["logical_and"](greater(a, zero), greater(b, zero))
+    safe_a, safe_b = where(both, a, one), where(both, b, one)
+    inside = multiply(safe_a, subtract(log(safe_a), log(safe_b)))
+    is_zero = F["logical_and"](equal(a, zero), F["greater_equal"](b, zero))
+    outside = where(is_zero, zero, constant_like(math.inf, a))
+    value = where(both, inside, outside)
+    return where(F["logical_or"](F["isnan"](a), F["isnan"](b)), add(a, b), value)
