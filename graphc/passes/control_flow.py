@@ -1,6 +1,7 @@
 """Loops and branches are made smaller, or go away.
 
-- Loops that differ only in what they stack are one loop: a loop and the loop of its gradient.
+- Loops that differ only in what they stack are one loop, and branches that differ only in what
+  they give one branch: one of values and one of their gradient.
 - What nobody reads goes: results, carries that only lead to themselves, operands.
 - A carry that never changes is a constant; what is computed from constants alone is computed
   once, before the loop.
@@ -49,6 +50,10 @@ def tidy_control_flow(graph: Graph, sources: SourceMap, *, unroll: int = UNROLLE
     return Graph(graph.name, graph.inputs, graph.state, results, updates)
 
 
+_Choice = tuple[Node, Node]
+"""What the graphs of a branch give for one result."""
+
+
 @dataclass
 class _Loops:
     """Loops that differ only in the rows that they stack.
@@ -76,7 +81,7 @@ class _Tidying:
         """The same values, of one graph."""
         order = list(topological(roots))
         loops: dict[object, _Loops] = {}
-        branches: dict[Node, set[int]] = {}
+        branches: dict[object, dict[_Choice, None]] = {}
         for node in order:
             if node.op is project and isinstance(node.inputs[0].op.lowering, Loop):
                 one, key = _loop_and_key(node.inputs[0])
@@ -86,9 +91,10 @@ class _Tidying:
                 else:
                     shared.rows[one.parts.body.results[node["index"]]] = None
             elif node.op is project and isinstance(node.inputs[0].op.lowering, Branch):
-                branches.setdefault(node.inputs[0], set()).add(node["index"])
+                key, choice = _branch_key_and_choice(node)
+                branches.setdefault(key, {})[choice] = None
         done: dict[Node, Node] = {}
-        chosen: dict[Node, dict[int, Node]] = {}
+        chosen: dict[object, dict[_Choice, Node]] = {}
         for node in order:
             owner = node.inputs[0] if node.op is project else node
             match owner.op.lowering:
@@ -102,10 +108,11 @@ class _Tidying:
                     is_carry = index < len(one.parts.init)
                     done[node] = shared.made[index if is_carry else one.parts.body.results[index]]
                 case Branch(parts) if owner is not node:
-                    if owner not in chosen:
+                    key, choice = _branch_key_and_choice(node)
+                    if key not in chosen:
                         with self.sources.inherit(owner):
-                            chosen[owner] = self.branch(parts(owner), branches[owner], done)
-                    done[node] = chosen[owner][node["index"]]
+                            chosen[key] = self.branch(parts(owner), list(branches[key]), done)
+                    done[node] = chosen[key][choice]
                 case Loop() | Branch():
                     continue
                 case _:
@@ -122,14 +129,10 @@ class _Tidying:
     # -- branches ----------------------------------------------------------------------------
 
     def branch(
-        self, parts: BranchParts, used: Iterable[int], done: Mapping[Node, Node]
-    ) -> dict[int, Node]:
-        """The results of a branch that are used, by number."""
-        kept = sorted(used)
-        values = [
-            self.nodes([graph.results[number] for number in kept])
-            for graph in (parts.then, parts.otherwise)
-        ]
+        self, parts: BranchParts, choices: Sequence[_Choice], done: Mapping[Node, Node]
+    ) -> dict[_Choice, Node]:
+        """The results of a branch that are used: what each graph gives for them."""
+        values = [self.nodes([choice[place] for choice in choices]) for place in range(2)]
         needed = [set(topological(roots)) for roots in values]
         operands = [
             number
@@ -145,7 +148,7 @@ class _Tidying:
         )
         given = [done[parts.operands[number]] for number in operands]
         made = cond(done[parts.predicate], *given, then=then, otherwise=otherwise)
-        return {number: project(made, index=place) for place, number in enumerate(kept)}
+        return {choice: project(made, index=place) for place, choice in enumerate(choices)}
 
     # -- loops -------------------------------------------------------------------------------
 
@@ -198,6 +201,16 @@ def _is_turned(rows: Node) -> bool:
 def _turned(rows: Node) -> Node:
     """The rows from the last to the first."""
     return rows.inputs[0] if _is_turned(rows) else flip(rows, axes=(0,))
+
+
+def _branch_key_and_choice(result: Node) -> tuple[object, _Choice]:
+    """What branches have in common that are one, and which of its results this is."""
+    owner, index = result.inputs[0], result["index"]
+    assert isinstance(owner.op.lowering, Branch)
+    parts = owner.op.lowering.parts(owner)
+    graphs = (parts.then, parts.otherwise)
+    key = (owner.op, owner.inputs, *(graph.inputs for graph in graphs))
+    return key, (graphs[0].results[index], graphs[1].results[index])
 
 
 class _Draft:

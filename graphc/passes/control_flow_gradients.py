@@ -1,5 +1,8 @@
 """The gradients of loops and branches, which are loops and branches again.
 
+A branch gives what its gradient reads and cannot compute again cheaply (`residuals.py`) as further
+results; those of both graphs share places where their types agree.
+
 A loop's gradient is a scan over its iterations from the last to the first. The loop is run so
 that it stacks what its gradient reads of each iteration and cannot compute again cheaply
 (`residuals.py`); the scan takes that row by row, and hands on the cotangents of the carries and
@@ -40,25 +43,70 @@ Sum = Callable[[Node, Node], Node]
 def branch_cotangents(
     parts: BranchParts, cotangents: Sequence[Node | None], active: Container[Node], vjp: Vjp
 ) -> Iterator[tuple[Node, Node]]:
-    """The operands of a branch that are in `active`, each with its cotangent."""
+    """The operands of a branch that are in `active`, each with its cotangent.
+
+    What the graph that runs leaves for its gradient are further results of the branch.
+    """
     wanted = [number for number, one in enumerate(parts.operands) if one in active]
     given = [(number, one) for number, one in enumerate(cotangents) if one is not None]
-    graphs = [
-        _branch_gradient(graph, wanted, given, vjp) for graph in (parts.then, parts.otherwise)
+    handed = [_stand("cotangent", number, one) for number, one in given]
+    graphs = (parts.then, parts.otherwise)
+    found = [
+        vjp(
+            [graph.results[number] for number, _ in given],
+            [graph.inputs[number] for number in wanted],
+            handed,
+        )
+        for graph in graphs
     ]
-    operands = (*parts.operands, *(one for _, one in given))
-    found = cond(parts.predicate, *operands, then=graphs[0], otherwise=graphs[1])
+    kept = [
+        residuals(gradient, (), graph.inputs, handed)
+        for gradient, graph in zip(found, graphs, strict=True)
+    ]
+    places = _shared_places(*kept)
+    saved = _branch_keeping(parts, places)
+    stands = [_stand("residual", number, one) for number, one in enumerate(saved)]
+    gradients = []
+    for gradient, graph, kept_here in zip(found, graphs, places, strict=True):
+        pairs = zip(kept_here, stands, strict=True)
+        own = {one: stand for one, stand in pairs if one is not None}
+        inputs = [*graph.inputs, *handed, *stands]
+        results = substitute(gradient, own)
+        gradients.append(branch_graph(f"{graph.name}_gradient", inputs, results))
+    operands = (*parts.operands, *(one for _, one in given), *saved)
+    chosen = cond(parts.predicate, *operands, then=gradients[0], otherwise=gradients[1])
     for place, number in enumerate(wanted):
-        yield parts.operands[number], project(found, index=place)
+        yield parts.operands[number], project(chosen, index=place)
 
 
-def _branch_gradient(
-    graph: Graph, wanted: Sequence[int], given: Sequence[tuple[int, Node]], vjp: Vjp
-) -> Graph:
-    stands = [graph_input(f"cotangent{n}", one.dtype, one.shape) for n, one in given]
-    outputs = [graph.results[number] for number, _ in given]
-    found = vjp(outputs, [graph.inputs[number] for number in wanted], stands)
-    return branch_graph(f"{graph.name}_gradient", [*graph.inputs, *stands], found)
+_Places = Sequence[Node | None]
+"""What a graph keeps at each place; None where only the other graph keeps something."""
+
+
+def _shared_places(one: Sequence[Node], other: Sequence[Node]) -> tuple[_Places, _Places]:
+    """Both lists, with what is of one type at one place."""
+    rest = list(other)
+    left: list[Node | None] = list(one)
+    right: list[Node | None] = []
+    for node in one:
+        like = next((candidate for candidate in rest if candidate.type is node.type), None)
+        right.append(like)
+        if like is not None:
+            rest.remove(like)
+    return [*left, *(None for _ in rest)], [*right, *rest]
+
+
+def _branch_keeping(parts: BranchParts, places: tuple[_Places, _Places]) -> list[Node]:
+    """What the graph that runs keeps; zeros at the places of the other one alone."""
+    pairs = zip(*places, strict=True)
+    likes = [next(one for one in pair if one is not None) for pair in pairs]
+    graphs = []
+    for graph, own in zip((parts.then, parts.otherwise), places, strict=True):
+        kept = (one or zeros_like(like) for one, like in zip(own, likes, strict=True))
+        graphs.append(Graph(graph.name, graph.inputs, (), (*graph.results, *kept)))
+    found = cond(parts.predicate, *parts.operands, then=graphs[0], otherwise=graphs[1])
+    begin = len(parts.then.results)
+    return [project(found, index=begin + number) for number in range(len(likes))]
 
 
 def loop_cotangents(

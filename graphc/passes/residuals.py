@@ -1,4 +1,4 @@
-"""What the iterations of a loop leave behind for the loop of its gradient.
+"""What the iterations of a loop, or the graph of a branch, leave behind for its gradient.
 
 What the gradient reads of an iteration is stacked by the loop, or computed again from what is
 stacked. Matrix products, folds, functions such as `exp`, and what they are hidden in are never

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from graphc import transforms
-from graphc.frontend.control_flow import scan, while_loop
+from graphc.frontend.control_flow import cond, scan, while_loop
 from graphc.frontend.tensor import call, function
 from graphc.frontend.trace import trace
 from graphc.ir import dims
@@ -239,6 +239,79 @@ def test_a_loop_with_a_condition_keeps_what_its_gradient_reads() -> None:
     expected, _ = evaluate(slopes(lambda h, w: steps(h, w, count), f64[2, 3], f64[3, 3]), arrays)
     for one, other in zip(evaluate(compiled(graph), arrays)[0], expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9)
+
+
+# -- branches -------------------------------------------------------------------------------------
+
+
+def chosen(p: Any, x: Any, w: Any) -> Any:
+    """Two products and a function, or a function of one product; both of a row too."""
+    return cond(
+        p > 0,
+        lambda: (tanh(tanh(x @ w) @ w), x * 2),
+        lambda: (exp(x @ w) * 0.1, sin(x)),
+    )
+
+
+def chosen_sum(p: Any, x: Any, w: Any) -> Any:
+    one, other = chosen(p, x, w)
+    return (one * one).sum() + other.sum()
+
+
+def branches(graph: Graph) -> list[Node]:
+    return [n for one in graph.with_nested() for n in one.nodes() if n.op.name == "cond"]
+
+
+def test_the_gradient_of_a_branch_computes_no_product_and_no_function_again() -> None:
+    graph = compiled(slopes(chosen_sum, f64[()], f64[4, 3], f64[3, 3]))
+    forward, backward = branches(graph)
+    names = [
+        [[node.op.name for node in branch[graph].nodes()] for graph in ("then", "otherwise")]
+        for branch in (forward, backward)
+    ]
+    assert [one.count("matmul") for one in names[0]] == [2, 1]
+    # By the rows and by the weight: two for each product.
+    assert [one.count("matmul") for one in names[1]] == [4, 2]
+    assert not {*FUNCTIONS, "sin"} & {name for one in names[1] for name in one}
+    # Both results, and both functions of tanh, which share a place with exp and cos.
+    assert len(forward["then"].results) == 4
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_gradients_of_branches_are_those_of_what_runs(sign: float) -> None:
+    def taken(p: Any, x: Any, w: Any) -> Any:
+        if sign > 0:
+            return (tanh(tanh(x @ w) @ w) ** 2).sum() + (x * 2).sum() + p * 0
+        return ((exp(x @ w) * 0.1) ** 2).sum() + sin(x).sum() + p * 0
+
+    types = f64[()], f64[4, 3], f64[3, 3]
+    rng = np.random.default_rng(3)
+    arrays = [np.asarray(sign), rng.normal(size=(4, 3)), rng.normal(size=(3, 3))]
+    expected, _ = evaluate(slopes(taken, *types), arrays)
+    graph = slopes(chosen_sum, *types)
+    for made in (graph, compiled(graph)):
+        for one, other in zip(evaluate(made, arrays)[0], expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_a_branch_in_a_loop_keeps_what_its_gradient_reads() -> None:
+    def last(h: Any, x: Any, w: Any) -> Any:
+        def step(c: Any, row: Any) -> Any:
+            one, other = chosen(row.sum(), c, w)
+            return one + other + row, None
+
+        return scan(step, h, x)[0].sum()
+
+    graph = compiled(slopes(last, f64[4, 3], f64[T, 4, 3], f64[3, 3]))
+    forward, backward = (node for node in graph.nodes() if isinstance(node.op.lowering, Loop))
+    (kept,), (read,) = (
+        [node for node in loop["body"].nodes() if node.op.name == "cond"]
+        for loop in (forward, backward)
+    )
+    for name in ("then", "otherwise"):
+        inside = [node.op.name for node in read[name].nodes()]
+        assert not {*FUNCTIONS, "sin"} & set(inside)
+    assert len(kept["then"].results) == len(kept["otherwise"].results)
 
 
 # -- further orders -------------------------------------------------------------------------------
