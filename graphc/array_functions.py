@@ -45,8 +45,8 @@ def _repeat(x: Any, repeats: Any, axis: int | None = None, **keywords: Any) -> A
     return np.repeat(x, repeats, axis)
 
 
-def _unique(x: Any) -> Array:
-    return np.asarray(np.unique_values(x))
+def _unique(x: Any, *arguments: Any, **keywords: Any) -> Any:
+    return NotImplemented if arguments or keywords else np.unique_values(x)
 
 
 # -- memory ---------------------------------------------------------------------------------------

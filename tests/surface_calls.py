@@ -204,6 +204,14 @@ LISTED: dict[str, list[Any]] = {
     "sum_to_size": [(lambda f, x: f(x, 3, 1), X)],
     "unique": [(lambda f, x: f(x, 3, with_counts=True, with_inverse=True), ROWS)],
     "unique_consecutive": [(lambda f, x: f(x, 9, -1), ROWS)],
+    "logspace": [(lambda f: f(0.0, 2.0, 5),), (lambda f: f(0.0, 1.0, 3, 2.0, f64),)],
+    "geomspace": [(lambda f: f(1.0, 8.0, 4),), (lambda f: f(-1.0, -8.0, 4),)],
+    "tril_indices": [(lambda f: f(3),), (lambda f: f(3, 1, 4),)],
+    "triu_indices": [(lambda f: f(3),), (lambda f: f(3, -1, 4),)],
+    "unravel_index": [(lambda f, i: f(i, (2, 3)), ROWS)],
+    "ravel_multi_index": [(lambda f, i, j: f((i, j), (2, 3)), ROWS, ROWS)],
+    "dynamic_slice": [(lambda f, x, i: f(x, (i, 1), (2, 2)), X, i64[()])],
+    "dynamic_update_slice": [(lambda f, x, y, i: f(x, y, (i, 1)), X, f64[2, 2], i64[()])],
     "addbmm": [(lambda f, x, y, z: f(x, y, z), f64[3, 3], f64[2, 3, 4], f64[2, 4, 3])],
     **{name: [(lambda f: f(5),), (lambda f: f(1),)] for name in (
         "bartlett", "bartlett_window", "blackman", "blackman_window", "hamming", "hamming_window",
@@ -311,7 +319,9 @@ LISTED: dict[str, list[Any]] = {
     # matrices: those that have the property that a function asks for
     "cholesky": [(lambda f, x: f(symmetric(x)), Y)],
     "cholesky_solve": [(lambda f, x, y: f(y, call("cholesky", symmetric(x))), Y, f64[4, 2])],
+    "astype": [(lambda f, x: f(x, f32), X)],
     "eigh": [(lambda f, x: f(symmetric(x))[0], Y)],
+    "svd": [(lambda f, x: f(x, full_matrices=False), X), (lambda f, x: f(x), Y)],
     "eigvalsh": [(lambda f, x: f(symmetric(x)), Y)],
     "logdet": [(lambda f, x: f(symmetric(x)), Y)],
     "fftfreq": [(lambda f: f(5, 0.5),)],
@@ -393,7 +403,7 @@ LISTED: dict[str, list[Any]] = {
     "multilabel_margin_loss": [(lambda f, x, y: f(x, y), X, i64[3, 4])],
     # refused, with what to do instead
     "masked_select": [],
-    "unique": [],
+    "unique_all": [],
 }  # fmt: skip
 """Rows of a body, and of the types of the tensors that it is given."""
 

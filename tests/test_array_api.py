@@ -269,3 +269,15 @@ def test_values_are_found_and_counted_as_the_standard_says() -> None:
     assert gc.isin(2, np.array([1, 2])) and gc.isin(np.array([1.0, np.nan]), np.nan).sum() == 0
     assert gc.linalg.trace(np.eye(3, dtype=np.int8), offset=0).dtype == gc.i64
     assert gc.linalg.trace(np.eye(3), dtype=gc.f32).dtype == gc.f32
+
+
+def test_the_summed_axis_of_vecdot_does_not_broadcast() -> None:
+    np.testing.assert_array_equal(gc.vecdot(np.ones((2, 3)), np.ones(3)), [3, 3])
+    with pytest.raises(ShapeError, match="two sizes"):
+        gc.vecdot(np.ones((2, 3)), np.ones((2, 1)))
+
+
+def test_a_norm_may_have_an_order_whose_inverse_is_beyond_its_dtype() -> None:
+    assert gc.linalg.vector_norm(np.zeros((), np.float32), ord=1e-45) == 0
+    assert gc.linalg.vector_norm(np.ones(2, np.float32), ord=1e-45) == np.inf
+    assert gc.linalg.vector_norm(np.ones(2, np.float32), ord=-1e-45) == 0

@@ -358,7 +358,13 @@ def test_cotangents_have_the_types_of_their_operands(op: Op) -> None:
         if op.gradient is None or not all(type_.dtype.precision for type_ in types_of(node)):
             continue
         weights = [graph_input("weight", one.dtype, one.shape) for one in types_of(node)]
-        for operand, cotangent in zip(node.inputs, op.gradient(node, *weights), strict=True):
+        try:
+            cotangents = op.gradient(node, *weights)
+        except GraphcError as error:
+            # That of complex matrices, and of bases that are not unique.
+            assert error.code == "no-gradient"
+            continue
+        for operand, cotangent in zip(node.inputs, cotangents, strict=True):
             assert cotangent is None or cotangent.type is operand.type
 
 

@@ -1,7 +1,7 @@
 """Factorisations of stacks of matrices [..., M, N]: Cholesky, QR, eigenvalues, singular values.
 
 LAPACK's, through NumPy, on the host. Gradients are made of matrix products and solves, so they
-exist in any order, for the papers named beside them.
+exist in any order, for the papers named beside them. They are those of real matrices.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import ShapeError
+from graphc.errors import GraphcError, ShapeError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
@@ -22,7 +22,7 @@ from graphc.ir.ops.contraction import matmul, matrix_transpose
 from graphc.ir.ops.creation import ones_like, zeros_like
 from graphc.ir.ops.logic import equal, where
 from graphc.ir.ops.matrices import (
-    REAL_MATRICES,
+    ALL_MATRICES,
     each_matrix,
     identity,
     lower_half,
@@ -38,19 +38,34 @@ from graphc.ir.ops.structural import project
 from graphc.ir.ops.systems import solve_triangular
 from graphc.ir.types import TensorType, TupleType
 
-__all__ = ["cholesky", "eigh", "pinv", "qr", "svd"]
+__all__ = ["cholesky", "eig", "eigh", "pinv", "qr", "svd"]
 
 Array = np.ndarray[Any, Any]
 
 
+def _require_derivative(node: Node) -> None:
+    """Refuse the gradient of complex matrices, and that of vectors which complete a basis."""
+    a = node.inputs[0].tensor
+    attributes = dict(node.attributes)
+    is_completed = attributes.get("full") and not dims.always_equal(*a.shape[-2:])
+    if a.dtype.kind == "complex" or is_completed:
+        what = "with a completed basis, which is not unique," if is_completed else f"of {a}"
+        raise GraphcError(
+            f"{node.op.name} {what} has no gradient",
+            code="no-gradient",
+            hint="take the thin factors" if is_completed else "compute with real matrices",
+        )
+
+
 def _cholesky_reference(call: Call, a: Array) -> Array:
     result = np.empty_like(a)
-    each_matrix(np.linalg.cholesky, a, (result,))
+    each_matrix(np.linalg.cholesky, np.tril(a), (result,))
     return result
 
 
 def _cholesky_gradient(node: Node, g: Node) -> tuple[Node]:
     """L^-T Φ(L^T g) L^-1, made symmetric; Φ takes the lower half (I. Murray, 2016, equation 8)."""
+    _require_derivative(node)
     upper = matrix_transpose(node)
     middle = lower_half(matmul(upper, tril(g)))
     left = solve_triangular(upper, middle, lower=False)
@@ -61,27 +76,34 @@ def _cholesky_gradient(node: Node, g: Node) -> tuple[Node]:
 cholesky: Op = Op(
     "cholesky",
     1,
-    infer=lambda op, operands, attributes: require_matrix(op, operands[0], REAL_MATRICES, True),
+    infer=lambda op, operands, attributes: require_matrix(op, operands[0], ALL_MATRICES, True),
     reference=_cholesky_reference,
     lowering=HostCall(),
     gradient=_cholesky_gradient,
-    samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0), (0, 2, 2))),
+    samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0), (0, 2, 2)), ALL_MATRICES),
     refused=refused_matrices(square=True),
-    doc="The lower triangular L with L @ L.T = a, from the lower triangle of a symmetric a; NaN "
-    "where a is not positive definite.",
+    doc="The lower triangular L with L @ L.T = a (the conjugate L.T, for complex ones), from the "
+    "lower triangle of a symmetric a; NaN where a is not positive definite.",
 )
 
 
 def _infer_qr(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TupleType:
-    type_ = require_matrix(op, operands[0], REAL_MATRICES, square=False)
+    type_ = require_matrix(op, operands[0], ALL_MATRICES, square=False)
     *batch, rows, columns = type_.shape
     if not dims.always_less_equal(columns, rows):
         raise ShapeError(f"qr: {type_} has more columns than rows; the strict form takes no such")
-    return TupleType((type_, TensorType(type_.dtype, (*batch, columns, columns))))
+    rank = rows if attributes["full"] else columns
+    shapes = ((*batch, rows, rank), (*batch, rank, columns))
+    return TupleType(tuple(TensorType(type_.dtype, shape) for shape in shapes))
+
+
+def _qr_reference(call: Call, a: Array) -> tuple[Array, ...]:
+    return tuple(map(np.asarray, np.linalg.qr(a, "complete" if call["full"] else "reduced")))
 
 
 def _qr_gradient(node: Node, q_bar: Node, r_bar: Node) -> tuple[Node]:
     """(Q̄ + Q copyltu(M)) R^-T with M = R R̄^T - Q̄^T Q (M. Seeger et al., 2017, section 3.3)."""
+    _require_derivative(node)
     q, r = (project(node, index=index) for index in (0, 1))
     inner = subtract(matmul(r, matrix_transpose(r_bar)), matmul(matrix_transpose(q_bar), q))
     half = lower_half(inner)
@@ -94,26 +116,31 @@ qr: Op = Op(
     "qr",
     1,
     infer=_infer_qr,
-    reference=lambda call, a: tuple(map(np.asarray, np.linalg.qr(a))),
+    reference=_qr_reference,
     lowering=HostCall(),
     gradient=_qr_gradient,
-    samples=matrix_samples(((4, 3), (3, 3), (2, 1, 1), (3, 0), (0, 3, 2))),
+    parameters=(Parameter("full", False),),
+    samples=lambda: (
+        *matrix_samples(((4, 3), (3, 3), (2, 1, 1), (3, 0), (0, 3, 2)), ALL_MATRICES)(),
+        *matrix_samples(((4, 3), (2, 3, 1), (3, 0)), full=True)(),
+    ),
     refused=lambda: (
         *refused_matrices(square=False)(),
         Refused((TensorType(dtypes.f32, (2, 3)),), {}, ShapeError),
     ),
-    doc="Q [..., M, N] with orthonormal columns and upper triangular R with Q @ R = a, M >= N.",
+    doc="Q [..., M, N] with orthonormal columns and upper triangular R with Q @ R = a, M >= N; if "
+    "`full` Q is completed to a square matrix, and R with zeros.",
 )
 
 
 def _infer_eigh(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TupleType:
-    type_ = require_matrix(op, operands[0], REAL_MATRICES, square=True)
-    return TupleType((TensorType(type_.dtype, type_.shape[:-1]), type_))
+    type_ = require_matrix(op, operands[0], ALL_MATRICES, square=True)
+    return TupleType((TensorType(type_.dtype.real, type_.shape[:-1]), type_))
 
 
 def _eigh_reference(call: Call, a: Array) -> tuple[Array, ...]:
-    values, vectors = np.empty(a.shape[:-1], a.dtype), np.empty_like(a)
-    each_matrix(lambda one: tuple(np.linalg.eigh(one)), a, (values, vectors))
+    values, vectors = np.empty(a.shape[:-1], a.real.dtype), np.empty_like(a)
+    each_matrix(lambda one: tuple(np.linalg.eigh(one)), np.tril(a), (values, vectors))
     return values, vectors
 
 
@@ -132,6 +159,7 @@ def _inverse_or_zero(x: Node) -> Node:
 
 def _eigh_gradient(node: Node, w_bar: Node, v_bar: Node) -> tuple[Node]:
     """V (diag(w̄) + F * (V^T V̄)) V^T, made symmetric, F[i, j] = 1 / (w[j] - w[i])."""
+    _require_derivative(node)
     w, v = (project(node, index=index) for index in (0, 1))
     turned = multiply(_inverse_or_zero(_differences(w)), matmul(matrix_transpose(v), v_bar))
     inner = add(on_diagonal(w_bar), turned)
@@ -145,10 +173,35 @@ eigh: Op = Op(
     reference=_eigh_reference,
     lowering=HostCall(),
     gradient=_eigh_gradient,
-    samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0), (0, 2, 2))),
+    samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0), (0, 2, 2)), ALL_MATRICES),
     refused=refused_matrices(square=True),
     doc="Eigenvalues in ascending order and eigenvectors (columns), from the lower triangle of a "
-    "symmetric matrix.",
+    "symmetric matrix, or a Hermitian one.",
+)
+
+
+def _infer_eig(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TupleType:
+    type_ = require_matrix(op, operands[0], ALL_MATRICES, square=True)
+    dtype = dtypes.promote(type_.dtype, dtypes.c64)
+    return TupleType((TensorType(dtype, type_.shape[:-1]), TensorType(dtype, type_.shape)))
+
+
+def _eig_reference(call: Call, a: Array) -> tuple[Array, ...]:
+    dtype = np.result_type(a.dtype, np.complex64)
+    values, vectors = np.empty(a.shape[:-1], dtype), np.empty(a.shape, dtype)
+    each_matrix(lambda one: tuple(np.linalg.eig(one)), a, (values, vectors))
+    return values, vectors
+
+
+eig: Op = Op(
+    "eig",
+    1,
+    infer=_infer_eig,
+    reference=_eig_reference,
+    lowering=HostCall(),
+    samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0), (0, 2, 2)), ALL_MATRICES),
+    refused=refused_matrices(square=True),
+    doc="Eigenvalues, in no order, and eigenvectors (columns), as complex numbers.",
 )
 
 
@@ -157,26 +210,32 @@ def _rank(type_: TensorType) -> DimLike:
 
 
 def _infer_svd(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TupleType:
-    type_ = require_matrix(op, operands[0], REAL_MATRICES, square=False)
+    type_ = require_matrix(op, operands[0], ALL_MATRICES, square=False)
     *batch, rows, columns = type_.shape
     rank = _rank(type_)
-    shapes = ((*batch, rows, rank), (*batch, rank), (*batch, rank, columns))
-    return TupleType(tuple(TensorType(type_.dtype, shape) for shape in shapes))
+    left, right = (rows, columns) if attributes["full"] else (rank, rank)
+    return TupleType(
+        (
+            TensorType(type_.dtype, (*batch, rows, left)),
+            TensorType(type_.dtype.real, (*batch, rank)),
+            TensorType(type_.dtype, (*batch, right, columns)),
+        )
+    )
 
 
 def _svd_reference(call: Call, a: Array) -> tuple[Array, ...]:
-    rank = min(a.shape[-2:])
-    u = np.empty((*a.shape[:-1], rank), a.dtype)
-    s, vh = (
-        np.empty((*a.shape[:-2], rank), a.dtype),
-        np.empty((*a.shape[:-2], rank, a.shape[-1]), a.dtype),
-    )
-    each_matrix(lambda one: tuple(np.linalg.svd(one, full_matrices=False)), a, (u, s, vh))
+    *batch, rows, columns = a.shape
+    rank, full = min(rows, columns), call["full"]
+    left, right = (rows, columns) if full else (rank, rank)
+    u, vh = np.empty((*batch, rows, left), a.dtype), np.empty((*batch, right, columns), a.dtype)
+    s = np.empty((*batch, rank), a.real.dtype)
+    each_matrix(lambda one: tuple(np.linalg.svd(one, full_matrices=full)), a, (u, s, vh))
     return u, s, vh
 
 
 def _svd_gradient(node: Node, u_bar: Node, s_bar: Node, vh_bar: Node) -> tuple[Node]:
     """J. Townsend, "Differentiating the singular value decomposition" (2016), for the thin form."""
+    _require_derivative(node)
     u, s, vh = (project(node, index=index) for index in range(3))
     v, v_bar = matrix_transpose(vh), matrix_transpose(vh_bar)
     count = s.shape[-1]
@@ -211,15 +270,20 @@ svd: Op = Op(
     reference=_svd_reference,
     lowering=HostCall(),
     gradient=_svd_gradient,
-    samples=matrix_samples(((4, 3), (2, 3), (3, 3), (2, 1, 1), (3, 0), (0, 3, 2))),
+    parameters=(Parameter("full", False),),
+    samples=lambda: (
+        *matrix_samples(((4, 3), (2, 3), (3, 3), (2, 1, 1), (3, 0), (0, 3, 2)), ALL_MATRICES)(),
+        *matrix_samples(((4, 3), (2, 3), (2, 1, 3), (3, 0)), full=True)(),
+    ),
     refused=refused_matrices(square=False),
-    doc="The thin singular value decomposition: U, the singular values in descending order, and V "
-    "transposed. Its gradient needs distinct singular values, unless it is that of the values.",
+    doc="The singular value decomposition: U, the singular values in descending order, and V "
+    "transposed (its conjugate, for complex ones); thin, unless `full` completes U and V. Its "
+    "gradient needs distinct singular values, unless it is that of the values.",
 )
 
 
 def _infer_pinv(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
-    type_ = require_matrix(op, operands[0], REAL_MATRICES, square=False)
+    type_ = require_matrix(op, operands[0], ALL_MATRICES, square=False)
     *batch, rows, columns = type_.shape
     return TensorType(type_.dtype, (*batch, columns, rows))
 
@@ -237,6 +301,7 @@ def _pinv_reference(call: Call, a: Array) -> Array:
 
 def _pinv_gradient(node: Node, g: Node) -> tuple[Node]:
     """The adjoint of G. Golub and V. Pereyra's derivative (1973), for matrices of constant rank."""
+    _require_derivative(node)
     a, p = node.inputs[0], node
     p_t, g_t = matrix_transpose(p), matrix_transpose(g)
     first = negative(matmul(matmul(p_t, g), p_t))
@@ -254,7 +319,7 @@ pinv: Op = Op(
     lowering=HostCall(),
     gradient=_pinv_gradient,
     parameters=(Parameter("rtol", None),),
-    samples=matrix_samples(((4, 3), (2, 3), (3, 3), (2, 1, 1), (3, 0), (0, 3, 2))),
+    samples=matrix_samples(((4, 3), (2, 3), (3, 3), (2, 1, 1), (3, 0), (0, 3, 2)), ALL_MATRICES),
     refused=refused_matrices(square=False),
     doc="The pseudoinverse; singular values up to `rtol` times the largest count as zero (the "
     "larger side times the dtype's epsilon unless given).",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
@@ -12,11 +12,12 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import divide, multiply
-from graphc.ir.ops.broadcasting import broadcast_shapes, promoted
+from graphc.ir.ops.broadcasting import Operand, broadcast_shapes, promoted
+from graphc.ir.ops.complex_numbers import conjugate
 from graphc.ir.ops.contraction import matmul, matrix_product, matrix_transpose
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import constant_like, zeros_like
-from graphc.ir.ops.factorizations import cholesky, eigh, pinv, qr, svd
+from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
+from graphc.ir.ops.factorizations import cholesky, eig, eigh, pinv, qr, svd
 from graphc.ir.ops.logic import greater, where
 from graphc.ir.ops.matrices import diagonal_mask, identity
 from graphc.ir.ops.reduction import max_over, min_over, sum_over
@@ -25,6 +26,35 @@ from graphc.ir.ops.structural import project
 from graphc.ir.ops.systems import det, inv, slogdet, solve, solve_triangular
 
 __all__: list[str] = []
+
+
+class EigenResult(NamedTuple):
+    """Eigenvalues, and eigenvectors as columns."""
+
+    eigenvalues: Node
+    eigenvectors: Node
+
+
+class QrResult(NamedTuple):
+    """Orthonormal columns, and an upper triangle."""
+
+    Q: Node
+    R: Node
+
+
+class SlogdetResult(NamedTuple):
+    """The sign of a determinant, and the logarithm of its absolute value."""
+
+    sign: Node
+    logabsdet: Node
+
+
+class SvdResult(NamedTuple):
+    """Singular vectors as columns, values, and vectors as rows."""
+
+    U: Node
+    S: Node
+    Vh: Node
 
 
 def _results(node: Node, count: int) -> tuple[Node, ...]:
@@ -82,20 +112,40 @@ def determinant(x: Node) -> Node:
     return det(x)
 
 
-@surface("pinv")
-def pseudoinverse(x: Node, rtol: float | None = None) -> Node:
+@surface("pinv", "pinverse")
+def pseudoinverse(x: Node, rtol: Operand | None = None) -> Node:
     """The pseudoinverses [..., N, M] of matrices [..., M, N].
 
-    rtol: singular values up to this times the largest count as zero; the larger side times the
-    dtype's epsilon unless given.
+    rtol: singular values up to this times the largest count as zero, one number or one for each
+    matrix; the larger side times the dtype's epsilon unless given.
     """
-    return pinv(x, rtol=rtol)
+    if not isinstance(rtol, Node):
+        return pinv(x, rtol=rtol)
+    u, s, vh = _results(svd(x), 3)
+    kept = _above(s, rtol)
+    inverse = where(kept, divide(ones_like(s), where(kept, s, ones_like(s))), zeros_like(s))
+    columns = functions["multiply"](_adjoint(vh), functions["expand_dims"](inverse, -2))
+    return matmul(columns, _adjoint(u))
+
+
+def _adjoint(x: Node) -> Node:
+    """The conjugates of the transposed matrices."""
+    return matrix_transpose(conjugate(x) if x.dtype.kind == "complex" else x)
+
+
+def _above(values: Node, rtol: Operand) -> Node:
+    """Which singular values are above `rtol` times the largest of their matrix."""
+    last = len(values.shape) - 1
+    largest = max_over(values, axes=(last,))
+    limit = functions["expand_dims"](functions["multiply"](largest, rtol), -1)
+    above: Node = functions["greater"](values, limit)
+    return above
 
 
 @surface("slogdet")
-def sign_and_logarithm(x: Node) -> tuple[Node, ...]:
+def sign_and_logarithm(x: Node) -> SlogdetResult:
     """The sign of the determinant, and the logarithm of its absolute value."""
-    return _results(slogdet(x), 2)
+    return SlogdetResult(*_results(slogdet(x), 2))
 
 
 @surface("logdet")
@@ -122,7 +172,7 @@ def triangular_root(x: Node, upper: bool = False) -> Node:
     Only the lower triangle of `x` is looked at.
     """
     lower = cholesky(x)
-    return matrix_transpose(lower) if upper else lower
+    return _adjoint(lower) if upper else lower
 
 
 @surface("cholesky_solve")
@@ -133,52 +183,103 @@ def solve_with_root(b: Node, root: Node, upper: bool = False) -> Node:
     return solve_triangle(matrix_transpose(lower), middle, upper=True)
 
 
+@surface("cholesky_inverse")
+def inverse_from_root(root: Node, upper: bool = False) -> Node:
+    """The inverse of a, given the Cholesky factor of a."""
+    return solve_with_root(identity(root), root, upper)
+
+
+@surface("tensorinv")
+def inverse_of_tensor(x: Node, ind: int = 2) -> Node:
+    """The inverse of `x` as a map from its last axes to its first `ind`.
+
+    Raises:
+        ShapeError: the products of both groups of sizes differ.
+    """
+    rows, columns = x.shape[:ind], x.shape[ind:]
+    square = reshape(x, shape=(dims.product(rows), dims.product(columns)))
+    return reshape(inverse(square), shape=(*columns, *rows))
+
+
+@surface("tensorsolve")
+def solve_tensors(a: Node, b: Node, axes: Sequence[int] | None = None) -> Node:
+    """y with tensordot(a, y, y.ndim) = b; `axes` of `a` are moved to its end first."""
+    if axes is not None:
+        a = functions["moveaxis"](a, tuple(axes), tuple(range(-len(axes), 0)))
+    columns = a.shape[len(b.shape) :]
+    size = dims.product(b.shape)
+    square = reshape(a, shape=(size, dims.product(columns)))
+    return reshape(solve_system(square, reshape(b, shape=(size,))), shape=columns)
+
+
 @surface("qr")
 def orthogonal_triangular(
-    x: Node, mode: Literal["reduced", "r"] = "reduced"
-) -> tuple[Node, Node] | Node:
-    """Q with orthonormal columns and upper triangular R, with Q @ R = x; R alone for mode "r"."""
-    if mode not in ("reduced", "r"):
-        raise UsageError(f'qr: mode is {mode!r}, expected "reduced" or "r"')
+    x: Node, mode: Literal["reduced", "complete", "r"] = "reduced"
+) -> QrResult | Node:
+    """Q with orthonormal columns and upper triangular R, with Q @ R = x; R alone for mode "r".
+
+    "complete": Q is square, and R has as many rows as `x`. Gradients need "reduced".
+    """
+    if mode not in ("reduced", "complete", "r"):
+        raise UsageError(f'qr: mode is {mode!r}, expected "reduced", "complete" or "r"')
     if len(x.shape) < 2:
         raise ShapeError(f"qr: {x.type} is no matrix", code="rank")
     rows, columns = x.shape[-2:]
     if dims.always_less_equal(columns, rows):
-        q, r = _results(qr(x), 2)
+        q, r = _results(qr(x, full=mode == "complete"), 2)
     elif dims.always_less_equal(rows, columns):
         # Q is that of the square part, and turns the rest of the columns along.
         left = functions["narrow"](x, -1, 0, rows)
         q, _ = _results(qr(left), 2)
-        r = functions["triu"](matmul(matrix_transpose(q), x))
+        r = functions["triu"](matmul(_adjoint(q), x))
     else:
         raise ShapeError(f"qr: whether {x.type} is tall or wide is not known")
-    return r if mode == "r" else (q, r)
+    return r if mode == "r" else QrResult(q, r)
 
 
 @surface("eigh")
-def eigenvectors(x: Node) -> tuple[Node, ...]:
-    """Eigenvalues in ascending order, and eigenvectors as columns, of symmetric matrices."""
-    return _results(eigh(x), 2)
+def eigenvectors(x: Node, UPLO: Literal["L", "U"] = "L") -> EigenResult:
+    """Eigenvalues in ascending order, and eigenvectors as columns, of symmetric matrices.
+
+    The lower triangle is looked at, or the upper one where UPLO is "U".
+    """
+    return EigenResult(*_results(eigh(_lower_of(x, UPLO)), 2))
 
 
 @surface("eigvalsh")
-def eigenvalues(x: Node) -> Node:
-    """The eigenvalues of symmetric matrices, in ascending order."""
-    return _results(eigh(x), 1)[0]
+def eigenvalues(x: Node, UPLO: Literal["L", "U"] = "L") -> Node:
+    """The eigenvalues of symmetric matrices, in ascending order; see `eigh`."""
+    return _results(eigh(_lower_of(x, UPLO)), 1)[0]
+
+
+def _lower_of(x: Node, triangle: str) -> Node:
+    """A matrix whose lower triangle is the one that is looked at."""
+    if triangle not in ("L", "U"):
+        raise UsageError(f'eigh: UPLO is {triangle!r}, expected "L" or "U"')
+    return x if triangle == "L" else _adjoint(x)
+
+
+@surface("eig")
+def general_eigenvectors(x: Node) -> EigenResult:
+    """Eigenvalues, in no order, and eigenvectors as columns: complex numbers, without gradients."""
+    return EigenResult(*_results(eig(x), 2))
+
+
+@surface("eigvals")
+def general_eigenvalues(x: Node) -> Node:
+    """The eigenvalues, in no order: complex numbers, without gradients."""
+    return project(eig(x), index=0)
 
 
 @surface("svd")
-def singular_value_decomposition(x: Node, full_matrices: bool = False) -> tuple[Node, ...]:
-    """U [..., M, K], singular values [..., K] in descending order, V transposed [..., K, N].
+def singular_value_decomposition(x: Node, full_matrices: bool = True) -> SvdResult:
+    """U [..., M, M], singular values [..., K] in descending order, V transposed [..., N, N].
 
-    K is the smaller of M and N; `full_matrices` is not taken: what it adds is not unique.
+    K is the smaller of M and N. Without `full_matrices` U is [..., M, K] and V transposed
+    [..., K, N], which gradients need: what is added is not unique.
     """
-    if full_matrices:
-        raise UsageError(
-            "svd: full_matrices=True is not supported",
-            hint="the thin factors determine the matrix; complete them with qr where needed",
-        )
-    return _results(svd(x), 3)
+    is_square = dims.always_equal(*x.shape[-2:]) if len(x.shape) > 1 else False
+    return SvdResult(*_results(svd(x, full=full_matrices and not is_square), 3))
 
 
 @surface("svdvals")
@@ -191,19 +292,17 @@ def singular_values(x: Node) -> Node:
 
 
 @surface("matrix_rank")
-def rank_of_matrix(x: Node, rtol: float | None = None) -> Node:
+def rank_of_matrix(x: Node, rtol: Operand | None = None) -> Node:
     """How many singular values are above `rtol` times the largest (i64).
 
-    rtol: the larger side times the dtype's epsilon unless given.
+    rtol: one number or one for each matrix; the larger side times the dtype's epsilon unless given.
     """
     values = singular_values(x)
     if rtol is None:
         sides = dims.bounds(dims.maximum(*x.shape[-2:]))[1]
         rtol = sides * x.dtype.epsilon
-    largest = max_over(values, axes=(len(values.shape) - 1,))
-    limit = multiply(largest, constant_like(rtol, largest))
-    limit = broadcast_to(reshape(limit, shape=(*limit.shape, 1)), shape=values.shape)
-    return sum_over(cast_to(greater(values, limit), dtypes.i64), axes=(len(values.shape) - 1,))
+    above = cast_to(_above(values, rtol), dtypes.i64)
+    return sum_over(above, axes=(len(values.shape) - 1,))
 
 
 @surface("cond")
@@ -292,9 +391,19 @@ def vandermonde(x: Node, n: int | None = None, increasing: bool = False) -> Node
 
 
 @surface("diagonal_matrix", "diag_embed")
-def diagonal_matrix(x: Node) -> Node:
-    """Rows [..., N] as matrices [..., N, N] that are zero off the diagonal."""
+def diagonal_matrix(x: Node, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Node:
+    """Rows [..., N] as matrices that are zero off the diagonal `offset` above the main one.
+
+    The matrices lie on the axes `dim1` and `dim2` of the result.
+    """
     if not x.shape:
         raise ShapeError(f"diag_embed: {x.type} has no row")
+    if offset:
+        edges = (max(-offset, 0), max(offset, 0))
+        x = functions["pad"](x, (*((0, 0) for _ in x.shape[1:]), edges))
     square = broadcast_to(reshape(x, shape=(*x.shape, 1)), shape=(*x.shape, x.shape[-1]))
-    return where(diagonal_mask(square), square, zeros_like(square))
+    matrices = where(diagonal_mask(square), square, zeros_like(square))
+    if offset:
+        # Each row stands in its own place, shifted by the offset from its column.
+        matrices = functions["roll"](matrices, offset, -1)
+    return functions["moveaxis"](matrices, (-2, -1), (dim1, dim2))  # type: ignore[no-any-return]

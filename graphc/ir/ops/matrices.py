@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -105,12 +106,15 @@ def lower_half(x: Node) -> Node:
 
 
 def each_matrix(factorise: Callable[[Array], Any], a: Array, results: tuple[Array, ...]) -> None:
-    """Fill `results` matrix by matrix, NaN where the factorisation fails."""
+    """Fill `results` matrix by matrix, NaN where the factorisation fails.
+
+    Infinities are kept from LAPACK, whose iterations need not end on them.
+    """
     for place in np.ndindex(a.shape[:-2]):
-        try:
-            found = factorise(a[place])
-        except np.linalg.LinAlgError:
-            found = tuple(np.nan for _ in results)
+        found = tuple(np.nan for _ in results)
+        if np.isfinite(a[place]).all():
+            with suppress(np.linalg.LinAlgError):
+                found = factorise(a[place])
         parts = found if isinstance(found, tuple) else (found,)
         for result, part in zip(results, parts, strict=True):
             result[place] = part

@@ -7,7 +7,7 @@ from typing import Literal
 
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dims
-from graphc.ir.dtype import DType
+from graphc.ir.dtype import DType, holds
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import absolute, add, divide, multiply, power, square, subtract
@@ -58,7 +58,10 @@ def _norm_over(magnitude: Node, order: Order, axes: tuple[int, ...]) -> Node:
 def _root(total: Node, order: float) -> Node:
     is_zero = equal(total, zeros_like(total))
     safe = where(is_zero, ones_like(total), total)
-    root = sqrt(safe) if order == 2 else power(safe, constant_like(1 / order, safe))
+    inverse = 1 / order
+    if not holds(safe.dtype, inverse):
+        inverse = math.copysign(math.inf, order)
+    root = sqrt(safe) if order == 2 else power(safe, constant_like(inverse, safe))
     # 0 to a negative power is infinite, and its inverse root 0 again.
     at_zero = constant_like(math.inf if order < 0 else 0.0, root)
     return where(is_zero, at_zero, root)

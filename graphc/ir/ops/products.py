@@ -69,11 +69,18 @@ def inner(x: Node, y: Node) -> Node:
 @surface("vecdot", "linalg_vecdot")
 @also_named(dim="axis")
 def vecdot(x: Node, y: Node, axis: int = -1) -> Node:
-    """The sums of conj(x) * y along an axis of the broadcast operands, counted from the end."""
+    """The sums of conj(x) * y along an axis, counted from the end; the other axes broadcast.
+
+    Raises:
+        ShapeError: an axis counted from the start, or of two sizes.
+    """
     if axis >= 0:
         raise ShapeError(
             f"vecdot: axis {axis}", code="axis", hint="count from the end: broadcasting adds axes"
         )
+    sizes = [one.shape[normal_axis(axis, len(one.shape), "vecdot")] for one in (x, y)]
+    if not dims.always_equal(*sizes):
+        raise ShapeError(f"vecdot: axis {axis} of {x.type} and {y.type} has two sizes")
     a, b = broadcast(*promoted(x, y))
     place = normal_axis(axis, len(a.shape), "vecdot")
     left = conjugate(a) if a.dtype.kind == "complex" else a

@@ -17,6 +17,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import Call, HostCall, Op, Parameter, Refused, Sample
 from graphc.ir.ops.arithmetic import multiply, negative
+from graphc.ir.ops.complex_numbers import complex_of, imaginary
 from graphc.ir.ops.contraction import matmul, matrix_transpose
 from graphc.ir.ops.creation import ones_like, zeros_like
 from graphc.ir.ops.logic import where
@@ -30,6 +31,7 @@ from graphc.ir.ops.matrices import (
 )
 from graphc.ir.ops.sequences import tril
 from graphc.ir.ops.shape import broadcast_to, reshape
+from graphc.ir.ops.structural import project
 from graphc.ir.types import TensorType, TupleType
 
 __all__ = ["det", "inv", "slogdet", "solve", "solve_triangular"]
@@ -200,9 +202,9 @@ det: Op = Op(
 
 
 def _infer_slogdet(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TupleType:
-    type_ = require_matrix(op, operands[0], REAL_MATRICES, square=True)
-    one = TensorType(type_.dtype, type_.shape[:-2])
-    return TupleType((one, one))
+    type_ = require_matrix(op, operands[0], ALL_MATRICES, square=True)
+    batch = type_.shape[:-2]
+    return TupleType((TensorType(type_.dtype, batch), TensorType(type_.dtype.real, batch)))
 
 
 def _slogdet_reference(call: Call, a: Array) -> tuple[Array, ...]:
@@ -210,7 +212,11 @@ def _slogdet_reference(call: Call, a: Array) -> tuple[Array, ...]:
 
 
 def _slogdet_gradient(node: Node, sign: Node, g: Node) -> tuple[Node]:
+    """With t = trace(a^-1 da), the logarithm moves by the real part of t, the sign turns by i
+    times its imaginary part."""
     a = node.inputs[0]
+    if a.dtype.kind == "complex":
+        g = complex_of(g, imaginary(multiply(sign, project(node, index=0))))
     return (multiply(_matrices(g, a), matrix_transpose(inv(a))),)
 
 
@@ -221,7 +227,7 @@ slogdet: Op = Op(
     reference=_slogdet_reference,
     lowering=HostCall(),
     gradient=_slogdet_gradient,
-    samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0))),
+    samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0)), ALL_MATRICES),
     refused=refused_matrices(square=True),
     doc="The sign of the determinant, and the logarithm of its absolute value.",
 )
