@@ -6,10 +6,11 @@ import difflib
 from collections.abc import Sequence, Set
 
 from graphc.errors import SourceError, Span
+from graphc.frontend import syntax
 from graphc.frontend.parse_table import parse_table
 from graphc.frontend.tokens import LINE_KEYWORDS, Token
 
-__all__ = ["diagnose"]
+__all__ = ["diagnose", "unused_hint"]
 
 _CLOSERS = {"LPAR": "')'", "LSQB": "']'"}
 
@@ -73,12 +74,22 @@ _FOREIGN = {
     "del": "values need no deletion",
     "raise": "a graph has no exceptions",
     "try": "a graph has no exceptions",
+    "except": "a graph has no exceptions",
+    "finally": "a graph has no exceptions",
+    "nonlocal": "a function gives its values by `return`",
     "with": "there are no context managers",
     "yield": "a function gives its values by `return`",
     "async": "everything runs in order",
     "await": "everything runs in order",
     "break": "a loop ends by its condition: `while condition, at most 100:`",
     "continue": "select values with `where` or an `if`",
+}
+_UNUSED = {
+    "append": "lists are values: items = items + [x]",
+    "extend": "lists are values: items = items + others",
+    "print": "nothing is printed while a program is built: return the value from an export",
+    "__init__": "a model has no constructor: its body makes its parts",
+    "update": "state gets a new value by `update name = value`",
 }
 _DOUBLED = {
     "&": "write `and`, or a single '&' between tensors",
@@ -138,6 +149,20 @@ def diagnose(
         span=span,
         hint=_hint(token, previous, line, accepted),
     )
+
+
+def unused_hint(value: syntax.Expression) -> str:
+    """What to do about an expression that stands as a statement."""
+    match value:
+        case syntax.Compare(_, ("==",), _):
+            return "'==' compares; to assign, write '='"
+        case syntax.Name(word) if word in _FOREIGN:
+            return _FOREIGN[word]
+        case syntax.Call(syntax.Name(word) | syntax.Attribute(_, word)) if word in _UNUSED:
+            return _UNUSED[word]
+        case syntax.Call(syntax.Attribute(_, word)) if word.endswith("_"):
+            return "tensors are values: assign what the call gives, x = relu(x)"
+    return "assign it to a name, or return it"
 
 
 def _span(token: Token, previous: Token, file: str) -> Span:
@@ -218,9 +243,17 @@ def _spelling(kind: str) -> str:
 
 
 def _hint(token: Token, previous: Token, line: Sequence[Token], accepted: Set[str]) -> str | None:
-    for word in (token, previous):
+    for word in (token, previous, *line[:1]):
         if word.type == "NAME" and word.text in _FOREIGN:
             return _FOREIGN[word.text]
+    if token.type == "STRING" and previous.text in ("f", "r", "b"):
+        return "texts are constants, without a letter before them"
+    if token.type == "IF" and previous.type == "ELSE":
+        return "write `elif`"
+    if token.type == "IN":
+        return "there is no test of membership: compare with '==' and `or`"
+    if token.type == "EQUAL" and line and line[0].type == "DIM":
+        return "a dim has a range, dim B: 1..64; one size is a constant, const B = 8"
     if token.type == "EQUAL":
         return "'=' assigns; to compare, write '=='"
     if token.type not in ("NAME", "_NEWLINE") and "NAME" in accepted and token.text.isalpha():
@@ -237,9 +270,23 @@ def _hint(token: Token, previous: Token, line: Sequence[Token], accepted: Set[st
             return f"did you mean '{similar[0]}'?"
     if token.text == previous.text and token.text in _DOUBLED:
         return _DOUBLED[token.text]
+    if token.type == "_NEWLINE" and previous.text == "+" and len(line) > 1 and line[-2].text == "+":
+        return _DOUBLED["+"]
+    if token.text in ("*", "**"):
+        return "there are no starred arguments: pass a list, or write each of them"
+    if _begins_operand(token) and "COMMA" in accepted and _ends_operand(previous):
+        return "a comma may be missing before it"
     if token.type == "NUMBER" and token.text.startswith(".") and previous.type == "NAME":
         return "the members of a list are written `blocks[0]`"
     return None
+
+
+def _begins_operand(token: Token) -> bool:
+    return token.type in ("NAME", "NUMBER", "STRING")
+
+
+def _ends_operand(token: Token) -> bool:
+    return token.type in ("NAME", "NUMBER", "STRING", "RPAR", "RSQB")
 
 
 def _is_layout(token: Token) -> bool:

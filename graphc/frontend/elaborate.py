@@ -27,7 +27,7 @@ from graphc.frontend.parser import parse
 from graphc.frontend.tensor import Tensor
 from graphc.frontend.trace import Export
 from graphc.frontend.unit import build_unit
-from graphc.ir.graph import Unit
+from graphc.ir.graph import Graph, Unit
 from graphc.ir.sizes import check_sizes
 
 __all__ = ["definitions", "elaborate"]
@@ -314,8 +314,9 @@ class _Elaboration:
                 docs=docs,
                 sources=self.program.sources,
             )
-            for graph in unit.exports.values():
+            for name, graph in unit.exports.items():
                 check_sizes(graph, declared)
+                _require_effect(name, graph, self.exports[name][1].span)
             return unit
         except TooLarge:
             raise
@@ -392,6 +393,21 @@ def _result(value: Any, place: Span) -> Any:
             "return tensors, or tuples of them",
         )
     return value
+
+
+def _require_effect(name: str, graph: Graph, span: Span) -> None:
+    """Refuse an export that neither returns nor updates anything.
+
+    Raises:
+        SourceError: it does not.
+    """
+    if not graph.results and not graph.updates:
+        raise refused(
+            f"{name} returns nothing, and updates no state",
+            "result",
+            span,
+            "end its function with `return value`",
+        )
 
 
 def _doc_of(function: Callable[..., Any]) -> str:

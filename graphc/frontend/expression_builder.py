@@ -258,7 +258,8 @@ class ExpressionBuilder:
                 self.refuse(
                     "a member of a value cannot be assigned",
                     node.span,
-                    "state gets a new value by `update name = value`",
+                    "state gets a new value by `update name = value`, and parts are made in the "
+                    "body of a model: fc = Linear(3, 4)",
                 )
             elif not isinstance(node, syntax.Name):
                 self.refuse(
@@ -274,7 +275,7 @@ class ExpressionBuilder:
                 self.refuse(
                     "index notation takes the names of indices here, such as `i`",
                     index.span,
-                    "values never change in place; define a new one by all its elements",
+                    "values never change in place: x = x.at[0].set(y) is a new one",
                 )
             elif index.id in names:
                 self.refuse(f"the index '{index.id}' stands twice", index.span)

@@ -35,8 +35,8 @@ _FORBIDDEN = re.compile(
 )
 _HINTS = {
     ";": "write one statement on each line",
-    "{": "a block is marked by ':' and indentation",
-    "}": "a block ends where its indentation ends",
+    "{": "a block is marked by ':' and indentation; lists and tuples hold values",
+    "}": "a block ends where its indentation ends; lists and tuples hold values",
     "!": "for negation write `not`, for inequality `!=`",
     "?": "a choice is written `a if condition else b`",
     "$": "names consist of letters, digits and '_'",

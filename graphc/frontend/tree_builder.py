@@ -11,6 +11,7 @@ from typing import Any
 
 from graphc.errors import Span
 from graphc.frontend import syntax
+from graphc.frontend.diagnosis import unused_hint
 from graphc.frontend.expression_builder import ExpressionBuilder, nodes_among
 from graphc.frontend.tokens import Token
 from graphc.ir.record import Record
@@ -243,7 +244,7 @@ class TreeBuilder(ExpressionBuilder):
             self.refuse(
                 f"'{operator.text}' takes a single name on its left",
                 target.span,
-                "values never change in place; compute a new one",
+                "values never change in place: x = x.at[i].add(y) is a new one",
             )
             return syntax.Pass(span=span)
         return syntax.AugmentedAssign(target.id, operator.text[:-1], value, span=span)
@@ -257,10 +258,7 @@ class TreeBuilder(ExpressionBuilder):
     def expression_statement(self, value: syntax.Expression) -> syntax.Statement:
         if isinstance(value, syntax.String):
             return syntax.Docstring(value.value, span=value.span)
-        hint = "assign it to a name, or return it"
-        if isinstance(value, syntax.Compare) and value.operators == ("==",):
-            hint = "'==' compares; to assign, write '='"
-        self.refuse("this value is computed and not used", value.span, hint)
+        self.refuse("this value is computed and not used", value.span, unused_hint(value))
         return syntax.Pass(span=value.span)
 
     def for_loop(

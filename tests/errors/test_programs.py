@@ -173,8 +173,8 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     ),
     # -- calls
     "argument too many": (
-        function("return softmax(x, 1, 2)"),
-        [Told("argument-count", 3, 12, "softmax takes 2 arguments, 3", "softmax(x, axis=-1)")],
+        function("return expand_dims(x, 1, 2)"),
+        [Told("argument-count", 3, 12, "expand_dims takes 2 arguments, 3", "expand_dims(x, axis)")],
     ),
     "argument missing": (
         function("return g(x)", before="def g(a, b): return a\n".replace(": ", ":\n    ") + HEAD),
@@ -449,6 +449,89 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     "tensor as a part": (
         model("w = arange(3)", call="return x * w"),
         [Told("state-assignment", 3, 5, "w is tensor i64[3]", "state w: i64[3] = ...")],
+    ),
+    "missing comma": (
+        function("return concat([x x], axis=0)"),
+        [Told("syntax", 3, 22, "expected ','", "comma may be missing")],
+    ),
+    "capital letter": (function("return Relu(x)"), [Told("unknown-name", 3, 12, "Relu", "'relu'")]),
+    "text with a letter": (
+        function('y = f"{x}"', "return x"),
+        [Told("syntax", 3, 10, "found a string", "without a letter")],
+    ),
+    "self": (
+        function("return self.fc(x)"),
+        [Told("unknown-name", 3, 12, "self", "by their names")],
+    ),
+    "prefix": (
+        function("return torch.exp(x)"),
+        [Told("unknown-name", 3, 12, "torch", "no prefix")],
+    ),
+    "printing": (
+        function("print(x)", "return x"),
+        [Told("syntax", 3, 5, "not used", "nothing is printed")],
+    ),
+    "appending": (
+        function("y = []", "y.append(x)", "return x"),
+        [Told("syntax", 4, 5, "not used", "items = items + [x]")],
+    ),
+    "constructor": (
+        HEAD + "model M:\n    super().__init__()\n",
+        [Told("syntax", 3, 5, "not used", "no constructor")],
+    ),
+    "writing an element": (
+        function("x[0] = 1", "return x"),
+        [Told("syntax", 3, 7, "index notation", "x.at[0].set(y)")],
+    ),
+    "adding to an element": (
+        function("x[:, 0] += 1", "return x"),
+        [Told("syntax", 3, 5, "single name", "x.at[i].add(y)")],
+    ),
+    "counting up": (function("x++", "return x"), [Told("syntax", 3, 8, "end of the line", "+= 1")]),
+    "break": (
+        function("for i in range(3):", "    break", "return x"),
+        [Told("syntax", 4, 9, "not used", "while condition, at most")],
+    ),
+    "else if": (
+        function("if B > 99:", "    y = x", "else if B > 2:", "    y = x", "return x"),
+        [Told("syntax", 5, 10, "'if'", "`elif`")],
+    ),
+    "starred arguments": (
+        function("return concat([*x], axis=0)"),
+        [Told("syntax", 3, 20, "'*'", "no starred arguments")],
+    ),
+    "membership": (
+        function("return x if 3 in [1, 2] else -x"),
+        [Told("syntax", 3, 19, "'in'", "no test of membership")],
+    ),
+    "tensor type of PyTorch": (
+        HEAD + "def f(x: Tensor):\n    return x\n\nexport f = f\n",
+        [Told("unknown-name", 2, 10, "Tensor", "f32[B, 64]")],
+    ),
+    "dtype of NumPy": (
+        function("return cast(x, float16)"),
+        [Told("unknown-name", 3, 20, "float16", "'f16'")],
+    ),
+    "dim as a constant": (
+        "dim N = 8\n",
+        [Told("syntax", 1, 7, "'='", "const B = 8")],
+    ),
+    "dim that is not declared": (
+        function("return x", parameters="x: f32[K]"),
+        [Told("unknown-name", 2, 14, "'K'", "dim K: 1..4096")],
+    ),
+    "half a dim": (
+        function("return reshape(x, B / 2, 6)"),
+        [Told("size", 3, 12, "(B / 2) is no size", "'//'")],
+    ),
+    "no return": (
+        function("y = x + 1"),
+        [Told("result", 4, 1, "returns nothing", "`return value`")],
+    ),
+    "state that is hidden": (
+        HEAD + "model M:\n    state s: f32[3]\n\n    def forward(x: f32[3]):\n        s = x\n"
+        "        return s\n\nexport f = M.forward\n",
+        [Told("update", 6, 9, "'s' is state", "update s = ...")],
     ),
     "first value of nothing": (
         model('param w: f32[3] = "zeros"', call="return x * w"),

@@ -11,7 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphc.errors import DimensionError, DTypeError, GraphcError, ShapeError, Span
+from graphc.errors import (
+    DimensionError,
+    DTypeError,
+    GraphcError,
+    NameLookupError,
+    ShapeError,
+    Span,
+)
 from graphc.frontend import syntax
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.refusal import refused
@@ -229,7 +236,16 @@ def declared_type(annotation: syntax.TensorType, scope: Scope) -> TensorType:
                 one.span,
                 "write every axis: f32[B, 64]",
             )
-    return TensorType(dtype, tuple(static_size(one, scope) for one in annotation.shape))
+    return TensorType(dtype, tuple(_declared_size(one, scope) for one in annotation.shape))
+
+
+def _declared_size(node: syntax.Expression, scope: Scope) -> DimLike:
+    try:
+        return static_size(node, scope)
+    except NameLookupError as error:
+        if isinstance(node, syntax.Name):
+            error.hint = f"a size that each call chooses is declared: dim {node.id}: 1..4096"
+        raise
 
 
 def with_free_dims(parameters: Sequence[syntax.Parameter], outer: Scope) -> Scope:

@@ -84,10 +84,22 @@ class Operation(Record):
                     "argument",
                     None,
                 )
+            if name in ("shape", "sizes"):
+                self._require_whole(value)
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
                 value = tuple(_operand(one, dtype, takes_numbers) for one in value)
             bound.arguments[name] = _operand(value, dtype, takes_numbers)
         return call(self.name, *bound.args, **bound.kwargs)
+
+    def _require_whole(self, sizes: Any) -> None:
+        for size in sizes if isinstance(sizes, tuple | list) else (sizes,):
+            if isinstance(size, numbers.Formula) and not size.is_whole:
+                raise refused(
+                    f"{self.name}: {described(size)} is no size",
+                    "size",
+                    None,
+                    "sizes are whole numbers, and are divided by '//'",
+                )
 
 
 def _by_first_names(name: str, keywords: dict[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import FunctionType
 
-from graphc.errors import GraphcError, NameLookupError, SourceError, Span
+from graphc.errors import DTypeError, GraphcError, NameLookupError, SourceError, Span
 from graphc.ir.dims import Dim
-from graphc.ir.dtype import DType
+from graphc.ir.dtype import DType, from_name
 
 __all__ = [
     "Consequence",
@@ -41,18 +41,42 @@ def not_supported(what: str, span: Span | None, instead: str) -> SourceError:
     return SourceError(f"{what} is not supported", code="not-supported", span=span, hint=instead)
 
 
+_PREFIX = "functions, layers and dtypes need no prefix: exp(x), Linear(3, 4), f32"
+_INSTEAD: Mapping[str, str] = {
+    **dict.fromkeys(("torch", "np", "numpy", "jnp", "jax", "F", "nn", "tf", "keras"), _PREFIX),
+    **dict.fromkeys(("self", "super"), "parts of a model are known by their names: fc(x)"),
+    "print": "nothing is printed while a program is built: return the value from an export",
+    "Tensor": "a type has a dtype and sizes: f32[B, 64]",
+    "Dense": "did you mean 'Linear'?",
+    "true": "write True",
+    "false": "write False",
+    "null": "write None",
+    "isinstance": "types are known: annotate the parameter",
+    "dict": "there are lists and tuples",
+    "set": "there are lists and tuples",
+}
+"""What to write in place of names that other languages and libraries have."""
+
+
 def named_like(name: str, known: Iterable[str]) -> str | None:
     """A hint with the nearest of the known names, if one is near."""
     candidates = list(known)
-    near = difflib.get_close_matches(name, candidates, 1)
-    if not near:
-        near = [one for one in candidates if one.lower() == name.lower()][:1]
+    near = [one for one in candidates if one.lower() == name.lower()][:1]
+    near = near or difflib.get_close_matches(name, candidates, 1)
     return f"did you mean {near[0]!r}?" if near else None
+
+
+def _dtype_named(name: str) -> str | None:
+    try:
+        return f"did you mean {from_name(name).name!r}?"
+    except DTypeError:
+        return None
 
 
 def unknown_name(name: str, known: Iterable[str], span: Span | None) -> NameLookupError:
     """The error for a name that means nothing where it stands."""
-    hint = named_like(name, known) or f"define {name!r} in this file, or import it"
+    hint = _INSTEAD.get(name) or _dtype_named(name) or named_like(name, known)
+    hint = hint or f"define {name!r} in this file, or import it"
     return NameLookupError(f"nothing is called {name!r}", span=span, hint=hint)
 
 

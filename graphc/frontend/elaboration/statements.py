@@ -61,6 +61,13 @@ def _assign(evaluator: Evaluator, node: syntax.Assign) -> None:
     if node.annotation is not None:
         value = evaluator.program.annotated(evaluator, value, node)
     if isinstance(node.target, syntax.Name):
+        if isinstance(evaluator.scope.find(node.target.id), State):
+            raise refused(
+                f"{node.target.id!r} is state, and would be hidden by this value",
+                "update",
+                node.target.span,
+                f"write update {node.target.id} = ..., or give the value another name",
+            )
         if isinstance(node.value, syntax.Name):
             axes = evaluator.scope.axis_names(node.value.id)
         evaluator.scope.define(node.target.id, value, axes)
