@@ -1,11 +1,12 @@
-"""Writes docs/ops.md, the table of functions and ops, from their declarations.
+"""Writes docs/ops.md, the tables of functions, layers and ops, from their declarations.
 
 python docs/list_ops.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from graphc.codegen.cuda import CUDA
 from graphc.codegen.host import HOST
 from graphc.errors import DTypeError
 from graphc.frontend.arguments import usage
+from graphc.frontend.initializers import INITIALIZERS
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import Branch, Decomposition, HostCall, Loop, Op, Sample, functions, registry
 from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.types import TensorType
+from graphc.library import library
 
 __all__ = ["PATH", "text"]
 
@@ -37,6 +40,26 @@ libraries have and this one leaves out is listed, with the reasons, in `left_out
 
 | function | other names | what it gives |
 | --- | --- | --- |
+"""
+
+_LIBRARY = """
+## Layers, losses, optimizers, transforms
+
+What a model is made of and trained by, in the language by these names; from Python they are in
+`graphc.nn`, `graphc.optim` and `graphc`.
+
+| name | what it is |
+| --- | --- |
+"""
+
+_INITIALIZERS = """
+## First values
+
+What a parameter or state begins with: `param w: f32[4] = normal(std=0.02)`. In Python they are in
+`graphc.initializers`.
+
+| name | what it gives |
+| --- | --- |
 """
 
 _OPS = """
@@ -63,7 +86,13 @@ _KINDS = {
 
 def text() -> str:
     """The text of docs/ops.md."""
-    return _HEAD + "".join(_function_rows()) + _OPS + "".join(map(_op_row, registry.values()))
+    parts = (
+        (_HEAD, _function_rows()),
+        (_LIBRARY, _named_rows(library())),
+        (_INITIALIZERS, _named_rows(INITIALIZERS)),
+        (_OPS, map(_op_row, registry.values())),
+    )
+    return "".join(head + "".join(rows) for head, rows in parts)
 
 
 def _cell(words: str) -> str:
@@ -79,6 +108,14 @@ def _function_rows() -> Iterator[str]:
         first = (function.__doc__ or "").strip().split("\n\n")[0]
         aliases = ", ".join(f"`{name}`" for name in others)
         yield f"| `{_cell(usage(function))}` | {aliases} | {_cell(first)} |\n"
+
+
+def _named_rows(names: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in sorted(names.items(), key=lambda row: row[0].lower()):
+        signature = inspect.signature(value)
+        given = [one.replace(annotation=one.empty) for one in signature.parameters.values()]
+        first = inspect.cleandoc(value.__doc__).split("\n\n")[0]
+        yield f"| `{_cell(f'{name}{inspect.Signature(given)}')}` | {_cell(first)} |\n"
 
 
 def _op_row(op: Op) -> str:
