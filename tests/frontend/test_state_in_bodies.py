@@ -289,31 +289,32 @@ def test_a_layer_with_running_moments_trains_in_a_loop() -> None:
         np.testing.assert_allclose(state(loop)[name], value, rtol=1e-4, atol=1e-6)
 
 
+class Line(gc.nn.Module):
+    """A line that an optimizer fits, row by row or in a loop over rows."""
+
+    def __init__(self) -> None:
+        self.w = Parameter((3,), gc.f64, gc.initializers.full(0.25))
+        self._optimizer = gc.optim.adam(lr=0.05)
+
+    def once(self, row: gc.f64[3]) -> Any:
+        slope = gc.grad(lambda line: ((line.w * row).sum() - 1) ** 2)(self)
+        self._optimizer.apply([self.w], [slope["w"]])
+        return row.sum()
+
+    def looped(self, x: gc.f64[T, 3]) -> Any:
+        return gc.scan(lambda c, row: (c + self.once(row), None), x.sum() * 0, x)[0]
+
+
 def test_steps_of_an_optimizer_in_a_loop_are_those_of_several_calls() -> None:
-    class Line(gc.nn.Module):
-        def __init__(self) -> None:
-            self.w = Parameter((3,), gc.f64, gc.initializers.full(0.25))
-
-    line, other = Line(), Line()
-
-    def train(net: Line, x: Any) -> Any:
-        slope = gc.grad(lambda model, row: ((model.w * row).sum() - 1) ** 2)(net, x)
-        net.w.update(net.w - slope["w"] * 0.01)
-        return x.sum()
-
-    def loop(x: gc.f64[T, 3]) -> Any:
-        return gc.scan(lambda c, row: (c + train(line, row), None), x.sum() * 0, x)[0]
-
-    def once(x: gc.f64[3]) -> Any:
-        return train(other, x)
-
-    whole = gc.compile({"run": gc.Export(loop, models=(line,))}, device="cpu")
-    single = gc.compile({"run": gc.Export(once, models=(other,))}, device="cpu")
+    whole, single = (compiled(Line(), name, "cpu") for name in ("looped", "once"))
     x = np.random.default_rng(0).normal(size=(12, 3))
-    whole.run(x)
+    whole.looped(x)
     for row in x:
-        single.run(row)
-    np.testing.assert_allclose(state(whole)["w"], state(single)["w"], rtol=1e-12)
+        single.once(row)
+    assert state(whole)["optimizer.step"] == 12
+    assert state(whole).keys() == state(single).keys()
+    for name, value in state(single).items():
+        np.testing.assert_allclose(state(whole)[name], value, rtol=1e-12)
 
 
 def test_gradients_pass_through_state_that_a_loop_updates() -> None:
