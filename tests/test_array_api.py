@@ -90,6 +90,14 @@ def test_numbers_beyond_a_dtype_are_refused() -> None:
         gc.asarray([1, 256], gc.u8)
     with pytest.raises(DTypeError, match="i32 does not hold"):
         gc.asarray([1.5], gc.i32)
+    with pytest.raises(DTypeError, match="f32 holds no complex numbers"):
+        gc.asarray([1, 2j], gc.f32)
+
+
+@pytest.mark.parametrize("values", [1e300, [1e300], -1e300])
+def test_floats_beyond_a_dtype_are_rounded_to_infinity(values: Any) -> None:
+    np.testing.assert_array_equal(gc.asarray(values), np.sign(values) * np.inf)
+    np.testing.assert_array_equal(gc.asarray(values, gc.f64), values)
 
 
 @pytest.mark.parametrize("dtype", [gc.f16, gc.f32, gc.f64, gc.c64], ids=str)

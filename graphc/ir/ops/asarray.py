@@ -13,10 +13,10 @@ import numpy as np
 from graphc.errors import DTypeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
-from graphc.ir.dtype import DType
+from graphc.ir.dtype import DType, PythonScalar
 from graphc.ir.node import Node
 from graphc.ir.op import surface
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, converted
 from graphc.ir.ops.creation import number, placed, tensor
 
 __all__ = ["asarray", "astype"]
@@ -43,26 +43,33 @@ def asarray(values: Node | Any, dtype: DType | None = None, *, copy: bool | None
     """
     if isinstance(values, Node):
         return values if dtype is None else cast_to(values, dtype)
-    if isinstance(values, bool | int | float | complex | Dim):
-        own = dtypes.i64 if isinstance(values, Dim) else dtypes.default(values)
-        if isinstance(values, bool) and dtype not in (None, dtypes.bool_):
-            values = int(values)
-        return number(values, dtype or own)
+    if isinstance(values, Dim):
+        return number(values, dtype or dtypes.i64)
     is_array = hasattr(values, "__dlpack__")
-    if not is_array and not isinstance(values, list | tuple):
+    is_number = isinstance(values, bool | int | float | complex)
+    if is_number and not _is_beyond(values, dtype or dtypes.default(values)):
+        is_truth = isinstance(values, bool) and dtype not in (None, dtypes.bool_)
+        return number(int(values) if is_truth else values, dtype or dtypes.default(values))
+    if not is_array and not is_number and not isinstance(values, list | tuple):
         raise UsageError(
             f"asarray takes numbers, lists and arrays, not {type(values).__name__}",
             hint="write the numbers as a nested list",
         )
     found = _array(values)
     if is_array:
-        own = dtypes.from_numpy(found.dtype)
+        wanted = dtype or dtypes.from_numpy(found.dtype)
     else:
         _require_numbers(values, found)
         own = _DEFAULTS.get(found.dtype.kind, dtypes.f32) if found.size else dtypes.f32
-        found = _held(found, dtype or own)
-    data = np.ascontiguousarray(found.astype((dtype or own).numpy, copy=False))
-    return tensor(data=data.tobytes(), dtype=dtype or own, shape=found.shape)
+        wanted = dtype or own
+        _require_held(found, wanted)
+    if found.dtype.kind == "c" and wanted.kind not in ("complex", "bool"):
+        raise DTypeError(
+            f"{wanted.name} holds no complex numbers",
+            hint="leave dtype away, or give the real parts",
+        )
+    data = np.ascontiguousarray(converted(found, wanted))
+    return tensor(data=data.tobytes(), dtype=wanted, shape=found.shape)
 
 
 @surface("astype")
@@ -70,6 +77,11 @@ def asarray(values: Node | Any, dtype: DType | None = None, *, copy: bool | None
 def astype(x: Node, dtype: DType, *, copy: bool = True) -> Node:
     """`x` in another dtype: `cast` under the name of the array API standard."""
     return cast_to(x, dtype)
+
+
+def _is_beyond(value: PythonScalar, dtype: DType) -> bool:
+    """Whether a number rounds to an infinity, as those of lists may."""
+    return bool(dtype.precision) and not dtypes.holds(dtype, value)
 
 
 def _array(values: Any) -> np.ndarray[Any, Any]:
@@ -104,8 +116,8 @@ def _stranger(values: Any) -> str:
     return "numbers beyond 64 bits"
 
 
-def _held(found: np.ndarray[Any, Any], dtype: DType) -> np.ndarray[Any, Any]:
-    """The numbers, refused where the dtype is an integer that does not hold them."""
+def _require_held(found: np.ndarray[Any, Any], dtype: DType) -> None:
+    """Refuse numbers that an integer dtype does not hold."""
     if dtype.is_integer and found.size:
         low, high = dtype.minimum_value, dtype.maximum_value
         is_whole = found.dtype.kind in "biu"
@@ -114,4 +126,3 @@ def _held(found: np.ndarray[Any, Any], dtype: DType) -> np.ndarray[Any, Any]:
                 f"{dtype.name} does not hold all of these numbers",
                 hint="leave dtype away, or cast the tensor",
             )
-    return found
