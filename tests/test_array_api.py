@@ -289,3 +289,10 @@ def test_a_norm_may_have_an_order_whose_inverse_is_beyond_its_dtype() -> None:
     assert gc.linalg.vector_norm(np.zeros((), np.float32), ord=1e-45) == 0
     assert gc.linalg.vector_norm(np.ones(2, np.float32), ord=1e-45) == np.inf
     assert gc.linalg.vector_norm(np.ones(2, np.float32), ord=-1e-45) == 0
+
+
+def test_the_sign_of_a_complex_zero_is_zero_without_signs() -> None:
+    zeros = np.array([complex(a, b) for a in (0.0, -0.0) for b in (0.0, -0.0)])
+    found = gc.sign(zeros)
+    assert not found.any() and not np.signbit(found.real).any() and not np.signbit(found.imag).any()
+    np.testing.assert_allclose(gc.sign(np.array([3 + 4j])), [0.6 + 0.8j])

@@ -155,7 +155,8 @@ def sgn(x: Node) -> Node:
     size = absolute(x)
     is_zero = equal(size, zeros_like(size))
     safe = where(is_zero, ones_like(size), size)
-    return divide(x, cast_to(safe, x.dtype))
+    # A zero has signs of its own, which the quotient would keep.
+    return where(is_zero, zeros_like(x), divide(x, cast_to(safe, x.dtype)))
 
 
 # -- extremes and what is no number ---------------------------------------------------------------
