@@ -204,7 +204,7 @@ LISTED: dict[str, list[Any]] = {
     "sum_to_size": [(lambda f, x: f(x, 3, 1), X)],
     "unique": [(lambda f, x: f(x, 3, with_counts=True, with_inverse=True), ROWS)],
     "unique_consecutive": [(lambda f, x: f(x, 9, -1), ROWS)],
-    "logspace": [(lambda f: f(0.0, 2.0, 5),), (lambda f: f(0.0, 1.0, 3, 2.0, f64),)],
+    "logspace": [(lambda f: f(0.0, 1.5, 5),), (lambda f: f(0.0, 1.0, 3, 2.0, f64),)],
     "geomspace": [(lambda f: f(1.0, 8.0, 4),), (lambda f: f(-1.0, -8.0, 4),)],
     "tril_indices": [(lambda f: f(3),), (lambda f: f(3, 1, 4),)],
     "triu_indices": [(lambda f: f(3),), (lambda f: f(3, -1, 4),)],

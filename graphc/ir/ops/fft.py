@@ -291,6 +291,28 @@ def _declare_inverse_real(name: str, default: Axes) -> None:
     offer(call, name, "The inverse of the transform of real numbers along several axes.")
 
 
+def _declare_hermitian(name: str, default: Axes) -> None:
+    @also_named(dim="axes")
+    def call(
+        x: Node, s: Sequence[int] | None = None, axes: Axes = default, norm: Norm = "backward"
+    ) -> Node:
+        others, (axis, size) = _others_and_last(name, x, s, axes)
+        return hfft(_in_turn(name, x, others, norm, inverse=False), size, axis, norm)
+
+    offer(call, name, "`fft` along several axes but the last, then `hfft` along that one.")
+
+
+def _declare_inverse_hermitian(name: str, default: Axes) -> None:
+    @also_named(dim="axes")
+    def call(
+        x: Node, s: Sequence[int] | None = None, axes: Axes = default, norm: Norm = "backward"
+    ) -> Node:
+        others, (axis, size) = _others_and_last(name, x, s, axes)
+        return _in_turn(name, ihfft(x, size, axis, norm), others, norm, inverse=True)
+
+    offer(call, name, "`ihfft` along the last of several axes, then `ifft` along the others.")
+
+
 _declare_several("fftn", inverse=False, default=None)
 _declare_several("ifftn", inverse=True, default=None)
 _declare_several("fft2", inverse=False, default=(-2, -1))
@@ -299,6 +321,10 @@ _declare_real("rfftn", None)
 _declare_real("rfft2", (-2, -1))
 _declare_inverse_real("irfftn", None)
 _declare_inverse_real("irfft2", (-2, -1))
+_declare_hermitian("hfftn", None)
+_declare_hermitian("hfft2", (-2, -1))
+_declare_inverse_hermitian("ihfftn", None)
+_declare_inverse_hermitian("ihfft2", (-2, -1))
 
 
 # -- frequencies ----------------------------------------------------------------------------------

@@ -130,6 +130,26 @@ def interpolate(
     return x
 
 
+@surface("upsample_nearest")
+def upsample_nearest(
+    x: Node,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+) -> Node:
+    """`interpolate` that takes the nearest pixel."""
+    return interpolate(x, size, scale_factor)
+
+
+@surface("upsample_bilinear")
+def upsample_bilinear(
+    x: Node,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+) -> Node:
+    """`interpolate` by lines along both axes, where the outer pixels' centres keep their places."""
+    return interpolate(x, size, scale_factor, "bilinear", align_corners=True)
+
+
 def _sizes(
     x: Node, size: int | Sequence[int] | None, scale: float | Sequence[float] | None
 ) -> tuple[list[int], list[float | None]]:

@@ -9,7 +9,7 @@ from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
-from graphc.ir.op import surface
+from graphc.ir.op import functions, surface
 from graphc.ir.ops import shape as views
 from graphc.ir.ops import slicing
 from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axes, normal_axis, promoted
@@ -205,7 +205,7 @@ def stack(tensors: Sequence[Node], axis: int = 0) -> Node:
     return concat([expand_dims(tensor, axis) for tensor in tensors], axis)
 
 
-@surface("split")
+@surface("split", "split_with_sizes")
 @also_named(dim="axis")
 def split(x: Node, size: int | Sequence[int], axis: int = 0) -> tuple[Node, ...]:
     """Pieces of `size` along an axis (the last may be shorter), or pieces of the given sizes."""
@@ -265,16 +265,43 @@ def tile(x: Node, repetitions: Any = (), *others: Any) -> Node:
 
 
 @surface("repeat", "repeat_interleave")
-@also_named(dim="axis")
-def repeat(x: Node, repeats: int, axis: int | None = None) -> Node:
-    """Each element `repeats` times in a row along an axis (of `x` flattened by default)."""
+@also_named(dim="axis", total_repeat_length="output_size")
+def repeat(
+    x: Node, repeats: int | Node, axis: int | None = None, output_size: DimLike | None = None
+) -> Node:
+    """Each element `repeats` times in a row along an axis (of `x` flattened by default).
+
+    A vector says it for each element; then `output_size` is how many there are in the result,
+    which cannot depend on data: the rest is left out, or is 0.
+
+    Raises:
+        UsageError: a vector without `output_size`.
+    """
     if axis is None:
-        return repeat(flatten(x), repeats, 0)
+        return repeat(flatten(x), repeats, 0, output_size)
     place = normal_axis(axis, len(x.shape), "repeat")
+    if isinstance(repeats, Node):
+        return _repeated_by_data(x, repeats, place, output_size)
     wide = expand_dims(x, place + 1)
     target = (*wide.shape[: place + 1], repeats, *wide.shape[place + 2 :])
     merged = (*x.shape[:place], x.shape[place] * repeats, *x.shape[place + 1 :])
     return reshape(broadcast_to(wide, *target), *merged)
+
+
+def _repeated_by_data(x: Node, repeats: Node, axis: int, size: DimLike | None) -> Node:
+    if size is None:
+        raise UsageError(
+            "repeat: the shape of the result depends on data, and shapes are known before a run",
+            code="data-dependent-shape",
+            hint="give the size of the result: repeat(x, repeats, output_size=n)",
+        )
+    if repeats.shape != (x.shape[axis],):
+        raise ShapeError(f"repeat: {repeats.type} for axis {axis} of {x.type}")
+    # An element stands before the first place that the sum of repeats so far does not reach.
+    ends = functions["cumsum"](repeats, 0)
+    counter = functions["arange"](size, dtype=ends.dtype)
+    places = functions["searchsorted"](ends, counter, right=True)
+    return functions["take"](x, places, axis)  # type: ignore[no-any-return]
 
 
 @surface("broadcast_arrays", "broadcast_tensors")

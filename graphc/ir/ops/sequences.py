@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
@@ -9,7 +11,7 @@ from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import surface
-from graphc.ir.ops.arithmetic import add, multiply
+from graphc.ir.ops.arithmetic import add, multiply, negative, power
 from graphc.ir.ops.broadcasting import normal_axis
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, dim_value, iota, placed, zeros_like
@@ -95,6 +97,31 @@ def linspace(
     # The last number is `stop` itself, whatever the rounding of the distance.
     is_last = equal(counter, constant_like(num - 1, counter))
     return where(is_last, constant_like(stop * 1.0, counter), even)
+
+
+@surface("logspace")
+@placed
+def logspace(
+    start: float, stop: float, num: int, base: float = 10.0, dtype: DType | None = None
+) -> Node:
+    """base ** e, for `num` exponents at equal distances from `start` to `stop`."""
+    if base <= 0:
+        raise UsageError(f"logspace: the base is {base}", hint="give a positive number")
+    wide = dtypes.f64 if dtype is None or not dtype.precision else dtype
+    exponents = linspace(start, stop, num, wide)
+    powers = power(broadcast_to(constant_like(base, exponents), shape=(num,)), exponents)
+    return cast_to(powers, dtype or dtypes.f32)
+
+
+@surface("geomspace")
+@placed
+def geomspace(start: float, stop: float, num: int, dtype: DType | None = None) -> Node:
+    """`num` numbers of one sign at equal quotients from `start` to `stop`."""
+    if start * stop <= 0:
+        raise UsageError(f"geomspace: from {start} to {stop}", hint="give numbers of one sign")
+    first, last = math.log(abs(start)), math.log(abs(stop))
+    sizes = logspace(first, last, num, math.e, dtype)
+    return sizes if start > 0 else negative(sizes)
 
 
 @surface("eye")

@@ -190,7 +190,8 @@ def variance(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool =
     total = sum_over(multiply(deviation, deviation), axes=axes)
     count = _count(x, axes, total)
     if correction:
-        count = maximum(subtract(count, constant_like(correction + 0, count)), constant_like(0, count))
+        degrees = subtract(count, constant_like(correction + 0, count))
+        count = maximum(degrees, constant_like(0, count))
     result = cast_to(divide(total, count), x.dtype)
     return kept(result, x.shape, axes) if keepdims else result
 

@@ -199,6 +199,13 @@ def diagonal(x: Node, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Node
     return gather(square, counter, counter, axes=(rank - 2, rank - 1), batch=rank - 2)
 
 
+@surface("diagflat")
+@also_named(k="offset")
+def diagflat(x: Node, offset: int = 0) -> Node:
+    """The matrix with the elements of `x`, in row-major order, on a diagonal."""
+    return diag(views.reshape(x, shape=(dims.product(x.shape),)), offset)
+
+
 @surface("diag")
 @also_named(diagonal="offset", k="offset")
 def diag(x: Node, offset: int = 0) -> Node:
