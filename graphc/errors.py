@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 __all__ = [
+    "AxisError",
     "DTypeError",
     "DeviceError",
     "DimensionError",
@@ -208,6 +209,12 @@ class ShapeError(GraphcError, ValueError):
     """Shapes that do not fit together; a `ValueError`, as the array API standard has it."""
 
     default_code = "shape-mismatch"
+
+
+class AxisError(ShapeError, IndexError):
+    """An axis that a tensor does not have."""
+
+    default_code = "axis"
 
 
 class DTypeError(GraphcError):

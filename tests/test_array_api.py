@@ -296,3 +296,21 @@ def test_the_sign_of_a_complex_zero_is_zero_without_signs() -> None:
     found = gc.sign(zeros)
     assert not found.any() and not np.signbit(found.real).any() and not np.signbit(found.imag).any()
     np.testing.assert_allclose(gc.sign(np.array([3 + 4j])), [0.6 + 0.8j])
+
+
+@pytest.mark.parametrize("error", [IndexError, ValueError, ShapeError])
+def test_an_axis_that_there_is_not_is_an_error_of_its_own(error: type[Exception]) -> None:
+    with pytest.raises(error, match="there is no axis 2"):
+        gc.expand_dims(np.zeros(1), axis=2)
+
+
+def test_code_for_the_standard_runs_in_a_trace() -> None:
+    def centred(x: Any) -> Any:
+        xp = x.__array_namespace__()
+        weight = xp.ones(x.shape[0], dtype=x.dtype, device=x.device)
+        weight = xp.astype(xp.asarray(weight, copy=True), xp.float64, copy=False)
+        return x - xp.reshape(weight @ x / xp.sum(weight), shape=(1, -1), copy=False)
+
+    given = np.arange(6.0).reshape(3, 2)
+    found = gc.function(centred, device="reference")(given)
+    np.testing.assert_array_equal(found, given - given.mean(axis=0))

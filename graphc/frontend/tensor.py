@@ -214,6 +214,11 @@ class Tensor:
         return self.type.rank
 
     @property
+    def device(self) -> None:
+        """None: a graph runs where it is compiled for. Creation functions take it as `device`."""
+        return None
+
+    @property
     def T(self) -> Tensor:
         """The axes in reverse order."""
         return self._call("transpose")
@@ -258,7 +263,7 @@ class Tensor:
         if operation is not None and is_tensor_first(operation):
             return functools.partial(call, name, self)
         methods = [one for one in functions if is_tensor_first(functions[one])]
-        facts = ("shape", "dtype", "ndim", "T", "mT", "at")
+        facts = ("shape", "dtype", "ndim", "device", "T", "mT", "at")
         near = difflib.get_close_matches(name, [*methods, *facts], 1)
         error = MemberLookupError(
             f"a tensor has no attribute {name!r}",
