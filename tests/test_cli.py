@@ -565,7 +565,7 @@ SOURCE_HINTS = (
         "def f(x: f32[3], w: i32[3]):\n    return x @ w\nexport f = f\n",
         "cast the i32 operand to f32",
     ),
-    ("def f(x: f32[3]):\n    return relu(x, x, x)\nexport f = f\n", "give 1 tensor"),
+    ("def f(x: f32[3]):\n    return relu(x, x, x)\nexport f = f\n", "it is relu(x)\n"),
 )
 
 

@@ -197,12 +197,15 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _plain(signature: inspect.Signature) -> str:
-    """The signature without annotations."""
-    return str(
-        inspect.Signature(
-            [p.replace(annotation=p.empty) for p in signature.parameters.values()],
+    """The signature without annotations, and without the mark of arguments that have no name."""
+    plain = [
+        p.replace(
+            annotation=p.empty,
+            kind=p.POSITIONAL_OR_KEYWORD if p.kind is p.POSITIONAL_ONLY else p.kind,
         )
-    )
+        for p in signature.parameters.values()
+    ]
+    return str(inspect.Signature(plain))
 
 
 def bind_arguments(
