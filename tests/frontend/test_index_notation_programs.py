@@ -11,8 +11,10 @@ import pytest
 
 import graphc
 from graphc.api import source_unit
+from graphc.frontend.elaborate import elaborate
 from graphc.ir.node import Node
 from graphc.ir.op import View
+from graphc.library import library
 from graphc.passes import pipeline
 from graphc.passes.fuse import fuse
 
@@ -73,6 +75,44 @@ def test_the_values_are_those_of_the_library(
 
 def parts(result: Any) -> list[np.ndarray]:
     return [np.asarray(one) for one in (result if isinstance(result, tuple) else (result,))]
+
+
+SYMBOLIC = """
+dim N: 1..8
+dim C: 1..16
+dim O: 1..16
+dim H: 8..64
+dim W: 8..64
+dim K: 1..7
+dim L: 1..7
+
+def convolution(x: f32[N, C, H, W], w: f32[O, C, K, L]) -> f32[N, O, H - K + 1, W - L + 1]:
+    y[n, o, i, j] = sum[c, u, v] x[n, c, i + u, j + v] * w[o, c, u, v]
+    return y
+
+def slopes(x: f32[N, C, H, W], w: f32[O, C, K, L]) -> (f32[N, C, H, W], f32[O, C, K, L]):
+    return grad(energy, (0, 1))(x, w)
+
+def energy(x, w):
+    return sum(convolution(x, w) ** 2)
+
+export convolution = convolution
+export slopes = slopes
+"""
+
+
+def test_a_convolution_of_which_no_size_is_known() -> None:
+    file = graphc.build(elaborate(SYMBOLIC, "symbolic.gc", library())).file
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 3, 9, 10)).astype(np.float32)
+    w = rng.standard_normal((4, 3, 3, 2)).astype(np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 2), axis=(2, 3))
+    expected = np.einsum("ncijuv,ocuv->noij", windows, w)
+    slope = 2 * np.einsum("ncijuv,noij->ocuv", windows, expected)
+    for device in ("reference", "cpu"):
+        module = graphc.load_file(file, device)
+        np.testing.assert_allclose(module.convolution(x, w), expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(module.slopes(x, w)[1], slope, rtol=1e-4, atol=1e-3)
 
 
 def test_attention_stands_in_the_reference_of_the_language() -> None:

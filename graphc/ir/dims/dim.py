@@ -30,7 +30,7 @@ from graphc.ir.dims.printing import sum_text
 Form: TypeAlias = tuple[tuple[Monomial, int], ...]
 Interval: TypeAlias = tuple[int, int]
 
-MAX_SIZE = 256
+MAX_SIZE = 1024
 """Terms and atoms in one expression, nested ones counted; a larger expression is refused."""
 MAX_DEPTH = 32
 """Levels of nested floor divisions, modulos, maxima and minima."""
