@@ -49,7 +49,7 @@ from graphc.ir.ops.normalization import (
 )
 from graphc.ir.ops.shape import reshape
 from graphc.ir.ops.spelling import also_named
-from graphc.ir.ops.transcendental import erf, exp, expm1, log1p, sigmoid, tanh
+from graphc.ir.ops.transcendental import erf, exp, expm1, log1p, sigmoid, sqrt, tanh
 from graphc.ir.types import TensorType
 
 __all__ = ["gelu", "gelu_tanh", "silu", "softplus"]
@@ -200,7 +200,7 @@ def _limited(x: Node, low: float, high: float) -> Node:
     return where(less_equal(x, bottom), bottom, where(greater_equal(x, top), top, x))
 
 
-@surface("hardtanh")
+@surface("hardtanh", "hard_tanh")
 def hardtanh(x: Node, min_val: float = -1.0, max_val: float = 1.0) -> Node:
     """`x` limited to the range from `min_val` to `max_val`."""
     if min_val > max_val:
@@ -214,13 +214,13 @@ def relu6(x: Node) -> Node:
     return _limited(x, 0.0, 6.0)
 
 
-@surface("hardsigmoid")
+@surface("hardsigmoid", "hard_sigmoid")
 def hardsigmoid(x: Node) -> Node:
     """relu6(x + 3) / 6."""
     return scaled(relu6(add(x, constant_like(3.0, x))), 1 / 6)
 
 
-@surface("hardswish")
+@surface("hardswish", "hard_swish", "hard_silu")
 def hardswish(x: Node) -> Node:
     """x * relu6(x + 3) / 6 (A. Howard et al., 2019)."""
     return multiply(x, hardsigmoid(x))
@@ -330,11 +330,17 @@ def tanhshrink(x: Node) -> Node:
     return subtract(x, tanh(x))
 
 
-@surface("softsign")
+@surface("softsign", "soft_sign")
 def softsign(x: Node) -> Node:
     """x / (1 + |x|)."""
     size = absolute(x)
     return divide(x, cast_to(add(ones_like(size), size), x.dtype))
+
+
+@surface("squareplus")
+def squareplus(x: Node, b: float = 4.0) -> Node:
+    """(x + sqrt(x * x + b)) / 2 (J. T. Barron, 2021)."""
+    return scaled(add(x, sqrt(add(multiply(x, x), constant_like(b, x)))), 0.5)
 
 
 @surface("mish")

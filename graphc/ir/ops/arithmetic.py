@@ -400,7 +400,7 @@ absolute = elementwise(
     result=to_real,
     gradient=_absolute_gradient,
     domain=(0.25, 2.0),
-    aliases=("absolute",),
+    aliases=("absolute", "fabs"),
 )
 
 # -- rounding -------------------------------------------------------------------------------------

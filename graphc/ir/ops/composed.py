@@ -56,7 +56,7 @@ def _require_float(name: str, dtype: DType) -> None:
 # -- arithmetic -----------------------------------------------------------------------------------
 
 
-@surface("positive", "clone", "contiguous", "resolve_conj", "resolve_neg")
+@surface("positive", "clone", "copy", "contiguous", "resolve_conj", "resolve_neg")
 def positive(x: Node) -> Node:
     """x itself: tensors are values, and every one is contiguous."""
     return x
@@ -82,6 +82,12 @@ def fmod(x: Operand, y: Operand) -> Node:
     zero = zeros_like(rest)
     differs = logical_and(not_equal(rest, zero), not_equal(less(a, zero), less(b, zero)))
     return where(differs, subtract(rest, b), rest)
+
+
+@surface("divmod")
+def quotient_and_rest(x: Operand, y: Operand) -> tuple[Node, Node]:
+    """`floor_divide` and `remainder`."""
+    return functions["floor_divide"](x, y), functions["remainder"](x, y)
 
 
 @surface("ldexp")

@@ -107,6 +107,19 @@ def nanquantile(
     return kept(result, x.shape, axes)
 
 
+@surface("nanpercentile")
+@also_named(dim="axis", keepdim="keepdims", interpolation="method")
+def nanpercentile(
+    x: Node,
+    q: float,
+    axis: int | None = None,
+    keepdims: bool = False,
+    method: Literal["linear", "lower", "higher", "nearest", "midpoint"] = "linear",
+) -> Node:
+    """`nanquantile` of a share in percent."""
+    return nanquantile(x, q / 100, axis, keepdims, method)
+
+
 def _element(rows: Node, place: Node) -> Node:
     """The element of each row at a whole number."""
     found = take_along_axis(rows, expand_dims(cast_to(place, dtypes.i64), -1), -1)

@@ -58,6 +58,20 @@ def mv(x: Node, y: Node) -> Node:
     return result
 
 
+@surface("matvec")
+def matvec(x: Node, y: Node) -> Node:
+    """Matrices [..., N, K] times vectors [..., K]."""
+    column: Node = _matmul(x, expand_dims(y, -1))
+    return functions["squeeze"](column, -1)  # type: ignore[no-any-return]
+
+
+@surface("vecmat")
+def vecmat(x: Node, y: Node) -> Node:
+    """The conjugates of vectors [..., N] times matrices [..., N, K]."""
+    row: Node = _matmul(expand_dims(functions["conj"](x), -2), y)
+    return functions["squeeze"](row, -2)  # type: ignore[no-any-return]
+
+
 @surface("inner")
 def inner(x: Node, y: Node) -> Node:
     """The sums of products along the last axes: of every row of `x` with every row of `y`."""

@@ -149,6 +149,12 @@ def _filled(value: int, size: DimLike) -> Node:
     return views.broadcast_to(number(value, _I64), shape=(size,))
 
 
+@surface("flatnonzero")
+def flatnonzero(x: Node, size: DimLike | None = None, fill_value: int = -1) -> Node:
+    """Where `x` is not zero, counted in row-major order; see `nonzero`."""
+    return nonzero(functions["flatten"](x), size, fill_value)[0]
+
+
 @surface("argwhere")
 def argwhere(x: Node, size: DimLike | None = None, fill_value: int = -1) -> Node:
     """Where `x` is not zero: a row of indices for each place, [size, axes]; see `nonzero`."""

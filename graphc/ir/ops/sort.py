@@ -333,6 +333,19 @@ def quantile(
     return kept(result, x.shape, axes)
 
 
+@surface("percentile")
+@also_named(dim="axis", keepdim="keepdims", interpolation="method")
+def percentile(
+    x: Node,
+    q: float,
+    axis: int | None = None,
+    keepdims: bool = False,
+    method: Interpolation = "linear",
+) -> Node:
+    """`quantile` of a share in percent."""
+    return quantile(x, q / 100, axis, keepdims, method)
+
+
 def _between(rows: Node, at: float, method: Interpolation) -> Node:
     """The value at a place of sorted rows that need not be whole."""
     low, high = math.floor(at), math.ceil(at)

@@ -183,6 +183,7 @@ digamma = elementwise(
     gradient=_slope(lambda x, y: trigamma(x)),
     cheap=False,
     domain=(2.0, 6.0),
+    aliases=("psi",),
 )
 lgamma = elementwise(
     "lgamma",

@@ -49,6 +49,33 @@ def aminmax(x: Node, axis: Axis = None, keepdims: bool = False) -> tuple[Node, N
     return reduce(min_over, x, axis, keepdims), reduce(max_over, x, axis, keepdims)
 
 
+@surface("ptp")
+@also_named(dim="axis", keepdim="keepdims")
+def ptp(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
+    """The largest less the smallest element along axes (all by default)."""
+    low, high = aminmax(x, axis, keepdims)
+    return subtract(high, low)
+
+
+@surface("average")
+@also_named(dim="axis", keepdim="keepdims")
+def average(
+    x: Node, axis: Axis = None, weights: Node | None = None, keepdims: bool = False
+) -> Node:
+    """The mean along axes (all by default), of elements that count as much as their weights.
+
+    The weights broadcast to the shape of `x`; a vector of them lies along a single axis.
+    """
+    if weights is None:
+        return mean(x, axis, keepdims)
+    if isinstance(axis, int) and len(weights.shape) == 1:
+        after = len(x.shape) - normal_axes(axis, len(x.shape), "average")[0] - 1
+        weights = views.reshape(weights, shape=(*weights.shape, *(1,) * after))
+    wide = functions["broadcast_to"](cast_to(weights, x.dtype), x.shape)
+    total = reduce(sum_over, multiply(x, wide), axis, keepdims)
+    return divide(total, reduce(sum_over, wide, axis, keepdims))
+
+
 @surface("std_mean")
 @also_named(dim="axis", keepdim="keepdims", unbiased="correction")
 def std_mean(
