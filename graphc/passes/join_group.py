@@ -25,6 +25,8 @@ __all__ = ["accepts_pointwise", "join"]
 # Outputs that a matrix product's epilogue may store: the value and, for training, what its
 # gradient needs.
 _EPILOGUE_OUTPUTS_AT_MOST = 2
+# Nodes that are computed anew at each read, rather than stored, where they read no tensor.
+_NUMBERS_AT_MOST = 12
 
 
 def join(
@@ -70,12 +72,29 @@ def accepts_pointwise(grouping: Grouping, node: Node, group: Draft, reads: set[I
     shape = group.shape
     if group.kind is GroupKind.REDUCTION and names_of(index) <= names_of(group.outer):
         cheap, shape = isinstance(lowering, Elementwise | Element), kept(shape, group.axes)
-    if not cheap or not dims.always_less_equal(dims.product(shape), node.tensor.size):
+    repeats = not dims.always_less_equal(dims.product(shape), node.tensor.size)
+    if not cheap or (repeats and not _is_of_numbers(node)):
         return False
     try:
         grouping.reads_of(node, index)
     except DimensionError:  # the index of what it reads would be beyond all limits
         return False
+    return True
+
+
+def _is_of_numbers(node: Node) -> bool:
+    """Whether a few cheap operations on indices and constants give the node, as in a causal mask:
+    these cost less than loading what they gave."""
+    found, pending = {node}, [node]
+    while pending:
+        one = pending.pop()
+        lowering = one.op.lowering
+        cheap = isinstance(lowering, Elementwise | Element) and lowering.cheap
+        if not (cheap or isinstance(lowering, View | Source)) or len(found) > _NUMBERS_AT_MOST:
+            return False
+        new = [operand for operand in one.inputs if operand not in found]
+        found.update(new)
+        pending += new
     return True
 
 

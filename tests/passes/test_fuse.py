@@ -226,6 +226,16 @@ def test_what_follows_a_reduction_over_the_same_rows_is_in_its_kernel() -> None:
     assert {node.shape for node in group.outputs} == {(B,), (B, 64)}
 
 
+def test_a_causal_mask_is_computed_where_it_is_read() -> None:
+    length = dims.variable("T", 1, 512)
+    q, k, v = (f32(name, B, 4, length, 64) for name in "qkv")
+    result = F["attention"](q, k, v, is_causal=True)
+    slopes = gradients(F["sum"](F["multiply"](result, result)), [q, k, v])
+    assert len(groups_of(result)) == 3
+    for group in groups_of(result, *slopes):
+        assert not any(node.dtype is dtypes.bool_ for node in group.outputs)
+
+
 def test_a_reduction_of_a_whole_tensor_does_not_run_the_rest_in_one_step() -> None:
     x = f32("x", 1000, 1000)
     groups = groups_of(F["divide"](x, F["sum"](x)))
