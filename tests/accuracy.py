@@ -28,8 +28,10 @@ from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.evaluate import evaluate_node
+from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import Contraction, Elementwise, Reduction
+from graphc.ir.types import TupleType
 from tests.values import same_bits
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "IN_NUMPY",
     "NUMPY_ULPS",
     "ULPS",
+    "first_inaccurate",
     "is_accurate",
     "is_near_complex",
     "within",
@@ -219,6 +222,35 @@ def is_accurate(
     if is_function:
         return within(found, precise, _units(ulps[node.op.name], dtype), dtype)
     return _is_folded_accurately(node, wide, found, precise, sizes)
+
+
+def first_inaccurate(
+    graph: Graph,
+    arrays: Sequence[Array],
+    found: Sequence[Array],
+    sizes: Mapping[str, int],
+    ulps: Mapping[str, tuple[float, float]],
+) -> str | None:
+    """The first node whose value is not what its op gives for the operands that were computed.
+
+    Args:
+        graph: all of whose nodes with one result are results.
+        arrays: the inputs.
+        found: a backend's results.
+        sizes, ulps: as for `is_accurate`.
+    """
+    values: dict[Node, Any] = dict(zip(graph.inputs, arrays, strict=True))
+    values |= dict(zip(graph.results, found, strict=True))
+    for node in graph.nodes():
+        if node in graph.inputs:
+            continue
+        operands = [values[operand] for operand in node.inputs]
+        if isinstance(node.type, TupleType):
+            # Its parts are computed by the backend, and compared where they are projected.
+            values[node] = evaluate_node(node, operands, sizes)
+        elif not is_accurate(node, operands, values[node], sizes, ulps):
+            return f"{node!r} of {operands} is {values[node]}"
+    return None
 
 
 def _same(found: Array, expected: Array, *, any_zero: bool) -> bool:

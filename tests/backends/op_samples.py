@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from graphc.codegen.host import HOST
-from graphc.errors import DTypeError
+from graphc.errors import DTypeError, GraphcError
 from graphc.ir import dtype as dtypes
 from graphc.ir import ops
+from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
+from graphc.ir.node import Node
 from graphc.ir.op import (
     Element,
     Elementwise,
@@ -44,6 +47,8 @@ __all__ = [
     "assert_as_promised",
     "cases",
     "is_close",
+    "is_taken",
+    "resized",
     "sample_graphs",
 ]
 
@@ -101,29 +106,84 @@ def computes(dtype: DType) -> bool:
 
 
 def samples_of(op: Op) -> Iterator[Sample]:
-    """The op's own samples, and for an elementwise op tensors of other shapes for each dtype.
+    """The op's own samples, and for each of their signatures of dtypes tensors of other sizes.
 
-    Nothing, one number, no axes, and more than the vectors or threads that a step has.
+    For an elementwise op nothing, one number, no axes, and more than the vectors or threads that a
+    step has; for another op nothing and one where it takes them, along this axis and that.
     """
     seen: set[tuple[DType, ...]] = set()
     for sample in op.samples():
         yield sample
         signature = tuple(type_.dtype for type_ in sample.operands)
+        if signature in seen:
+            continue
         alike = len({type_.shape for type_ in sample.operands}) == 1
-        if isinstance(op.lowering, Elementwise) and alike and signature not in seen:
+        if isinstance(op.lowering, Elementwise) and alike:
             seen.add(signature)
             for shape in SHAPES:
                 operands = tuple(replace(type_, shape=shape) for type_ in sample.operands)
                 yield replace(sample, operands=operands)
+        elif sample.operands:
+            seen.add(signature)
+            for size in (0, 1):
+                yield from islice(_with_size(op, sample, size, turn=len(seen)), 1)
+
+
+def _with_size(op: Op, sample: Sample, size: int, turn: int) -> Iterator[Sample]:
+    """Samples like this one with a size in them, which another axis has at every turn."""
+    sizes = sorted(
+        {one for type_ in sample.operands for one in type_.shape if one != size}, key=str
+    )
+    changed = [resized(sample, old, size) for old in (sizes * 2)[turn % max(len(sizes), 1) :]]
+    others = [one for one in op.samples() if any(size in type_.shape for type_ in one.operands)]
+    retyped = (
+        _with_dtypes(one, sample) for one in others if len(one.operands) == len(sample.operands)
+    )
+    for one in (*changed, *retyped):
+        if any(size in type_.shape for type_ in one.operands) and is_taken(op, one):
+            yield one
+
+
+def _with_dtypes(sample: Sample, other: Sample) -> Sample:
+    """A sample with the dtypes of another one."""
+    pairs = zip(sample.operands, other.operands, strict=True)
+    return replace(sample, operands=tuple(replace(a, dtype=b.dtype) for a, b in pairs))
+
+
+def resized(sample: Sample, old: DimLike, new: DimLike) -> Sample:
+    """The sample with another size in place of one, wherever that stands."""
+
+    def changed(shape: Sequence[DimLike]) -> tuple[DimLike, ...]:
+        return tuple(new if size == old else size for size in shape)
+
+    attributes = {
+        name: changed(value) if name in ("shape", "stop") else value
+        for name, value in sample.attributes.items()
+    }
+    operands = tuple(TensorType(one.dtype, changed(one.shape)) for one in sample.operands)
+    return replace(sample, operands=operands, attributes=attributes)
+
+
+def is_taken(op: Op, sample: Sample) -> bool:
+    """Whether the op takes the operands of the sample."""
+    try:
+        op(*inputs_of(sample), **sample.attributes)
+    except GraphcError:
+        return False
+    return True
+
+
+def inputs_of(sample: Sample) -> tuple[Node, ...]:
+    """Nodes for the operands of a sample."""
+    return tuple(
+        graph_input(f"x{i}", type_.dtype, type_.shape) for i, type_ in enumerate(sample.operands)
+    )
 
 
 def sample_graphs(op: Op) -> Iterator[tuple[str, Sample, Graph]]:
     """A graph of one op for each of its samples in dtypes that kernels compute in."""
     for number, sample in enumerate(samples_of(op)):
-        inputs = tuple(
-            graph_input(f"x{i}", type_.dtype, type_.shape)
-            for i, type_ in enumerate(sample.operands)
-        )
+        inputs = inputs_of(sample)
         node = op(*inputs, **sample.attributes)
         parts = node.type.elements if isinstance(node.type, TupleType) else (node.type,)
         types = [*sample.operands, *(part for part in parts if isinstance(part, TensorType))]

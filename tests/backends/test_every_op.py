@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 
 from graphc.ir.evaluate import evaluate
-from graphc.ir.op import Op
-from tests.accuracy import ULPS
+from graphc.ir.graph import Graph
+from graphc.ir.op import Decomposition, Op, Sample
+from tests.accuracy import ULPS, first_inaccurate
 from tests.backends.op_samples import (
     COMPOSED,
     COMPUTED,
@@ -23,9 +25,10 @@ from tests.backends.op_samples import (
     cases,
     sample_graphs,
 )
+from tests.backends.test_random_graphs import renamed, with_all_results
 from tests.emitted import emitted
 from tests.simulated import simulated
-from tests.values import same_bits
+from tests.values import random_array, same_bits
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,64 @@ on_every_backend = pytest.mark.parametrize("backend", BACKENDS, ids=lambda one: 
 def test_ops_are_as_near_to_their_reference_as_promised(op: Op, backend: Backend) -> None:
     for case in cases(op, call_of(backend, op), special=op not in COMPOSED):
         assert_as_promised(op, case, backend.ulps)
+
+
+OPENED = [op for op in COMPOSED if isinstance(op.lowering, Decomposition)]
+
+
+@cache
+def opened_graphs() -> list[tuple[Sample, Graph]]:
+    """A sample of every dtype of the composite ops, opened, with every node among the results."""
+    found = {}
+    for op in OPENED:
+        for name, sample, graph in sample_graphs(op):
+            signature = op, tuple(type_.dtype for type_ in sample.operands)
+            found.setdefault(signature, (sample, renamed(with_all_results(graph), name)))
+    return list(found.values())
+
+
+@cache
+def opened_executor(backend: str) -> Any:
+    (run,) = (one.run for one in BACKENDS if one.name == backend)
+    return run([graph for _, graph in opened_graphs()])
+
+
+def special_arrays(sample: Sample) -> list[Any]:
+    rng = np.random.default_rng(11)
+    return [random_array(one, rng, domain=sample.domain) for one in sample.operands]
+
+
+@on_every_backend
+@pytest.mark.parametrize("op", [op for op in COMPOSED if op not in OPENED], ids=lambda op: op.name)
+def test_special_values_are_as_near_as_promised(op: Op, backend: Backend) -> None:
+    for name, sample, graph in sample_graphs(op):
+        arrays = special_arrays(sample)
+        found = call_of(backend, op)(name, arrays)
+        assert first_inaccurate(graph, arrays, found, {}, backend.ulps) is None, sample
+
+
+@on_every_backend
+def test_special_values_of_what_composite_ops_are_made_of(backend: Backend) -> None:
+    for sample, graph in opened_graphs():
+        arrays = special_arrays(sample)
+        found = opened_executor(backend.name).call(graph.name, arrays)
+        assert first_inaccurate(graph, arrays, found, {}, backend.ulps) is None, sample
+
+
+# Fixed places exist in no tensor of one element; a seed has no axes; a graph has its types.
+NOT_TRIED_ON: dict[str, set[int]] = {"slice": {1}, "random_bits": {0}, "custom_gradient": {0, 1}}
+
+
+@pytest.mark.parametrize("op", COMPUTED, ids=lambda op: op.name)
+def test_every_op_is_tried_on_nothing_and_on_one_element_in_every_dtype(op: Op) -> None:
+    sizes: dict[Any, set[Any]] = {}
+    for _, sample, _ in sample_graphs(op):
+        shapes = [type_.shape for type_ in sample.operands]
+        found = sizes.setdefault(tuple(type_.dtype for type_ in sample.operands), set())
+        found.update(size for shape in shapes for size in (shape or (1,)))
+    wanted = {0, 1} - NOT_TRIED_ON.get(op.name, set())
+    for signature, found in sizes.items():
+        assert not signature or wanted <= found, signature
 
 
 @on_every_backend

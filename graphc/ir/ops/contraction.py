@@ -49,8 +49,18 @@ def _infer(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) ->
 def _reference(call: Call, a: Array, b: Array) -> Array:
     accumulator = dtypes.from_numpy(a.dtype).accumulator.numpy
     with np.errstate(all="ignore"):
-        product = np.matmul(a.astype(accumulator, copy=False), b.astype(accumulator, copy=False))
-    return np.asarray(product).astype(a.dtype, copy=False)
+        product = _product(a.astype(accumulator, copy=False), b.astype(accumulator, copy=False))
+    return product.astype(a.dtype, copy=False)
+
+
+def _product(a: Array, b: Array) -> Array:
+    if a.dtype.kind != "c":
+        return np.asarray(np.matmul(a, b))
+    # Of the parts: a BLAS scales complex sums by 1 + 0i, which makes NaN of infinities.
+    result = np.empty((*a.shape[:-1], b.shape[-1]), a.dtype)
+    result.real = np.matmul(a.real, b.real) - np.matmul(a.imag, b.imag)
+    result.imag = np.matmul(a.real, b.imag) + np.matmul(a.imag, b.real)
+    return result
 
 
 def matrix_transpose(x: Node) -> Node:
