@@ -52,6 +52,15 @@ SNIPPETS = [
     "        return fc(x)\ndef loss(net: M, x: f32[4, 3], y: i32[4]) -> f32[]:\n"
     "    return cross_entropy(net(x), y)\n"
     "export train = train_step(M, loss, adamw(lr=1e-3, weight_decay=0.1))\n",
+    "dim T: 0..5\ndef slope(x, value, g):\n    return g * value\n@gradient(slope)\n"
+    "def bent(x: f32[..., 3]) -> f32[..., 3]:\n    return tanh(x)\n@checkpoint\n"
+    "def energy(x: f32[3]) -> f32[]:\n    return sum(bent(x) ** 2)\nmodel Net:\n"
+    "    state seen: i32[] = 0\n    drop = Dropout(0.5)\n"
+    "    def forward(s: f32[T, 3], h: f32[3]) -> (f32[3], f32[T, 3]):\n"
+    "        for t in range(T):\n            update seen = seen + 1\n"
+    "            h = grad(energy)(h) + s[t] * rand(3)\n            hs[t] = h\n"
+    "        if sum(h) > 0:\n            h = h.at[1:].set(0.5)\n        return drop(h), hs\n"
+    "export f = Net.forward\n",
     "def f(x: f32[3]):\n    while x[0] < 1, at most 10:\n        x = where(x > 0, x, -x)\n"
     '    t = (x, [x, (1, "two")], not True, 0x1f, 1e-3, inf)\n    a, b = t[1]\n'
     "    return a if 1 < 2 <= 3 else b\nexport f = f\n",
