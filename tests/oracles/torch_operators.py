@@ -1,0 +1,501 @@
+"""How the operators of PyTorch's own tests are called here, and which are left out, and why.
+
+PyTorch's names come first. A name in none of the tables is called with the arguments as they are.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from graphc.frontend.tensor import Tensor, call
+from graphc.ir import dtype as dtypes
+
+__all__ = [
+    "ARGUMENTS",
+    "CALLS",
+    "FIRST_ALONE",
+    "LEFT_OUT",
+    "NAMES",
+    "PARTS_LEFT_OUT",
+    "SAMPLES_LEFT_OUT",
+]
+
+_TIES = "of equal elements PyTorch takes any"
+
+NAMES: Mapping[str, str] = {"norm": "vector_norm"}
+"""Operators under another name than their own, or than the last part of it."""
+
+ARGUMENTS: Mapping[str, str] = {
+    "cov": "x",
+    "diff": "x n axis prepend append",
+    "diagonal": "x offset axis1 axis2",
+    "gradient": "x",
+    "linalg.diagonal": "x offset axis1 axis2",
+    "nn.functional.layer_norm": "x normalized_shape weight bias eps",
+    "nn.functional.rms_norm": "x normalized_shape weight eps",
+    "polygamma": "x n",
+    "special.polygamma": "x n",
+    "where": "x condition y",
+    "nn.functional.embedding": "weight ids",
+    "nn.functional.embedding_bag": "weight ids",
+}
+"""The order of arguments in the samples, by their names here, where it is another one."""
+
+
+def _reflected(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda x, y: operation(y, x)
+
+
+def _moments(name: str) -> Callable[..., Any]:
+    """PyTorch corrects by 1 unless told otherwise."""
+
+    def moments(x: Tensor, dim: Any = None, **keywords: Any) -> Any:
+        if isinstance(dim, bool):
+            keywords["unbiased"], dim = dim, None
+        if keywords.get("correction") is None and "unbiased" not in keywords:
+            keywords["correction"] = 1
+        return call(name, x, dim, **keywords)
+
+    return moments
+
+
+def _pad(x: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> Tensor:
+    given = [tuple(pad[i : i + 2]) for i in range(0, len(pad), 2)]
+    pairs = [(0, 0)] * (x.ndim - len(given)) + given[::-1]
+    result: Tensor = call("pad", x, pairs, mode=mode, value=value or 0)
+    return result
+
+
+def _windowed(name: str, *parameters: str) -> Callable[..., Any]:
+    def window(length: int, *, sym: bool = True, dtype: Any = None, **keywords: Any) -> Any:
+        given = {key: value for key, value in keywords.items() if key in parameters}
+        return call(name, length, not sym, dtype=dtype or dtypes.f32, **given)
+
+    return window
+
+
+def _new(name: str) -> Callable[..., Any]:
+    def new(x: Tensor, *shape: Any, dtype: Any = None, **keywords: Any) -> Any:
+        sizes = shape[0] if shape and isinstance(shape[0], list | tuple) else shape
+        return call(name, tuple(sizes), dtype=dtype or x.dtype)
+
+    return new
+
+
+def _along_classes(name: str) -> Callable[..., Any]:
+    """PyTorch has the classes on axis 1, where there are several axes."""
+    return lambda x, y, **keywords: call(name, x, y, axis=min(1, x.ndim - 1), **keywords)
+
+
+def _median(x: Tensor, *axis: Any, **keywords: Any) -> Any:
+    """The lower of two in the middle, and along an axis its position."""
+    if not axis and not keywords:
+        return call("quantile", x, 0.5, method="lower")
+    place = axis[0] if axis else keywords["dim"]
+    if not x.ndim:
+        return call("median", x, place)
+    return call("kthvalue", x, (x.shape[place] + 1) // 2, *axis, **keywords)
+
+
+def _nanmedian(x: Tensor, *axis: Any, **keywords: Any) -> Any:
+    found = call("nanquantile", x, 0.5, *axis, **keywords, method="lower")
+    return (found,) if axis or keywords else found
+
+
+def _batch_norm(
+    x: Tensor,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    return call("batch_norm", x, running_mean, running_var, weight, bias, training, eps=eps)
+
+
+def _instance_norm(
+    x: Tensor, weight: Any = None, bias: Any = None, eps: float = 1e-5, **_: Any
+) -> Any:
+    return call("instance_norm", x, weight, bias, eps)
+
+
+def _corrcoef(x: Tensor) -> Any:
+    found = call("corrcoef", x)
+    return call("squeeze", found) if x.shape[0] == 1 else found
+
+
+def _solve_triangular(a: Tensor, b: Tensor, left: bool = True, **keywords: Any) -> Any:
+    if left:
+        return call("solve_triangular", a, b, **keywords)
+    upper = not keywords.pop("upper")
+    return call("solve_triangular", a.mT, b.mT, upper=upper, **keywords).mT
+
+
+def _rank(x: Tensor, *, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:
+    return call("matrix_rank", x, rtol=rtol)
+
+
+def _unfold(x: Tensor, dim: int, size: int, step: int) -> Any:
+    windows = call("window", x, dim, size, stride=step)
+    return call("moveaxis", windows, dim % x.ndim + 1, -1)
+
+
+def _equal(x: Tensor, y: Tensor) -> Any:
+    return call("array_equal", x, y) if x.shape == y.shape else call("full", (), False)
+
+
+def _svd(x: Tensor, some: bool = True) -> Any:
+    u, s, vh = call("svd", x, full_matrices=not some)
+    return u, s, call("conj", vh.mT)
+
+
+def _filled(value: Any, dtype: Any = None, shape: Any = ()) -> Any:
+    return call("full", shape, value, dtype or dtypes.f32)
+
+
+def _spaced(name: str) -> Callable[..., Any]:
+    def spaced(start: Any, stop: Any, count: int, *base: Any, dtype: Any = None, **_: Any) -> Any:
+        return call(name, start, stop, count, *base, dtype=dtype or dtypes.f32)
+
+    return spaced
+
+
+def _triangle(name: str) -> Callable[..., Any]:
+    return lambda rows, columns, offset=0, **_: call("stack", call(name, rows, offset, columns))
+
+
+CALLS: Mapping[str, Callable[..., Any]] = {
+    **{
+        f"__r{name}__": _reflected(operation)
+        for name, operation in {
+            "add": operator.add,
+            "and": operator.and_,
+            "div": operator.truediv,
+            "matmul": operator.matmul,
+            "mod": operator.mod,
+            "mul": operator.mul,
+            "or": operator.or_,
+            "pow": operator.pow,
+            "sub": operator.sub,
+            "xor": operator.xor,
+        }.items()
+    },
+    **{name: _moments(name) for name in ("std", "std_mean", "var", "var_mean")},
+    **{
+        f"signal.windows.{name}": _windowed(f"{name}_window", "beta")
+        for name in ("bartlett", "blackman", "hamming", "hann", "kaiser")
+    },
+    "__getitem__": lambda x, items: x[items],
+    "H": lambda x: call("conj", x.T),
+    "T": lambda x: x.T,
+    "argsort": lambda x, *axis, stable=False, **given: call("argsort", x, *axis, **given),
+    "bincount": lambda x, weights=None, minlength=0: call("bincount", x, minlength, weights),
+    "bucketize": lambda x, bins, out_int32=False, **given: call("bucketize", x, bins, **given),
+    "cdist": lambda x, y, p=2.0, mode=None: call("cdist", x, y, p),
+    "einsum": lambda operands, equation: call("einsum", equation, *operands),
+    "corrcoef": _corrcoef,
+    "equal": _equal,
+    "full": lambda shape, value, dtype=None, **_: _filled(value, dtype, shape),
+    "gradient": lambda x, spacing=None, dim=None, edge_order=1: call(
+        "gradient", x, 1.0 if spacing is None else spacing, dim, edge_order
+    ),
+    "linalg.lstsq": lambda a, b, driver=None: (call("lstsq", a, b),),
+    "linalg.matrix_rank": _rank,
+    "linalg.solve_triangular": _solve_triangular,
+    "linalg.tensorsolve": lambda a, b, dims=None: call("tensorsolve", a, b, dims),
+    "linalg.vander": lambda x, N=None: call("vander", x, N, increasing=True),
+    "linspace": _spaced("linspace"),
+    "logspace": _spaced("logspace"),
+    "mH": lambda x: call("conj", x.mT),
+    "mT": lambda x: x.mT,
+    "median": _median,
+    "mode": lambda x, *axis, **given: (call("mode", x, *axis, **given)[0],),
+    "nanmedian": _nanmedian,
+    "norm.fro": lambda x, p="fro", *axis, **given: call("norm", x, None, *axis, **given),
+    "norm.nuc": lambda x, p, *axis, **given: call("matrix_norm", x, p, *axis, **given),
+    "new_full": lambda x, shape, value, dtype=None, **_: _filled(value, dtype or x.dtype, shape),
+    "new_ones": _new("ones"),
+    "new_zeros": _new("zeros"),
+    "nn.functional.batch_norm": _batch_norm,
+    "nn.functional.cross_entropy": _along_classes("cross_entropy"),
+    "nn.functional.instance_norm": _instance_norm,
+    "nn.functional.nll_loss": _along_classes("nll_loss"),
+    "nn.functional.one_hot": lambda x, num_classes: call("one_hot", x, num_classes, dtypes.i64),
+    "nn.functional.pad": _pad,
+    "nonzero_static": lambda x, size, fill_value=-1: call("argwhere", x, size, fill_value),
+    "repeat": lambda x, *counts: call("tile", x, *counts),
+    "scalar_tensor": lambda value, dtype=None, **_: _filled(value, dtype),
+    "searchsorted": lambda line, x, out_int32=False, **given: call(
+        "searchsorted", line, x, **given
+    ),
+    "sort": lambda x, *axis, stable=False, **given: (
+        call("sort", x, *axis, **given),
+        call("argsort", x, *axis, **given),
+    ),
+    "svd": _svd,
+    "t": lambda x: x.T,
+    "take_along_dim": lambda x, index, dim=None: (
+        call("take", x, call("flatten", index))
+        if dim is None
+        else call("take_along_dim", x, index, dim)
+    ),
+    "tril_indices": _triangle("tril_indices"),
+    "triu_indices": _triangle("triu_indices"),
+    "unfold": _unfold,
+}
+"""Operators that are several calls here, or a call with other arguments."""
+
+FIRST_ALONE: Mapping[str, str] = {
+    "linalg.lstsq": "what else it gives depends on the driver",
+    "linalg.eigh": "vectors have either sign",
+    "mode": _TIES,
+    "nanmedian": _TIES,
+}
+"""Operators of which the first result alone is compared, and why."""
+
+_LEFT_OUT = {
+    "names of PyTorch's inside, or of other devices": """
+        _batch_norm_with_update _chunk_cat _native_batch_norm_legit _segment_reduce
+        _softmax_backward_data _unsafe_masked_index _unsafe_masked_index_put_accumulate
+        _upsample_bilinear2d_aa grid_sampler_2d grid_sampler_3d hash_tensor
+        jiterator_2inputs_2outputs jiterator_4inputs_with_extra_args jiterator_binary
+        jiterator_binary_return_by_ref jiterator_unary max_pool2d_with_indices_backward
+        native_batch_norm native_dropout_backward native_group_norm native_layer_norm
+        torch._scaled_mm torch._scaled_mm_v2 torch.ops.aten._efficient_attention_forward
+        torch.ops.aten._flash_attention_forward torch.ops.aten._safe_softmax.default unsafe_chunk
+        unsafe_split""",
+    "in place, or a second name of a view, which is a value here": """
+        alias_copy as_strided_copy as_strided_scatter diagonal_copy expand_copy fill narrow_copy
+        permute_copy resize_ resize_as_ split_with_sizes_copy squeeze_copy t_copy transpose_copy
+        unbind_copy unfold_copy unsqueeze_copy view_copy zero_""",
+    "elements that nobody has given": """
+        empty empty_like empty_permuted empty_strided new_empty new_empty_strided""",
+    "loops, or functions of whole matrices": """
+        histogram histogramdd istft matrix_exp nn.functional.linear_cross_entropy
+        nn.functional.multi_head_attention_forward stft gcd lcm""",
+    "an index: `x[start:stop]`": "slice",
+    "other windows": """
+        signal.windows.cosine signal.windows.exponential signal.windows.gaussian
+        signal.windows.general_cosine signal.windows.general_hamming signal.windows.nuttall""",
+    "widths below 0": "nn.functional.pad.replicate_negative",
+    "for GPUs": "nn.functional.batch_norm.without_cudnn",
+    "bounds that are data": "linspace.tensor_overload logspace.tensor_overload",
+    "a factor, from which the tests make the matrix": "linalg.pinv.singular linalg.pinv.hermitian",
+    "a cast: `astype`": """
+        bfloat16 bool byte cdouble cfloat chalf char double float half int long short to""",
+    "random numbers, which are others than PyTorch's": """
+        bernoulli cauchy exponential geometric log_normal multinomial nn.functional.alpha_dropout
+        nn.functional.dropout nn.functional.dropout2d nn.functional.dropout3d
+        nn.functional.feature_alpha_dropout nn.functional.fractional_max_pool2d
+        nn.functional.fractional_max_pool3d nn.functional.rrelu normal pca_lowrank rand_like randint
+        randint_like randn randn_like svd_lowrank uniform""",
+    "the size of the result depends on data": """
+        argwhere masked_select nonzero unique unique_consecutive""",
+    "other kinds of tensors": """
+        as_strided.partial_views item masked.amax masked.amin masked.argmax masked.argmin
+        masked.cumprod masked.cumsum masked.log_softmax masked.logaddexp masked.logsumexp
+        masked.mean masked.median masked.norm masked.normalize masked.prod masked.softmax
+        masked.softmin masked.std masked.sum masked.var sparse.mm sparse.sampled_addmm to_sparse""",
+    "two meanings under one name: `amax`, `argmax` and `maximum`, and so for the least": """
+        max.binary max.reduction_with_dim min.binary min.reduction_with_dim""",
+    "functions that have no device function": """
+        frexp igamma igammac special.airy_ai special.bessel_j0 special.bessel_j1 special.bessel_y0
+        special.bessel_y1 special.chebyshev_polynomial_t special.chebyshev_polynomial_u
+        special.chebyshev_polynomial_v special.chebyshev_polynomial_w special.hermite_polynomial_h
+        special.hermite_polynomial_he special.laguerre_polynomial_l special.legendre_polynomial_p
+        special.modified_bessel_i0 special.modified_bessel_i1 special.modified_bessel_k0
+        special.modified_bessel_k1 special.scaled_modified_bessel_k0
+        special.scaled_modified_bessel_k1 special.shifted_chebyshev_polynomial_t
+        special.shifted_chebyshev_polynomial_u special.shifted_chebyshev_polynomial_v
+        special.shifted_chebyshev_polynomial_w special.spherical_bessel_j0""",
+    "factorizations that are not here, or others that report failures as numbers": """
+        geqrf linalg.cholesky_ex linalg.eig linalg.eigvals linalg.householder_product
+        linalg.inv_ex linalg.ldl_factor linalg.ldl_factor_ex linalg.ldl_solve linalg.lu
+        linalg.lu_factor linalg.lu_factor_ex linalg.lu_solve linalg.solve_ex lu lu_solve lu_unpack
+        ormqr triangular_solve""",
+    "shapes, not tensors": "broadcast_shapes",
+    "takes a function": "nn.functional.triplet_margin_with_distance_loss",
+}
+LEFT_OUT: Mapping[str, str] = {
+    name: reason for reason, names in _LEFT_OUT.items() for name in names.split()
+}
+"""Operators that are left out, with the reason."""
+
+_NO_COMPLEX = "not for complex numbers here"
+_ONE_TRIANGLE = "what lies in the other triangle is never looked at"
+
+_FACTORIZED = (
+    "cholesky",
+    "linalg.cholesky",
+    "linalg.cond",
+    "linalg.eigvalsh",
+    "linalg.lstsq",
+    "linalg.matrix_norm",
+    "linalg.norm",
+    "linalg.pinv",
+    "linalg.qr",
+    "linalg.svdvals",
+    "pinverse",
+    "qr",
+)
+
+PARTS_LEFT_OUT: Mapping[str, tuple[str, str]] = {
+    "argsort": ("bool whole", _TIES),
+    "kthvalue": ("bool whole", _TIES),
+    "median": ("bool whole", _TIES),
+    "sort": ("bool whole", _TIES),
+    "topk": ("bool whole", _TIES),
+    **dict.fromkeys(
+        _FACTORIZED, ("complex", "factorizations of complex matrices have no derivative")
+    ),
+    "linalg.eigh": ("complex gradient", "vectors have either sign"),
+    "linalg.norm.subgradients_at_zero": ("complex gradient", "of no smooth function"),
+    "linalg.svd": ("complex gradient", "vectors have either sign"),
+    "cholesky_inverse": ("complex gradient", _ONE_TRIANGLE),
+    "cholesky_solve": ("complex gradient", _ONE_TRIANGLE),
+    "ldexp": ("complex", _NO_COMPLEX),
+    "log_softmax.with_dtype": ("complex", "a cast to real numbers would drop a part"),
+    "logaddexp": ("complex", _NO_COMPLEX),
+    "logcumsumexp": ("complex", _NO_COMPLEX),
+    "logdet": ("complex", _NO_COMPLEX),
+    "linalg.solve_triangular": ("complex", _NO_COMPLEX),
+    "logsumexp": ("complex", _NO_COMPLEX),
+    "nn.functional.avg_pool1d": ("whole", "means of whole numbers are no whole numbers"),
+    "nn.functional.avg_pool2d": ("whole", "means of whole numbers are no whole numbers"),
+    "nn.functional.avg_pool3d": ("whole", "means of whole numbers are no whole numbers"),
+    "nn.functional.ctc_loss": ("gradient", "PyTorch's is that of the logits"),
+    "nn.functional.max_unpool1d": ("gradient", "PyTorch counts elements that others overwrite"),
+    "nn.functional.max_unpool2d": ("gradient", "PyTorch counts elements that others overwrite"),
+    "nn.functional.max_unpool3d": ("gradient", "PyTorch counts elements that others overwrite"),
+    "nn.functional.rms_norm": ("complex", _NO_COMPLEX),
+    "nn.functional.softmin.with_dtype": ("complex", "a cast to real numbers would drop a part"),
+    "nextafter": ("gradient", "0 here, 1 there"),
+    "softmax.with_dtype": ("complex", "a cast to real numbers would drop a part"),
+    "special.entr": ("gradient", "PyTorch's is NaN where the value is -inf"),
+    "svd": ("complex gradient", "PyTorch's is one of many where singular vectors turn"),
+}
+"""What is not compared of an operator: the gradient, or kinds of dtypes; and why."""
+
+
+def _is_number(x: Tensor, *_: Any, **__: Any) -> bool:
+    return x.ndim == 0
+
+
+def _has_negative_width(x: Tensor, widths: Any, *_: Any, **__: Any) -> bool:
+    return min(widths) < 0
+
+
+_CHANGING = frozenset({"max_norm", "scale_grad_by_freq", "sparse"})
+
+SAMPLES_LEFT_OUT: Mapping[str, tuple[Callable[..., bool], str]] = {
+    "atleast_1d": (lambda x: isinstance(x, list | tuple), "one tensor at a time"),
+    "atleast_2d": (lambda x: isinstance(x, list | tuple), "one tensor at a time"),
+    "atleast_3d": (lambda x: isinstance(x, list | tuple), "one tensor at a time"),
+    "bincount": (
+        lambda x, weights=None, minlength=0: (
+            bool((x >= minlength).any())
+            or (weights is not None and not weights.dtype.is_floating_point)
+        ),
+        "the length is given here; sums of whole numbers are whole",
+    ),
+    "cat": (lambda xs, *_, **__: len({x.ndim for x in xs}) > 1, "another number of axes"),
+    "clamp": (
+        lambda x, *bounds, **named: any(
+            b is not None
+            and hasattr(b, "dtype")
+            and b.dtype.is_floating_point != x.dtype.is_floating_point
+            for b in (*bounds, *named.values())
+        ),
+        "dtypes that have none in common",
+    ),
+    "constant_pad_nd": (_has_negative_width, "widths are 0 or more"),
+    "gather": (lambda x, dim, index, **_: x.ndim != index.ndim, "another number of axes"),
+    "histc": (lambda x, bins=100, min=0, max=0: min == max, "the range is given here"),
+    "masked_scatter": (lambda x, mask, *_: mask.ndim > x.ndim, "the result has the tensor's shape"),
+    "narrow": (lambda x, dim, start, size: hasattr(start, "ndim"), "see `dynamic_slice`"),
+    "nn.functional.avg_pool2d": (
+        lambda x, size, stride=1, *_, **__: stride == (),
+        "the stride is given or left away",
+    ),
+    "nn.functional.batch_norm": (lambda x, *_, **__: x.ndim < 2, "there are no channels"),
+    "nn.functional.embedding": (
+        lambda weight, ids, **given: not _CHANGING.isdisjoint(given),
+        "PyTorch changes the weight, or the gradient",
+    ),
+    "nn.functional.embedding_bag": (
+        lambda weight, ids, **given: (
+            (ids.ndim > 1 and "padding_idx" in given) or not _CHANGING.isdisjoint(given)
+        ),
+        "bags of one size without padding; PyTorch changes the weight, or the gradient",
+    ),
+    "nn.functional.ctc_loss": (
+        lambda x, targets, lengths, *_, **__: isinstance(lengths, list | tuple),
+        "lengths are a tensor",
+    ),
+    "linalg.lstsq.grad_oriented": (
+        lambda a, b, **_: a.dtype.is_complex,
+        "factorizations of complex matrices have no derivative",
+    ),
+    "linalg.matrix_rank": (
+        lambda x, atol=None, rtol=None, **_: atol is not None or hasattr(rtol, "ndim"),
+        "the tolerance is relative",
+    ),
+    "linalg.pinv": (
+        lambda x, *_, rtol=None, atol=None, **__: atol is not None or hasattr(rtol, "ndim"),
+        "the tolerance is a number, and relative",
+    ),
+    "linalg.solve": (
+        lambda a, b, **_: 1 < b.ndim < a.ndim,
+        "one vector, or as many axes as the matrices have",
+    ),
+    "linalg.vander": (_is_number, "there is no row"),
+    "linalg.vecdot": (lambda x, y, dim=-1: dim >= 0, "axes are counted from the end"),
+    "nn.functional.multilabel_margin_loss": (_is_number, "there is no axis of classes"),
+    "nn.functional.one_hot": (
+        lambda x, num_classes=-1: num_classes < 0,
+        "the number of classes is given here",
+    ),
+    "nn.functional.pad": (_has_negative_width, "widths are 0 or more"),
+    "nn.functional.scaled_dot_product_attention": (
+        lambda *_, dropout_p=0.0, **__: dropout_p > 0,
+        "random numbers",
+    ),
+    "nonzero_static": (lambda x, *_, **__: x.ndim == 0, "a single number has no axes"),
+    "norm.nuc": (lambda x, *_, **__: x.dtype.is_complex, "not for complex numbers here"),
+    "polygamma": (
+        lambda x, n: n >= 2 and bool((x <= 0).any()),
+        "from order 2 on of positive numbers",
+    ),
+    "special.polygamma": (
+        lambda x, n: n >= 2 and bool((x <= 0).any()),
+        "from order 2 on of positive numbers",
+    ),
+    "repeat_interleave": (
+        lambda x, repeats=None, output_size=None, **_: (
+            hasattr(repeats, "ndim") and output_size is None
+        ),
+        "the size is given here",
+    ),
+    "scatter": (lambda *_, reduce=None: reduce is not None, "PyTorch has no derivative"),
+    "squeeze": (
+        lambda x, dim=None: dim is not None and x.ndim > 0 and x.shape[dim] != 1,
+        "an axis that is squeezed has size 1",
+    ),
+    "squeeze.multiple": (
+        lambda x, dims=(): any(x.ndim and x.shape[dim] != 1 for dim in dims),
+        "an axis that is squeezed has size 1",
+    ),
+    "tensor_split": (lambda x, parts, *_, **__: hasattr(parts, "ndim"), "sizes are known here"),
+    "tensordot": (
+        lambda x, y, dims=2: (
+            isinstance(dims, tuple | list)
+            and any(x.shape[i] != y.shape[j] for i, j in zip(*dims, strict=True))
+        ),
+        "axes of size 1 are not repeated",
+    ),
+}
+"""Samples of an operator that are left out, told by their arguments; and why."""
