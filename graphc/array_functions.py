@@ -9,6 +9,7 @@ what the function of a graph does.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,10 @@ def _asarray(
             code="argument",
             hint="leave copy away",
         )
+    if dtype is None and _are_scalars(values):
+        # Numbers of Python would have the default dtype. Rows of several lengths are refused there.
+        with suppress(ValueError):
+            return np.asarray(values)
     return NotImplemented
 
 
@@ -85,6 +90,19 @@ def _reshape(x: Any, shape: Any = (), *sizes: Any, copy: bool | None = None) -> 
             hint="leave copy away",
         )
     return view
+
+
+def _are_scalars(values: Any) -> bool:
+    """Whether values are nested lists of NumPy's scalars, all of one dtype."""
+    found = _kinds(values)
+    return len(found) == 1 and issubclass(next(iter(found)), np.generic)
+
+
+def _kinds(values: Any) -> set[type]:
+    """The types of the elements of nested lists."""
+    if not isinstance(values, list | tuple):
+        return {type(values)}
+    return set().union(*map(_kinds, values))
 
 
 def _has_dtype(value: Any, dtype: Any) -> bool:

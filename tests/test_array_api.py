@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import graphc as gc
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
+from tests.oracles import traced_arrays
 
 
 @pytest.mark.parametrize(
@@ -314,3 +316,34 @@ def test_code_for_the_standard_runs_in_a_trace() -> None:
     given = np.arange(6.0).reshape(3, 2)
     found = gc.function(centred, device="reference")(given)
     np.testing.assert_array_equal(found, given - given.mean(axis=0))
+
+
+def test_lists_of_arrays_are_stacked_and_lists_of_scalars_keep_their_dtype() -> None:
+    x = np.arange(4.0)
+    for rows in ([x[0], x[1]], [np.asarray(x[0]), np.asarray(x[1])], (x[0], np.asarray(x[1]))):
+        assert gc.asarray(rows).dtype == gc.f64
+        np.testing.assert_array_equal(gc.asarray([rows, rows]), [[0, 1], [0, 1]])
+        assert gc.asarray(rows, dtype=gc.f32).dtype == gc.f32
+    np.testing.assert_array_equal(gc.asarray([[x[1], 5], [1, x]][0]), [1, 5])
+    found = gc.function(lambda x: gc.asarray([[x[1], 2], [3, x[0]]]), device="reference")(x)
+    np.testing.assert_array_equal(found, [[1, 2], [3, 0]])
+    assert found.dtype == gc.f64
+    with pytest.raises(UsageError, match="equally long"):
+        gc.asarray([[x[0]], [x[0], x[1]]])
+    with pytest.raises(ShapeError):
+        gc.asarray([x, x[:2]])
+
+
+@pytest.mark.parametrize("operation", [operator.add, operator.mod, operator.pow, operator.le])
+def test_the_arrays_of_the_conformance_suite_compute_as_tensors(
+    operation: Callable[..., Any],
+) -> None:
+    x = traced_arrays.xp.asarray([3.0, -2.0], dtype=gc.f32)
+    found = (operation(x, x[0]), operation(x, 2), operation(2, x))
+    plain = np.array([3, -2], np.float32)
+    expected = (operation(plain, plain[0]), operation(plain, 2), operation(2, plain))
+    for one, other in zip(found, expected, strict=True):
+        assert isinstance(one, traced_arrays.Array) and one.dtype == other.dtype
+        np.testing.assert_array_equal(np.asarray(one), other)
+    with pytest.raises(DTypeError):
+        x << 1

@@ -15,7 +15,8 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType, PythonScalar
 from graphc.ir.node import Node
-from graphc.ir.op import surface
+from graphc.ir.op import functions, surface
+from graphc.ir.ops.broadcasting import Operand, promoted
 from graphc.ir.ops.conversion import cast_to, converted
 from graphc.ir.ops.creation import number, placed, tensor
 
@@ -31,7 +32,7 @@ def asarray(values: Node | Any, dtype: DType | None = None, *, copy: bool | None
     """The numbers of a nested list (or an array, or one number) as a tensor.
 
     Python numbers alone are `bool`, `i64`, `f32` or `c64` by their kind; arrays keep their dtype.
-    A tensor is itself, cast where `dtype` says so. Arrays of other packages are taken through
+    A tensor is itself, cast where `dtype` says so; lists of tensors are stacked. Arrays of other packages are taken through
     DLPack.
 
     Raises:
@@ -41,6 +42,8 @@ def asarray(values: Node | Any, dtype: DType | None = None, *, copy: bool | None
     >>> asarray([[1, 2], [3, 4]]).type
     i64[2, 2]
     """
+    if _has_tensors(values):
+        values = functions["stack"](promoted(*map(_operand, values)))
     if isinstance(values, Node):
         return values if dtype is None else cast_to(values, dtype)
     if isinstance(values, Dim):
@@ -77,6 +80,18 @@ def asarray(values: Node | Any, dtype: DType | None = None, *, copy: bool | None
 def astype(x: Node, dtype: DType, *, copy: bool = True) -> Node:
     """`x` in another dtype: `cast` under the name of the array API standard."""
     return cast_to(x, dtype)
+
+
+def _has_tensors(values: Any) -> bool:
+    """Whether values are nested lists with a tensor at some depth."""
+    return isinstance(values, list | tuple) and any(
+        isinstance(one, Node) or _has_tensors(one) for one in values
+    )
+
+
+def _operand(value: Any) -> Operand:
+    """A row among rows, of which some have tensors; numbers take the dtype of these."""
+    return asarray(value) if isinstance(value, list | tuple) else value
 
 
 def _is_beyond(value: PythonScalar, dtype: DType) -> bool:
