@@ -28,6 +28,7 @@ from graphc.ir.ops.random import philox, random_bits
 
 __all__ = ["Draws", "active_draws", "draw_counter", "draws", "each_iteration", "with_seed"]
 
+_CHANCE = "dropout_p"
 # No path of a module begins so.
 _IN_FUNCTIONS = "()"
 _IN_LOOPS = "(loop)"
@@ -123,15 +124,24 @@ def draws(operation: Callable[..., Any]) -> bool:
     )
 
 
+@functools.cache
+def _draws_at_will(operation: Callable[..., Any]) -> bool:
+    """Whether the function draws only where it is given a probability, by the name `_CHANCE`."""
+    return inspect.signature(operation).parameters["seed"].default is None
+
+
 def with_seed(operation: Callable[..., Any], named: dict[str, Any]) -> dict[str, Any]:
     """The named arguments with a seed and a stream, where the function draws and lacks them.
 
-    A seed may be a number. One that is given is used as it is, with stream 0 unless that is given.
+    A function whose seed has a default draws where its probability is given, and is not 0. A seed
+    may be a number. One that is given is used as it is, with stream 0 unless that is given.
 
     Raises:
         UsageError: nothing is being traced, or the seed is no number of 64 bits.
     """
     if not draws(operation):
+        return named
+    if "seed" not in named and _draws_at_will(operation) and not named.get(_CHANCE):
         return named
     name = name_of(operation)
     if "seed" in named:

@@ -579,6 +579,30 @@ def test_channels_drop_out_whole(rank: int, shape: tuple[int, ...]) -> None:
     assert abs((channels[:, 0] == 0).mean() - 0.5) < 0.05
 
 
+def test_attention_leaves_positions_out() -> None:
+    rng = np.random.default_rng(0)
+    q, k, v = (rng.normal(size=(3, 5, 4)) for _ in range(3))
+    v = np.broadcast_to(np.eye(5, dtype=v.dtype), (3, 5, 5)).copy()
+
+    def shares(dropout_p: float) -> Array:
+        return applied(
+            lambda *x: functions["attention"](*x[:3], dropout_p=dropout_p, seed=x[3]), q, k, v, SEED
+        )
+
+    whole, some = shares(0.0), shares(0.4)
+    left = some != 0
+    np.testing.assert_allclose(some[left], whole[left] / 0.6, rtol=1e-12)
+    assert 0 < left.sum() < left.size
+
+
+def test_alpha_dropout_drops_whole_channels() -> None:
+    x = np.ones((40, 50, 3))
+    found = applied(
+        lambda x, s: functions["feature_alpha_dropout"](x, 0.5, seed=s, stream=0), x, SEED
+    )
+    assert np.all(found == found[..., :1]) and len(np.unique(found)) == 2
+
+
 def test_alpha_dropout_keeps_mean_and_variance() -> None:
     x = np.random.default_rng(0).normal(size=200000)
     found = applied(lambda x, s: functions["alpha_dropout"](x, 0.3, seed=s, stream=0), x, SEED)

@@ -18,6 +18,7 @@ from graphc.ir.ops.arithmetic import add, divide, scaled
 from graphc.ir.ops.broadcasting import broadcast, promoted
 from graphc.ir.ops.contraction import matrix_product, matrix_transpose
 from graphc.ir.ops.creation import constant_like, full_like, iota
+from graphc.ir.ops.distributions import dropout
 from graphc.ir.ops.logic import less, less_equal, logical_and, where
 from graphc.ir.ops.shape import broadcast_to, reshape
 from graphc.ir.ops.transcendental import sqrt
@@ -36,6 +37,9 @@ def attention(
     scale: float | None = None,
     enable_gqa: bool = False,
     window: int | None = None,
+    *,
+    seed: Node | None = None,
+    stream: int = 0,
 ) -> Node:
     """softmax(query @ key.T * scale + mask) @ value.
 
@@ -46,22 +50,25 @@ def attention(
         value: [..., H, S, V], with the heads of `key`.
         attn_mask: broadcasts to [..., H, L, S]; where it is bool, False is left out; a float is
             added to the scores.
-        dropout_p: 0; drop out the result of a model's own attention instead.
+        dropout_p: the probability with which a position is left out, and the others scaled up.
         is_causal: position i of the query sees positions up to i of the key.
         scale: 1 / sqrt(E) unless given.
         window: position i sees those less than `window` before it, and no later ones where
             `is_causal`, else those less than `window` after it too (I. Beltagy et al.,
             "Longformer", 2020).
+        seed: of what is left out. In a traced function, where `dropout_p` is given by name, it is
+            that of the next draw.
+        stream: its number.
 
     A row that sees nothing is NaN, as the softmax of nothing is.
 
     Raises:
         ShapeError: operands of fewer than two axes, or heads that do not fit.
     """
-    if dropout_p:
+    if dropout_p and seed is None:
         raise UsageError(
-            f"attention: dropout_p is {dropout_p}",
-            hint="use Dropout in the model, which has a seed; here it is 0",
+            f"attention: dropout_p is {dropout_p}, without a seed",
+            hint="give dropout_p by name in a traced function, or a seed",
         )
     query, key, value = promoted(query, key, value)
     if query.dtype.kind != "float":
@@ -83,7 +90,10 @@ def attention(
             scores = _without(scores, attn_mask)
         else:
             scores = add(*broadcast(*promoted(scores, attn_mask)))
-    return matrix_product(functions["softmax"](scores, axis=-1), value)
+    shares: Node = functions["softmax"](scores, axis=-1)
+    if seed is not None:
+        shares = dropout(shares, dropout_p, seed=seed, stream=stream)
+    return matrix_product(shares, value)
 
 
 def _scaled(scores: Node, scale: float | None, width: DimLike) -> Node:
