@@ -524,9 +524,21 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
         function("return reshape(x, B / 2, 6)"),
         [Told("size", 3, 12, "(B / 2) is no size", "'//'")],
     ),
-    "no return": (
+    "export that gives nothing": (
         function("y = x + 1"),
         [Told("result", 4, 1, "returns nothing", "`return value`")],
+    ),
+    "larger of two by max": (
+        function("return max(x, x)"),
+        [Told("argument", 3, 12, "max: axis is tensor", "maximum(x, y)")],
+    ),
+    "cast by the name of Python": (
+        function("return float(x)"),
+        [Told("argument", 3, 12, "float takes numbers", "f32(x)")],
+    ),
+    "value chosen by a tensor": (
+        function("return x if sum(x) > 0 else -x"),
+        [Told("not-supported", 3, 17, "bool[]", "if condition:")],
     ),
     "state that is hidden": (
         HEAD + "model M:\n    state s: f32[3]\n\n    def forward(x: f32[3]):\n        s = x\n"

@@ -73,6 +73,7 @@ EXPRESSIONS = {
     "x * (x.shape[0] + x.ndim)": lambda x, y: x * (x.shape[0] + x.ndim),
     "maximum(x, 0.5) if 1 < 2 else y": lambda x, y: call("maximum", x, 0.5),
     "einsum('ij,kj->ik', x, y)": lambda x, y: call("einsum", "ij,kj->ik", x, y),
+    "sum([x, 2 * y, x]) + sum((1, 2, 3))": lambda x, y: x + 2 * y + x + 6,
     "full_like(x, 3, dtype=x.dtype)": lambda x, y: call("full_like", x, 3, dtype=x.dtype),
 }
 

@@ -41,6 +41,15 @@ class CallSite(Record):
         return cls(node.span, tuple(one.span for one in node.args), keywords)
 
 
+_OF_TENSORS = {
+    "float": "a tensor is cast by f32(x)",
+    "int": "a tensor is cast by i32(x)",
+    "max": "the larger of two tensors is maximum(x, y)",
+    "min": "the smaller of two tensors is minimum(x, y)",
+}
+"""What to write for tensors in place of functions of numbers, or along axes."""
+
+
 class Operation(Record):
     """A function of the library by its name: one of the registry, or one of numbers alone."""
 
@@ -64,7 +73,12 @@ class Operation(Record):
                 f"given {', '.join(map(described, values)) or 'nothing'}",
                 "argument",
                 None,
+                _OF_TENSORS.get(self.name),
             )
+        if self.name == "sum" and not keywords and len(arguments) == 1:
+            (values,) = arguments
+            if isinstance(values, list | tuple) and values:
+                return functools.reduce(functools.partial(numbers.combine, "+"), values)
         return self._of_tensors(arguments, keywords)
 
     def _of_tensors(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
@@ -83,6 +97,7 @@ class Operation(Record):
                     "the program is built",
                     "argument",
                     None,
+                    _OF_TENSORS.get(self.name),
                 )
             if name in ("shape", "sizes"):
                 self._require_whole(value)

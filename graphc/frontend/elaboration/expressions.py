@@ -176,7 +176,8 @@ class Evaluator:
             raise not_supported(
                 f"a branch on a value that is known at run time only ({described(value)})",
                 node.span,
-                "choose elements with where(condition, a, b), combine conditions with & | ~",
+                "choose elements with where(condition, a, b), combine conditions with & | ~, or "
+                "write a statement: if condition: ... else: ...",
             )
         if isinstance(value, Dim | numbers.Formula):
             raise refused(
