@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 __all__ = [
-    "AxisError",
     "DTypeError",
     "DeviceError",
     "DimensionError",
@@ -30,6 +29,7 @@ __all__ = [
     "MemberLookupError",
     "ModuleFormatError",
     "NameLookupError",
+    "OutOfRangeError",
     "ShapeError",
     "SimulatorError",
     "SourceError",
@@ -211,10 +211,8 @@ class ShapeError(GraphcError, ValueError):
     default_code = "shape-mismatch"
 
 
-class AxisError(ShapeError, IndexError):
-    """An axis that a tensor does not have."""
-
-    default_code = "axis"
+class OutOfRangeError(ShapeError, IndexError):
+    """An axis that a tensor does not have, or a place that is not proved to be one of an axis."""
 
 
 class DTypeError(GraphcError):

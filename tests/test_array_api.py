@@ -347,3 +347,8 @@ def test_the_arrays_of_the_conformance_suite_compute_as_tensors(
         np.testing.assert_array_equal(np.asarray(one), other)
     with pytest.raises(DTypeError):
         x << 1
+
+
+def test_a_place_beyond_an_axis_is_an_index_error() -> None:
+    with pytest.raises(IndexError, match="index 3 is not proved to be inside axis 0"):
+        gc.trace(lambda x: x[3], gc.f32[3])

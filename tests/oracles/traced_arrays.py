@@ -102,21 +102,9 @@ def _unary(function: Callable[..., Any]) -> Callable[[Array], Any]:
     return lambda self: _computed(function, self)
 
 
-for _name in [
-    "add",
-    "sub",
-    "mul",
-    "truediv",
-    "floordiv",
-    "mod",
-    "pow",
-    "matmul",
-    "and",
-    "or",
-    "xor",
-    "lshift",
-    "rshift",
-]:
+_ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
+_BITS = ("and", "or", "xor", "lshift", "rshift")
+for _name in (*_ARITHMETIC, *_BITS):
     _methods = _binary(getattr(operator, f"__{_name}__"))
     for _prefix, _method in zip(("", "r", "i"), _methods, strict=True):
         setattr(Array, f"__{_prefix}{_name}__", _method)

@@ -32,8 +32,8 @@ def asarray(values: Node | Any, dtype: DType | None = None, *, copy: bool | None
     """The numbers of a nested list (or an array, or one number) as a tensor.
 
     Python numbers alone are `bool`, `i64`, `f32` or `c64` by their kind; arrays keep their dtype.
-    A tensor is itself, cast where `dtype` says so; lists of tensors are stacked. Arrays of other packages are taken through
-    DLPack.
+    A tensor is itself, cast where `dtype` says so; lists of tensors are stacked. Arrays of other
+    packages are taken through DLPack.
 
     Raises:
         UsageError: lists of unequal lengths, or of anything but numbers.
@@ -42,7 +42,7 @@ def asarray(values: Node | Any, dtype: DType | None = None, *, copy: bool | None
     >>> asarray([[1, 2], [3, 4]]).type
     i64[2, 2]
     """
-    if _has_tensors(values):
+    if isinstance(values, list | tuple) and any(map(_has_tensors, values)):
         values = functions["stack"](promoted(*map(_operand, values)))
     if isinstance(values, Node):
         return values if dtype is None else cast_to(values, dtype)
@@ -83,10 +83,10 @@ def astype(x: Node, dtype: DType, *, copy: bool = True) -> Node:
 
 
 def _has_tensors(values: Any) -> bool:
-    """Whether values are nested lists with a tensor at some depth."""
-    return isinstance(values, list | tuple) and any(
-        isinstance(one, Node) or _has_tensors(one) for one in values
-    )
+    """Whether it is a tensor, or a list with one at some depth."""
+    if isinstance(values, list | tuple):
+        return any(map(_has_tensors, values))
+    return isinstance(values, Node)
 
 
 def _operand(value: Any) -> Operand:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphc.errors import AxisError, ShapeError, UsageError
+from graphc.errors import OutOfRangeError, ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
@@ -89,13 +89,14 @@ def normal_axis(axis: int, rank: int, name: str) -> int:
     """An axis counted from 0; negative ones count from the end.
 
     Raises:
-        AxisError: there is no such axis.
+        OutOfRangeError: there is no such axis.
     """
     if isinstance(axis, bool) or not isinstance(axis, int):
         raise UsageError(f"{name}: {axis!r} is no axis", hint="an axis is a whole number")
     if not -rank <= axis < rank:
-        raise AxisError(
+        raise OutOfRangeError(
             f"{name}: there is no axis {axis} in a tensor of {rank} axes",
+            code="axis",
             hint=f"axes are {-rank} to {rank - 1}" if rank else "it is a single number",
         )
     return axis % rank

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import ShapeError, UsageError
+from graphc.errors import OutOfRangeError, ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
@@ -183,7 +183,7 @@ def _from_end(value: DimLike, size: DimLike) -> DimLike:
 def _position(item: Any, size: DimLike, x: Node, axis: int) -> DimLike:
     place = _from_end(item, size)
     if not dims.always_less_equal(0, place) or not dims.always_less_equal(place + 1, size):
-        raise ShapeError(
+        raise OutOfRangeError(
             f"index {item} is not proved to be inside axis {axis} of {x.type}",
             code="index",
             hint=f"axis {axis} has {size} elements, counted from 0",
