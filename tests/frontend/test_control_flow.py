@@ -113,6 +113,11 @@ def either(x: f32[]) -> (f32[], f32[]):
         pair = (0, x)
     return pair
 
+def never(x: f32[]) -> f32[]:
+    for i in reversed(arange(-3)):
+        x = x + 1
+    return x
+
 def counting(x: f32[]) -> (f32[], f32[7]):
     for i in arange(7):
         x = x + f32(i)
@@ -137,6 +142,7 @@ export positive_part = positive_part
 export nested = nested
 export either = either
 export counting = counting
+export never = never
 '''
 
 
@@ -183,6 +189,7 @@ def test_numbers_and_containers_are_carried_and_chosen(module: Path, device: str
         [2, 1],
         [0, -3],
     ]
+    assert loaded.never(np.float32(1)) == 1
     last, sums = loaded.counting(np.float32(1))
     assert (float(last), sums.tolist()) == (22, [1, 2, 4, 7, 11, 16, 22])
     assert [float(loaded.positive_part(np.float32(x))) for x in (-2, 2)] == [0, 2]
@@ -224,6 +231,7 @@ def test_the_program_is_data_and_reads_back(module: Path) -> None:
         "nested": [LoopStep],
         "either": [BranchStep],
         "counting": [],
+        "never": [],
     }
     (loop,) = (step for step in data["entries"]["running"]["steps"] if "loop" in step)
     assert set(loop) == {"condition", "loop", "rows", "steps", "swaps", "test", "text"}

@@ -72,8 +72,10 @@ def _rounds(evaluator: Evaluator, node: syntax.Call) -> Rounds | None:
     match node:
         case syntax.Call(syntax.Name("range" | "arange" as name), (size,), ()):
             length = evaluator.evaluate(size)
-            if isinstance(length, Dim) or (name == "arange" and type(length) is int):
+            if isinstance(length, Dim):
                 return Rounds(length)
+            if name == "arange" and type(length) is int:
+                return Rounds(max(length, 0))
     return None
 
 
