@@ -214,6 +214,9 @@ LISTED: dict[str, list[Any]] = {
     "ravel_multi_index": [(lambda f, i, j: f((i, j), (2, 3)), ROWS, ROWS)],
     "dynamic_slice": [(lambda f, x, i: f(x, (i, 1), (2, 2)), X, i64[()])],
     "dynamic_update_slice": [(lambda f, x, y, i: f(x, y, (i, 1)), X, f64[2, 2], i64[()])],
+    "multi_head_attention_forward": [(lambda f, q, k, w, b, o: f(
+        q, k, k, 4, 2, w, b, None, None, True, 0.0, o, None), f64[3, 2, 4], f64[5, 2, 4],
+        f64[12, 4], f64[12], f64[4, 4])],
     "flatnonzero": [(lambda f, x: f(x, 5), MASK)],
     "matvec": [(lambda f, x, y: f(x, y), X, f64[4])],
     "vecmat": [(lambda f, x, y: f(x, y), f64[3], X)],

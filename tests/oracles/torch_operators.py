@@ -276,7 +276,7 @@ _LEFT_OUT = {
         empty empty_like empty_permuted empty_strided new_empty new_empty_strided""",
     "loops, or functions of whole matrices": """
         histogram histogramdd istft matrix_exp nn.functional.linear_cross_entropy
-        nn.functional.multi_head_attention_forward stft gcd lcm""",
+        stft gcd lcm""",
     "an index: `x[start:stop]`": "slice",
     "other windows": """
         signal.windows.cosine signal.windows.exponential signal.windows.gaussian
@@ -454,6 +454,10 @@ SAMPLES_LEFT_OUT: Mapping[str, tuple[Callable[..., bool], str]] = {
     ),
     "linalg.vander": (_is_number, "there is no row"),
     "linalg.vecdot": (lambda x, y, dim=-1: dim >= 0, "axes are counted from the end"),
+    "nn.functional.multi_head_attention_forward": (
+        lambda *given, static_k=None, dropout_p=0.0, **_: static_k is not None or given[10] > 0,
+        "keys that are projected already, and random numbers",
+    ),
     "nn.functional.multilabel_margin_loss": (_is_number, "there is no axis of classes"),
     "nn.functional.one_hot": (
         lambda x, num_classes=-1: num_classes < 0,
