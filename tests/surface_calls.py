@@ -217,6 +217,9 @@ LISTED: dict[str, list[Any]] = {
     "multi_head_attention_forward": [(lambda f, q, k, w, b, o: f(
         q, k, k, 4, 2, w, b, None, None, True, 0.0, o, None), f64[3, 2, 4], f64[5, 2, 4],
         f64[12, 4], f64[12], f64[4, 4])],
+    "identity": [(lambda f: f(3),)],
+    "tri": [(lambda f: f(3, 4, 1),)],
+    "append": [(lambda f, x, y: f(x, y, 1), X, X)],
     "flatnonzero": [(lambda f, x: f(x, 5), MASK)],
     "matvec": [(lambda f, x, y: f(x, y), X, f64[4])],
     "vecmat": [(lambda f, x, y: f(x, y), f64[3], X)],

@@ -118,6 +118,17 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
         for name in ("bartlett", "blackman", "hamming", "hanning")
     },
     "kaiser": (lambda: gc.kaiser(9, 5.0, gc.f64), lambda: np.kaiser(9, 5.0)),
+    **{
+        f"{name} {mode} {len(taps)}": (
+            lambda name=name, mode=mode, taps=taps: getattr(gc, name)(PLACES, taps, mode),
+            lambda name=name, mode=mode, taps=taps: getattr(np, name)(PLACES, taps, mode),
+        )
+        for name in ("convolve", "correlate")
+        for mode in ("full", "same", "valid")
+        for taps in (ROWS[0, :3], ROWS[1, :4], ROWS[2])
+    },
+    "append": (lambda: gc.append(ROWS, ROWS, 0), lambda: np.append(ROWS, ROWS, 0)),
+    "tri": (lambda: gc.tri(3, 4, 1), lambda: np.tri(3, 4, 1)),
     "norm": (lambda: gc.norm(ROWS, "nuc"), lambda: np.linalg.norm(ROWS, "nuc")),
 }
 

@@ -206,3 +206,57 @@ def histc(x: Node, bins: int = 100, min: float = 0.0, max: float = 1.0) -> Node:
     places = F["where"](inside, cast_to(part, dtypes.i64), F["full"]((), bins, dtypes.i64))
     counts: Node = F["bincount"](places, bins)
     return cast_to(counts, x.dtype)
+
+
+# -- sums of products along a line -----------------------------------------------------------------
+
+
+def _slid(name: str, x: Node, weights: Node, mode: str) -> Node:
+    """The sums of products of `weights` with the stretches of `x`, both vectors."""
+    if len(x.shape) != 1 or len(weights.shape) != 1:
+        raise ShapeError(f"{name}: {x.type} and {weights.type}, expected two vectors")
+    size = weights.shape[0]
+    if not dims.always_less_equal(1, size) or not dims.always_less_equal(1, x.shape[0]):
+        raise ShapeError(f"{name}: {x.type} and {weights.type} may be empty")
+    if mode not in ("full", "same", "valid"):
+        raise UsageError(f"{name}: mode is {mode!r}", hint='use "full", "same" or "valid"')
+    around = {"full": (size - 1, size - 1), "same": (size // 2, size - 1 - size // 2)}
+    stretched, taps = promoted(F["pad"](x, (around.get(mode, (0, 0)),)), weights)
+    sums: Node = F["matmul"](F["window"](stretched, 0, size), taps)
+    return sums
+
+
+@surface("correlate")
+def correlate(x: Node, y: Node, mode: str = "valid") -> Node:
+    """The sums of products of the conjugate of `y` with the stretches of a vector `x`.
+
+    mode: "valid" of those inside, "same" of as many as `x` has, "full" of all that overlap.
+
+    Raises:
+        ShapeError: `y` is longer, and mode is not "full".
+    """
+    _require_shorter("correlate", x, y, mode)
+    return _slid("correlate", x, F["conj"](y), mode)
+
+
+@surface("convolve")
+def convolve(x: Node, y: Node, mode: str = "full") -> Node:
+    """The convolution of two vectors; see `correlate` for the modes.
+
+    Raises:
+        ShapeError: `y` is longer, and mode is not "full".
+    """
+    _require_shorter("convolve", x, y, mode)
+    if mode == "same":
+        whole = _slid("convolve", x, F["flip"](y), "full")
+        start = (y.shape[0] - 1) // 2
+        part: Node = F["narrow"](whole, 0, start, x.shape[0])
+        return part
+    return _slid("convolve", x, F["flip"](y), mode)
+
+
+def _require_shorter(name: str, x: Node, y: Node, mode: str) -> None:
+    if mode == "full" or len(x.shape) != 1 or len(y.shape) != 1:
+        return
+    if not dims.always_less_equal(y.shape[0], x.shape[0]):
+        raise ShapeError(f"{name}: {y.type} is longer than {x.type}", hint="exchange them")

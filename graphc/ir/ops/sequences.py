@@ -99,6 +99,24 @@ def linspace(
     return where(is_last, constant_like(stop * 1.0, counter), even)
 
 
+@surface("identity")
+@placed
+def identity(n: DimLike, dtype: DType | None = None) -> Node:
+    """The square matrix with ones on its diagonal (f32)."""
+    return eye(n, dtype=dtype)
+
+
+@surface("tri")
+@placed
+def tri(
+    rows: DimLike, columns: DimLike | None = None, k: int = 0, dtype: DType | None = None
+) -> Node:
+    """Ones on and below the diagonal that lies `k` above the main one, zeros above it (f32)."""
+    shape = (rows, rows if columns is None else columns)
+    row, column = _row_and_column(shape, k)
+    return cast_to(greater_equal(row, column), dtype or dtypes.f32)
+
+
 @surface("logspace")
 @placed
 def logspace(

@@ -147,6 +147,13 @@ _apart("vsplit", 0, "The tensor split along axis 0")
 _apart("dsplit", 2, "The tensor split along axis 2")
 
 
+@surface("append")
+@also_named(arr="x")
+def append(x: Node, values: Node, axis: int | None = None) -> Node:
+    """`values` after `x` along an axis; both flattened where there is none."""
+    return concat((x, values), axis)
+
+
 @surface("block_diag")
 def block_diag(*tensors: Node) -> Node:
     """The matrix with the tensors as blocks along its diagonal, and zeros elsewhere.
