@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import graphc.ir.ops  # noqa: F401  (fills the registry)
-from graphc.errors import GraphcError, UsageError
+from graphc.errors import GraphcError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
@@ -23,7 +23,6 @@ from graphc.ir.expr import Apply, Buffer, Expr, Index, Load
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import (
-    REQUIRED,
     Decomposition,
     Element,
     Elementwise,
@@ -377,10 +376,18 @@ def _pullback(op: Op, sample: Sample) -> Graph:
     return Graph("pullback", tuple(inputs), (), (*first, *vjp(first, active, first)))
 
 
+def one_for_each(samples: Iterable[Sample]) -> Iterable[Sample]:
+    """One sample for each set of shapes and attributes, whatever its dtypes."""
+    return {
+        (tuple(one.shape for one in sample.operands), repr(sample.attributes)): sample
+        for sample in samples
+    }.values()
+
+
 @BY_NAME
 def test_derivatives_are_the_same_where_a_size_that_may_be_zero_has_a_name(op: Op) -> None:
     rng = generator(op)
-    for sample in _one_for_each(_smooth_samples(op)):
+    for sample in one_for_each(_smooth_samples(op)):
         for size in {size for one in sample.operands for size in one.shape if size}:
             name = dims.variable("N", 0, int(str(size)))
             for pair in [
@@ -394,54 +401,3 @@ def test_derivatives_are_the_same_where_a_size_that_may_be_zero_has_a_name(op: O
                 ]
                 found = [evaluate(_pullback(op, one), arrays)[0] for one in pair]
                 assert all(map(same_bits, *found)), pair
-
-
-# -- what is refused ------------------------------------------------------------------------------
-
-
-def test_operand_counts_and_names_of_attributes_are_checked() -> None:
-    for op in OPS:
-        sample = next(iter(op.samples()))
-        operands = operands_of(sample.operands)
-        with pytest.raises(UsageError, match="nonsense"):
-            op(*operands, **sample.attributes, nonsense=1)
-        if op.arity is not None:
-            extra = graph_input("extra", dtypes.f32, ())
-            with pytest.raises(UsageError, match="takes"):
-                op(*operands, extra, **sample.attributes)
-        for parameter in op.parameters:
-            if parameter.default is REQUIRED:
-                fewer = {k: v for k, v in sample.attributes.items() if k != parameter.name}
-                with pytest.raises(UsageError, match=parameter.name):
-                    op(*operands, **fewer)
-
-
-def _with_another_operand(sample: Sample) -> Iterator[Sample]:
-    """The sample with one operand of another type."""
-    for place, operand in enumerate(sample.operands):
-        shape = operand.shape
-        shapes = {(), (0,), (1, *shape), shape[1:], (*shape[:-1], 7), (0,) * len(shape)} - {shape}
-        others = [TensorType(operand.dtype, one) for one in sorted(shapes)]
-        others += [TensorType(dtype, shape) for dtype in dtypes.ALL]
-        for other in others:
-            operands = (*sample.operands[:place], other, *sample.operands[place + 1 :])
-            yield replace(sample, operands=operands)
-
-
-@BY_NAME
-def test_operands_of_any_type_are_refused_or_have_a_value_of_the_type(op: Op) -> None:
-    """No other exception, and the reference gives what the type rule says."""
-    rng = generator(op)
-    for sample in _one_for_each(op.samples()):
-        for other in _with_another_operand(sample):
-            if is_taken(op, other):
-                arrays = [random_array(one, rng, domain=other.domain) for one in other.operands]
-                evaluate_node(built(op, other), arrays, {})
-
-
-def _one_for_each(samples: Iterable[Sample]) -> Iterable[Sample]:
-    """One sample for each set of shapes and attributes, whatever its dtypes."""
-    return {
-        (tuple(one.shape for one in sample.operands), repr(sample.attributes)): sample
-        for sample in samples
-    }.values()
