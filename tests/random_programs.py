@@ -83,6 +83,7 @@ STATEMENTS: Sequence[tuple[str, str]] = (
     ("m", "{out}[b, j] = softmax({mv}[b, j], axis=j) * {vv}[counts[b]]"),
     ("m", "{out}[b, j] = {mv}[b, j] * 0.5\n{out} = softmax(where(j <= b, {out}, -1.0), axis=j)"),
     ("m", "{out} = net.tracked({m})"),
+    ("v", "{out} = net.counted(s, {v})"),
     ("v", "{out} = {v}\nfor row in s:\n    {out} = {parts}bent({out} + row) + {F}(rand(3)) / 4"),
     (
         "v",
@@ -173,6 +174,14 @@ model Net(n=3, gain=1.5):
         update seen = seen + 1
         update running = 0.75 * running + 0.25 * mean(x, axis=0)
         return forward(x) - running
+
+    def counted(s, h):
+        for row in s:
+            h = tanh(h + row) - running
+            if sum(row) > 0:
+                update seen = seen + 1
+            update running = 0.5 * running + 0.25 * h
+        return h
 
     def narrow(x: f32[B, n]) -> f32[B, n]:
         return fc(x)
