@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
-from graphc.errors import DTypeError
+from graphc.errors import DTypeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
@@ -14,11 +15,13 @@ from graphc.ir.ops.arithmetic import (
     add,
     copysign,
     divide,
+    floor_divide,
     maximum,
     minimum,
     multiply,
     power,
     remainder,
+    round_to_even,
     scaled,
     sign,
     subtract,
@@ -27,6 +30,7 @@ from graphc.ir.ops.arithmetic import (
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
+from graphc.ir.ops.elementwise import INTEGER, operate
 from graphc.ir.ops.logic import (
     equal,
     greater,
@@ -51,6 +55,89 @@ def _require_float(name: str, dtype: DType) -> None:
             code="dtype-unsupported",
             hint="cast the operand first: cast(x, f32)",
         )
+
+
+# -- arithmetic with factors and rounding ---------------------------------------------------------
+
+
+@surface("add")
+def add_scaled(x: Operand, y: Operand, *, alpha: int | float = 1) -> Node:
+    """x + alpha * y."""
+    return operate(add)(x, y if alpha == 1 else operate(multiply)(y, alpha))
+
+
+@surface("subtract", "sub")
+def subtract_scaled(x: Operand, y: Operand, *, alpha: int | float = 1) -> Node:
+    """x - alpha * y."""
+    return operate(subtract)(x, y if alpha == 1 else operate(multiply)(y, alpha))
+
+
+@surface("rsub")
+def rsub(x: Operand, y: Operand, *, alpha: int | float = 1) -> Node:
+    """y - alpha * x."""
+    return subtract_scaled(y, x, alpha=alpha)
+
+
+@surface("divide", "div", "true_divide")
+def divide_rounded(
+    x: Operand, y: Operand, *, rounding_mode: Literal["trunc", "floor"] | None = None
+) -> Node:
+    """x / y, rounded toward zero ("trunc"), down ("floor", as `floor_divide`) or not at all.
+
+    Whole numbers are divided where a rounding mode is given; those divided by 0 give 0.
+    """
+    if rounding_mode is None:
+        return operate(divide)(x, y)
+    if rounding_mode not in ("trunc", "floor"):
+        raise UsageError(
+            f"divide: rounding_mode is {rounding_mode!r}", hint='use "trunc", "floor" or None'
+        )
+    if rounding_mode == "floor":
+        return operate(floor_divide)(x, y)
+    a, b = broadcast(*promoted(x, y))
+    if a.dtype.kind == "float":
+        return trunc(divide(a, b))
+    down = floor_divide(a, b)
+    # Rounded down is one less than rounded toward zero where signs differ and something is left.
+    is_lower = less(multiply(remainder(a, b), a), zeros_like(a))
+    return where(is_lower, add(down, ones_like(down)), down)
+
+
+@surface("clamp_min")
+def clamp_min(x: Operand, min: Operand) -> Node:
+    """The larger of `x` and `min`."""
+    return operate(maximum)(x, min)
+
+
+@surface("clamp_max")
+def clamp_max(x: Operand, max: Operand) -> Node:
+    """The smaller of `x` and `max`."""
+    return operate(minimum)(x, max)
+
+
+MOST_DECIMALS = 22
+"""Powers of ten up to this one are exact in f64."""
+
+
+@surface("round", "rint", "around")
+def rounded(x: Operand, decimals: int = 0) -> Node:
+    """The nearest number with so many decimals, ties to even; negative ones round tens."""
+    value = promoted(x)[0]
+    if value.dtype.kind == "complex":
+        parts = (rounded(functions[part](value), decimals) for part in ("real", "imag"))
+        return functions["complex"](*parts)  # type: ignore[no-any-return]
+    if value.dtype.kind in INTEGER and decimals >= 0:
+        return value
+    if decimals == 0:
+        return round_to_even(value)
+    if abs(decimals) > MOST_DECIMALS:
+        raise UsageError(
+            f"round: {decimals} decimals", hint=f"give {-MOST_DECIMALS} to {MOST_DECIMALS}"
+        )
+    wide = cast_to(value, value.dtype.accumulator)
+    unit = constant_like(10.0 ** abs(decimals), wide)
+    enter, leave = (multiply, divide) if decimals > 0 else (divide, multiply)
+    return cast_to(leave(round_to_even(enter(wide, unit)), unit), value.dtype)
 
 
 # -- arithmetic -----------------------------------------------------------------------------------
