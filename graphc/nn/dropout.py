@@ -6,7 +6,7 @@ from graphc.errors import UsageError
 from graphc.frontend.module import Module
 from graphc.frontend.state import is_training, tracing
 from graphc.frontend.tensor import Tensor, apply
-from graphc.ir.ops.distributions import dropout
+from graphc.ir.ops.dropouts import dropout
 
 __all__ = ["Dropout"]
 

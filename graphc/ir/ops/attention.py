@@ -18,7 +18,7 @@ from graphc.ir.ops.arithmetic import add, divide, scaled
 from graphc.ir.ops.broadcasting import broadcast, promoted
 from graphc.ir.ops.contraction import matrix_product, matrix_transpose
 from graphc.ir.ops.creation import constant_like, full_like, iota
-from graphc.ir.ops.distributions import dropout
+from graphc.ir.ops.dropouts import dropout
 from graphc.ir.ops.logic import less, less_equal, logical_and, where
 from graphc.ir.ops.shape import broadcast_to, reshape
 from graphc.ir.ops.transcendental import sqrt

@@ -11,7 +11,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.creation import constant_like
-from graphc.ir.ops.distributions import dropout
+from graphc.ir.ops.dropouts import dropout
 from graphc.ir.ops.logic import where
 
 __all__: list[str] = []

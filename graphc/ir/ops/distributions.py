@@ -17,22 +17,21 @@ from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
-from graphc.ir.ops.arithmetic import add, divide, multiply, negative, remainder, scaled, subtract
+from graphc.ir.ops.arithmetic import add, multiply, negative, remainder, scaled, subtract
 from graphc.ir.ops.broadcasting import Operand, broadcast, normal_axis, promoted
 from graphc.ir.ops.conversion import cast, cast_to
-from graphc.ir.ops.creation import constant_like, zeros_like
-from graphc.ir.ops.logic import bitwise_or, left_shift, less, right_shift, where
+from graphc.ir.ops.creation import constant_like
+from graphc.ir.ops.logic import bitwise_or, left_shift, less, right_shift
 from graphc.ir.ops.normalization import softmax_along
 from graphc.ir.ops.random import random_bits
 from graphc.ir.ops.rearrange import moveaxis
 from graphc.ir.ops.sequences import one_hot
-from graphc.ir.ops.shape import broadcast_to
 from graphc.ir.ops.sort import argsort_along, topk
 from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.structural import stop_gradient
 from graphc.ir.ops.transcendental import cos, log, sqrt
 
-__all__ = ["bernoulli", "dropout", "normal", "uniform"]
+__all__ = ["bernoulli", "normal", "uniform"]
 
 # A distribution may draw two numbers for each element: stream s of a caller owns the generator's
 # streams 2s and 2s + 1.
@@ -124,105 +123,6 @@ def bernoulli(shape: Iterable[DimLike], probability: Operand, *, seed: Node, str
     """True with the given probability: a number, or a tensor that broadcasts to `shape`."""
     unit = _unit(seed, stream, tuple(shape), dtypes.f32)
     return less(*broadcast(*promoted(unit, probability)))
-
-
-def _require_probability(name: str, probability: float) -> None:
-    if not 0 <= probability <= 1:
-        raise UsageError(f"{name}: the probability is {probability}, expected 0 to 1")
-
-
-@surface("dropout")
-@also_named(p="probability")
-def dropout(
-    x: Node, probability: float = 0.5, training: bool = True, *, seed: Node, stream: int
-) -> Node:
-    """`x` with elements set to 0 with `probability`, the others scaled so that the mean stays.
-
-    `x` itself where it is not `training`, and so for all kinds of dropout.
-    """
-    _require_probability("dropout", probability)
-    if probability == 0 or not training:
-        return x
-    if probability == 1:
-        return zeros_like(x)
-    keep = bernoulli(x.shape, 1 - probability, seed=seed, stream=stream)
-    return where(keep, divide(x, constant_like(1 - probability, x)), zeros_like(x))
-
-
-_CHANNEL_DROPOUTS = (1, 2, 3)
-
-
-def _declare_channel_dropout(rank: int) -> None:
-    name = f"dropout{rank}d"
-
-    @also_named(p="probability")
-    def drop(
-        x: Node, probability: float = 0.5, training: bool = True, *, seed: Node, stream: int
-    ) -> Node:
-        if len(x.shape) not in (rank + 1, rank + 2):
-            raise ShapeError(f"{name}: the operand is {x.type}, expected {rank + 2} axes")
-        _require_probability(name, probability)
-        if probability in (0, 1) or not training:
-            return x if not training or probability == 0 else zeros_like(x)
-        kept = (*x.shape[:-rank], *(1,) * rank)
-        keep = bernoulli(kept, 1 - probability, seed=seed, stream=stream)
-        scaled_up = divide(x, constant_like(1 - probability, x))
-        return where(broadcast_to(keep, shape=x.shape), scaled_up, zeros_like(x))
-
-    drop.__name__ = drop.__qualname__ = name
-    drop.__doc__ = "`dropout` of whole channels: all of [N, C, ...] at one N and C, or none."
-    surface(name)(drop)
-
-
-for _rank in _CHANNEL_DROPOUTS:
-    _declare_channel_dropout(_rank)
-
-
-@surface("alpha_dropout")
-@also_named(p="probability")
-def alpha_dropout(
-    x: Node, probability: float = 0.5, training: bool = True, *, seed: Node, stream: int
-) -> Node:
-    """Dropout that keeps mean 0 and variance 1 of what `selu` gives.
-
-    Dropped elements take the value that `selu` saturates at (G. Klambauer et al.,
-    "Self-normalizing neural networks", 2017).
-    """
-    return _alpha_dropped("alpha_dropout", x, x.shape, probability if training else 0, seed, stream)
-
-
-@surface("feature_alpha_dropout")
-@also_named(p="probability")
-def feature_alpha_dropout(
-    x: Node, probability: float = 0.5, training: bool = True, *, seed: Node, stream: int
-) -> Node:
-    """`alpha_dropout` of whole channels: all of [N, C, ...] at one N and C, or none."""
-    if len(x.shape) < 2:
-        raise ShapeError(f"feature_alpha_dropout: the operand is {x.type}, expected [N, C, ...]")
-    shape = (*x.shape[:2], *(1 for _ in x.shape[2:]))
-    share = probability if training else 0
-    return _alpha_dropped("feature_alpha_dropout", x, shape, share, seed, stream)
-
-
-def _alpha_dropped(
-    name: str,
-    x: Node,
-    shape: tuple[DimLike, ...],
-    probability: float,
-    seed: Node,
-    stream: int,
-) -> Node:
-    """`x` with what one draw of `shape` drops at the value that `selu` saturates at."""
-    _require_probability(name, probability)
-    if probability in (0, 1):
-        return x if probability == 0 else zeros_like(x)
-    keep = broadcast_to(bernoulli(shape, 1 - probability, seed=seed, stream=stream), shape=x.shape)
-    low = -1.0507009873554805 * 1.6732632423543772
-    share = 1 - probability
-    slope = (share + low**2 * share * probability) ** -0.5
-    offset = -slope * low * probability
-    mixed = where(keep, x, constant_like(low, x))
-    return add(scaled(mixed, slope), constant_like(offset, x))
 
 
 # -- whole numbers --------------------------------------------------------------------------------
