@@ -352,3 +352,18 @@ def test_the_arrays_of_the_conformance_suite_compute_as_tensors(
 def test_a_place_beyond_an_axis_is_an_index_error() -> None:
     with pytest.raises(IndexError, match="index 3 is not proved to be inside axis 0"):
         gc.trace(lambda x: x[3], gc.f32[3])
+
+
+def test_whole_numbers_of_64_bits_are_exact_beside_small_ones() -> None:
+    values = [2**63, 0, 2**64 - 1]
+    assert gc.asarray(values, dtype=gc.u64).tolist() == values
+    assert gc.asarray(values, dtype=gc.f64).tolist() == list(map(float, values))
+    with pytest.raises(DTypeError, match="i64 does not hold"):
+        gc.asarray(values)
+    with pytest.raises(UsageError, match="beyond 64 bits"):
+        gc.asarray([2**63, -1])
+
+
+def test_complex_numbers_are_rounded_by_their_parts() -> None:
+    assert gc.round(np.array([1.5 - 2.5j])).tolist() == [2 - 2j]
+    assert gc.round(np.array([1.25 - 0.15j]), decimals=1).tolist() == [1.2 - 0.2j]

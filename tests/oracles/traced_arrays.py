@@ -37,6 +37,10 @@ class Array(np.ndarray[Any, Any]):
             return _wrapped(_plain(self)[_plain(items)])
         return _computed(lambda x: x[_plain(items)], self)
 
+    def __setitem__(self, items: Any, value: Any) -> None:
+        # NumPy's own would assign to what `__getitem__` gives.
+        np.asarray(self)[_plain(items)] = _plain(value)
+
     @property
     def T(self) -> Any:
         return _computed(lambda x: x.T, self)

@@ -103,7 +103,16 @@ def _array(values: Any) -> np.ndarray[Any, Any]:
     if isinstance(values, np.ndarray):
         return values
     try:
-        return np.from_dlpack(values) if hasattr(values, "__dlpack__") else np.array(values)
+        if hasattr(values, "__dlpack__"):
+            return np.from_dlpack(values)
+        found = np.array(values)
+        if found.dtype.kind == "f" and np.any(np.abs(found) >= 2.0**63):
+            # NumPy makes floats of whole numbers that i64 and u64 hold only together.
+            exact = np.array(values, np.object_)
+            numbers = exact.ravel().tolist()
+            if all(isinstance(one, int) for one in numbers):
+                return exact.astype(np.uint64) if min(numbers) >= 0 else exact
+        return found
     except (ValueError, TypeError, BufferError, RuntimeError, OverflowError) as error:
         raise UsageError(
             "these numbers make no array: lists of one level must be equally long",
