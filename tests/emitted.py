@@ -33,4 +33,6 @@ def emitted(graphs: Sequence[Graph], state: Mapping[str, Array] | None = None) -
     entries = {graph.name: planned(graph, library) for graph in graphs}
     source = emit_unit(library.kernels, list(entries.values())).source
     symbols = {name: entry_symbol(name) for name in entries}
-    return CpuExecutor(Program(HOST.name, entries), compile_object(source), aligned_copies(state or {}), symbols)
+    return CpuExecutor(
+        Program(HOST.name, entries), compile_object(source), aligned_copies(state or {}), symbols
+    )
