@@ -7,6 +7,7 @@ import functools
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import graphc
-from graphc import config
+from graphc import __version__, config
 from graphc.errors import (
     DeviceError,
     ModuleFormatError,
@@ -60,6 +60,9 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, Any]
+
+_LAST_LINE = 2**31 - 1
+"""The last line that C's `#line` can name."""
 
 
 def load(path: str | Path, device: str | None = None) -> LoadedModule:
@@ -192,7 +195,7 @@ def _host_code(file: ModuleFile) -> tuple[Program, str, dict[str, str]]:
     """
     key = cache.content_key(
         file.content_key(),
-        graphc.__version__,
+        __version__,
         _fingerprint(),
         host_compiler.find_compiler().identity,
     )
@@ -308,13 +311,23 @@ def _restore_spans(
         for name, graph in graphs.items():
             nodes = (node for part in graph.with_nested() for node in part.nodes())
             for node, spans in zip(nodes, data.get(name, ()), strict=False):
-                sources.add(node, [Span(str(file), *map(int, place)) for file, *place in spans])
+                sources.add(node, [_span(*place) for place in spans])
     except (AttributeError, TypeError, ValueError) as error:
         raise ModuleFormatError(
             f"the source lines of the module are not of the expected form: {error}",
             code="module-damaged",
             hint="build it again with `graphc build`",
         ) from error
+
+
+def _span(file: str, *place: int) -> Span:
+    """A span as builds write it: it goes into text for compilers and into messages."""
+    span = Span(file, *place)
+    if not file.isprintable() or {"", ".", ".."} & set(re.split(r"[/\\]", file)):
+        raise ValueError(f"{file!r} is no name of a source")
+    if any(type(number) is not int or not 1 <= number <= _LAST_LINE for number in place):
+        raise ValueError(f"{place} is no place in a source")
+    return span
 
 
 def source_unit(path: str | Path) -> Unit:
