@@ -310,7 +310,7 @@ def _values(steps: Sequence[Step], numbers: dict[object, int]) -> dict[int, int]
 
 
 def _computations(step: Step) -> Iterator[tuple[object, Sequence[int], Sequence[int]]]:
-    """What a step does at once: each time what is computed, from which slots, into which."""
+    """What a step does at once: each time what is computed, which slots it touches and writes."""
     if not isinstance(step, LaunchStep):
         reads, writes = touched_slots(step)
         yield step, sorted(reads | writes), sorted(writes)
@@ -334,15 +334,11 @@ def _apart(plans: tuple[GraphPlan, GraphPlan]) -> Iterator[Violation]:
         done = list(_computations(step))
         if len(done) < 2:
             continue
-        writers: dict[int, int] = {}
-        for number, (_, _, writes) in enumerate(done):
-            for slot in writes:
-                if writers.setdefault(slot, number) != number:
-                    yield Violation(f"one launch writes slot {slot} twice")
-        for number, (_, reads, _) in enumerate(done):
-            for slot in reads:
+        writers = {slot: number for number, (_, _, writes) in enumerate(done) for slot in writes}
+        for number, (_, touched, _) in enumerate(done):
+            for slot in touched:
                 if writers.get(slot, number) != number:
-                    yield Violation(f"one launch reads and writes slot {slot}")
+                    yield Violation(f"one launch touches slot {slot} more than once, and writes it")
 
 
 SCHEDULED: tuple[Check[GraphPlan], ...] = (

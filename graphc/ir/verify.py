@@ -169,7 +169,7 @@ def _types(graph: Graph) -> Iterator[Violation]:
 def _nested(graph: Graph) -> Iterator[Violation]:
     for node in _fresh(graph):
         for nested in nested_graphs(node):
-            if nested.state or nested.updates:
+            if nested.state:
                 yield Violation(f"the graph {nested.name!r} inside a node has state", node)
             for check in CHECKS:
                 for violation in check.function(nested):

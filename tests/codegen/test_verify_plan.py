@@ -34,6 +34,7 @@ from graphc.ir.op import functions
 from graphc.ir.ops.control_flow import cond, scan
 from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.source_map import SourceMap
+from graphc.ir.types import TensorType
 from graphc.passes.pipeline import Step
 from graphc.runtime.program import Entry, LaunchStep, LoopStep
 
@@ -65,6 +66,9 @@ STEP = Graph(
     ((A, C), (C, A), (W, F["multiply"](W, 0.5))),
 )
 PLANS = planned(STEP)
+# Two results of one launch.
+RISEN = F["exp"](X)
+PAIR = planned(Graph("pair", (X,), (), (RISEN, F["sin"](RISEN))))["donate"].made
 
 
 def plan_after(name: str, **parts: Any) -> Any:
@@ -87,6 +91,13 @@ def with_kernel(number: int, **parts: Any) -> Any:
     return with_launch("schedule", number, variants=(replace(variant, scheduled=scheduled), *more))
 
 
+def with_group(number: int, **parts: Any) -> Any:
+    old = launches("schedule")[number].group
+    new = replace(old, **parts)
+    groups = [new if one is old else one for one in PLANS["schedule"].made.groups]
+    return replace(with_launch("schedule", number, group=new), groups=groups)
+
+
 def scheduled(number: int) -> Any:
     return launches("schedule")[number].variants[0].scheduled
 
@@ -99,8 +110,7 @@ def swapped(mapping: Any) -> Any:
 
 def last_writer() -> int:
     """The launch of the new weights, which is in place."""
-    new = STEP.updates[2][1]
-    return next(n for n, one in enumerate(launches("donate")) if new in one.writes)
+    return next(n for n, one in enumerate(launches("donate")) if NEW in one.writes)
 
 
 def with_slot(node: Node, slot: int) -> Any:
@@ -108,6 +118,7 @@ def with_slot(node: Node, slot: int) -> Any:
 
 
 SLOT = PLANS["donate"].made.slot_of
+NEW = STEP.updates[2][1]
 Broken = Callable[[], Any]
 BROKEN: dict[str, list[Broken]] = {
     "launched": [
@@ -121,6 +132,8 @@ BROKEN: dict[str, list[Broken]] = {
     ],
     "agreed": [
         lambda: with_launch("schedule", 0, writes=()),
+        lambda: with_group(0, outputs=(W,)),
+        lambda: with_kernel(0, outputs=dict.fromkeys(scheduled(0).outputs, W)),
         lambda: with_launch("schedule", 0, reads=frozenset()),
         lambda: with_kernel(0, kernel=replace(scheduled(0).kernel, written=frozenset())),
     ],
@@ -147,18 +160,28 @@ BROKEN: dict[str, list[Broken]] = {
     "slots": [lambda: plan_after("donate", slot_of={})],
     "in-place": [
         lambda: with_slot(launches("donate")[0].writes[0], SLOT[X]),
+        lambda: replace(
+            PAIR, slot_of={**PAIR.slot_of, **dict.fromkeys(PAIR.launches[0].writes, 9)}
+        ),
     ],
     "left": [
         lambda: plan_after("donate", moves=()),
         lambda: plan_after("donate", moves=[(node, 0) for node, _ in PLANS["donate"].made.moves]),
+        # The new weights are stored over a result, and moved from there.
+        lambda: replace(
+            with_slot(NEW, SLOT[TURNED]), moves=(*PLANS["donate"].made.moves, (NEW, SLOT[W]))
+        ),
     ],
     "typed": [
         lambda: with_step(0, lambda one: replace(one, kernel="nothing")),
         lambda: with_step(0, lambda one: replace(one, written=one.written[::-1])),
         lambda: with_step(0, lambda one: replace(one, bindings=(short_of_scalars(one),))),
+        lambda: with_type(PLANS["bind"].made, SLOT[X], dtypes.i32),
     ],
     "rows": [
         lambda: with_loop(lambda step: replace(step, count=7)),
+        lambda: with_type(LOOP["bind"].made, loop_step().rows[0].of, dtypes.i32),
+        lambda: with_type(LOOP["bind"].made, loop_step().swaps[0][0], shape=(64,)),
         lambda: with_loop(lambda step: replace(step, swaps=((0, step.swaps[0][1]),))),
         lambda: with_loop(
             lambda step: replace(step, swaps=((step.swaps[0][0], step.rows[0].slot),))
@@ -209,6 +232,19 @@ def looping() -> Graph:
 LOOP = planned(looping())
 
 
+def loop_step() -> LoopStep:
+    (found,) = (step for step in LOOP["bind"].made.steps if isinstance(step, LoopStep))
+    return found
+
+
+def with_type(plan: Any, number: int, dtype: Any = dtypes.f32, shape: Any = None) -> Any:
+    """The plan with a slot of another type."""
+    slots = list(plan.entry.slots)
+    type_ = TensorType(dtype, slots[number].type.shape if shape is None else shape)
+    slots[number] = replace(slots[number], type=type_)
+    return replace(plan, entry=replace(plan.entry, slots=slots))
+
+
 def with_loop(change: Callable[[LoopStep], LoopStep]) -> Any:
     plan = LOOP["bind"].made
     steps = [change(one) if isinstance(one, LoopStep) else one for one in plan.steps]
@@ -233,8 +269,10 @@ def test_the_plans_are_sound(found: dict[str, Step[Any]]) -> None:
 # -- merged launches ------------------------------------------------------------------------------
 
 
-def merged_with(change: Callable[[list[Any]], Sequence[Any]]) -> tuple[Any, Any]:
-    given, made = PLANS["merge-launches"].given, PLANS["merge-launches"].made
+def merged_with(
+    change: Callable[[list[Any]], Sequence[Any]], plans: dict[str, Step[Any]] = PLANS
+) -> tuple[Any, Any]:
+    given, made = plans["merge-launches"].given, plans["merge-launches"].made
     return given, replace(made, steps=change(list(made.steps)))
 
 
@@ -246,17 +284,29 @@ def joined(steps: list[Any], target: int, source: int) -> list[Any]:
     return [step for number, step in enumerate(steps) if number != source]
 
 
+def doubled(steps: list[Any], number: int) -> list[Any]:
+    return joined([*steps, steps[number]], number, len(steps))
+
+
 def copies(steps: list[Any]) -> list[int]:
     return [number for number, step in enumerate(steps) if step.text.startswith("copy")]
 
 
+def without_loops(steps: list[Any]) -> list[Any]:
+    return [step for step in steps if not isinstance(step, LoopStep)]
+
+
 BROKEN_MERGES: dict[str, list[Callable[[], tuple[Any, Any]]]] = {
     # Saving a state and overwriting it are copies by one kernel, and yet no one launch.
-    "apart": [lambda: merged_with(lambda steps: joined(steps, *copies(steps)[:2]))],
+    "apart": [
+        lambda: merged_with(lambda steps: joined(steps, *copies(steps)[:2])),
+        lambda: merged_with(lambda steps: doubled(steps, copies(steps)[0])),
+    ],
     "values": [
         lambda: merged_with(lambda steps: steps[1:]),
         lambda: merged_with(lambda steps: steps[::-1]),
         lambda: merged_with(lambda steps: [*steps, steps[0]]),
+        lambda: merged_with(without_loops, LOOP),
     ],
 }
 
@@ -298,9 +348,9 @@ def with_above(entry: Entry, number: int, above: tuple[int, ...]) -> Entry:
     return replace(entry, slots=tuple(slots))
 
 
-def refusal(entry: Entry) -> str:
-    """The check that refuses an entry."""
-    with pytest.raises(VerificationError, match="the memory of") as caught:
+def refusal(entry: Entry, text: str = "") -> str:
+    """The check that refuses an entry, with an error that holds the text."""
+    with pytest.raises(VerificationError, match=f"the memory of .*{text}") as caught:
         verify_memory(entry, entry, SOURCES)
     return caught.value.notes[0].removeprefix("check ").partition(":")[0]
 
@@ -331,6 +381,17 @@ def test_a_wrong_peak_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal(ENTRIES["chain"]) == "peak"
 
 
+def test_a_bound_that_sizes_exceed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = dims.bounds
+
+    def wrong(dim: dims.DimLike) -> tuple[int, int]:
+        low, high = right(dim)
+        return low, high if dim is B else low
+
+    monkeypatch.setattr(dims, "bounds", wrong)
+    assert refusal(ENTRIES["chain"], "more than") == "peak"
+
+
 def test_a_step_that_runs_before_what_it_reads_is_refused() -> None:
     for entry in ENTRIES.values():
         assert refusal(replace(entry, steps=entry.steps[::-1])) == "intact"
@@ -343,7 +404,7 @@ def test_dims_without_a_kernel_are_refused() -> None:
     assert isinstance(first, LaunchStep)
     narrow = replace(first.alternatives[0], dim=B, low=1, high=3)
     steps = (replace(first, alternatives=(narrow,)), *entry.steps[1:])
-    assert refusal(replace(entry, steps=steps)) == "intact"
+    assert refusal(replace(entry, steps=steps), "no kernel of") == "intact"
 
 
 def test_what_an_iteration_hands_on_is_not_taken_by_another_slot() -> None:

@@ -23,6 +23,7 @@ from graphc.ir.expr import (
     Load,
     Scalar,
     Space,
+    WithIndex,
 )
 from graphc.ir.kernel import (
     Address,
@@ -37,6 +38,7 @@ from graphc.ir.kernel import (
     LetIndex,
     Loop,
     LoopKind,
+    ReadIndex,
     Statement,
     Store,
 )
@@ -50,6 +52,9 @@ F32, BOOL = dtypes.f32, dtypes.bool_
 X, Y = Buffer("x", F32, 0), Buffer("y", F32, 0)
 TILE = Buffer("tile", F32, 64, Space.SHARED)
 OWN = Buffer("own", F32, 2, Space.LANE)
+HALVES = Buffer("h", dtypes.f16, 0)
+WORDS = Buffer("words", dtypes.u16, 512, Space.SHARED)
+OTHERS = Buffer("others", dtypes.u16, 512, Space.SHARED)
 COUNT = dims.variable("_n", 0, 100)
 
 
@@ -86,6 +91,15 @@ def total(value: Expr, result: Scalar | None = None, **changes: Any) -> Fold:
     return Fold(((LANE, 64),), (replace(term, **changes),))
 
 
+def looked_up(number: int) -> WithIndex:
+    return WithIndex(K, Constant(number, dtypes.i32), Load(X, K))
+
+
+def copied(target: Buffer, place: DimLike, source: Buffer, index: DimLike) -> Loop:
+    addresses = Address(target, place), Address(source, index)
+    return lanes(Call("gc_copy_async_16", (*addresses, 16)))
+
+
 OUT = lanes(into(Y, STEP * 64 + LANE))
 HIDDEN = lanes(into(TILE, LANE, Load(X, LANE)))
 
@@ -120,6 +134,7 @@ BROKEN: dict[str, list[Kernel]] = {
         kernel(Loop(STEP, 8, LoopKind.SERIAL, (OUT,))),
         kernel(Let(Scalar("k", F32), one()), serial(OUT)),
         kernel(total(one()), total(one())),
+        kernel(lanes(into(Y, LANE, Apply(add, (looked_up(0), looked_up(1)), F32)))),
     ],
     "defined": [
         kernel(into(Y, K)),
@@ -134,6 +149,10 @@ BROKEN: dict[str, list[Kernel]] = {
         kernel(lanes(into(Buffer("z", F32, 0), LANE))),
         kernel(Call("gc_function", (Address(TILE, 0),))),
         kernel(total(Scalar("total", F32))),
+        kernel(Declare(Buffer("tile", F32, COUNT, Space.SHARED))),
+        kernel(Fold(((K, COUNT),), total(one()).terms)),
+        kernel(Call("gc_function", (Address(Y, K),))),
+        kernel(Call("gc_function", (K,))),
     ],
     "stores": [
         kernel(lanes(into(X, LANE))),
@@ -152,6 +171,9 @@ BROKEN: dict[str, list[Kernel]] = {
         kernel(lanes(into(Y, LANE, Guard(one(), one(), one())))),
         kernel(lanes(into(Y, LANE, Guard(Inside(LANE, 0, 3), one(), Constant(1, dtypes.i8))))),
         kernel(If(one(), (OUT,))),
+        kernel(ReadIndex(K, one()), OUT),
+        kernel(lanes(Let(Scalar("s", BOOL), IndexValue(LANE, BOOL)))),
+        kernel(lanes(into(Y, LANE, WithIndex(K, one(), Load(X, K))))),
         kernel(total(Constant(1, dtypes.i32))),
         kernel(total(one(), identity=1j)),
         kernel(total(one(), combine=registry["equal"])),
@@ -209,21 +231,17 @@ BROKEN: dict[str, list[Kernel]] = {
             lanes(into(TILE, 63 - LANE)),
         ),
         kernel(
-            Declare(Buffer("words", dtypes.u16, 512, Space.SHARED)),
-            *(
-                lanes(
-                    Call(
-                        "gc_copy_async_16",
-                        (
-                            Address(Buffer("words", dtypes.u16, 512, Space.SHARED), place),
-                            Address(Buffer("h", dtypes.f16, 0), LANE * 8),
-                            16,
-                        ),
-                    )
-                )
-                for place in (LANE * 8, 504 - LANE * 8)
-            ),
-            parameters=(Buffer("h", dtypes.f16, 0), Y),
+            Declare(WORDS),
+            copied(WORDS, LANE * 8, HALVES, LANE * 8),
+            copied(WORDS, 504 - LANE * 8, HALVES, LANE * 8),
+            parameters=(HALVES, Y),
+        ),
+        kernel(
+            Declare(WORDS),
+            Declare(OTHERS),
+            copied(WORDS, LANE * 8, HALVES, LANE * 8),
+            copied(OTHERS, LANE * 8, WORDS, 504 - LANE * 8),
+            parameters=(HALVES, Y),
         ),
     ],
 }

@@ -152,6 +152,7 @@ BROKEN: list[tuple[str, Callable[[], Graph]]] = [
     ("updates", update_of_other_type),
     ("dims", two_dims_of_one_name),
     ("nested", nested_state),
+    ("nested", lambda: holding(update_of_input())),
     ("nested", lambda: holding(wrong_type())),
     ("nested", lambda: holding(holding(unlisted()))),
 ]

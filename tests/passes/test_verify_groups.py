@@ -54,9 +54,11 @@ BROKEN: dict[str, list[Broken]] = {
         lambda: changed(2, kind=GroupKind.REDUCTION),
         lambda: changed(2, kind=GroupKind.APART),
         lambda: changed(1, kind=GroupKind.CONTRACTION),
+        lambda: changed(0, members=(*PRODUCTS.members, F["matmul"](W, W))),
     ],
     "domains": [
         lambda: changed(1, axes=(0,)),
+        lambda: changed(1, shape=(4, 5)),
         lambda: changed(2, shape=(2, 12)),
     ],
     "once": [lambda: [PRODUCTS, SUMS, COSINES, COSINES]],
@@ -84,6 +86,13 @@ def test_every_check_refuses_what_breaks_it(check: Any) -> None:
         with pytest.raises(VerificationError, match="the groups of 'g'") as caught:
             verify_groups(GroupedGraph(GRAPH, broken()), "g")
         assert caught.value.notes[0] == f"check {check.name}: {check.guarantee}"
+
+
+def test_a_fold_over_the_other_axis_of_a_square_is_refused() -> None:
+    graph = decompose(Graph("g", (W,), (), (F["sum"](W, axis=1),)), SourceMap())
+    (group,) = fuse(graph)
+    with pytest.raises(VerificationError, match="folds other axes than sum"):
+        verify_groups(GroupedGraph(graph, [replace(group, axes=(0,))]), "g")
 
 
 def test_what_must_be_stored_is() -> None:
