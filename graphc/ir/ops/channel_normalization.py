@@ -49,6 +49,7 @@ def batch_norm(
     weight: Node | None = None,
     bias: Node | None = None,
     training: bool = False,
+    *,
     eps: float = 1e-5,
 ) -> Node:
     """Each channel less its mean, over its standard deviation (S. Ioffe and C. Szegedy, 2015).
