@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from graphc.ir.expr import Constant, Expr, Index, Scalar
 from graphc.ir.node import Node
-from graphc.ir.op import Decomposition, Op, find
+from graphc.ir.op import Decomposition, Source, View
+from graphc.passes.group import domain_of
 
 __all__ = ["is_elementwise"]
 
@@ -24,7 +26,7 @@ def is_elementwise(result: Node, operands: frozenset[Node], *, counts: bool) -> 
             continue
         seen.add(node)
         if not depends[node]:
-            if _is_placed(node) and not (counts and node.op.name == "iota"):
+            if _is_placed(node) and not (counts and isinstance(node.op.lowering, Source)):
                 return False
             pending += node.inputs
             continue
@@ -33,7 +35,7 @@ def is_elementwise(result: Node, operands: frozenset[Node], *, counts: bool) -> 
             if not is_elementwise(expanded, operands, counts=counts):
                 return False
             continue
-        if not node.op.is_elementwise and node.op not in _aligned_views():
+        if not node.op.is_elementwise and not _keeps_places(node):
             return False
         pending += node.inputs
     return True
@@ -56,9 +58,23 @@ def _dependent(result: Node, operands: frozenset[Node]) -> Mapping[Node, bool]:
     return found
 
 
-def _aligned_views() -> tuple[Op, ...]:
-    """Views that keep every element at its place."""
-    return tuple(find(name) for name in ("broadcast_to", "stop_gradient"))
+def _keeps_places(node: Node) -> bool:
+    """Whether it is a view that reads each element at its own place, of axes that are repeated."""
+    rule = node.op.lowering
+    new = len(node.shape) - len(node.inputs[0].shape)
+    if not isinstance(rule, View) or len(node.inputs) != 1 or new < 0:
+        return False
+    (operand,) = node.inputs
+    axes = list(zip(operand.shape, node.shape[new:], domain_of(node.shape)[new:], strict=True))
+    if any(extent not in (1, wanted) for extent, wanted, _ in axes):
+        return False
+    places = tuple(0 if extent == 1 else i for extent, _, i in axes)
+    element = Scalar("element", operand.dtype)
+
+    def read(number: int, at: Index) -> Expr:
+        return element if tuple(at) == places else Constant(0, operand.dtype)
+
+    return rule.element(node, domain_of(node.shape), read) is element
 
 
 def _is_placed(node: Node) -> bool:
