@@ -88,6 +88,14 @@ def workloads(threads: int) -> dict[str, dict[str, Call]]:
         "graphc": lambda: softmax.rows(square),
         **{peer.name: peer.softmax(square) for peer in peers},
     }
+    matmul = graphc.load_file(graphc.build(HERE / "matmul.gc").file, "cpu")
+    for product, count, size in ((matmul.square, 2048, 2048), (matmul.row, 1, 4096)):
+        a = rng.standard_normal((count, size), np.float32)
+        b = rng.standard_normal((size, size), np.float32)
+        rows[f"matmul {count} x {size} x {size}"] = {
+            "graphc": lambda product=product, a=a, b=b: product(a, b),
+            **{peer.name: peer.matmul(a, b) for peer in peers},
+        }
     return rows
 
 
@@ -143,6 +151,11 @@ class TorchPeer:
         tensor = self.torch.from_numpy(x)
         return lambda: self.torch.softmax(tensor, -1).numpy()
 
+    def matmul(self, a: Any, b: Any) -> Call:
+        """The product of two matrices."""
+        left, right = self.torch.from_numpy(a), self.torch.from_numpy(b)
+        return lambda: (left @ right).numpy()
+
 
 class JaxPeer:
     """JAX, compiled, with donated state."""
@@ -189,6 +202,7 @@ class JaxPeer:
         self.forward = jax.jit(forward)
         self.step = jax.jit(step, donate_argnums=(0, 1, 2))
         self.jax_softmax = jax.jit(lambda x: jax.nn.softmax(x, axis=-1))
+        self.jax_matmul = jax.jit(jnp.matmul)
 
     def predict(self, x: Any) -> Call:
         """Inference, waited for."""
@@ -213,6 +227,11 @@ class JaxPeer:
         """Over the last axis."""
         device_x = self.jax.numpy.array(x)
         return lambda: self.jax_softmax(device_x).block_until_ready()
+
+    def matmul(self, a: Any, b: Any) -> Call:
+        """The product of two matrices, waited for."""
+        left, right = self.jax.numpy.array(a), self.jax.numpy.array(b)
+        return lambda: self.jax_matmul(left, right).block_until_ready()
 
 
 def _installed(package: str) -> bool:

@@ -6,6 +6,7 @@ scikit-learn's package carries them.
 """
 
 import argparse
+import os
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def main() -> None:
             epochs.set_postfix(loss=f"{float(loss):.4f}")
     right = (model.predict(x_held_out).argmax(axis=1) == y_held_out).mean()
     print(f"accuracy on {len(y_held_out)} digits held out: {right:.2%}")
-    print(f"wrote {model.save(options.output)}")
+    print(f"wrote {os.path.relpath(model.save(options.output))}")
 
 
 if __name__ == "__main__":
