@@ -17,7 +17,7 @@ from types import MappingProxyType
 from graphc.codegen.device import device_source, families_of
 from graphc.codegen.dialect import Dialect, LaneFold, UnitText
 from graphc.codegen.emit import emit_kernel
-from graphc.codegen.emit.places import comment, described_places
+from graphc.codegen.emit.places import c_string, comment, described_places
 from graphc.codegen.index import c_identifier
 from graphc.codegen.index_width import fits_in_32_bits
 from graphc.errors import InternalError
@@ -310,10 +310,8 @@ def _located(kernel: Kernel, text: str) -> str:
     if not kernel.spans:
         return f'#line 1 "{kernel.name}.cu"\n{text}'
     span = portable(kernel.spans[0])
-    file = span.file.replace("\\", "\\\\").replace('"', '\\"')
-    lines = text.splitlines()
-    first = f'#line {span.line} "{file}"'
-    return "\n".join([first, *f"\n#line {span.line}\n".join(lines).splitlines()]) + "\n"
+    lines = f"\n#line {span.line}\n".join(text.rstrip("\n").split("\n"))
+    return f"#line {span.line} {c_string(span.file)}\n{lines}\n"
 
 
 def _last_word(declaration: str) -> str:

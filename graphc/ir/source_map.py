@@ -81,16 +81,28 @@ def portable(span: Span) -> Span:
     """The span as modules and generated code name it: by the file's name, without its folder.
 
     So the same model gives the same bytes wherever it lies, and tells nothing of the machine. Of
-    files of one name each is named with as many folders as tell them apart.
+    files of one name each is named with as many folders as tell them apart. The name leads nowhere
+    else, and is one line of characters that every text can hold: others are percent-encoded.
 
     >>> str(portable(Span("/home/ada/models/mlp.gc", 3, 5, 3, 9)))
     'mlp.gc:3:5'
+    >>> portable(Span("m\\n.gc", 3, 5, 3, 9)).file
+    'm%0A.gc'
     """
-    return replace(span, file=span.known_as or _parts(span.file)[-1])
+    return replace(span, file=_printable(span.known_as or _parts(span.file)[-1]))
+
+
+def _printable(name: str) -> str:
+    """The name with what cannot be printed as its bytes: what is no UTF-8 comes as surrogates."""
+    return "".join(
+        c if c.isprintable() else "".join(f"%{b:02X}" for b in c.encode("utf-8", "surrogatepass"))
+        for c in name
+    )
 
 
 def _parts(file: str) -> list[str]:
-    return re.split(r"[/\\]", file)
+    """Folders and name, without those that say where to look from."""
+    return [p for p in re.split(r"[/\\]", file) if p not in ("", ".", "..")] or ["unnamed"]
 
 
 def _distinct_names(files: Iterable[str]) -> dict[str, str]:

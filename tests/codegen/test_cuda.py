@@ -289,11 +289,11 @@ def test_a_barrier_that_is_missing_is_found() -> None:
 # -- lines of the model ---------------------------------------------------------------------------
 
 
-def located_code() -> CudaCode:
+def located_code(file: str = "mlp.gc") -> CudaCode:
     sources = source_map.SourceMap()
     x = graph_input("x", f32, (8, 4))
     y = functions["exp"](x)
-    sources.add(y, [Span("mlp.gc", 12, 5, 12, 11)])
+    sources.add(y, [Span(file, 12, 5, 12, 11)])
     return cuda_code([Graph("f", (x,), (), (y,))], sources=sources)
 
 
@@ -306,22 +306,35 @@ def test_complex_numbers_in_between_alone_bring_their_functions(dtype: dtypes.DT
         assert not found.any()
 
 
-def test_compilers_name_the_models_line() -> None:
-    broken = located_code().source.replace("gc_exp_f32(a0", "gc_no_such_function(a0")
+# Names of files, and how messages have them.
+FILES = {
+    "mlp.gc": "mlp.gc",
+    "a b.gc": "a b.gc",
+    'a"b.gc': 'a"b.gc',
+    "a\nint q;.gc": "a%0Aint q;.gc",
+    "\udcff\u2028??/": "%ED%B3%BF%E2%80%A8??",
+    "ü??'.gc": "ü??'.gc",
+}
+
+
+@pytest.mark.parametrize(("file", "name"), FILES.items())
+def test_compilers_name_the_models_line(file: str, name: str) -> None:
+    broken = located_code(file).source.replace("gc_exp_f32(a0", "gc_no_such_function(a0")
     with pytest.raises(InternalError) as caught:
         compile_cubin(broken, "sm_80", name="f")
-    assert any(note.startswith("mlp.gc(12): error") for note in caught.value.notes)
+    assert any(note.startswith(f"{name}(12): error") for note in caught.value.notes)
 
 
-def test_the_simulator_names_the_models_line() -> None:
-    code = located_code()
+@pytest.mark.parametrize(("file", "name"), FILES.items())
+def test_the_simulator_names_the_models_line(file: str, name: str) -> None:
+    code = located_code(file)
     broken = re.sub(r"(out0\[)", r"\g<1>32 + ", code.source)
     assert broken != code.source
     executor = SimulatorExecutor(code.program, broken, {}, check=True)
     with pytest.raises(SimulatorError) as caught:
         executor.call("f", [np.ones((8, 4), np.float32)])
     for finding in caught.value.findings:
-        assert (finding.file, finding.line) == ("mlp.gc", 12)  # type: ignore[attr-defined]
+        assert (finding.file, finding.line) == (name, 12)  # type: ignore[attr-defined]
         assert finding.buffer == "out0"  # type: ignore[attr-defined]
 
 

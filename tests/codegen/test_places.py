@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from graphc import api
-from graphc.codegen.emit.places import comment, described_places
+from graphc.codegen.emit.places import c_string, comment, described_places
 from graphc.compiler import compile_for
 from graphc.errors import Span, register_source
 from graphc.ir.dtype import f32
@@ -52,14 +53,34 @@ def test_many_places_are_counted() -> None:
     assert described_places(spans) == ["m.gc:1:1", "m.gc:2:1", "m.gc:3:1", "and 2 more"]
 
 
-@pytest.mark.parametrize("text", ["a\\", "a\nint x;", "a\r\x0b\x0c#error", "word " * 40, ""])
+STRANGE = [
+    "a\\", "a??/", "a\\??/\\\\", "a\\\0", "a\nint x;", "a\r\x0b\x0c#error", "a\x85b\u2028c",
+    "*/ \udcff", "word " * 40, 'a"b', "ü\u202e", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", STRANGE)
 def test_a_comment_ends_with_its_line(text: str) -> None:
     lines = comment(text)
     assert bool(lines) == bool(text)
     for line in lines:
         assert line.startswith("// ")
-        assert not line.endswith("\\")
-        assert len(line.splitlines()) == 1
+        assert not line.endswith(("\\", "??/"))
+        assert line.isprintable()
+
+
+@pytest.mark.parametrize("text", [*STRANGE, "\ud800", "".join(map(chr, range(1, 256)))])
+def test_a_string_of_c_is_the_text_in_one_line(text: str, tmp_path: Path) -> None:
+    literal = c_string(text)
+    assert literal.isprintable()
+    assert "?" not in literal
+    size = len(text.encode("utf-8", "surrogatepass"))
+    source = f"#include <stdio.h>\nint main(void) {{ fwrite({literal}, {size}, 1, stdout); }}"
+    binary = tmp_path / "print"
+    command = ["gcc", "-std=c11", "-x", "c", "-", "-o", str(binary)]
+    subprocess.run(command, input=source.encode(), check=True)
+    printed = subprocess.run([binary], capture_output=True, check=True).stdout
+    assert printed == text.encode("utf-8", "surrogatepass")
 
 
 # -- places in modules ----------------------------------------------------------------------------
@@ -140,6 +161,9 @@ def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
         (["a.gc", "m/a.gc"], ["a.gc", "m/a.gc"]),
         (["C:\\m\\a.gc", "C:\\n\\a.gc"], ["m/a.gc", "n/a.gc"]),
         (["m/a.gc", "m\\a.gc"], ["m/a.gc", "m/a.gc"]),
+        (["../a.gc", "../m/./a.gc"], ["a.gc", "m/a.gc"]),
+        (["m\nn.gc", "b\udcff.gc", "\u2028.gc"], ["m%0An.gc", "b%ED%B3%BF.gc", "%E2%80%A8.gc"]),
+        (["a\n/a.gc", "b/a.gc", ".."], ["a%0A/a.gc", "b/a.gc", "unnamed"]),
     ],
 )
 def test_files_are_named_with_as_few_folders_as_tell_them_apart(

@@ -476,6 +476,17 @@ def described(**facts: Any) -> Callable[[dict[str, bytes]], None]:
     return edit
 
 
+def from_place(*place: Any) -> Callable[[dict[str, bytes]], None]:
+    """Another place for the first node of the export."""
+
+    def edit(members: dict[str, bytes]) -> None:
+        sources = json.loads(members["sources.json"])
+        sources["predict"][0] = [list(place)]
+        members["sources.json"] = json.dumps(sources).encode()
+
+    return edit
+
+
 def needing(**memory: int | None) -> Callable[[dict[str, bytes]], None]:
     """Other figures of memory in the manifest, by target; or none."""
 
@@ -519,6 +530,18 @@ CONTRADICTIONS: Mapping[str, Callable[[dict[str, bytes]], None]] = {
     "program for another target": replaced(
         "programs/cuda.json", b'"target": "cuda"', b'"target": "cpu"'
     ),
+    "source of two lines": from_place("a\nint q;", 1, 1, 1, 2),
+    "source elsewhere": from_place("/etc/hostname", 1, 1, 1, 2),
+    "source above": from_place("m/../a.gc", 1, 1, 1, 2),
+    "source of no name": from_place("", 1, 1, 1, 2),
+    "source that is a number": from_place(1, 1, 1, 1, 2),
+    "negative line": from_place("a.gc", -1, 1, 1, 2),
+    "line that is text": from_place("a.gc", "1\n", 1, 1, 2),
+    "line that C cannot name": from_place("a.gc", 2**31, 1, 1, 2),
+    "line in part": from_place("a.gc", 1.5, 1, 2, 2),
+    "column zero": from_place("a.gc", 1, 0, 1, 2),
+    "place of three numbers": from_place("a.gc", 1, 1, 1),
+    "place of five numbers": from_place("a.gc", 1, 1, 1, 2, 2),
     "empty cubin": instead("cubins/sm_80.cubin", b""),
     "cubin of text": instead("cubins/sm_80.cubin", b"#!/bin/sh\n"),
 }

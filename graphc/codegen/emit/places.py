@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 import textwrap
 from collections.abc import Sequence
 
 from graphc.errors import Span
 from graphc.ir.source_map import portable
 
-__all__ = ["comment", "described_places"]
+__all__ = ["c_string", "comment", "described_places"]
 
 _COLUMNS = 88
 
@@ -26,9 +27,27 @@ def comment(text: str) -> list[str]:
     ['// x, fc1.weight']
     """
     lines = textwrap.wrap(text, _COLUMNS, break_on_hyphens=False)
-    # A backslash at the end would take the next line into the comment.
-    cut = [line.rstrip("\\") for line in lines]
+    # A backslash at the end, or the trigraph for one, would take the next line into the comment.
+    cut = [re.sub(r"(\\|\?\?/)+$", "", _escaped(line)) for line in lines]
     return [f"//   {line}" if number else f"// {line}" for number, line in enumerate(cut)]
+
+
+def c_string(text: str) -> str:
+    """The text as a string of C in one line, whatever is in it.
+
+    >>> print(c_string('net "a".gc'), c_string("a\\nb"), c_string("??/"))
+    "net \\042a\\042.gc" "a\\012b" "\\077\\077/"
+    """
+    coded = re.sub(r'["\\?]', lambda match: f"\\{ord(match[0]):03o}", text)
+    return f'"{_escaped(coded)}"'
+
+
+def _escaped(text: str) -> str:
+    """The text with octal escapes of the bytes of all characters that cannot be printed."""
+    return "".join(
+        c if c.isprintable() else "".join(f"\\{b:03o}" for b in c.encode("utf-8", "surrogatepass"))
+        for c in text
+    )
 
 
 def described_places(spans: Sequence[Span]) -> list[str]:

@@ -188,7 +188,7 @@ def _source_line(addr2line: str, module: Path, code: int) -> tuple[str, int]:
     command = [addr2line, "-i", "-e", str(module), hex(code - 1)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     for frame in result.stdout.splitlines():
-        file, _, line = frame.partition(" ")[0].rpartition(":")
+        file, _, line = frame.partition(" (discriminator ")[0].rpartition(":")
         if line.isdigit() and not file.endswith(_OWN_SUFFIXES):
             return posixpath.normpath(file), int(line)
     return "", 0
