@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,35 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def built(run: Run) -> Run:
     assert run("build", "net.gc", "--quiet") == (0, "", "")
     return run
+
+
+def shell(arguments: Sequence[str], redirection: str = "") -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, with its streams as a shell redirects them."""
+    command = shlex.join([sys.executable, "-m", "graphc", *arguments])
+    return subprocess.run(
+        f"{command} {redirection}", shell=True, capture_output=True, text=True, check=False
+    )
+
+
+# -- names of files ------------------------------------------------------------------------------
+
+NAMES = [b"a\nint q;", b"a\\", b'a"b', b"b\xff", b"a b", "\u202e\u2028".encode(), b"a??/", b"*/"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_source_may_have_any_name(name: bytes, run: Run) -> None:
+    source = os.fsdecode(name + b".gc")
+    if b"/" in name:
+        Path(source).parent.mkdir()
+    Path(source).write_text(SOURCE)
+    assert run("build", source, "-o", "a.gcm", "-t", "sm_80", "--quiet") == (0, "", "")
+    for command in (["check", source], ["show", source, "--stage", "passes"], ["info", "a.gcm"]):
+        result = shell(command)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout
+    outputs = [run("run", "a.gcm", "predict", "x=x.npy", "--device", d) for d in ("sim", "cpu")]
+    assert outputs[0] == outputs[1]
+    assert outputs[0][0] == 0
 
 
 # -- what works -----------------------------------------------------------------------------------
@@ -434,6 +464,57 @@ def test_a_reader_that_has_gone_ends_the_command_as_its_signal_would(run: Run) -
     result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (result.returncode, result.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+WRITERS = [
+    ["--help"],
+    ["info", "net.gcm"],
+    ["check", "net.gc"],
+    ["show", "net.gc"],
+    ["show", "net.gc", "--stage", "kernels"],
+    ["doctor"],
+    ["run", "net.gcm", "predict", "x=x.npy", "--device", "reference"],
+    ["fmt", "net.gc"],
+]
+
+
+@pytest.mark.parametrize("command", WRITERS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("redirection", "why"),
+    [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")],
+)
+def test_an_output_that_cannot_be_written(
+    built: Run, command: list[str], redirection: str, why: str
+) -> None:
+    result = shell(command, redirection)
+    lines = result.stderr.splitlines()
+    assert lines[0] == f"error[output-unwritable]: the output cannot be written: {why}"
+    assert len(lines) == 2 and "= hint: " in lines[1]
+    assert result.returncode == 1
+
+
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", "<&- 2>&-"])
+def test_errors_that_nobody_sees(built: Run, redirection: str) -> None:
+    done = shell(["info", "net.gcm"], redirection)
+    assert (done.returncode, done.stdout[:11]) == (0, "Two exports")
+    for command, code in ((["info", "none.gcm"], 1), (["check", "wrong.gc"], 1)):
+        failed = shell(command, redirection)
+        assert (failed.returncode, failed.stdout, failed.stderr) == (code, "", "")
+    assert shell(["info", "none.gcm"], "<&- >&- 2>&-").returncode == 1
+
+
+def test_what_has_no_output_needs_none(run: Run) -> None:
+    command = ["build", "net.gc", "--quiet"]
+    assert [shell(command, to).returncode for to in (">/dev/full", "<&- >&- 2>&-")] == [0, 0]
+    assert run("info", "net.gcm")[0] == 0
+
+
+def test_letters_that_a_terminal_lacks_are_escaped(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("net\u00fc.gc").write_text(SOURCE)
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    assert shell(["check", "net\u00fc.gc"]).stdout.startswith("net\\xfc.gc: predict")
 
 
 # -- sources that are none ------------------------------------------------------------------------

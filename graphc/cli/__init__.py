@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Sequence
 
 from graphc import __version__, config
+from graphc.cli.streams import discard, fault_of_output, prepare_streams, tell
 from graphc.errors import GraphcError, InternalError
 
 __all__ = ["EXIT_CODES", "main"]
@@ -52,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     understood = False
     try:
+        if arguments is None:
+            prepare_streams()
         options = _options(list(sys.argv[1:] if arguments is None else arguments))
         if arguments is None:
             # The process is ours. What is loaded stays to its end: looking through that for
@@ -64,22 +67,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except GraphcError as error:
-        print(error.render(), file=sys.stderr)
+        tell(error.render())
         return 1 if understood else 2
     except BrokenPipeError:
         # Nobody is left to tell. What was to follow the output was not done, so this is no 0; it
         # is what a shell says of a program that the signal has ended.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         return _READER_HAS_GONE
+    except OSError as error:
+        tell((fault_of_output() or _defect(error)).render())
+        return 1
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        tell("interrupted")
         if arguments is None:
             # The process is ours: it does not wait for a compiler that runs in a thread.
-            sys.stderr.flush()
             os._exit(130)
         return 130
     except Exception as error:
-        print(_defect(error).render(), file=sys.stderr)
+        tell(_defect(error).render())
         return 1
 
 
@@ -103,7 +108,13 @@ def _options(given: list[str]) -> argparse.Namespace:
             one.formatter_class = argparse.RawDescriptionHelpFormatter
             module.add_arguments(one)
             one.set_defaults(run=module.run)
-    return parser.parse_args(given)
+    try:
+        return parser.parse_args(given)
+    except SystemExit as end:
+        if not end.code:
+            # argparse keeps to itself that its help could not be printed.
+            print(end="", flush=True)
+        raise
 
 
 def _defect(error: Exception) -> InternalError:

@@ -7,9 +7,9 @@ apart are reported in one run.
 from __future__ import annotations
 
 import argparse
-import sys
 
 from graphc.cli.arguments import named_file
+from graphc.cli.streams import tell
 from graphc.errors import GraphcError
 from graphc.from_python import unit_named
 
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
             unit = unit_named(source)
         except GraphcError as error:
             failed = True
-            print(error.render(), file=sys.stderr)
+            tell(error.render())
             continue
         for name, graph in unit.exports.items():
             inputs = ", ".join(f"{node['name']}: {node.type}" for node in graph.inputs)
