@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,12 @@ import numpy as np
 from graphc.errors import DimensionError, DTypeError, InternalError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.blas import one_thread
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
-from graphc.ir.op import Call
+from graphc.ir.op import Call, Contraction, HostCall
 from graphc.ir.types import TensorType, TupleType, Type
 
 __all__ = ["bind_dims", "evaluate", "evaluate_node"]
@@ -152,8 +154,9 @@ def evaluate_node(
         return tuple(_single(values[result]) for result in graph.results)
 
     call = Call(attributes, type_, types, run)
+    calls_a_library = isinstance(node.op.lowering, HostCall | Contraction)
     # Overflow, NaN and division by zero are values, not warnings.
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), one_thread if calls_a_library else nullcontext():
         value: Value = node.op.reference(call, *operands)
     if precise:
         value = tuple(map(_widened, value)) if isinstance(value, tuple) else _widened(value)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -94,3 +98,60 @@ def test_the_number_of_threads_changes_no_bit(name: str) -> None:
         found.append(executor().call(graph.name, arrays))
     for other in found[1:]:
         assert all(same_bits(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+# Large enough for OpenBLAS to share each of them among threads. Prints digests: by way, then op.
+LINEAR_ALGEBRA = """
+import hashlib, json
+import numpy as np
+import graphc as gc
+
+def digest(*arrays):
+    return hashlib.sha256(b"".join(np.asarray(one).tobytes() for one in arrays)).hexdigest()
+
+def factors(a, b, spd):
+    return {
+        "solve": gc.linalg.solve(a, b),
+        "inv": gc.linalg.inv(a),
+        "qr": tuple(gc.linalg.qr(a)),
+        "cholesky": gc.linalg.cholesky(spd),
+        "eigh": tuple(gc.linalg.eigh(spd)),
+        "svd": tuple(gc.linalg.svd(a)),
+    }
+
+def product(a, b):
+    return {"product": a @ a, "product with few columns": a @ b}
+
+found = {}
+for dtype in (np.float32, np.float64):
+    name = np.dtype(dtype).name
+    a = np.random.default_rng(5).standard_normal((700, 700)).astype(dtype)
+    spd = ((a + a.T) / 100 + 10 * np.eye(700)).astype(dtype)
+    for way, values in {
+        "cpu": gc.function(factors, device="cpu")(a, a[:, :50], spd),
+        "eager": factors(a, a[:, :50], spd),
+        "products of the reference":
+            gc.function(product, device="reference")(a, a[:, :50].copy()),
+    }.items():
+        found[f"{way}, {name}"] = {
+            op: digest(*one) if isinstance(one, tuple) else digest(one)
+            for op, one in values.items()
+        }
+print(json.dumps(found))
+"""
+
+
+def test_the_number_of_threads_of_numpys_blas_changes_no_bit() -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", LINEAR_ALGEBRA],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": str(count)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for count in THREADS
+    ]
+    one, *others = [json.loads(process.communicate()[0]) for process in processes]
+    assert all(other == one for other in others)
+    for dtype in ("float32", "float64"):
+        assert one[f"cpu, {dtype}"] == one[f"eager, {dtype}"]
