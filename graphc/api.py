@@ -127,6 +127,7 @@ def _check_programs(file: ModuleFile) -> None:
         if program.target != target:
             raise signature.mismatch(f"programs/{target}.json is a program for {program.target!r}")
         signature.check_program(file.manifest, program)
+        signature.check_kernels(program, file.binaries)
 
 
 def _check_names(file: ModuleFile) -> None:

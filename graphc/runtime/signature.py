@@ -7,9 +7,16 @@ from typing import Any
 
 from graphc.errors import ModuleFormatError
 from graphc.ir import dims
-from graphc.runtime.program import Entry, Program
+from graphc.runtime.program import Entry, Program, launches_in
 
-__all__ = ["check_graphs", "check_program", "memory_of_calls", "mismatch", "signature"]
+__all__ = [
+    "check_graphs",
+    "check_kernels",
+    "check_program",
+    "memory_of_calls",
+    "mismatch",
+    "signature",
+]
 
 
 def signature(entry: Entry) -> dict[str, Any]:
@@ -43,6 +50,28 @@ def check_program(facts: Mapping[str, Any], program: Program) -> None:
             raise mismatch(
                 f"its manifest says {said} of the memory of {what}, its program {nbytes}"
             )
+
+
+def check_kernels(program: Program, binaries: Mapping[str, bytes]) -> None:
+    """Whether the kernels that a program for a GPU launches are described, and in each cubin.
+
+    Args:
+        program: what launches them.
+        binaries: the module's, by member name.
+
+    Raises:
+        ModuleFormatError: one is not.
+    """
+    steps = (step for entry in program.entries.values() for step in launches_in(entry.steps))
+    kernels = {one.kernel for step in steps for one in step.alternatives}
+    unknown = kernels - program.geometry.keys()
+    if unknown:
+        raise mismatch(f"its program launches {_listed(unknown)}, which it does not describe")
+    for name, binary in binaries.items():
+        # Each kernel is a section of its own, whose name is one of the file's strings.
+        missing = {one for one in kernels if f"\0.text.{one}\0".encode() not in binary}
+        if name.startswith("cubins/") and missing:
+            raise mismatch(f"its program launches {_listed(missing)}, which {name} has not")
 
 
 def check_graphs(

@@ -248,6 +248,8 @@ def _alternative_from_json(
         )
         for b in data["bindings"]
     )
+    if any(dims.bounds(binding.grid)[0] < 0 for binding in bindings):
+        raise ValueError("a launch may have less than no grid steps")
     if any(len(binding.slots) != len(written) for binding in bindings):
         raise ValueError("a binding has another number of slots than the kernel has parameters")
     value, low, high = data["when"]

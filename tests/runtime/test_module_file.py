@@ -444,11 +444,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     file = graphc.build(source).file
     program = compile_for(api.unit_of(file), "cuda").program
     memory = {**file.manifest["memory"], **memory_of_calls(program)}
+    sections = "".join(f".text.{kernel}\0" for kernel in program.geometry)
     file = replace(
         file,
         manifest={**file.manifest, "memory": memory},
         programs={"cuda": program.to_json()},
-        binaries={"cubins/sm_80.cubin": b"\x7fELF and more"},
+        binaries={"cubins/sm_80.cubin": b"\x7fELF\0" + sections.encode()},
     )
     return members_of(file.to_bytes())
 
@@ -542,6 +543,9 @@ CONTRADICTIONS: Mapping[str, Callable[[dict[str, bytes]], None]] = {
     "column zero": from_place("a.gc", 1, 0, 1, 2),
     "place of three numbers": from_place("a.gc", 1, 1, 1),
     "place of five numbers": from_place("a.gc", 1, 1, 1, 2, 2),
+    "grid of less than nothing": replaced("programs/cuda.json", b'"grid": "', b'"grid": "-'),
+    "another kernel": replaced("programs/cuda.json", b'"kernel": "', b'"kernel": "no_'),
+    "cubin without the kernel": replaced("cubins/sm_80.cubin", b".text.", b".text.no_"),
     "empty cubin": instead("cubins/sm_80.cubin", b""),
     "cubin of text": instead("cubins/sm_80.cubin", b"#!/bin/sh\n"),
 }
