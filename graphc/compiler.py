@@ -173,7 +173,11 @@ def initial_state(unit: Unit, seed: int) -> dict[str, np.ndarray[Any, Any]]:
             memory of this machine.
     """
     if not 0 <= seed < 1 << 64:
-        raise UsageError(f"the seed is {seed}, expected a number from 0 to 2**64 - 1", code="seed")
+        raise UsageError(
+            f"the seed is {seed}, expected a number from 0 to 2**64 - 1",
+            code="seed",
+            hint="give another one: seed=1, for example",
+        )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if sum(map(_bytes, unit.state.values())) > memory:
         raise _state_too_large(unit)

@@ -12,6 +12,8 @@ from graphc.errors import UsageError
 
 __all__ = ["open_ordinary"]
 
+_WHERE = "write the whole path, or the path from the present folder"
+
 
 def open_ordinary(path: Path, expected: str) -> BinaryIO:
     """Open a file to be read, if it is neither a directory nor a device or pipe.
@@ -55,8 +57,10 @@ def _missing(path: Path) -> UsageError:
         names = os.listdir(path.parent)
     except OSError:
         return UsageError(
-            f"there is no file {path}, and no folder {path.parent}", code="file-missing"
+            f"there is no file {path}, and no folder {path.parent}",
+            code="file-missing",
+            hint=_WHERE,
         )
     near = difflib.get_close_matches(path.name, names, 1)
-    hint = f"did you mean {path.parent / near[0]}?" if near else None
+    hint = f"did you mean {path.parent / near[0]}?" if near else _WHERE
     return UsageError(f"there is no file {path}", code="file-missing", hint=hint)

@@ -151,8 +151,9 @@ def test_a_state_that_does_not_fit_changes_nothing(
     state = module.state_dict()
     other = {name: value + value.dtype.type(1) for name, value in state.items()}
     change(other)
-    with pytest.raises(error):
+    with pytest.raises(error) as caught:
         module.load_state_dict(other)
+    assert caught.value.hint
     for name, value in module.state_dict().items():
         assert np.array_equal(value, state[name])
 
@@ -271,8 +272,9 @@ def test_the_report_of_a_build(built: Built) -> None:
     ],
 )
 def test_builds_that_cannot_be(source: Path, options: Any, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=message) as caught:
         graphc.build(source, **options)
+    assert caught.value.hint
 
 
 def test_a_seed_decides_the_first_weights(source: Path) -> None:

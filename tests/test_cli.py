@@ -628,6 +628,8 @@ HINTS = (
     ("run net.gcm predict x=one", "write x=FILE.npy"),
     ("run net.gcm predict x=x.npy x=x.npy", "write x=... once"),
     ("run net.gcm predict", "add x=..."),
+    ("check elsewhere.gc", "write the whole path, or the path from the present folder"),
+    ("build none/net.gc -o net.gcm", "write the whole path"),
     ("run net.gcm predict y=x.npy", "its arguments are x"),
     ("run net.gcm predict x=1", "give a shape of 2 sizes, as f32[B, 4] has"),
 )
@@ -640,6 +642,7 @@ def test_hints(built: Run, command: str, hint: str) -> None:
 
 SOURCE_HINTS = (
     ("export f = f\n", "define 'f' in this file, or import it"),
+    ("const a = 10**100000000\n", "whole numbers lie between -2**64 and 2**64"),
     ("const a = 18446744073709551616\n", "integers reach to 2**64 - 1"),
     ("dim B: 8..1\n", "write the smaller number first: 1..8"),
     (
@@ -662,6 +665,21 @@ def test_a_place_that_is_missing_is_to_be_made(tmp_path: Path) -> None:
     assert (
         caught.value.hint == f"make the folder {tmp_path / 'none'} first, or choose another place"
     )
+
+
+def test_a_place_that_takes_no_files_is_not_to_be_made() -> None:
+    with pytest.raises(UsageError) as caught:
+        write_atomically(Path("/proc/a.gcm"), b"")
+    assert caught.value.hint == "choose another place: /proc takes no new files"
+
+
+def test_arguments_are_not_asked_for_where_there_need_be_none(run: Run) -> None:
+    code, _, errors = run("run", "net.gcm")
+    assert code == 2
+    assert errors.endswith("the following arguments are required: EXPORT\n")
+    Path("none.gc").write_text("def f():\n    return ones([2], dtype=f32)\n\nexport f = f\n")
+    assert run("build", "none.gc", "--quiet")[0] == 0
+    assert run("run", "none.gcm", "f") == (0, "[1. 1.]\n", "")
 
 
 # -- text -----------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "arguments",
         metavar="NAME=VALUE",
         nargs="*",
+        default={},
         type=named_argument,
         action=NamedArguments,
         help="its arguments",

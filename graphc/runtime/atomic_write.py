@@ -102,8 +102,10 @@ def _unwritable(path: Path, error: OSError) -> UsageError:
 
 def _advice(path: Path, error: OSError) -> str:
     """What to do, for a caller who may have chosen the place in any way."""
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+    if error.errno in (errno.ENOENT, errno.ENOTDIR) and not path.parent.is_dir():
         return f"make the folder {path.parent} first, or choose another place"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "make room on the disk, or choose another place"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return f"choose another place: {path.parent} takes no new files"
     return "let it be written, or choose another place"

@@ -199,11 +199,18 @@ def _check_names(state: Mapping[str, Array], values: Mapping[str, Array]) -> Non
             f"the state does not fit: missing {', '.join(missing) or 'none'}, "
             f"unknown {', '.join(unknown) or 'none'}",
             code="missing-weight" if missing else "unknown-weight",
+            hint="change values in what state_dict() gives: it has every name",
         )
 
 
 def _check_value(name: str, value: Array, present: Array) -> None:
     if value.shape != present.shape:
-        raise ShapeError(f"{name} is {value.shape}, expected {present.shape}")
+        raise ShapeError(
+            f"{name} is {value.shape}, expected {present.shape}",
+            hint="state_dict() has every value in its shape: is it the state of another model?",
+        )
     if value.dtype.newbyteorder("=") != present.dtype:
-        raise DTypeError(f"{name} is {value.dtype.name}, expected {present.dtype.name}")
+        raise DTypeError(
+            f"{name} is {value.dtype.name}, expected {present.dtype.name}",
+            hint=f"convert it: value.astype({present.dtype.name!r})",
+        )

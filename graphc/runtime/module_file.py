@@ -260,8 +260,8 @@ def _checked_manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
     if sizes.pop(_MANIFEST, None) is None:
         raise _damaged(path, f"it has no {_MANIFEST}")
     has_seal = sizes.pop(_SEAL, None) is not None
-    data = archive.read(_MANIFEST)
-    if has_seal and archive.read(_SEAL) != _seal(data):
+    data = _read(archive, _MANIFEST, path)
+    if has_seal and _read(archive, _SEAL, path) != _seal(data):
         raise _damaged(path, f"{_MANIFEST} is not what the build wrote")
     try:
         manifest = Manifest.from_bytes(data)
@@ -280,16 +280,30 @@ def _checked_manifest(archive: zipfile.ZipFile, path: Path) -> Manifest:
     return manifest
 
 
+def _read(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
+    with _reading(name, path):
+        return archive.read(name)
+
+
+@contextlib.contextmanager
+def _reading(name: str, path: Path) -> Iterator[None]:
+    """Name the member that is damaged."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise _damaged(path, f"{name} is damaged ({error})") from error
+
+
 def _read_members(archive: zipfile.ZipFile, path: Path, with_weights: bool) -> ModuleFile:
     manifest = _checked_manifest(archive, path)
     members: dict[str, bytes] = {}
     weights: Mapping[str, Array] = {}
     for name, member in manifest.members.items():
         if name != _WEIGHTS:
-            members[name] = archive.read(name)
+            members[name] = _read(archive, name, path)
             digest = _hash(members[name])
         elif with_weights:
-            with archive.open(name) as stream:
+            with _reading(name, path), archive.open(name) as stream:
                 hashed = _Hashed(stream)
                 weights = read_weights(hashed, member.nbytes, manifest.weights)
                 digest = hashed.digest()

@@ -141,11 +141,11 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     ),
     "result of another shape": (
         HEAD + "def f(x: f32[B, 3]) -> f32[B]:\n    return x[:, :2]\nexport f = f\n",
-        [Told("shape-mismatch", 3, 12, "the result of f is f32[B, 2]")],
+        [Told("shape-mismatch", 3, 12, "the result of f is f32[B, 2]", "write f32[B, 2]")],
     ),
     "result of another size": (
         HEAD + "def f(x: f32[B, 3]) -> f32[B, 4]:\n    return x\nexport f = f\n",
-        [Told("shape-mismatch", 3, 12, "3 meets 4")],
+        [Told("shape-mismatch", 3, 12, "3 meets 4", "write f32[B, 3] in the annotation")],
     ),
     "a tuple is expected": (
         "def f(x: f32[3]) -> (f32[3], f32[]):\n    return x\nexport f = f\n",

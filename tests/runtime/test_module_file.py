@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import stat
 import tracemalloc
 import zipfile
@@ -144,6 +145,15 @@ def test_every_truncation_is_refused(path: Path) -> None:
     data = module().to_bytes()
     for end in (*range(0, len(data), 37), len(data) - 1):
         assert_refused(path, data[:end])
+
+
+@pytest.mark.parametrize("name", sorted(members_of(module().to_bytes())))
+def test_a_damaged_member_is_named(name: str, path: Path) -> None:
+    data = bytearray(module().to_bytes())
+    data[data.index(members_of(bytes(data))[name])] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(ModuleFormatError, match=rf"module: {re.escape(name)} is damaged \("):
+        read_module(path)
 
 
 def test_every_flipped_byte_of_a_member_is_refused(path: Path) -> None:

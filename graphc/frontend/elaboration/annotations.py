@@ -81,6 +81,7 @@ class Shapes:
                 f"{what} is {type_}, of {len(sizes)} axes; expected {_text(annotation)}, of "
                 f"{len(pattern) - len(dots)}{' or more' if dots else ''}",
                 span=place,
+                hint=f"write {type_} in the annotation, or change the shape of the value",
             )
         if dots:
             after = len(pattern) - dots[0] - 1
@@ -99,7 +100,8 @@ class Shapes:
             return
         error = ShapeError(
             f"{axis.what} is {axis.type}, expected {_text(axis.annotation)}: "
-            f"{axis.size} meets {_axis_text(axis.pattern, expected)}"
+            f"{axis.size} meets {_axis_text(axis.pattern, expected)}",
+            hint=f"write {axis.type} in the annotation, or change the shape of the value",
         )
         for used in _names(axis.pattern):
             if used in self.bound:

@@ -196,7 +196,8 @@ def _too_large() -> SourceError:
     return SourceError(
         f"a whole number needs more than {MAX_BITS} bits",
         code="arithmetic",
-        hint="write it as a float: 2.0 in place of 2",
+        hint=f"whole numbers lie between -2**{MAX_BITS} and 2**{MAX_BITS}: write it as a float, as "
+        "in 1e30, or make it smaller",
     )
 
 

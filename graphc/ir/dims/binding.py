@@ -250,12 +250,13 @@ def _bind_axis(
     place = f"{subject} of shape {_shape_text(shape)}, axis {axis}: "
     solved = _solve_any(one, size, found)
     if solved is None:
-        given = [f"{name} is {found[name]}" for name in variables(one) if name in found]
-        where = f", where {' and '.join(given)}" if given else ""
+        names = one.names if isinstance(one, Dim) else {}
+        said = [f"{name} is {found.get(name, names[name].range_text())}" for name in names]
+        where = f", where {' and '.join(said)}" if said else ""
         raise DimensionError(
             f"{place}the size is {size}, expected {one}{where}",
             code="dim-mismatch",
-            hint=f"the declared shape is {_shape_text(pattern)}",
+            hint=f"give a size that fits the declared shape {_shape_text(pattern)}, or change that",
         )
     for name, value in solved.items():
         if isinstance(one, Dim):
