@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.evaluate import evaluate
@@ -243,6 +244,27 @@ def test_reductions_are_numpys(name: str, axis: Any, keepdims: bool) -> None:
     expected = getattr(np, name)(x, axis=axis, keepdims=keepdims)
     assert found.shape == expected.shape
     close(found, expected)
+
+
+@pytest.mark.parametrize("name", ["max", "min", "amax", "aminmax", "nanmax", "nanmin"])
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((0,), None), ((0,), 0), ((2, 0), -1), ((2, 0, 3), (0, 1)), ((0, 0), 1)]
+)
+def test_extremes_of_nothing_are_refused(name: str, shape: tuple[int, ...], axis: Any) -> None:
+    x = graph_input("x", dtypes.f32, shape)
+    with pytest.raises(ShapeError, match=r"axis \d of .* is empty") as caught:
+        functions[name](x, axis=axis)
+    assert caught.value.code == "empty-axis" and caught.value.hint
+
+
+@pytest.mark.parametrize("dtype", [dtypes.f32, dtypes.i8])
+def test_extremes_over_a_dim_that_may_be_0_begin_with_the_farthest_number(dtype: DType) -> None:
+    x = graph_input("x", dtype, (dims.variable("N", 0, 4), 2))
+    graph = Graph("f", (x,), (), tuple(functions[name](x, axis=0) for name in ("max", "min")))
+    least, most = (-np.inf, np.inf) if dtype.kind == "float" else (-128, 127)
+    found, _ = evaluate(graph, [np.zeros((0, 2), dtype.numpy)])
+    assert [list(one) for one in found] == [[least] * 2, [most] * 2]
+    assert functions["max"](x, axis=1).shape == x.shape[:1]
 
 
 @pytest.mark.parametrize("name", ["argmax", "argmin"])

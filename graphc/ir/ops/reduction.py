@@ -260,8 +260,21 @@ all_over = _reduction(
 def reduce(op: Op, x: Node, axis: Axis, keepdims: bool) -> Node:
     """`op` over axes that may be negative, one, several, or None for all."""
     axes = normal_axes(axis, len(x.shape), op.name)
+    if op in (max_over, min_over):
+        _refuse_no_elements(op, x, axes)
     result = op(x, axes=axes)
     return kept(result, x.shape, axes) if keepdims else result
+
+
+def _refuse_no_elements(op: Op, x: Node, axes: Iterable[int]) -> None:
+    """An extreme of what is known to be nothing is a mistake; of a dim's rows it may happen."""
+    for axis in axes:
+        if x.shape[axis] == 0:
+            raise ShapeError(
+                f"{op.name}: axis {axis} of {x.tensor} is empty",
+                code="empty-axis",
+                hint="give it one element at least, as in concat([x, other])",
+            )
 
 
 def _fold_surface(op: Op, *aliases: str, widen: bool = False, of_truth: bool = False) -> None:
@@ -283,7 +296,8 @@ def _fold_surface(op: Op, *aliases: str, widen: bool = False, of_truth: bool = F
         if widen
         else " Numbers are true unless they are 0."
         if of_truth
-        else ""
+        else " Over a dim that is 0 in a call it is the number that changes no other; "
+        "an axis that is always empty is refused."
     )
     surface(op.name, *aliases)(call)
 
