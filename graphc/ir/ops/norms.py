@@ -9,7 +9,7 @@ from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir.dtype import DType, holds
 from graphc.ir.node import Node
-from graphc.ir.op import functions, surface
+from graphc.ir.op import find, functions, surface
 from graphc.ir.ops.arithmetic import absolute, add, divide, multiply, power, square, subtract
 from graphc.ir.ops.broadcasting import broadcast, normal_axes, normal_axis, promoted
 from graphc.ir.ops.conversion import cast_to
@@ -38,8 +38,12 @@ def _require_inexact(name: str, x: Node) -> None:
 # -- norms ----------------------------------------------------------------------------------------
 
 
-def _norm_over(magnitude: Node, order: Order, axes: tuple[int, ...]) -> Node:
-    """The norm of magnitudes over axes, with a derivative of 0 where the norm is 0."""
+def _norm_over(x: Node, order: Order, axes: tuple[int, ...]) -> Node:
+    """The norm of elements over axes, with a derivative of 0 where the norm is 0."""
+    if order == 2:
+        return _root(sum_over(_squares(x), axes=axes), 2.0)
+    # An even power needs no magnitude, whose derivative of 0 at 0 is no factor of its second one.
+    magnitude = x if order % 2 == 0 and x.dtype.kind == "float" else absolute(x)
     if order == math.inf:
         return max_over(magnitude, axes=axes)
     if order == -math.inf:
@@ -49,10 +53,15 @@ def _norm_over(magnitude: Node, order: Order, axes: tuple[int, ...]) -> Node:
         return sum_over(cast_to(is_there, magnitude.dtype), axes=axes)
     if order == 1:
         return sum_over(magnitude, axes=axes)
-    if order == 2:
-        return _root(sum_over(square(magnitude), axes=axes), 2.0)
     raised = power(magnitude, constant_like(float(order), magnitude))
     return _root(sum_over(raised, axes=axes), float(order))
+
+
+def _squares(x: Node) -> Node:
+    """|x|**2, without the magnitude, which has no second derivative at 0."""
+    if x.dtype.kind != "complex":
+        return square(x)
+    return add(square(find("real")(x)), square(find("imag")(x)))
 
 
 def _root(total: Node, order: float) -> Node:
@@ -77,8 +86,7 @@ def vector_norm(x: Node, ord: Order = 2, axis: Axis = None, keepdims: bool = Fal
     """
     _require_inexact("vector_norm", x)
     axes = normal_axes(axis, len(x.shape), "vector_norm")
-    magnitude = absolute(cast_to(x, x.dtype.accumulator))
-    result = cast_to(_norm_over(magnitude, ord, axes), x.dtype.real)
+    result = cast_to(_norm_over(cast_to(x, x.dtype.accumulator), ord, axes), x.dtype.real)
     return kept(result, x.shape, axes) if keepdims else result
 
 
@@ -104,12 +112,12 @@ def matrix_norm(
     if row == column:
         raise ShapeError(f"matrix_norm: axis {row} occurs twice", code="axis")
     axes = (min(row, column), max(row, column))
-    magnitude = absolute(cast_to(x, x.dtype.accumulator))
+    wide = cast_to(x, x.dtype.accumulator)
     if ord == "fro":
-        result = _norm_over(magnitude, 2, axes)
+        result = _norm_over(wide, 2, axes)
     elif ord in (1, -1, math.inf, -math.inf):
         summed, left = (row, column) if abs(ord) == 1 else (column, row)
-        sums = sum_over(magnitude, axes=(summed,))
+        sums = sum_over(absolute(wide), axes=(summed,))
         extreme = max_over if ord > 0 else min_over
         result = extreme(sums, axes=(left - (left > summed),))
     elif ord in ("nuc", 2, -2):
