@@ -210,6 +210,75 @@ def test_a_loop_that_draws_is_differentiated() -> None:
     np.testing.assert_allclose(value, 2 * slope, rtol=1e-6)
 
 
+# -- where the shape may stand ---------------------------------------------------------------------
+
+CHANCES = np.array([0.0, 1.0, 0.5], np.float32)
+SAME_DRAWS = [
+    ("rand", ((3, 4),), (3, 4)),
+    ("rand", ([3, 4],), (3, 4)),
+    ("rand", ((),), ()),
+    ("randn", ((2, 3),), (2, 3)),
+    ("bernoulli", (CHANCES,), ((3,), CHANCES)),
+    ("randint", (10, (5,)), (0, 10, (5,))),
+    ("normal", (1.0, 2.0, (2,)), ((2,), 1.0, 2.0)),
+    ("uniform", (1.0, 3.0, (2, 0)), ((2, 0), 1.0, 3.0)),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "same"), SAME_DRAWS)
+def test_a_shape_stands_where_other_libraries_have_it(
+    name: str, arguments: tuple[Any, ...], same: tuple[Any, ...]
+) -> None:
+    draw = getattr(graphc, name)
+    found, expected = draw(*arguments, seed=3), draw(*same, seed=3)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected, strict=True)
+
+
+def test_whole_numbers_below_a_bound_take_the_shape_by_name() -> None:
+    found = graphc.randint(10, shape=(4,), dtype=i32, seed=1)
+    np.testing.assert_array_equal(found, graphc.randint(0, 10, (4,), i32, seed=1), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("call_of", "type_"),
+    [
+        ("rand(x.shape)", "f32[N, 2]"),
+        ("rand((N, 4))", "f32[N, 4]"),
+        ("randn(())", "f32[]"),
+        ("bernoulli(x)", "bool[N, 2]"),
+        ("bernoulli((N,), 1 / N)", "bool[N]"),
+        ("randint(10, (N,))", "i64[N]"),
+        ("normal(0.0, 1.0, (N,))", "f32[N]"),
+    ],
+)
+def test_the_language_takes_a_shape_there_as_well(call_of: str, type_: str) -> None:
+    text = (
+        f"dim N: 1..64\n\ndef f(x: f32[N, 2]) -> {type_}:\n    return {call_of}\n\nexport f = f\n"
+    )
+    assert str(source_unit(text).exports["f"].results[0].type) == type_
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("rand", ((3, (4,)),)),
+        ("rand", (2.0,)),
+        ("bernoulli", ((3, 4),)),
+        ("bernoulli", (CHANCES, 0.5)),
+        ("randint", (10,)),
+        ("randint", (1, 2)),
+        ("randint", (1, 2.5, (3,))),
+        ("normal", (0.0, 1.0)),
+        ("normal", ((2,), 0.0, "a")),
+    ],
+)
+def test_what_has_no_shape_is_refused(name: str, arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(UsageError) as caught:
+        getattr(graphc, name)(*arguments, seed=0)
+    assert caught.value.code == "argument" and caught.value.hint
+
+
 # -- refusals -------------------------------------------------------------------------------------
 
 

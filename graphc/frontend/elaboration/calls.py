@@ -90,7 +90,7 @@ class Operation(Record):
         bound = signature.bind(*arguments, **keywords)
         for name, value in bound.arguments.items():
             parameter = signature.parameters[name]
-            takes_numbers = parameter.annotation == "Operand"
+            takes_numbers = parameter.annotation in ("Operand", "Operand | None")
             if isinstance(value, Tensor) and not _takes_tensors(parameter):
                 raise refused(
                     f"{self.name}: {name} is {described(value)}, expected what is known while "

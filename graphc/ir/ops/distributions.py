@@ -8,12 +8,13 @@ given by the frontend.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
-from graphc.ir.dims import DimLike
+from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
@@ -56,29 +57,69 @@ def _require_float(name: str, dtype: DType) -> None:
         raise DTypeError(f"{name} gives floats, not {dtype.name}", code="dtype-unsupported")
 
 
+# -- shapes, and the places that other libraries have for them -----------------------------------
+
+
+def _sizes(name: str, shape: Sequence[Any]) -> tuple[DimLike, ...]:
+    """Sizes one by one, or all in one tuple."""
+    sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, int | Dim):
+            raise UsageError(
+                f"{name}: shape is {size!r} ({type(size).__name__}), expected a size",
+                code="argument",
+                hint=f"sizes are whole numbers: {name}(2, 3) or {name}((2, 3))",
+            )
+    return tuple(sizes)
+
+
+def _shape_first(name: str, shape: Any, first: Any, second: Any) -> tuple[Any, float, float]:
+    """The shape and two numbers, also where the shape stands last, as elsewhere."""
+    if isinstance(second, tuple | list):
+        shape, first, second = second, shape, first
+    for value in (first, second):
+        if not isinstance(value, int | float | Dim):
+            raise UsageError(
+                f"{name}: {value!r} ({type(value).__name__}) stands where a number is expected",
+                code="argument",
+                hint=f"it is {name}(shape, number, number)",
+            )
+    if not isinstance(shape, Iterable) or isinstance(shape, str | Node):
+        raise UsageError(
+            f"{name}: shape is {shape!r} ({type(shape).__name__}), expected a tuple of sizes",
+            code="argument",
+            hint=f"a shape is a tuple: {name}((2, 3))",
+        )
+    return shape, first, second
+
+
 @surface("uniform")
 def uniform(
-    shape: Iterable[DimLike],
+    shape: Iterable[DimLike] | float,
     low: float = 0.0,
-    high: float = 1.0,
+    high: float | Iterable[DimLike] = 1.0,
     dtype: DType = dtypes.f32,
     *,
     seed: Node,
     stream: int,
 ) -> Node:
-    """Numbers evenly spread over [low, high): all multiples of 2**-24 of the range for f32."""
+    """Numbers evenly spread over [low, high): all multiples of 2**-24 of the range for f32.
+
+    The shape may stand last, as in NumPy: `uniform(0.0, 1.0, (2, 3))`.
+    """
     _require_float("uniform", dtype)
-    unit = _unit(seed, stream, tuple(shape), dtype)
-    if high - low != 1:
-        unit = scaled(unit, high - low)
-    return unit if low == 0 else add(unit, constant_like(low, unit))
+    sizes, begin, end = _shape_first("uniform", shape, low, high)
+    unit = _unit(seed, stream, tuple(sizes), dtype)
+    if end - begin != 1:
+        unit = scaled(unit, end - begin)
+    return unit if begin == 0 else add(unit, constant_like(begin, unit))
 
 
 @surface("normal")
 def normal(
-    shape: Iterable[DimLike],
+    shape: Iterable[DimLike] | float,
     mean: float = 0.0,
-    std: float = 1.0,
+    std: float | Iterable[DimLike] = 1.0,
     dtype: DType = dtypes.f32,
     *,
     seed: Node,
@@ -87,11 +128,12 @@ def normal(
     """Normally distributed numbers (G. E. P. Box and M. E. Muller, 1958).
 
     Computed in f32, or in f64 for f64. The radius is drawn from 32 bits, so that |x| reaches 6.7
-    standard deviations.
+    standard deviations. The shape may stand last, as in PyTorch: `normal(0.0, 1.0, (2, 3))`.
     """
     _require_float("normal", dtype)
+    given, center, spread = _shape_first("normal", shape, mean, std)
     wide = dtype if dtype is dtypes.f64 else dtypes.f32
-    sizes = tuple(shape)
+    sizes = tuple(given)
     radius_bits = cast(random_bits(seed, stream=2 * stream, shape=sizes), dtype=wide)
     # The half keeps the logarithm finite at 0, and is rounded away from 2**24 on.
     uniform_radius = scaled(add(radius_bits, constant_like(0.5, radius_bits)), 2.0**-32)
@@ -99,28 +141,50 @@ def normal(
     angle_bits = random_bits(seed, stream=2 * stream + 1, shape=sizes)
     turns = scaled(cast(_upper(angle_bits, 24), dtype=wide), 2.0**-24)
     value = multiply(radius, cos(scaled(turns, 2 * math.pi)))
-    if std != 1:
-        value = scaled(value, std)
-    if mean != 0:
-        value = add(value, constant_like(mean, value))
+    if spread != 1:
+        value = scaled(value, spread)
+    if center != 0:
+        value = add(value, constant_like(center, value))
     return cast_to(value, dtype)
 
 
 @surface("rand")
-def rand(*shape: DimLike, dtype: DType = dtypes.f32, seed: Node, stream: int) -> Node:
+def rand(
+    *shape: DimLike | Iterable[DimLike], dtype: DType = dtypes.f32, seed: Node, stream: int
+) -> Node:
     """Numbers evenly spread over [0, 1)."""
-    return uniform(shape, dtype=dtype, seed=seed, stream=stream)
+    return uniform(_sizes("rand", shape), dtype=dtype, seed=seed, stream=stream)
 
 
 @surface("randn")
-def randn(*shape: DimLike, dtype: DType = dtypes.f32, seed: Node, stream: int) -> Node:
+def randn(
+    *shape: DimLike | Iterable[DimLike], dtype: DType = dtypes.f32, seed: Node, stream: int
+) -> Node:
     """Normally distributed numbers, of mean 0 and standard deviation 1."""
-    return normal(shape, dtype=dtype, seed=seed, stream=stream)
+    return normal(_sizes("randn", shape), dtype=dtype, seed=seed, stream=stream)
 
 
 @surface("bernoulli")
-def bernoulli(shape: Iterable[DimLike], probability: Operand, *, seed: Node, stream: int) -> Node:
-    """True with the given probability: a number, or a tensor that broadcasts to `shape`."""
+def bernoulli(
+    shape: Iterable[DimLike] | Node,
+    probability: Operand | None = None,
+    *,
+    seed: Node,
+    stream: int,
+) -> Node:
+    """True with the given probability: a number, or a tensor that broadcasts to `shape`.
+
+    A tensor of probabilities alone is drawn from in its own shape: `bernoulli(p)`.
+    """
+    if isinstance(shape, Node) and probability is None:
+        probability = shape
+        shape = shape.shape
+    if not isinstance(shape, Iterable) or probability is None:
+        raise UsageError(
+            "bernoulli takes a shape and a probability, or a tensor of probabilities alone",
+            code="argument",
+            hint="write bernoulli((2, 3), 0.5) or bernoulli(p)",
+        )
     unit = _unit(seed, stream, tuple(shape), dtypes.f32)
     return less(*broadcast(*promoted(unit, probability)))
 
@@ -138,14 +202,14 @@ def _words(seed: Node, stream: int, shape: tuple[DimLike, ...]) -> Node:
 @surface("randint")
 def randint(
     low: int,
-    high: int,
-    shape: Iterable[DimLike],
+    high: int | Iterable[DimLike] | None = None,
+    shape: Iterable[DimLike] | None = None,
     dtype: DType = dtypes.i64,
     *,
     seed: Node,
     stream: int,
 ) -> Node:
-    """Whole numbers from `low` to `high - 1`.
+    """Whole numbers from `low` to `high - 1`; `randint(high, shape)` counts from 0.
 
     They are remainders of 64 bits, so that the shares of two numbers differ by less than
     (high - low) / 2**64.
@@ -155,6 +219,16 @@ def randint(
     """
     if not dtype.is_integer:
         raise DTypeError(f"randint gives whole numbers, not {dtype.name}", code="dtype-unsupported")
+    if shape is None and not isinstance(high, int):
+        high, shape = None, high
+    if high is None:
+        low, high = 0, low
+    if not isinstance(high, int) or not isinstance(shape, Iterable):
+        raise UsageError(
+            "randint takes whole numbers and the shape",
+            code="argument",
+            hint="write randint(low, high, (2, 3)) or randint(high, (2, 3))",
+        )
     if low >= high:
         raise UsageError(f"randint: there is no number from {low} to below {high}")
     if low < dtype.minimum_value or high - 1 > dtype.maximum_value:
