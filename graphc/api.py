@@ -99,8 +99,8 @@ def _on_device(file: ModuleFile, device: str | None) -> LoadedModule:
     return loaded.LoadedModule(executor, replace(file, weights={}), chosen)
 
 
-def read_description(path: Path) -> Manifest:
-    """What a module file says of itself, compared with its graphs and programs.
+def read_description(path: Path) -> tuple[Manifest, Unit]:
+    """What a module file says of itself, compared with its graphs and programs, and its graphs.
 
     The weights are not read, however large they are.
 
@@ -117,7 +117,7 @@ def read_description(path: Path) -> Manifest:
             raise signature.mismatch(
                 f"its manifest says {said} of the weight {name!r}, its graphs {type_}"
             )
-    return manifest
+    return manifest, unit
 
 
 def _check_programs(file: ModuleFile) -> None:
@@ -302,7 +302,8 @@ def unit_of(file: ModuleFile) -> Unit:
     sources = SourceMap()
     _restore_spans(sources, graphs, file.sources)
     nothing = Graph("initial", (), (), ())
-    return Unit(graphs, state, nothing, sources, {})
+    docs = {name: export["doc"] for name, export in file.manifest["exports"].items()}
+    return Unit(graphs, state, nothing, sources, {**docs, "": file.manifest["doc"]})
 
 
 def _restore_spans(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from graphc.cli.arguments import number_of_bytes
 from graphc.cli.text import quantity, table
 from graphc.config import Settings
 from graphc.errors import ErrorGroup, GraphcError, UsageError
+from graphc.frontend import syntax
 from graphc.frontend.graph_text import graph_text, read_graph
+from graphc.frontend.literals import string_literal
+from graphc.frontend.parser import parse
 from graphc.runtime.atomic_write import write_atomically
 
 SOURCE = '''"""Two exports."""
@@ -153,6 +157,12 @@ def test_info_says_what_a_module_contains(built: Run) -> None:
         assert text in output
 
 
+def test_info_says_all_of_the_range_of_a_dim(run: Run) -> None:
+    Path("net.gc").write_text(SOURCE.replace("1..8", "0..32 multiple of 4"))
+    assert run("build", "net.gc")[0] == 0
+    assert "    B: 0..32, a multiple of 4\n" in run("info", "net.gcm")[1]
+
+
 def test_check_prints_signatures_and_every_files_errors(run: Run) -> None:
     code, output, errors = run("check", "net.gc", "wrong.gc", "none.gc")
     assert code == 1
@@ -168,6 +178,25 @@ def test_every_stage_is_shown(built: Run, source: str, stage: str) -> None:
     assert code == 0
     assert "predict" in output
     assert "train" not in output
+
+
+@pytest.mark.parametrize("source", ["net.gc", "net.gcm"])
+def test_docstrings_are_shown_in_programs_that_can_be_read(built: Run, source: str) -> None:
+    output = built("show", source, "--export", "predict")[1]
+    module = parse(output, source)
+    functions = [node for node in module.body if isinstance(node, syntax.Function)]
+    assert syntax.docstring(functions[0]) == "A layer."
+    assert '"""Two exports."""' in output
+    assert read_graph(output, source) is read_graph(graph_text(read_graph(output, source)), source)
+
+
+def test_the_lines_of_a_docstring_are_indented(run: Run) -> None:
+    text = 'A "layer" of """\n\n          * many\\\n\tlines.'
+    Path("net.gc").write_text(SOURCE.replace('"""A layer."""', string_literal(text, '"""')))
+    output = run("show", "net.gc", "--export", "predict")[1]
+    (function,) = [one for one in parse(output).body if isinstance(one, syntax.Function)]
+    assert cleandoc(syntax.docstring(function) or "") == cleandoc(text)
+    assert "\n      * many" in output
 
 
 def test_ptx_is_shown(built: Run) -> None:

@@ -20,15 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the facts of a module file."""
-    manifest = read_description(Path(options.module))
+    manifest, unit = read_description(Path(options.module))
     facts = manifest.facts
     if facts["doc"]:
         print(facts["doc"].strip(), end="\n\n")
     for name, export in facts["exports"].items():
         inputs = ", ".join(f"{n}: {t}" for n, t in export["inputs"])
         print(f"{name}({inputs}) -> {', '.join(export['results'])}")
-        for dim, (text, low, high) in export["dims"].items():
-            print(f"    {dim}: {low}..{high}" + ("" if text == dim else f" ({text})"))
+        for dim, variable in unit.exports[name].dims().items():
+            print(f"    {dim}: {variable.names[dim].range_text()}")
         if export["doc"].strip():
             print(f"    {export['doc'].strip().splitlines()[0]}")
     print(f"\nstate: {len(manifest.weights)} tensors, {quantity(manifest.weight_bytes)}")

@@ -27,7 +27,7 @@ from graphc.codegen.listing import entry_text
 from graphc.compiler import ARCHITECTURES, compile_for
 from graphc.errors import UsageError
 from graphc.from_python import unit_named
-from graphc.frontend.graph_text import graph_text
+from graphc.frontend.graph_text import docstring_text, graph_text
 from graphc.ir.graph import Graph, Unit
 from graphc.passes import pipeline
 from graphc.runtime.module_file import read_module
@@ -75,7 +75,9 @@ def _comment(options: argparse.Namespace) -> str:
 
 
 def _graph(unit: Unit, target: str) -> str:
-    return "\n\n".join(graph_text(graph) for graph in unit.exports.values())
+    parts = [docstring_text(unit.docs[""])] if unit.docs.get("") else []
+    parts += [graph_text(graph, unit.docs.get(name, "")) for name, graph in unit.exports.items()]
+    return "\n\n".join(parts)
 
 
 def _passes(unit: Unit, target: str, only: str | None = None) -> str:
@@ -96,7 +98,7 @@ def _passes(unit: Unit, target: str, only: str | None = None) -> str:
 
 def _made(step: pipeline.Step[Any]) -> str:
     if isinstance(step.made, Unit):
-        return _graph(step.made, "")
+        return "\n\n".join(map(graph_text, step.made.exports.values()))
     return graph_text(step.made) if isinstance(step.made, Graph) else step.step.text(step.made)
 
 

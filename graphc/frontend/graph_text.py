@@ -36,8 +36,10 @@ True
 from __future__ import annotations
 
 import base64
+import inspect
 import keyword
 import re
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -53,7 +55,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.types import TensorType, TupleType
 
-__all__ = ["graph_text", "read_graph"]
+__all__ = ["docstring_text", "graph_text", "read_graph"]
 
 _WIDTH = 100
 _NAME = re.compile(r"[^\W\d]\w*")
@@ -63,8 +65,11 @@ _LARGEST_DIM = 48
 _TAKEN = frozenset(("inf", "nan", *(dtype.name for dtype in dtypes.ALL)))
 
 
-def graph_text(graph: Graph) -> str:
+def graph_text(graph: Graph, doc: str = "") -> str:
     """The graph, and the graphs in its attributes, as a program; `read_graph` gives it back.
+
+    Args:
+        doc: a docstring for the function that is the graph; it has no meaning for the reader.
 
     Raises:
         VerificationError: two dims of one name.
@@ -72,7 +77,7 @@ def graph_text(graph: Graph) -> str:
     graphs = list(_nested_first(graph))
     names = _graph_names(graphs)
     blocks = [_declarations(graphs)] if _dims_in(graphs) else []
-    blocks += ["\n".join(_definition(one, names)) for one in graphs]
+    blocks += ["\n".join(_definition(one, names, doc if one is graph else "")) for one in graphs]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -214,7 +219,12 @@ def _value_text(value: Any, graphs: Mapping[Graph, str]) -> str:
 # -- graphs ---------------------------------------------------------------------------------------
 
 
-def _definition(graph: Graph, graphs: Mapping[Graph, str]) -> Iterator[str]:
+def docstring_text(doc: str, indent: str = "") -> str:
+    """A docstring as it stands in a program, each of its lines indented."""
+    return textwrap.indent(string_literal(inspect.cleandoc(doc), '"""'), indent)
+
+
+def _definition(graph: Graph, graphs: Mapping[Graph, str], doc: str) -> Iterator[str]:
     """The lines of the function that is a graph."""
     inputs, state = _spelled(graph.inputs), _spelled(graph.state, is_state=True)
     yield _mark(graph, graphs[graph], inputs is None, state is None)
@@ -224,6 +234,8 @@ def _definition(graph: Graph, graphs: Mapping[Graph, str]) -> Iterator[str]:
     for nodes, given in ((graph.inputs, inputs), (graph.state, state)):
         names |= zip(nodes, given or [next(numbered) for _ in nodes], strict=True)
     yield from _signature(graph, graphs[graph], names)
+    if doc:
+        yield docstring_text(doc, "    ")
     for node in graph.nodes():
         if node in names:
             continue
