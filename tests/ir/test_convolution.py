@@ -83,6 +83,7 @@ CASES = [
     ("avg_pool2d", (normal(2, 3, 7, 6),), {"kernel_size": 3, "ceil_mode": True}),
     ("adaptive_avg_pool2d", (normal(2, 3, 7, 6),), {"output_size": 4}),
     ("scaled_dot_product_attention", tuple(normal(2, 2, 5, 4) for _ in "qkv"), {"window": 2}),
+    ("scaled_dot_product_attention", (normal(7, 4), normal(3, 4), normal(3, 4)), {"window": 2}),
     ("scaled_dot_product_attention", tuple(normal(2, 2, 5, 4) for _ in "qkv"), {"is_causal": True}),
 ]
 

@@ -96,6 +96,8 @@ ATTENTION = [
         ({"is_causal": True}, {}),
         ({"scale": 0.25}, {}),
         ({}, {"attn_mask": MASK}),
+        ({}, {"attn_mask": MASK & (np.arange(5) != 2)[:, None]}),
+        ({}, {"attn_mask": np.where((np.arange(5) != 2)[:, None], normal(5, 7), -np.inf)}),
         ({}, {"attn_mask": normal(4, 5, 7)}),
     )
 ] + [

@@ -17,9 +17,9 @@ from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, divide, scaled
 from graphc.ir.ops.broadcasting import broadcast, promoted
 from graphc.ir.ops.contraction import matrix_product, matrix_transpose
-from graphc.ir.ops.creation import constant_like, full_like, iota
+from graphc.ir.ops.creation import constant_like, full_like, iota, zeros_like
 from graphc.ir.ops.dropouts import dropout
-from graphc.ir.ops.logic import less, less_equal, logical_and, where
+from graphc.ir.ops.logic import less, less_equal, logical_and, not_equal, where
 from graphc.ir.ops.shape import broadcast_to, reshape
 from graphc.ir.ops.transcendental import sqrt
 
@@ -60,7 +60,7 @@ def attention(
             that of the next draw.
         stream: its number.
 
-    A row that sees nothing is NaN, as the softmax of nothing is.
+    A row that sees nothing is 0, and so are its gradients.
 
     Raises:
         ShapeError: operands of fewer than two axes, or heads that do not fit.
@@ -83,14 +83,14 @@ def attention(
     scores = matrix_product(query, matrix_transpose(key))
     scores = _scaled(scores, scale, query.shape[-1])
     seen = _seen(scores, is_causal, window)
-    if seen is not None:
-        scores = _without(scores, seen)
     if attn_mask is not None:
         if attn_mask.dtype is dtypes.bool_:
-            scores = _without(scores, attn_mask)
+            shown = attn_mask
         else:
+            shown = not_equal(attn_mask, constant_like(-math.inf, attn_mask))
             scores = add(*broadcast(*promoted(scores, attn_mask)))
-    shares: Node = functions["softmax"](scores, axis=-1)
+        seen = shown if seen is None else logical_and(*broadcast(seen, shown))
+    shares = _shares(scores, seen, sees_something=attn_mask is None and window is None)
     if seed is not None:
         shares = dropout(shares, dropout_p, seed=seed, stream=stream)
     return matrix_product(shares, value)
@@ -137,7 +137,12 @@ def _seen(scores: Node, is_causal: bool, window: int | None) -> Node | None:
     return found
 
 
-def _without(scores: Node, seen: Node) -> Node:
-    """The scores, minus infinity where `seen` is False."""
+def _shares(scores: Node, seen: Node | None, *, sees_something: bool) -> Node:
+    """The softmax of what is seen of each row, and 0 for the rest; all of it without `seen`."""
+    softmax = functions["softmax"]
+    if seen is None:
+        return softmax(scores, axis=-1)  # type: ignore[no-any-return]
     seen, scores = broadcast(seen, scores)
-    return where(seen, scores, constant_like(-math.inf, scores))
+    shares: Node = softmax(where(seen, scores, constant_like(-math.inf, scores)), axis=-1)
+    # The softmax of a row that sees nothing is NaN, which this keeps from results and gradients.
+    return shares if sees_something else where(seen, shares, zeros_like(shares))
