@@ -103,7 +103,6 @@ def alternative(data: dict[str, Any]) -> Any:
         lambda d: alternative(d)["bindings"][0].update(slots=[0]),
         lambda d: alternative(d)["bindings"][0].update(grid="B // 0"),
         lambda d: alternative(d)["bindings"][0].update(grid="-1"),
-        lambda d: alternative(d)["bindings"][0].update(grid="B - 2"),
         lambda d: alternative(d).update(when=["B"]),
         lambda d: alternative(d).update(written=1),
     ],
