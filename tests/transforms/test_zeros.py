@@ -57,7 +57,9 @@ NORMS: dict[str, tuple[Function, Function]] = {
 
 
 def of_third_order(function: Function) -> Function:
-    return gc.grad(lambda x: gc.sum(gc.hessian(function)(x) * np.outer(WEIGHTS, WEIGHTS)))
+    weights = np.outer(WEIGHTS, WEIGHTS)
+    derived: Function = gc.grad(lambda x: gc.sum(gc.hessian(function)(x) * weights))
+    return derived
 
 
 @pytest.mark.parametrize("name", NORMS)
@@ -76,3 +78,23 @@ def test_the_hessian_of_a_norm_is_that_of_the_formula() -> None:
     x = np.array([3.0, 0.0, 4.0])
     expected = (np.eye(3) - np.outer(x, x) / 25) / 5
     np.testing.assert_allclose(gc.hessian(gc.vector_norm)(x), expected, atol=1e-15)
+
+
+def sinc_derivative(x: float, order: int) -> float:
+    """The integral of cos(pi x s) from s = 0 to 1, its derivative by x under the integral."""
+    roots, weights = np.polynomial.legendre.leggauss(60)
+    s = (roots + 1) / 2
+    values = (np.pi * s) ** order * np.cos(np.pi * s * x + order * np.pi / 2)
+    return float((weights * values).sum() / 2)
+
+
+@pytest.mark.parametrize("order", range(5))
+@pytest.mark.parametrize("x", [0.0, 1e-300, 1e-40, 1e-6, -1e-4, 0.3, -0.63, 0.64, 1.0, 2.5])
+def test_sinc_has_its_derivatives_near_zero(x: float, order: int) -> None:
+    function: Function = gc.sinc
+    for _ in range(order):
+        function = gc.grad(function)
+    for dtype, error in ((np.float64, 1e-12), (np.float32, 1e-5)):
+        place = np.asarray(x, dtype)
+        expected = sinc_derivative(float(place), order)
+        np.testing.assert_allclose(function(place), expected, rtol=error, atol=error)
