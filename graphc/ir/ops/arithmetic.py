@@ -205,11 +205,18 @@ def _complex_power(x: Array, y: Array) -> Array:
     return np.where(y == 0, np.ones((), np.complex128), value).astype(x.dtype)
 
 
+def _float_power(x: Array, y: Array) -> Array:
+    """NumPy's power of a varied exponent: sqrt, which it takes for a lone 0.5, differs at -inf."""
+    shape = np.broadcast_shapes(x.shape, y.shape)
+    exponents = np.broadcast_to(y, shape).flatten()
+    return np.asarray(np.power(np.broadcast_to(x, shape).reshape(-1), exponents)).reshape(shape)
+
+
 def _power(x: Array, y: Array) -> Array:
     if x.dtype.kind == "c":
         return _complex_power(x, y)
     if x.dtype.kind not in "iu":
-        return np.asarray(np.power(x, y))
+        return _float_power(x, y)
     # NumPy refuses negative exponents; the exact result rounded toward zero is 1, -1 or 0.
     reciprocal = np.where(x == 1, x, np.zeros((), x.dtype))
     if x.dtype.kind == "i":
