@@ -4,15 +4,14 @@
 
 A process that has loaded and called another module loads this one and calls it once. Measured is
 how far the memory of the process rises at most in between (VmHWM of `/proc/self/status`, on Linux):
-state, arguments, results, temporaries, scratch memory of every thread; and what is not printed,
-machine code and the objects of Python, about half a megabyte. Printed is the "peak" of
-`module.memory(export)`. The figures are bytes, as JSON.
+state, arguments, results, temporaries, scratch memory of every thread that takes part; and what is
+not printed, machine code and the objects of Python, two or three tenths of a megabyte. Printed is
+the "peak" of `module.memory(export)`. The figures are bytes, as JSON.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import json
 import subprocess
@@ -64,9 +63,8 @@ def measure(folder: Path, export: str, batch: int) -> dict[str, int]:
 
 
 def forget_peak() -> int:
-    """Give back to the system what is free, and forget the peak so far; returns what is left."""
+    """Let go of what nothing refers to, and forget the peak so far; returns what is resident."""
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     return peak_resident()
 
