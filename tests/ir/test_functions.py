@@ -73,6 +73,9 @@ TABLE: list[Row] = [
     ("isclose", (X, Y), {"equal_nan": True}, lambda x, y: np.isclose(x, y, equal_nan=True)),
     ("lerp", (A, B, P), {}, lambda x, y, w: x + w * (y - x)),
     ("float_power", (P, A), {}, np.float_power),
+    # Of one exponent for all NumPy makes a square root, which is NaN at -inf.
+    ("power", (SPECIAL, np.array(0.5)), {}, lambda x, y: np.power(x, np.full(x.shape, y))),
+    ("power", (np.array(-np.inf), np.array(0.5)), {}, lambda x, y: np.array(np.inf)),
     # activations
     ("hardtanh", (GRID,), {}, lambda x: np.clip(x, -1, 1)),
     ("relu6", (GRID,), {}, lambda x: np.clip(x, 0, 6)),

@@ -98,3 +98,10 @@ def test_sinc_has_its_derivatives_near_zero(x: float, order: int) -> None:
         place = np.asarray(x, dtype)
         expected = sinc_derivative(float(place), order)
         np.testing.assert_allclose(function(place), expected, rtol=error, atol=error)
+
+
+def test_a_power_of_zero_changes_its_slope_with_the_exponent() -> None:
+    mixed = gc.grad(gc.grad(lambda x, y: x**y, argnums=1), argnums=0)
+    other = gc.grad(gc.grad(lambda x, y: x**y, argnums=0), argnums=1)
+    for derived in (mixed, other):
+        np.testing.assert_allclose(derived(np.array(2.0), np.array(0.0)), 0.5)

@@ -22,7 +22,15 @@ from graphc.ir.ops.elementwise import (
     same,
     to_real,
 )
-from graphc.ir.ops.logic import equal, greater, less, where
+from graphc.ir.ops.logic import (
+    equal,
+    greater,
+    isfinite,
+    less,
+    logical_and,
+    logical_not,
+    where,
+)
 
 __all__ = [
     "absolute",
@@ -228,8 +236,11 @@ def _power(x: Array, y: Array) -> Array:
 def _power_gradient(node: Node, g: Node) -> tuple[Node, Node]:
     x, y = node.inputs
     zero, one = zeros_like(x), ones_like(x)
-    # x**(y-1) is infinite at x = 0 for y = 0, where the derivative is 0.
-    slope = where(equal(y, zero), zero, multiply(y, power(x, subtract(y, one))))
+    # x**(y-1) is infinite at x = 0 for y = 0, where the derivative is 0. Where it is a number the
+    # product is 0 by itself, and has the derivative 1 / x by y.
+    lower = power(x, subtract(y, one))
+    is_lost = logical_and(equal(y, zero), logical_not(isfinite(lower)))
+    slope = where(is_lost, zero, multiply(y, lower))
     # log(x) is -inf at x = 0, where 0**y does not change with y > 0.
     safe = where(equal(x, zero), one, x)
     return multiply(g, slope), multiply(g, multiply(node, find("log")(safe)))
