@@ -30,7 +30,7 @@ from graphc.passes.tables import lift_tables
 from graphc.runtime.module_file import ModuleFile
 from graphc.runtime.program import Entry, Program, launches_in
 from graphc.runtime.reference import contract
-from graphc.runtime.signature import memory_of_calls, signature
+from graphc.runtime.signature import memory_of_calls, signature, variants_of
 
 __all__ = [
     "ARCHITECTURES",
@@ -127,11 +127,13 @@ def build_module(
     binaries: dict[str, bytes] = {}
     reports: list[ExportReport] = []
     memory: dict[str, int] = {}
+    variants: dict[str, Any] = {}
     for name in dict.fromkeys("cpu" if t == "cpu" else "cuda" for t in targets):
         progress(f"kernels for {name}")
         code = compile_unit(unit, _TARGETS[name])
         reports += [_report(entry, code.program) for entry in code.program.entries.values()]
         memory |= memory_of_calls(code.program)
+        variants |= variants_of(code.program)
         if name == "cuda":
             programs[name] = code.program.to_json()
             kernels[name] = f"{code.text.functions}\n{code.text.kernels}"
@@ -147,6 +149,7 @@ def build_module(
         "doc": unit.docs.get("", ""),
         "options": {"seed": seed, "targets": sorted(targets)},
         "memory": memory,
+        "variants": variants,
     }
     file = ModuleFile(
         manifest,

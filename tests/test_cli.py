@@ -163,6 +163,13 @@ def test_info_says_all_of_the_range_of_a_dim(run: Run) -> None:
     assert "    B: 0..32, a multiple of 4\n" in run("info", "net.gcm")[1]
 
 
+def test_the_variants_of_a_build_are_listed(run: Run) -> None:
+    Path("net.gc").write_text(SOURCE.replace("1..8", "1..4096"))
+    line = "variants of predict on cpu: B: 1..4 | 5..4096\n"
+    assert line in run("build", "net.gc")[1]
+    assert line in run("info", "net.gcm")[1]
+
+
 def test_check_prints_signatures_and_every_files_errors(run: Run) -> None:
     code, output, errors = run("check", "net.gc", "wrong.gc", "none.gc")
     assert code == 1

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from graphc.api import build
 from graphc.cli.arguments import named_file, number_of_bytes, seed, targets
-from graphc.cli.text import quantity, table
+from graphc.cli.text import quantity, table, variants
 from graphc.errors import SourceError
 from graphc.from_python import output_for, unit_named
 from graphc.runtime.output_path import check_output, module_path
@@ -76,5 +76,6 @@ def run(options: argparse.Namespace) -> int:
         memory = [quantity(n) for n in (one.arena_bytes, one.scratch_bytes, one.peak_bytes)]
         rows.append([one.name, one.target, *counts, *memory])
     print(table(rows))
+    print(variants(built.file.manifest["variants"]), end="")
     print(f"{output}: {quantity(size)}, built in {built.seconds:.2f} s")
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from graphc.api import read_description
 from graphc.cli.arguments import named_file
-from graphc.cli.text import quantity, table
+from graphc.cli.text import quantity, table, variants
 
 __all__ = ["add_arguments", "run"]
 
@@ -38,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
         print(table(rows))
     for what, nbytes in facts["memory"].items():
         print(f"peak memory of {what}: at most {quantity(nbytes)}")
+    print(variants(facts.get("variants", {})), end="")
     binaries = [
         [name, quantity(member.nbytes)]
         for name, member in manifest.members.items()

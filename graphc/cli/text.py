@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-__all__ = ["quantity", "table"]
+__all__ = ["quantity", "table", "variants"]
 
 
 def quantity(nbytes: int) -> str:
@@ -19,6 +19,19 @@ def quantity(nbytes: int) -> str:
             break
         value /= 1024
     return f"{nbytes} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def variants(said: Mapping[str, Mapping[str, Sequence[Sequence[int]]]]) -> str:
+    """The lines that list the variants of a module, as its manifest says them.
+
+    >>> print(variants({"predict on cpu": {"B": [[1, 8], [9, 4096]]}}), end="")
+    variants of predict on cpu: B: 1..8 | 9..4096
+    """
+    return "".join(
+        f"variants of {what}: {size}: {' | '.join(f'{low}..{high}' for low, high in ranges)}\n"
+        for what, sizes in said.items()
+        for size, ranges in sizes.items()
+    )
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -42,7 +42,7 @@ class Manifest(Record):
     """A manifest whose form was checked.
 
     Attributes:
-        facts: what the build says: exports, documentation, options, memory.
+        facts: what the build says: exports, documentation, options, memory, variants.
         members: all other members, by name.
         weights: dtype and shape of each weight, by name.
     """
@@ -88,7 +88,8 @@ class Manifest(Record):
         if version > FORMAT_VERSION:
             raise FormatTooNewError(version)
         for key, is_right in _FORMS.items():
-            if not is_right(found.get(key)):
+            # Modules of earlier versions say nothing of variants.
+            if not is_right(found.get(key, {} if key == "variants" else None)):
                 raise ValueError(f"its manifest has no {key!r}, or one of another form")
         for name, export in found["exports"].items():
             if not _is_export(export):
@@ -199,11 +200,20 @@ def _is_export(value: Any) -> bool:
     )
 
 
+def _is_range(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_bytes, value))
+
+
+def _are_variants(value: Any) -> bool:
+    return _is_table(value, lambda ranges: isinstance(ranges, list) and all(map(_is_range, ranges)))
+
+
 _FORMS: Mapping[str, Callable[[Any], bool]] = {
     "doc": lambda value: isinstance(value, str),
     "exports": lambda value: isinstance(value, dict),
     "memory": lambda value: _is_table(value, _is_bytes),
     "members": lambda value: _is_table(value, _is_member),
     "options": lambda value: isinstance(value, dict),
+    "variants": lambda value: _is_table(value, _are_variants),
     "weights": lambda value: _is_table(value, _is_weight),
 }

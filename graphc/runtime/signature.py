@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from graphc.errors import ModuleFormatError
+from graphc.errors import GraphcError, ModuleFormatError
 from graphc.ir import dims
 from graphc.runtime.program import Entry, Program, launches_in
 
@@ -16,6 +16,7 @@ __all__ = [
     "memory_of_calls",
     "mismatch",
     "signature",
+    "variants_of",
 ]
 
 
@@ -37,6 +38,33 @@ def memory_of_calls(program: Program) -> dict[str, int]:
     }
 
 
+Variants = dict[str, list[list[int]]]
+"""Ranges of sizes that have kernels of their own, lowest first, by the text of the size."""
+
+
+def variants_of(program: Program) -> dict[str, Variants]:
+    """The variants of each export that has any, by export and target."""
+    found = {f"{n} on {program.target}": _variants(entry) for n, entry in program.entries.items()}
+    return {what: variants for what, variants in found.items() if variants}
+
+
+def _variants(entry: Entry) -> Variants:
+    """Ranges within each of which every launch runs one kernel, as far as that size decides."""
+    starts: dict[dims.Dim, set[int]] = {}
+    for step in launches_in(entry.steps):
+        for one in step.alternatives:
+            if not isinstance(one.dim, int):
+                starts.setdefault(one.dim, set()).update((one.low, one.high + 1))
+    found: Variants = {}
+    for size, cuts in starts.items():
+        low, high = dims.bounds(size)
+        inner = sorted(cut for cut in cuts if low < cut <= high)
+        if inner:
+            ends = [*(cut - 1 for cut in inner), high]
+            found[str(size)] = [list(pair) for pair in zip([low, *inner], ends, strict=True)]
+    return found
+
+
 def check_program(facts: Mapping[str, Any], program: Program) -> None:
     """Whether a manifest says of each export what a program that the module holds makes of it.
 
@@ -50,6 +78,13 @@ def check_program(facts: Mapping[str, Any], program: Program) -> None:
             raise mismatch(
                 f"its manifest says {said} of the memory of {what}, its program {nbytes}"
             )
+    # Modules of earlier versions do not say it.
+    listed = facts.get("variants")
+    if listed is not None:
+        variants, end = variants_of(program), f" on {program.target}"
+        said = {what: listed[what] for what in listed if what.endswith(end)}
+        if said != variants:
+            raise mismatch(f"its manifest says {said} of the variants, its program {variants}")
 
 
 def check_kernels(program: Program, binaries: Mapping[str, bytes]) -> None:
@@ -91,6 +126,11 @@ def check_graphs(
         ModuleFormatError: they differ.
     """
     _check_entries(facts["exports"], entries, "its graphs")
+    for what, variants in facts.get("variants", {}).items():
+        entry = entries.get(what.rpartition(" on ")[0])
+        for size, ranges in variants.items():
+            if entry is None or not _are_ranges(ranges, size, entry):
+                raise mismatch(f"its manifest says {ranges} of {size!r}, the variants of {what}")
     of_programs = {f"{name} on {target}" for name in entries for target in targets}
     said = {w: nbytes for w, nbytes in facts["memory"].items() if w not in of_programs}
     least = _tensors_of_calls(entries)
@@ -102,6 +142,16 @@ def check_graphs(
                 f"its manifest says {nbytes} of the memory of {what}, its inputs, results and "
                 f"state are {least[what]}"
             )
+
+
+def _are_ranges(ranges: Sequence[Sequence[int]], text: str, entry: Entry) -> bool:
+    """Whether ranges follow each other from the least value of a size to the largest."""
+    try:
+        low, high = dims.bounds(dims.from_text(text, entry.dims))
+    except GraphcError:
+        return False
+    starts, ends = [first for first, _ in ranges], [last for _, last in ranges]
+    return [*starts, high + 1] == [low, *(end + 1 for end in ends)]
 
 
 def _tensors_of_calls(entries: Mapping[str, Entry]) -> dict[str, int]:

@@ -31,7 +31,7 @@ from graphc.runtime.module_file import (
     read_manifest,
     read_module,
 )
-from graphc.runtime.signature import memory_of_calls
+from graphc.runtime.signature import memory_of_calls, variants_of
 from tests.module_archives import archive_of, members_of, sealed
 
 Array = np.ndarray[Any, Any]
@@ -454,10 +454,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     file = graphc.build(source).file
     program = compile_for(api.unit_of(file), "cuda").program
     memory = {**file.manifest["memory"], **memory_of_calls(program)}
+    variants = {**file.manifest["variants"], **variants_of(program)}
     sections = "".join(f".text.{kernel}\0" for kernel in program.geometry)
     file = replace(
         file,
-        manifest={**file.manifest, "memory": memory},
+        manifest={**file.manifest, "memory": memory, "variants": variants},
         programs={"cuda": program.to_json()},
         binaries={"cubins/sm_80.cubin": b"\x7fELF\0" + sections.encode()},
     )
@@ -513,6 +514,19 @@ def needing(**memory: int | None) -> Callable[[dict[str, bytes]], None]:
     return edit
 
 
+def listing(**variants: Any) -> Callable[[dict[str, bytes]], None]:
+    """Other variants in the manifest, by target."""
+
+    def edit(members: dict[str, bytes]) -> None:
+        manifest = json.loads(members["manifest.json"])
+        for target, said in variants.items():
+            assert manifest["variants"].get(f"predict on {target}") != said
+            manifest["variants"][f"predict on {target}"] = said
+        members["manifest.json"] = json.dumps(manifest).encode()
+
+    return edit
+
+
 TENSORS = 4 * (8 * 4 + 8 * 3 + 4 * 3 + 3)
 """Bytes of what `predict` takes, gives and keeps."""
 
@@ -534,6 +548,12 @@ CONTRADICTIONS: Mapping[str, Callable[[dict[str, bytes]], None]] = {
     "less memory than tensors": needing(cpu=TENSORS - 1),
     "memory of another target": needing(sim=10**9),
     "memory of another target alone": needing(cpu=None, sim=10**9),
+    "variants of no program": listing(cuda={"B": [[1, 2], [3, 5], [6, 8]]}),
+    "variants with a gap": listing(cpu={"B": [[1, 4], [6, 8]]}),
+    "variants beyond the range": listing(cpu={"B": [[1, 4], [5, 9]]}),
+    "variants of nothing": listing(cpu={"B": []}),
+    "variants of another dim": listing(cpu={"C": [[1, 4], [5, 8]]}),
+    "variants of another form": listing(cpu={"B": [1, 8]}),
     "program of another form": instead("programs/cuda.json", b"[]"),
     "program of another input": replaced("programs/cuda.json", b'"name": "x"', b'"name": "y"'),
     "program of another type": replaced("programs/cuda.json", b'"f32"', b'"f64"'),
