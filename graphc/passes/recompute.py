@@ -17,6 +17,7 @@ from graphc.ir.ops.custom_gradient import custom_gradient, differentiable, gradi
 from graphc.ir.ops.structural import graph_input, input_, optimization_barrier
 from graphc.ir.source_map import SourceMap
 from graphc.passes import autodiff
+from graphc.passes.bodies import dependent
 from graphc.passes.rewrite import substitute
 
 __all__ = ["recomputed"]
@@ -40,7 +41,7 @@ def recomputed(
         sources: makes what is built inherit the spans of what it stands for.
     """
     made = substitute(results, dict(zip(variables, values, strict=True)), sources)
-    inside = _inside(results, variables)
+    inside = dependent(results, variables)
     boundary = _boundary(results, inside)
     found = []
     for result, value in zip(results, made, strict=True):
@@ -48,15 +49,6 @@ def recomputed(
             graph = _computed_again(result, variables, boundary)
             value = custom_gradient(value, *values, *boundary, gradient=graph)
         found.append(value)
-    return found
-
-
-def _inside(results: Sequence[Node], variables: Sequence[Node]) -> set[Node]:
-    """What is computed of the variables, and these."""
-    found = set(variables)
-    for node in topological(results):
-        if not found.isdisjoint(node.inputs):
-            found.add(node)
     return found
 
 

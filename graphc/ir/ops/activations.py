@@ -38,13 +38,12 @@ from graphc.ir.ops.arithmetic import (
 from graphc.ir.ops.broadcasting import broadcast, normal_axis, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
-from graphc.ir.ops.elementwise import SHAPES
+from graphc.ir.ops.elementwise import SHAPES, require_float
 from graphc.ir.ops.indexing import index
 from graphc.ir.ops.logic import greater, greater_equal, less, less_equal, logical_and, where
 from graphc.ir.ops.normalization import (
     computed_wide,
     in_accumulator,
-    require_float,
     softmax_along,
 )
 from graphc.ir.ops.shape import reshape
@@ -62,7 +61,7 @@ Array = np.ndarray[Any, Any]
 def _infer_activation(
     op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]
 ) -> TensorType:
-    require_float(op, operands[0].dtype)
+    require_float(op.name, operands[0].dtype)
     return operands[0].tensor
 
 

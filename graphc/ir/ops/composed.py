@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from graphc.errors import DTypeError, UsageError
+from graphc.errors import UsageError
 from graphc.ir import dtype as dtypes
-from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import Op, functions, surface
 from graphc.ir.ops.arithmetic import (
@@ -30,7 +29,7 @@ from graphc.ir.ops.arithmetic import (
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
-from graphc.ir.ops.elementwise import INTEGER, operate
+from graphc.ir.ops.elementwise import INTEGER, operate, require_float
 from graphc.ir.ops.logic import (
     equal,
     greater,
@@ -46,15 +45,6 @@ from graphc.ir.ops.logic import (
 from graphc.ir.ops.reduction import all_over
 
 __all__: list[str] = []
-
-
-def _require_float(name: str, dtype: DType) -> None:
-    if dtype.kind != "float":
-        raise DTypeError(
-            f"{name} takes floats, not {dtype.name}",
-            code="dtype-unsupported",
-            hint="cast the operand first: cast(x, f32)",
-        )
 
 
 # -- arithmetic with factors and rounding ---------------------------------------------------------
@@ -181,7 +171,7 @@ def quotient_and_rest(x: Operand, y: Operand) -> tuple[Node, Node]:
 def ldexp(x: Operand, exponent: Operand) -> Node:
     """x times 2 to the power of a whole number."""
     a = promoted(x)[0]
-    _require_float("ldexp", a.dtype)
+    require_float("ldexp", a.dtype)
     steps = cast_to(promoted(exponent)[0], a.dtype)
     power_of_two: Node = functions["exp2"](steps)
     product: Node = functions["multiply"](a, power_of_two)
@@ -191,7 +181,7 @@ def ldexp(x: Operand, exponent: Operand) -> Node:
 @surface("cbrt")
 def cbrt(x: Node) -> Node:
     """The cube root, of negative numbers the negative one."""
-    _require_float("cbrt", x.dtype)
+    require_float("cbrt", x.dtype)
     size = absolute(x)
     is_zero = equal(size, zeros_like(size))
     safe = where(is_zero, ones_like(size), size)

@@ -14,12 +14,12 @@ from graphc.ir.op import Call, Decomposition, Op, Refused, Sample
 from graphc.ir.ops.arithmetic import multiply, negative, subtract
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import dim_value, iota, zeros_like
+from graphc.ir.ops.elementwise import require_float
 from graphc.ir.ops.logic import equal, greater_equal, less, logical_and, where
 from graphc.ir.ops.normalization import (
     computed_wide,
     in_accumulator,
     log_softmax,
-    require_float,
     softmax,
 )
 from graphc.ir.ops.reduction import restored, sum_over
@@ -35,7 +35,7 @@ def _infer_cross_entropy(
     op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]
 ) -> TensorType:
     logits, labels = operands[0].tensor, operands[1].tensor
-    require_float(op, logits.dtype)
+    require_float(op.name, logits.dtype)
     if not labels.dtype.is_integer:
         raise DTypeError(
             f"cross_entropy: the labels are {labels}, expected integers",

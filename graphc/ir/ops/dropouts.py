@@ -10,6 +10,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import surface
 from graphc.ir.ops.arithmetic import add, divide, scaled
+from graphc.ir.ops.broadcasting import broadcast
 from graphc.ir.ops.creation import constant_like, zeros_like
 from graphc.ir.ops.distributions import bernoulli
 from graphc.ir.ops.logic import where
@@ -33,12 +34,25 @@ def dropout(
 
     `x` itself where it is not `training`, and so for all kinds of dropout.
     """
-    _require_probability("dropout", probability)
+    return _dropped("dropout", x, x.shape, probability, training, seed, stream)
+
+
+def _dropped(
+    name: str,
+    x: Node,
+    shape: tuple[DimLike, ...],
+    probability: float,
+    training: bool,
+    seed: Node,
+    stream: int,
+) -> Node:
+    """`x` with what one draw of `shape` drops at 0, and the rest scaled up."""
+    _require_probability(name, probability)
     if probability == 0 or not training:
         return x
     if probability == 1:
         return zeros_like(x)
-    keep = bernoulli(x.shape, 1 - probability, seed=seed, stream=stream)
+    keep, _ = broadcast(bernoulli(shape, 1 - probability, seed=seed, stream=stream), x)
     return where(keep, divide(x, constant_like(1 - probability, x)), zeros_like(x))
 
 
@@ -54,13 +68,8 @@ def _declare_channel_dropout(rank: int) -> None:
     ) -> Node:
         if len(x.shape) not in (rank + 1, rank + 2):
             raise ShapeError(f"{name}: the operand is {x.type}, expected {rank + 2} axes")
-        _require_probability(name, probability)
-        if probability in (0, 1) or not training:
-            return x if not training or probability == 0 else zeros_like(x)
         kept = (*x.shape[:-rank], *(1,) * rank)
-        keep = bernoulli(kept, 1 - probability, seed=seed, stream=stream)
-        scaled_up = divide(x, constant_like(1 - probability, x))
-        return where(broadcast_to(keep, shape=x.shape), scaled_up, zeros_like(x))
+        return _dropped(name, x, kept, probability, training, seed, stream)
 
     drop.__name__ = drop.__qualname__ = name
     drop.__doc__ = "`dropout` of whole channels: all of [N, C, ...] at one N and C, or none."

@@ -37,6 +37,7 @@ __all__ = [
     "elementwise",
     "flat",
     "operate",
+    "require_float",
     "require_same",
     "same",
     "to_bool",
@@ -97,6 +98,16 @@ def require_same(op: Op, operands: tuple[Node, ...]) -> TensorType:
         if other.dtype is not types[0].dtype:
             raise DTypeError(f"{op.name}: dtypes differ: {' and '.join(map(str, types))}")
     return types[0]
+
+
+def require_float(name: str, dtype: DType, kinds: frozenset[str] = FLOAT) -> None:
+    """Refuse what is no float; where `kinds` is `INEXACT`, complex numbers are taken too."""
+    if dtype.kind not in kinds:
+        raise DTypeError(
+            f"{name} takes floats, not {dtype.name}",
+            code="dtype-unsupported",
+            hint="cast the operand first: cast(x, f32)",
+        )
 
 
 def _infer(kinds: frozenset[str], result: ResultRule | None) -> InferRule:

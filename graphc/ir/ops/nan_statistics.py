@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.errors import ShapeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops import shape as views
 from graphc.ir.ops.arithmetic import add, divide, maximum, multiply, scaled, subtract
-from graphc.ir.ops.broadcasting import normal_axes, normal_axis
+from graphc.ir.ops.broadcasting import normal_axes
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, zeros_like
+from graphc.ir.ops.elementwise import require_float
 from graphc.ir.ops.logic import equal, isnan, logical_not, where
-from graphc.ir.ops.rearrange import expand_dims, flatten, moveaxis
+from graphc.ir.ops.rearrange import expand_dims, flatten
 from graphc.ir.ops.reduction import Axis, highest, kept, lowest, restored, sum_over
-from graphc.ir.ops.sort import sort
+from graphc.ir.ops.sort import Interpolation, along, reduced, sort
 from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.take import take_along_axis
 from graphc.ir.ops.transcendental import sqrt
@@ -26,20 +25,11 @@ __all__: list[str] = []
 F = functions
 
 
-def _require_float(name: str, x: Node) -> None:
-    if x.dtype.kind != "float":
-        raise DTypeError(
-            f"{name} takes floats, not {x.dtype.name}",
-            code="dtype-unsupported",
-            hint="cast the operand first: cast(x, f32)",
-        )
-
-
 @surface("nanvar")
 @also_named(dim="axis", keepdim="keepdims", ddof="correction")
 def nanvar(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Node:
     """The variance of the elements that are not NaN, over axes (all by default)."""
-    _require_float("nanvar", x)
+    require_float("nanvar", x.dtype)
     axes = normal_axes(axis, len(x.shape), "nanvar")
     wide = cast_to(x, x.dtype.accumulator)
     is_there = logical_not(isnan(wide))
@@ -69,7 +59,7 @@ def nanquantile(
     q: float,
     axis: int | None = None,
     keepdims: bool = False,
-    method: Literal["linear", "lower", "higher", "nearest", "midpoint"] = "linear",
+    method: Interpolation = "linear",
 ) -> Node:
     """`quantile` of the elements that are not NaN; NaN where all are."""
     if not 0 <= q <= 1:
@@ -79,9 +69,8 @@ def nanquantile(
             f"nanquantile: method is {method!r}",
             hint='use "linear", "lower", "higher", "nearest" or "midpoint"',
         )
-    _require_float("nanquantile", x)
-    place = 0 if axis is None else normal_axis(axis, len(x.shape), "nanquantile")
-    rows = flatten(x) if axis is None else moveaxis(x, place, -1)
+    require_float("nanquantile", x.dtype)
+    rows, place = along(x, axis, "nanquantile")
     if rows.shape[-1] == 0:
         raise ShapeError(f"nanquantile: axis {place} of {x.type} is empty", code="empty-axis")
     # The NaNs of a sorted row are its last elements.
@@ -101,10 +90,7 @@ def nanquantile(
         between = multiply(subtract(above, below), cast_to(share, below.dtype))
         result = where(equal(low, high), below, add(below, between))
     result = cast_to(result, x.dtype)
-    if not keepdims:
-        return result
-    axes = tuple(range(len(x.shape))) if axis is None else (place,)
-    return kept(result, x.shape, axes)
+    return reduced(result, x, axis, keepdims)
 
 
 @surface("nanpercentile")
@@ -114,7 +100,7 @@ def nanpercentile(
     q: float,
     axis: int | None = None,
     keepdims: bool = False,
-    method: Literal["linear", "lower", "higher", "nearest", "midpoint"] = "linear",
+    method: Interpolation = "linear",
 ) -> Node:
     """`nanquantile` of a share in percent."""
     return nanquantile(x, q / 100, axis, keepdims, method)

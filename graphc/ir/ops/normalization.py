@@ -24,6 +24,7 @@ from graphc.ir.ops.arithmetic import add, divide, multiply, subtract
 from graphc.ir.ops.broadcasting import Operand, broadcast, normal_axis, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, zeros_like
+from graphc.ir.ops.elementwise import require_float
 from graphc.ir.ops.logic import isfinite, where
 from graphc.ir.ops.reduction import Axis, max_over, reduce, reduced_shape, restored, sum_over
 from graphc.ir.ops.shape import require_axes
@@ -58,21 +59,11 @@ def computed_wide(compute: Callable[..., Array]) -> Callable[..., Array]:
     return reference
 
 
-def require_float(op: Op, dtype: DType) -> None:
-    """Refuse what is no float."""
-    if dtype.kind != "float":
-        raise DTypeError(
-            f"{op.name} takes floats, not {dtype.name}",
-            code="dtype-unsupported",
-            hint="cast the operand first: cast(x, f32)",
-        )
-
-
 # -- softmax --------------------------------------------------------------------------------------
 
 
 def _infer_row(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
-    require_float(op, operands[0].dtype)
+    require_float(op.name, operands[0].dtype)
     require_axes(op, (attributes["axis"],), operands[0])
     return operands[0].tensor
 
@@ -176,7 +167,7 @@ def log_softmax_along(x: Node, axis: int = -1, dtype: DType | None = None) -> No
 
 
 def _infer_fold(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
-    require_float(op, operands[0].dtype)
+    require_float(op.name, operands[0].dtype)
     require_axes(op, attributes["axes"], operands[0])
     operand = operands[0].tensor
     return TensorType(operand.dtype, reduced_shape(operand.shape, attributes["axes"]))
@@ -249,7 +240,7 @@ def _trailing(x: Node, count: int) -> tuple[int, ...]:
 
 def _infer_norm(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
     operand, count = operands[0].tensor, attributes["axes"]
-    require_float(op, operand.dtype)
+    require_float(op.name, operand.dtype)
     if not 1 <= count <= operand.rank:
         raise ShapeError(
             f"{op.name} over the last {count} axes of {operand}",

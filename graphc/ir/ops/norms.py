@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir.dtype import DType, holds
 from graphc.ir.node import Node
@@ -14,7 +14,7 @@ from graphc.ir.ops.arithmetic import absolute, add, divide, multiply, power, squ
 from graphc.ir.ops.broadcasting import broadcast, normal_axes, normal_axis, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
-from graphc.ir.ops.elementwise import INEXACT
+from graphc.ir.ops.elementwise import INEXACT, require_float
 from graphc.ir.ops.logic import equal, greater, less, not_equal, where
 from graphc.ir.ops.rearrange import expand_dims, moveaxis
 from graphc.ir.ops.reduction import Axis, kept, max_over, min_over, restored, sum_over
@@ -24,15 +24,6 @@ from graphc.ir.ops.transcendental import sqrt
 __all__ = ["cosine_similarity", "pairwise_distance", "vector_norm"]
 
 Order = int | float
-
-
-def _require_inexact(name: str, x: Node) -> None:
-    if x.dtype.kind not in INEXACT:
-        raise DTypeError(
-            f"{name} takes floats, not {x.dtype.name}",
-            code="dtype-unsupported",
-            hint="cast the operand first: cast(x, f32)",
-        )
 
 
 # -- norms ----------------------------------------------------------------------------------------
@@ -84,7 +75,7 @@ def vector_norm(x: Node, ord: Order = 2, axis: Axis = None, keepdims: bool = Fal
     inf and -inf give the largest and the smallest |x|, 0 the number of elements that are not 0.
     f16 and bf16 are computed in f32.
     """
-    _require_inexact("vector_norm", x)
+    require_float("vector_norm", x.dtype, INEXACT)
     axes = normal_axes(axis, len(x.shape), "vector_norm")
     result = cast_to(_norm_over(cast_to(x, x.dtype.accumulator), ord, axes), x.dtype.real)
     return kept(result, x.shape, axes) if keepdims else result
@@ -104,7 +95,7 @@ def matrix_norm(
     inf and -inf those of a row. "nuc" is the sum of the singular values, 2 and -2 the largest and
     the smallest of them: of real matrices.
     """
-    _require_inexact("matrix_norm", x)
+    require_float("matrix_norm", x.dtype, INEXACT)
     rank = len(x.shape)
     if rank < 2 or len(axis) != 2:
         raise ShapeError(f"matrix_norm: {x.type} over the axes {tuple(axis)} is no matrix")

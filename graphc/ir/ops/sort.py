@@ -29,10 +29,10 @@ from graphc.ir.op import (
     surface,
 )
 from graphc.ir.ops.arithmetic import add, multiply, scaled, subtract
-from graphc.ir.ops.broadcasting import normal_axis
+from graphc.ir.ops.broadcasting import normal_axes, normal_axis
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like
-from graphc.ir.ops.elementwise import BOOLEAN, REAL
+from graphc.ir.ops.elementwise import BOOLEAN, REAL, require_float
 from graphc.ir.ops.gather import gather
 from graphc.ir.ops.indexing import index
 from graphc.ir.ops.logic import equal, isnan, where
@@ -41,7 +41,7 @@ from graphc.ir.ops.reduction import kept
 from graphc.ir.ops.spelling import also_named
 from graphc.ir.types import TensorType
 
-__all__ = ["argsort", "in_order"]
+__all__ = ["Interpolation", "along", "argsort", "in_order", "reduced", "sort"]
 
 Array = np.ndarray[Any, Any]
 
@@ -211,12 +211,19 @@ sort = Op(
 )
 
 
-def _along(x: Node, axis: int | None, name: str) -> tuple[Node, int]:
+def along(x: Node, axis: int | None, name: str) -> tuple[Node, int]:
     """`x` with the axis last, and where the axis was; without an axis, flattened."""
     if axis is None:
         return flatten(x), 0
     place = normal_axis(axis, len(x.shape), name)
     return moveaxis(x, place, -1), place
+
+
+def reduced(result: Node, x: Node, axis: int | None, keepdims: bool) -> Node:
+    """What is left of `x` without an axis, or with that of size 1 (all axes, where it is None)."""
+    if not keepdims:
+        return result
+    return kept(result, x.shape, normal_axes(axis, len(x.shape), "reduced"))
 
 
 @surface("sort")
@@ -228,7 +235,7 @@ def sort_along(
 
     NaN counts as the largest. Every sort is stable.
     """
-    rows, place = _along(x, axis, "sort")
+    rows, place = along(x, axis, "sort")
     return moveaxis(sort(rows, descending=descending), -1, place)
 
 
@@ -238,7 +245,7 @@ def argsort_along(
     x: Node, axis: int | None = -1, descending: bool = False, stable: bool = True
 ) -> Node:
     """The positions along an axis that sort it; NaN counts as the largest, every sort is stable."""
-    rows, place = _along(x, axis, "argsort")
+    rows, place = along(x, axis, "argsort")
     return moveaxis(argsort(rows, descending=descending), -1, place)
 
 
@@ -264,7 +271,7 @@ def topk(
 
     Of equal elements the first ones are taken.
     """
-    rows, place = _along(x, axis, "topk")
+    rows, place = along(x, axis, "topk")
     if k < 0 or not dims.always_less_equal(k, rows.shape[-1]):
         raise ShapeError(
             f"topk: {k} elements of axis {place} of {x.type}",
@@ -279,7 +286,7 @@ def topk(
 @also_named(dim="axis", keepdim="keepdims")
 def kthvalue(x: Node, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Node, Node]:
     """The `k`-th smallest element along an axis, counted from 1, and its position."""
-    rows, place = _along(x, axis, "kthvalue")
+    rows, place = along(x, axis, "kthvalue")
     if k < 1 or not dims.always_less_equal(k, rows.shape[-1]):
         raise ShapeError(
             f"kthvalue: number {k} of axis {place} of {x.type}", hint="k counts from 1"
@@ -310,13 +317,8 @@ def quantile(
     """
     if not 0 <= q <= 1:
         raise UsageError(f"quantile: q is {q}, expected 0 to 1")
-    if x.dtype.kind != "float":
-        raise DTypeError(
-            f"quantile takes floats, not {x.dtype.name}",
-            code="dtype-unsupported",
-            hint="cast the operand first: cast(x, f32)",
-        )
-    rows, place = _along(x, axis, "quantile")
+    require_float("quantile", x.dtype)
+    rows, place = along(x, axis, "quantile")
     length = rows.shape[-1]
     if not isinstance(length, int) or length < 1:
         raise ShapeError(
@@ -327,10 +329,7 @@ def quantile(
     last = index(ordered, (..., length - 1))
     result = _between(ordered, q * (length - 1), method)
     result = cast_to(where(isnan(last), last, result), x.dtype)
-    if not keepdims:
-        return result
-    axes = tuple(range(len(x.shape))) if axis is None else (place,)
-    return kept(result, x.shape, axes)
+    return reduced(result, x, axis, keepdims)
 
 
 @surface("percentile")
@@ -374,13 +373,8 @@ def median(x: Node, axis: int | None = None, keepdims: bool = False) -> Node:
 
     NaN if there is one. PyTorch's takes the lower of two: `quantile(x, 0.5, method="lower")`.
     """
-    if x.dtype.kind != "float":
-        raise DTypeError(
-            f"median takes floats, not {x.dtype.name}",
-            code="dtype-unsupported",
-            hint="cast the operand first: cast(x, f32)",
-        )
-    rows, place = _along(x, axis, "median")
+    require_float("median", x.dtype)
+    rows, place = along(x, axis, "median")
     length = rows.shape[-1]
     if not dims.always_less_equal(1, length):
         raise ShapeError(f"median: axis {place} of {x.type} may be empty", code="empty-axis")
@@ -390,7 +384,4 @@ def median(x: Node, axis: int | None = None, keepdims: bool = False) -> Node:
     )
     middle = scaled(add(low, high), 0.5)
     result = cast_to(where(isnan(last), last, where(equal(low, high), low, middle)), x.dtype)
-    if not keepdims:
-        return result
-    axes = tuple(range(len(x.shape))) if axis is None else (place,)
-    return kept(result, x.shape, axes)
+    return reduced(result, x, axis, keepdims)

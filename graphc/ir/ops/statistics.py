@@ -25,7 +25,7 @@ from graphc.ir.ops.arithmetic import add, divide, maximum, multiply, subtract
 from graphc.ir.ops.broadcasting import normal_axes, normal_axis
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, dim_value, iota
-from graphc.ir.ops.elementwise import INEXACT, REAL
+from graphc.ir.ops.elementwise import INEXACT, REAL, require_float
 from graphc.ir.ops.logic import equal, isnan, logical_or, where
 from graphc.ir.ops.reduction import (
     Axis,
@@ -136,15 +136,6 @@ argmin_over = _position("argmin", np.argmin, min_over, "smallest")
 # -- moments --------------------------------------------------------------------------------------
 
 
-def _require_inexact(name: str, x: Node) -> None:
-    if x.dtype.kind not in INEXACT:
-        raise DTypeError(
-            f"{name} takes floats, not {x.dtype.name}",
-            code="dtype-unsupported",
-            hint="cast the operand first: cast(x, f32)",
-        )
-
-
 def mean_over(x: Node, axes: tuple[int, ...]) -> Node:
     """The mean over `axes`, which are removed; in the dtype of `x`."""
     total = sum_over(x, axes=axes)
@@ -164,7 +155,7 @@ def _count(x: Node, axes: tuple[int, ...], like: Node) -> Node:
 @also_named(dim="axis", keepdim="keepdims")
 def mean(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """The arithmetic mean over axes (all by default). f16 and bf16 are computed in f32."""
-    _require_inexact("mean", x)
+    require_float("mean", x.dtype, INEXACT)
     axes = normal_axes(axis, len(x.shape), "mean")
     wide = cast_to(x, x.dtype.accumulator)
     result = cast_to(mean_over(wide, axes), x.dtype)
@@ -180,7 +171,7 @@ def variance(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool =
     gives the unbiased estimate that PyTorch takes by default), or by 0 where that is negative.
     Of complex numbers it is the sum of the variances of both parts.
     """
-    _require_inexact("var", x)
+    require_float("var", x.dtype, INEXACT)
     if x.dtype.kind == "complex":
         parts = (functions[part](x) for part in ("real", "imag"))
         return add(*(variance(part, axis, correction, keepdims) for part in parts))
