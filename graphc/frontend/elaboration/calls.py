@@ -46,6 +46,8 @@ _OF_TENSORS = {
     "int": "a tensor is cast by i32(x)",
     "max": "the larger of two tensors is maximum(x, y)",
     "min": "the smaller of two tensors is minimum(x, y)",
+    "layer_norm": "the weight's shape tells the normalised axes: layer_norm(x, weight, bias)",
+    "rms_norm": "the weight's shape tells the normalised axes: rms_norm(x, weight)",
 }
 """What to write for tensors in place of functions of numbers, or along axes."""
 

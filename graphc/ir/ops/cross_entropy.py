@@ -42,9 +42,11 @@ def _infer_cross_entropy(
             hint="labels are class numbers; cast(labels, i64)",
         )
     if not logits.shape or logits.shape[:-1] != labels.shape:
+        fits = logits.rank > 1 and (*logits.shape[:1], *logits.shape[2:]) == labels.shape
         raise ShapeError(
             f"cross_entropy: logits {logits} and labels {labels}",
-            hint="logits are [..., classes], labels [...]",
+            hint="logits are [..., classes], labels [...]"
+            + ("; for [N, classes, ...] say axis=1" if fits else ""),
         )
     return TensorType(logits.dtype, labels.shape)
 

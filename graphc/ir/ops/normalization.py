@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
@@ -354,6 +354,12 @@ def _affine(y: Node, weight: Operand | None, bias: Operand | None) -> Node:
 
 def _axes_of(x: Node, weight: Node | None, shape: Sequence[DimLike] | None, name: str) -> int:
     """How many trailing axes are normalised: those of the weight, or of the shape, or one."""
+    if isinstance(weight, list | tuple):
+        raise UsageError(
+            f"{name}: the weight is {weight}, expected a tensor",
+            hint="the shape of the weight says which axes are normalised; "
+            "without a weight: normalized_shape=...",
+        )
     normalized = weight.shape if weight is not None else tuple(shape or x.shape[-1:])
     tail = x.shape[len(x.shape) - len(normalized) :]
     if len(normalized) != len(tail) or any(

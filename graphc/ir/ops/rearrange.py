@@ -245,7 +245,8 @@ def roll(x: Node, shift: int | Sequence[int], axis: int | Sequence[int] | None =
     for by, place in zip(shifts, axes, strict=True):
         at = normal_axis(place, len(x.shape), "roll")
         if x.shape[at] != 0:
-            cut = -by % x.shape[at]
+            # An axis that may be empty is rolled by nothing where it is.
+            cut = -by % dims.maximum(1, x.shape[at])
             before: tuple[Item, ...] = (slice(None),) * at
             tail, head = index(x, (*before, slice(cut, None))), index(x, (*before, slice(0, cut)))
             x = slicing.concat(tail, head, axis=at)

@@ -82,6 +82,11 @@ def linspace(
 
     Unless given, the dtype is `f32`, or `c64` where a bound is complex.
     """
+    if isinstance(num, dims.Dim):
+        raise UsageError(
+            f"linspace: num is the size {num}, expected a number",
+            hint="the distance of the numbers is computed while the program is built",
+        )
     if num < 0:
         raise ShapeError(f"linspace: {num} numbers")
     is_complex = isinstance(start, complex) or isinstance(stop, complex)

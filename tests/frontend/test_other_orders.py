@@ -1,0 +1,35 @@
+"""Calls as other libraries order them: what is refused says how it is written here."""
+
+import numpy as np
+import pytest
+
+import graphc
+from graphc.errors import GraphcError
+from graphc.frontend.elaborate import elaborate
+from graphc.library import library
+
+SIGNATURE = "def f(x: f32[B, 3, 4], y: i32[B, 4], w: f32[4], z: f32[T]) -> f32[]:\n"
+CALLS = {
+    "cross_entropy(x, y)": "axis=1",
+    "layer_norm(x, (4,), w, w)": "axes: layer_norm(x, weight, bias)",
+    "rms_norm(x, (4,), w)": "axes: rms_norm(x, weight)",
+    "sum(linspace(0, 1, T + 2))": "while the program is built",
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_what_is_refused_says_how_it_is_written(call: str) -> None:
+    source = f"dim B: 1..8\ndim T: 1..8\n\n{SIGNATURE}    return {call}\n\nexport f = f\n"
+    with pytest.raises(GraphcError) as caught:
+        elaborate(source, "f.gc", library())
+    assert CALLS[call] in str(caught.value)
+
+
+def test_an_axis_that_may_be_empty_is_rolled() -> None:
+    @graphc.function(device="reference")
+    def rolled(x: graphc.f32[graphc.dim("T", 0, 32, 4)]) -> object:  # type: ignore[valid-type]
+        return graphc.roll(x, 1)
+
+    for count in (0, 4, 8):
+        x = np.arange(count, dtype=np.float32)
+        np.testing.assert_array_equal(rolled(x), np.roll(x, 1))
