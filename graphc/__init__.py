@@ -34,12 +34,14 @@ _LAZY = {
     "load": "graphc.api",
     "load_file": "graphc.api",
     "result_type": "graphc.array_api",
-    "scan": "graphc.frontend.control_flow",
+    "jvp": "graphc.array_transforms",
+    "scan": "graphc.array_transforms",
     "set_threads": "graphc.runtime.cpu.pool",
     "source": "graphc.from_python",
     "trace": "graphc.from_python",
     "train_step": "graphc.optim",
-    "while_loop": "graphc.frontend.control_flow",
+    "vjp": "graphc.array_transforms",
+    "while_loop": "graphc.array_transforms",
 }
 
 _RENAMED = {
@@ -50,7 +52,7 @@ _RENAMED = {
 _TRANSFORMS = ("grad", "hessian", "jacfwd", "jacobian", "value_and_grad", "vmap")
 """Transforms of a function into another one, which arrays can be given to."""
 
-_INSIDE_TRACES = ("checkpoint", "custom_gradient", "jvp", "vjp")
+_INSIDE_TRACES = ("checkpoint", "custom_gradient")
 """Transforms that belong into a function that is traced."""
 
 _MODULES = {

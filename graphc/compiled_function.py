@@ -15,6 +15,7 @@ import numpy as np
 
 from graphc.errors import UsageError
 from graphc.from_python import on_device
+from graphc.frontend.as_tensor import as_tensor
 from graphc.frontend.state import RANDOM_COUNTER, active_tracing
 from graphc.frontend.tensor import Tensor
 from graphc.frontend.trace import Export, signature_of
@@ -25,9 +26,8 @@ from graphc.ir.graph import Graph
 from graphc.ir.spec import TensorSpec
 from graphc.ir.types import TensorType
 from graphc.runtime.loaded import LoadedModule
-from graphc.transforms.variables import as_tensor
 
-__all__ = ["MAX_GRAPHS", "Function", "compiled", "function"]
+__all__ = ["MAX_GRAPHS", "Function", "compiled", "function", "is_traced"]
 
 MAX_GRAPHS = 32
 """How many graphs a function may have, unless it says otherwise."""
@@ -78,9 +78,7 @@ class Function:
             UsageError: too many signatures, or a function that updates state.
             GraphcError: whatever tracing, building and running refuse.
         """
-        if active_tracing() is not None or any(
-            isinstance(leaf, Tensor) for leaf in leaves((arguments, keywords))
-        ):
+        if is_traced((arguments, keywords)):
             given, named = map_leaves(_constant, (arguments, keywords))
             return self.function(*given, **named)
         bound = _bound(self.function, arguments, keywords)
@@ -203,11 +201,19 @@ def compiled(transform: Callable[..., Callable[..., Any]]) -> Callable[..., Func
 
     @functools.wraps(transform)
     def transformed(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Function:
+        _bound(transform, (function, *arguments), keywords)
         plain = function.function if isinstance(function, Function) else function
         device = function.device if isinstance(function, Function) else None
         return Function(transform(plain, *arguments, **keywords), device, MAX_GRAPHS)
 
     return transformed
+
+
+def is_traced(arguments: Any) -> bool:
+    """Whether a call with these arguments is a part of a graph, and not one with arrays."""
+    return active_tracing() is not None or any(
+        isinstance(leaf, Tensor) for leaf in leaves(arguments)
+    )
 
 
 def _constant(leaf: Any) -> Any:

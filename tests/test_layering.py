@@ -34,6 +34,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "api": {"ir", "runtime", "frontend", "library", "compiler", "source_file", "__version__"},
     "from_python": {"ir", "frontend", "library", "compiler", "api", "source_file"},
     "compiled_function": {"ir", "runtime", "frontend", "transforms", "from_python"},
+    "array_transforms": {"ir", "frontend", "transforms", "compiled_function"},
     "array_api": {"ir"},
     "array_functions": {"ir"},
     "eager": {"ir", "frontend", "array_functions"},

@@ -6,12 +6,16 @@ update state; what they carry, run over and return may be nested in tuples, list
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from graphc.errors import UsageError
+import numpy as np
+
+from graphc.errors import DTypeError, UsageError
+from graphc.frontend import trees
+from graphc.frontend.as_tensor import as_tensor
 from graphc.frontend.location import at_python_line
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tensor import Tensor, call
 from graphc.frontend.traced_bodies import (
     RowOf,
     TracedBranch,
@@ -22,6 +26,7 @@ from graphc.frontend.traced_bodies import (
 )
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
+from graphc.ir.ops.broadcasting import promoted
 
 __all__ = ["cond", "leaves", "rebuilt", "require_form", "scan", "while_loop"]
 
@@ -41,8 +46,9 @@ def scan(
 
     Args:
         body: called once, with tensors that stand for every iteration. Its row may be None.
-        init: the first carry: a tensor, or tuples, lists and dicts of tensors.
-        xs: tensors of one length, in the same forms; None for none.
+        init: the first carry: a tensor, array or number, or tuples, lists and dicts of them. A
+            Python number takes the dtype that the body gives it.
+        xs: tensors or arrays of one length, in the same forms; None for none.
         length: iterations, where there is nothing to run over; may be a dim.
         reverse: take the rows from the last to the first. Results stand where their row was.
 
@@ -61,30 +67,40 @@ def scan(
     f32[T, 3]
     """
     with at_python_line():
-        first = list(leaves(init, "init"))
-        rows = [] if xs is None else list(leaves(xs, "xs"))
-        stacked_form: list[Any] = []
+        rows = None if xs is None else as_tensors(xs, "xs")
 
-        def step(
-            carries: list[Tensor], given: list[Tensor], row_of: RowOf
-        ) -> tuple[list[Tensor], list[Tensor]]:
-            x = None if xs is None else rebuilt(xs, iter(given))
-            result = body(rebuilt(init, iter(carries)), x)
-            if not isinstance(result, tuple) or len(result) != 2:
-                raise UsageError(
-                    f"the body of a scan returned {result!r}, expected a pair",
-                    code="scan-result",
-                    hint="return the next carry and a row of results, or (carry, None)",
-                )
-            carry, row = result
-            require_form(carry, init, "the carry")
-            stacked_form.append(row)
-            found = [] if row is None else [one for _, one in leaves(row, "the row")]
-            return [one for _, one in leaves(carry, "the carry")], found
+        def run(form: Any, after: list[Tensor]) -> tuple[Any, Any]:
+            stacked_form: list[Any] = []
 
-        carries, stacked = scan_tensors(step, first, [one for _, one in rows], length, reverse)
-        row = stacked_form[0]
-        return rebuilt(init, iter(carries)), (None if row is None else rebuilt(row, iter(stacked)))
+            def step(
+                carries: list[Tensor], given: list[Tensor], row_of: RowOf
+            ) -> tuple[list[Tensor], list[Tensor]]:
+                x = None if rows is None else rebuilt(rows, iter(given))
+                carry, row = _pair(body(rebuilt(form, iter(carries)), x))
+                after[:] = _next_carries(carry, form, carries)
+                stacked_form.append(row)
+                return after, [] if row is None else [one for _, one in leaves(row, "the row")]
+
+            first = list(leaves(form, "init"))
+            over = [] if rows is None else [one for _, one in leaves(rows, "xs")]
+            carries, stacked = scan_tensors(step, first, over, length, reverse)
+            row = stacked_form[0]
+            made = None if row is None else rebuilt(row, iter(stacked))
+            return rebuilt(form, iter(carries)), made
+
+        carry, stacked = _carrying(init, run)
+        return carry, stacked
+
+
+def _pair(result: Any) -> tuple[Any, Any]:
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise UsageError(
+            f"the body of a scan returned {result!r}, expected a pair",
+            code="scan-result",
+            hint="return the next carry and a row of results, or (carry, None)",
+        )
+    carry, row = result
+    return carry, row
 
 
 def while_loop(
@@ -92,7 +108,7 @@ def while_loop(
     body: Callable[[Any], Any],
     init: Any,
     *,
-    max_steps: DimLike,
+    max_steps: DimLike | None = None,
 ) -> Any:
     """Run `body(carry)` while `condition(carry)` holds, and `max_steps` times at most.
 
@@ -102,7 +118,8 @@ def while_loop(
     Args:
         condition: gives a bool without axes.
         body: gives the next carry.
-        init: the first carry: a tensor, or tuples, lists and dicts of tensors.
+        init: the first carry: a tensor, array or number, or tuples, lists and dicts of them. A
+            Python number takes the dtype that the body gives it.
         max_steps: bounds the loop and the memory of its gradient; may be a dim.
 
     Returns:
@@ -110,22 +127,80 @@ def while_loop(
 
     Raises:
         ShapeError, DTypeError: the body changes the type of a carry, or the condition is no bool.
+        UsageError: no bound.
     """
     with at_python_line():
+        if max_steps is None:
+            raise UsageError(
+                "a while_loop needs a bound",
+                code="loop-bound",
+                hint="say how often it runs at most: while_loop(..., max_steps=100)",
+            )
+        bound = max_steps
 
-        def test(carries: list[Tensor]) -> Tensor:
-            holds = condition(rebuilt(init, iter(carries)))
-            if not isinstance(holds, Tensor):
-                raise UsageError(f"the condition gives {holds!r}, expected a tensor of bool")
-            return holds
+        def run(form: Any, after: list[Tensor]) -> Any:
+            def test(carries: list[Tensor]) -> Tensor:
+                holds = condition(rebuilt(form, iter(carries)))
+                if not isinstance(holds, Tensor):
+                    raise UsageError(f"the condition gives {holds!r}, expected a tensor of bool")
+                return holds
 
-        def step(carries: list[Tensor]) -> list[Tensor]:
-            carry = body(rebuilt(init, iter(carries)))
-            require_form(carry, init, "the carry")
-            return [one for _, one in leaves(carry, "the carry")]
+            def step(carries: list[Tensor]) -> list[Tensor]:
+                after[:] = _next_carries(body(rebuilt(form, iter(carries))), form, carries)
+                return after
 
-        first = list(leaves(init, "init"))
-        return rebuilt(init, iter(while_tensors(test, step, first, max_steps)))
+            first = list(leaves(form, "init"))
+            return rebuilt(form, iter(while_tensors(test, step, first, bound)))
+
+        return _carrying(init, run)
+
+
+# -- carries --------------------------------------------------------------------------------------
+
+
+def _carrying(init: Any, run: Callable[[Any, list[Tensor]], Any]) -> Any:
+    """What `run` makes of the first carry; a number in that has the dtype the body gives it.
+
+    Args:
+        run: traces the loop from a first carry, and leaves the carries after an iteration in the
+            list.
+    """
+    first = as_tensors(init, "init")
+    numbers = list(trees.leaves(init))
+    for _ in numbers:
+        after: list[Tensor] = []
+        try:
+            return run(first, after)
+        except DTypeError as error:
+            before = list(trees.leaves(first))
+            if error.code != "carry-type" or len(after) != len(before):
+                raise
+            wider = [
+                _in_dtype_of(value, then, now)
+                for value, then, now in zip(numbers, after, before, strict=True)
+            ]
+            if all(new.type is old.type for new, old in zip(wider, before, strict=True)):
+                raise
+            first = rebuilt(first, iter(wider))
+    return run(first, [])
+
+
+def _next_carries(carry: Any, form: Any, carries: Sequence[Tensor]) -> list[Tensor]:
+    tensors = as_tensors(carry, "the carry")
+    require_form(tensors, form, "the carry")
+    parts = zip(trees.leaves(carry), carries, trees.leaves(tensors), strict=True)
+    return [_in_dtype_of(value, before, own) for value, before, own in parts]
+
+
+def _in_dtype_of(value: Any, tensor: Tensor, otherwise: Tensor) -> Tensor:
+    """A Python number in the dtype of a tensor, where beside that it would have no other."""
+    is_number = isinstance(value, bool | int | float | complex) and not isinstance(
+        value, np.generic
+    )
+    if not is_number or promoted(tensor.node, value)[1].dtype is not tensor.dtype:
+        return otherwise
+    number: Tensor = call("full", (), value, tensor.dtype)
+    return number
 
 
 def cond(
@@ -154,7 +229,7 @@ def cond(
         results: list[list[Node]] = []
         for branch in (then, otherwise):
             with traced_branch() as found:
-                result = branch(*operands)
+                result = as_tensors(branch(*operands), "the result of a branch")
                 forms.append(result)
                 results.append([one.node for _, one in leaves(result, "the result of a branch")])
             traced.append(found)
@@ -166,22 +241,29 @@ def cond(
 # -- nested values --------------------------------------------------------------------------------
 
 
+def as_tensors(value: Any, what: str) -> Any:
+    """A nested value with its arrays and numbers as tensors; `what` it is called in errors.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    if type(value) in (list, tuple):
+        return type(value)(as_tensors(one, f"{what}[{at}]") for at, one in enumerate(value))
+    if type(value) is dict:
+        return {key: as_tensors(part, f"{what}[{key!r}]") for key, part in value.items()}
+    return as_tensor(value, what)
+
+
 def leaves(value: Any, what: str) -> Iterator[tuple[str, Tensor]]:
     """The tensors of a nested value, each with what it is called in errors."""
-    if isinstance(value, Tensor):
-        yield what, value
-    elif type(value) in (list, tuple):
+    if type(value) in (list, tuple):
         for place, part in enumerate(value):
             yield from leaves(part, f"{what}[{place}]")
     elif type(value) is dict:
         for key, part in value.items():
             yield from leaves(part, f"{what}[{key!r}]")
     else:
-        raise UsageError(
-            f"{what} is {value!r} ({type(value).__name__}), expected a tensor",
-            code="argument",
-            hint="a number becomes one with full((), value, dtype)",
-        )
+        yield what, as_tensor(value, what)
 
 
 def rebuilt(form: Any, leaves: Iterator[Tensor]) -> Any:

@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
-
 from graphc.errors import UsageError
+from graphc.frontend.as_tensor import as_tensor
 from graphc.frontend.module import Module
 from graphc.frontend.state import State, active_tracing
-from graphc.frontend.tensor import Tensor, apply, call
+from graphc.frontend.tensor import Tensor
 from graphc.frontend.trees import leaves, map_leaves, rebuilt
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
@@ -27,7 +26,7 @@ from graphc.ir.record import Record
 from graphc.ir.source_map import SourceMap
 from graphc.passes.rewrite import substitute
 
-__all__ = ["Applied", "apply_to_variables", "as_tensor", "as_tensors", "fresh", "result_nodes"]
+__all__ = ["Applied", "apply_to_variables", "as_tensors", "fresh", "result_nodes"]
 
 _numbers = itertools.count()
 
@@ -35,31 +34,6 @@ _numbers = itertools.count()
 def fresh(dtype: DType, shape: tuple[DimLike, ...]) -> Node:
     """A variable that nothing depends on yet."""
     return graph_input(f"variable {next(_numbers)}", dtype, shape)
-
-
-def as_tensor(value: Any, what: str) -> Tensor:
-    """An array or number as a constant of the graph, a tensor as it is.
-
-    Raises:
-        UsageError: `value` is none of these.
-    """
-    if isinstance(value, Tensor):
-        return value
-    if isinstance(value, np.ndarray | np.generic):
-        constant: Tensor = apply(_constant, np.asarray(value))
-        return constant
-    if isinstance(value, bool | int | float | complex):
-        number: Tensor = call("full", (), value)
-        return number
-    raise UsageError(
-        f"{what} is {value!r} ({type(value).__name__}), expected a tensor",
-        code="argument-type",
-        hint="give tensors, arrays or numbers, or lists, tuples, dicts and models of them",
-    )
-
-
-def _constant(x: Node) -> Node:
-    return x
 
 
 def as_tensors(tree: Any, what: str) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphc.errors import ShapeError, UsageError
+from graphc.frontend.as_tensor import as_tensor
 from graphc.frontend.location import at_python_line
 from graphc.frontend.state import active_tracing
 from graphc.frontend.tensor import Tensor
@@ -17,7 +18,7 @@ from graphc.ir.node import Node, topological
 from graphc.ir.op import functions
 from graphc.ir.ops.broadcasting import normal_axis
 from graphc.passes.batch import batched
-from graphc.transforms.variables import as_tensor, fresh, result_nodes
+from graphc.transforms.variables import fresh, result_nodes
 
 __all__ = ["vmap"]
 

@@ -1,0 +1,85 @@
+"""Transforms and loops that are given arrays: traced, compiled and run where nothing is traced.
+
+Transforms that give a function are made so by `graphc.compiled_function.compiled`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from graphc import transforms
+from graphc.compiled_function import MAX_GRAPHS, Function, is_traced
+from graphc.frontend import control_flow
+from graphc.ir.dims import DimLike
+
+__all__ = ["jvp", "scan", "vjp", "while_loop"]
+
+
+def _compiled(function: Callable[..., Any], like: Callable[..., Any]) -> Function:
+    """`function`, on the device of what it is made of."""
+    return Function(function, like.device if isinstance(like, Function) else None, MAX_GRAPHS)
+
+
+@functools.wraps(transforms.jvp)
+def jvp(
+    function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[Any, Any]:
+    """`graphc.transforms.jvp` of arrays."""
+
+    def pushed(primals: Any, tangents: Any) -> tuple[Any, Any]:
+        return transforms.jvp(function, primals, tangents)
+
+    result: tuple[Any, Any] = _compiled(pushed, function)(primals, tangents)
+    return result
+
+
+@functools.wraps(transforms.vjp)
+def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """`graphc.transforms.vjp` of arrays."""
+    if is_traced(primals):
+        return transforms.vjp(function, *primals)
+
+    def value(primals: Any) -> Any:
+        return transforms.vjp(function, *primals)[0]
+
+    def pulled(primals: Any, cotangents: Any) -> Any:
+        return transforms.vjp(function, *primals)[1](cotangents)
+
+    pull = _compiled(pulled, function)
+    return _compiled(value, function)(primals), functools.partial(pull, primals)
+
+
+@functools.wraps(control_flow.scan)
+def scan(
+    body: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any = None,
+    *,
+    length: DimLike | None = None,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """`graphc.frontend.control_flow.scan` of arrays."""
+
+    def loop(init: Any, xs: Any) -> tuple[Any, Any]:
+        return control_flow.scan(body, init, xs, length=length, reverse=reverse)
+
+    result: tuple[Any, Any] = _compiled(loop, body)(init, xs)
+    return result
+
+
+@functools.wraps(control_flow.while_loop)
+def while_loop(
+    condition: Callable[[Any], Any],
+    body: Callable[[Any], Any],
+    init: Any,
+    *,
+    max_steps: DimLike | None = None,
+) -> Any:
+    """`graphc.frontend.control_flow.while_loop` of arrays."""
+
+    def loop(init: Any) -> Any:
+        return control_flow.while_loop(condition, body, init, max_steps=max_steps)
+
+    return _compiled(loop, body)(init)

@@ -1,0 +1,41 @@
+"""Arrays and numbers where a tensor is meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import UsageError
+from graphc.frontend.tensor import Tensor, apply, call
+from graphc.ir.node import Node
+
+__all__ = ["as_tensor"]
+
+
+def as_tensor(value: Any, what: str) -> Tensor:
+    """An array or number as a constant of the graph, a tensor as it is.
+
+    Args:
+        what: what the value is called in the error.
+
+    Raises:
+        UsageError: `value` is none of these.
+    """
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        constant: Tensor = apply(_constant, np.asarray(value))
+        return constant
+    if isinstance(value, bool | int | float | complex):
+        number: Tensor = call("full", (), value)
+        return number
+    raise UsageError(
+        f"{what} is {value!r} ({type(value).__name__}), expected a tensor",
+        code="argument-type",
+        hint="give tensors, arrays or numbers, or lists, tuples, dicts and models of them",
+    )
+
+
+def _constant(x: Node) -> Node:
+    return x

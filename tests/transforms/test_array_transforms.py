@@ -1,0 +1,92 @@
+"""Transforms and loops that are given arrays and numbers, outside of a trace and inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc
+from graphc.errors import UsageError
+from graphc.frontend.control_flow import cond, scan, while_loop
+from graphc.frontend.trace import trace
+from graphc.ir.dtype import bool_, f32, f64, i64
+
+X = np.array([1.0, 2.0, 3.0])
+
+
+def add_row(total: Any, row: Any) -> tuple[Any, Any]:
+    return total + row, total * 2
+
+
+def test_products_with_the_jacobian_of_arrays_are_arrays() -> None:
+    value, pushed = graphc.jvp(graphc.sin, (X,), (2 * X,))
+    np.testing.assert_allclose((value, pushed), (np.sin(X), 2 * X * np.cos(X)))
+    value, pull = graphc.vjp(graphc.sin, X)
+    (pulled,) = pull(X)
+    np.testing.assert_allclose((value, pulled), (np.sin(X), X * np.cos(X)))
+    number, slope = graphc.jvp(graphc.sin, (1.0,), (1.0,))
+    np.testing.assert_allclose((number, slope), (np.sin(1), np.cos(1)), rtol=1e-6)
+
+
+def test_a_product_with_the_jacobian_of_a_product_with_it() -> None:
+    def pulled(x: Any) -> Any:
+        return graphc.vjp(graphc.sin, x)[1](X)[0]
+
+    value, pushed = graphc.jvp(pulled, (X,), (X,))
+    np.testing.assert_allclose((value, pushed), (X * np.cos(X), -X * X * np.sin(X)))
+
+
+def test_loops_over_arrays_give_arrays() -> None:
+    last, rows = graphc.scan(add_row, 0.0, X)
+    np.testing.assert_array_equal(last, np.array(6.0), strict=True)
+    np.testing.assert_array_equal(rows, np.array([0.0, 2.0, 6.0]), strict=True)
+    last, rows = graphc.scan(add_row, np.array(3), np.arange(0))
+    assert last == 3 and rows.shape == (0,) and rows.dtype == np.int64
+    found = graphc.while_loop(lambda c: c < 10, lambda c: c + 3, 0, max_steps=20)
+    assert isinstance(found, np.ndarray) and found == 12
+
+
+@pytest.mark.parametrize(
+    ("init", "rows", "expected"),
+    [
+        (0.0, f64[3], f64),
+        (0.0, f32[3], f32),
+        (0, i64[3], i64),
+        (True, bool_[3], bool_),
+        (np.float64(0), f64[3], f64),
+    ],
+)
+def test_a_number_is_carried_in_the_dtype_that_the_body_gives_it(
+    init: Any, rows: Any, expected: Any
+) -> None:
+    operation = (lambda c, r: (c & r, None)) if expected is bool_ else add_row
+    graph, _ = trace(lambda x: scan(operation, init, x)[0], rows)
+    assert str(graph.results[0].type) == f"{expected.name}[]"
+
+
+def test_a_dtype_passes_from_one_carried_number_to_the_next() -> None:
+    def swap(carry: Any, row: Any) -> Any:
+        return (carry[1] + row, carry[0]), None
+
+    graph, _ = trace(lambda x: scan(swap, (0.0, 0.0), x)[0], f64[4])
+    assert [str(one.type) for one in graph.results] == ["f64[]", "f64[]"]
+
+
+def test_branches_give_numbers() -> None:
+    graph, _ = trace(lambda p: cond(p, lambda: 1.0, lambda: 2.0), bool_[()])
+    assert str(graph.results[0].type) == "f32[]"
+
+
+@pytest.mark.parametrize("loop", [while_loop, graphc.while_loop])
+def test_a_loop_without_a_bound_says_how_to_bound_it(loop: Any) -> None:
+    with pytest.raises(UsageError) as caught:
+        loop(lambda c: c < 1, lambda c: c + 1, 0)
+    assert caught.value.code == "loop-bound" and "max_steps" in str(caught.value.hint)
+
+
+def test_a_transform_names_the_argument_that_it_does_not_take() -> None:
+    with pytest.raises(UsageError, match="has_aux") as caught:
+        graphc.jacobian(graphc.sin, has_aux=True)
+    assert "jacobian(" in str(caught.value.hint)
