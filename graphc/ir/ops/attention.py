@@ -7,6 +7,7 @@ gradients follow; the mask is computed where it is used and never stored.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dims
@@ -23,7 +24,7 @@ from graphc.ir.ops.logic import less, less_equal, logical_and, not_equal, where
 from graphc.ir.ops.shape import broadcast_to, reshape
 from graphc.ir.ops.transcendental import sqrt
 
-__all__ = ["attention"]
+__all__ = ["attended", "attention"]
 
 
 @surface("scaled_dot_product_attention", "attention")
@@ -65,11 +66,6 @@ def attention(
     Raises:
         ShapeError: operands of fewer than two axes, or heads that do not fit.
     """
-    if dropout_p and seed is None:
-        raise UsageError(
-            f"attention: dropout_p is {dropout_p}, without a seed",
-            hint="give dropout_p by name in a traced function, or a seed",
-        )
     query, key, value = promoted(query, key, value)
     if query.dtype.kind != "float":
         raise DTypeError(
@@ -80,20 +76,54 @@ def attention(
             raise ShapeError(f"attention: the {name} is {node.type}, expected [..., length, width]")
     if enable_gqa:
         key, value = _shared(query, key, "key"), _shared(query, value, "value")
+    result, _ = attended(
+        query,
+        key,
+        value,
+        [] if attn_mask is None else [attn_mask],
+        dropout_p,
+        is_causal,
+        scale,
+        window,
+        seed=seed,
+        stream=stream,
+    )
+    return result
+
+
+def attended(
+    query: Node,
+    key: Node,
+    value: Node,
+    masks: Sequence[Node],
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    window: int | None = None,
+    *,
+    seed: Node | None,
+    stream: int,
+) -> tuple[Node, Node]:
+    """The result of `attention` under several masks, and the shares [..., H, L, S]."""
+    if dropout_p and seed is None:
+        raise UsageError(
+            f"attention: dropout_p is {dropout_p}, without a seed",
+            hint="give dropout_p by name in a traced function, or a seed",
+        )
     scores = matrix_product(query, matrix_transpose(key))
     scores = _scaled(scores, scale, query.shape[-1])
     seen = _seen(scores, is_causal, window)
-    if attn_mask is not None:
-        if attn_mask.dtype is dtypes.bool_:
-            shown = attn_mask
+    for mask in masks:
+        if mask.dtype is dtypes.bool_:
+            shown = mask
         else:
-            shown = not_equal(attn_mask, constant_like(-math.inf, attn_mask))
-            scores = add(*broadcast(*promoted(scores, attn_mask)))
+            shown = not_equal(mask, constant_like(-math.inf, mask))
+            scores = add(*broadcast(*promoted(scores, mask)))
         seen = shown if seen is None else logical_and(*broadcast(seen, shown))
-    shares = _shares(scores, seen, sees_something=attn_mask is None and window is None)
+    shares = _shares(scores, seen, sees_something=not masks and window is None)
     if seed is not None:
         shares = dropout(shares, dropout_p, seed=seed, stream=stream)
-    return matrix_product(shares, value)
+    return matrix_product(shares, value), shares
 
 
 def _scaled(scores: Node, scale: float | None, width: DimLike) -> Node:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from graphc.errors import ShapeError, UsageError
@@ -10,9 +9,7 @@ from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
-from graphc.ir.ops.creation import constant_like
-from graphc.ir.ops.dropouts import dropout
-from graphc.ir.ops.logic import where
+from graphc.ir.ops.attention import attended
 
 __all__: list[str] = []
 
@@ -52,7 +49,8 @@ def multi_head_attention_forward(
 
     Axis N may be left away. The heads are `num_heads` parts of the features. Masks leave out what
     they are True for (other than those of `attention`), or are added to the scores; with
-    `is_causal` a query attends to its own place and those before alone.
+    `is_causal` a query attends to its own place and those before alone. A query that sees nothing
+    mixes 0, with shares and gradients of 0, as in `attention`; PyTorch's shares are NaN there.
 
     Args:
         query, key, value: what is projected.
@@ -90,18 +88,17 @@ def multi_head_attention_forward(
     q, k, v = (_in_heads(one, num_heads) for one in rows)
     if add_zero_attn:
         k, v = (F["pad"](one, ((0, 0), (0, 0), (0, 1), (0, 0))) for one in (k, v))
-    width = embed_dim_to_check // num_heads
-    scores = F["matmul"](q, F["matrix_transpose"](k))
-    scores = F["multiply"](scores, 1 / math.sqrt(width))
-    scores = _masked(scores, attn_mask, key_padding_mask, num_heads)
-    if is_causal and attn_mask is None:
-        seen = F["tril"](F["ones"](scores.shape[-2:], dtypes.bool_))
-        scores = where(*_spread(seen, scores), constant_like(-math.inf, scores))
-    shares = F["softmax"](scores, axis=-1)
-    if training:
-        shares = _left_out(shares, dropout_p, seed, stream)
-    mixed = F["permute_dims"](F["matmul"](shares, v), (2, 0, 1, 3))
-    joined = F["reshape"](mixed, *query.shape)
+    mixed, shares = attended(
+        q,
+        k,
+        v,
+        _shown(attn_mask, key_padding_mask, q, k),
+        dropout_p if training else 0.0,
+        is_causal and attn_mask is None,
+        seed=seed,
+        stream=stream,
+    )
+    joined = F["reshape"](F["permute_dims"](mixed, (2, 0, 1, 3)), *query.shape)
     result = F["linear"](joined, out_proj_weight, out_proj_bias)
     if average_attn_weights:
         shares = F["mean"](shares, axis=1)
@@ -129,17 +126,6 @@ def _projected(
     return rows
 
 
-def _left_out(shares: Node, probability: float, seed: Node | None, stream: int) -> Node:
-    if probability == 0:
-        return shares
-    if seed is None:
-        raise UsageError(
-            f"attention: dropout_p is {probability}, without a seed",
-            hint="give dropout_p by name in a traced function, or a seed",
-        )
-    return dropout(shares, probability, seed=seed, stream=stream)
-
-
 def _thirds(x: Node | None) -> tuple[Node | None, ...]:
     """The parts of a matrix, or of a vector, for query, key and value."""
     if x is None:
@@ -156,27 +142,18 @@ def _in_heads(x: Node, heads: int) -> Node:
     return F["permute_dims"](split, (1, 2, 0, 3))  # type: ignore[no-any-return]
 
 
-def _spread(mask: Node, scores: Node) -> tuple[Node, Node]:
-    return F["broadcast_to"](mask, scores.shape), scores
-
-
-def _masked(scores: Node, mask: Node | None, padding: Node | None, heads: int) -> Node:
-    """The scores [N, heads, L, S]; places that masks do not reach are seen."""
-    batch, _, length, _ = scores.shape
-    shaped = []
-    if mask is not None:
-        if len(mask.shape) == 3:
-            sizes = (1, 1) if mask.shape[0] == 1 else (batch, heads)
-            mask = F["reshape"](mask, *sizes, length, mask.shape[-1])
-        shaped.append(mask)
+def _shown(mask: Node | None, padding: Node | None, q: Node, k: Node) -> list[Node]:
+    """The masks as `attention` reads them, for all heads. Keys that were added are seen."""
+    batch, heads, length, _ = q.shape
+    if mask is not None and len(mask.shape) == 3:
+        sizes = (1, 1) if mask.shape[0] == 1 else (batch, heads)
+        mask = F["reshape"](mask, *sizes, length, mask.shape[-1])
     if padding is not None:
-        shaped.append(F["reshape"](padding, batch, 1, 1, padding.shape[-1]))
-    for given in shaped:
-        more = scores.shape[-1] - given.shape[-1]
-        wide = F["pad"](given, (*((0, 0) for _ in given.shape[1:]), (0, more)))
-        if given.dtype is dtypes.bool_:
-            hidden, _ = _spread(wide, scores)
-            scores = where(hidden, constant_like(-math.inf, scores), scores)
-        else:
-            scores = F["add"](scores, wide)
-    return scores
+        padding = F["reshape"](padding, batch, 1, 1, padding.shape[-1])
+    shown = []
+    for given in (mask, padding):
+        if given is not None:
+            more = k.shape[-2] - given.shape[-1]
+            wide = F["pad"](given, (*((0, 0) for _ in given.shape[1:]), (0, more)))
+            shown.append(F["logical_not"](wide) if wide.dtype is dtypes.bool_ else wide)
+    return shown
