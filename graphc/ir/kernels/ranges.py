@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphc.ir import dims
-from graphc.ir.dims import DimLike
-from graphc.ir.dims.atoms import Opaque
+from graphc.ir.dims import DimLike, polynomial
+from graphc.ir.dims.atoms import Opaque, TermsView
+from graphc.ir.dims.dim import from_terms, terms_of
 from graphc.ir.expr import Buffer, Load, Space, computed_always, walk
 from graphc.ir.kernel import (
     Address,
@@ -75,8 +76,29 @@ def _last_quotient(value: DimLike, scope: Scope) -> DimLike | None:
     definition = scope.indices.get(names[0]) if len(names) == 1 else None
     if definition is None or definition.count is None or definition.variable is not numerator:
         return None
-    quotient = definition.count // divisor
-    return quotient - 1 if quotient * divisor == definition.count else None
+    count = terms_of(definition.count)
+    quotient, rest = polynomial.divide(count, _where_it_runs(terms_of(divisor), count))
+    return from_terms(quotient) - 1 if not polynomial.nonzero(rest) else None
+
+
+def _where_it_runs(divisor: TermsView, count: TermsView) -> TermsView:
+    """The divisor with `E` for every factor `max(1, E)` whose `E` divides the count.
+
+    Where something runs, the count is not 0, and so `E` is not.
+    """
+    opened: TermsView = polynomial.ONE
+    if len(divisor) != 1:
+        return divisor
+    ((monomial, coefficient),) = divisor.items()
+    for atom in monomial:
+        factor: TermsView = {(atom,): 1}
+        if isinstance(atom, Opaque) and atom.kind == "max" and 1 in atom.arguments:
+            (extent,) = (one for one in atom.arguments if one != 1)
+            rest = polynomial.divide(count, terms_of(extent))[1]
+            if dims.always_less_equal(0, extent) and not polynomial.nonzero(rest):
+                factor = terms_of(extent)
+        opened = polynomial.multiply(opened, factor)
+    return polynomial.scale(opened, coefficient)
 
 
 def bounds(kernel: Kernel) -> Iterator[Violation]:
