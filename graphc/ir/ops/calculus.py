@@ -107,11 +107,16 @@ def _slopes(y: Node, spacing: Any, edge_order: int) -> Node:
     else:
         widths = F["full"]((count - 1,), spacing, y.dtype)
     slopes = F["divide"](steps, widths)
-    before, after = _cut(slopes, 0, -1), _cut(slopes, 1, None)
     left, right = _cut(widths, 0, -1), _cut(widths, 1, None)
-    # The derivative of the parabola through three neighbours.
     whole = F["add"](left, right)
-    inner = F["divide"](F["add"](F["multiply"](before, right), F["multiply"](after, left)), whole)
+    if isinstance(spacing, Node):
+        # The derivative of the parabola through three neighbours.
+        before, after = _cut(slopes, 0, -1), _cut(slopes, 1, None)
+        lean = F["add"](F["multiply"](before, right), F["multiply"](after, left))
+        inner = F["divide"](lean, whole)
+    else:
+        # That depends on the outer two alone where all are as far apart.
+        inner = F["divide"](F["subtract"](_cut(y, 2, None), _cut(y, 0, -2)), whole)
     first, last = _cut(slopes, 0, 1), _cut(slopes, -1, None)
     if edge_order == 2:
         first = _at_edge(slopes, widths, (0, 1), (1, 2))

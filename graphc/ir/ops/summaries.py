@@ -114,7 +114,7 @@ def sum_to_size(x: Node, *shape: Any) -> Node:
 
 
 def _replaced(x: Node, value: float) -> Node:
-    return where(isnan(x), constant_like(value, x), x) if x.dtype.kind == "float" else x
+    return x if x.dtype.is_integer else where(isnan(x), constant_like(value, x), x)
 
 
 @surface("nansum")
