@@ -13,16 +13,18 @@ from typing import Any, Literal
 import numpy as np
 
 from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.ir import dims
 from graphc.ir import dtype as dtypes
-from graphc.ir.dims import DimLike
+from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import Call, HostCall, Op, Parameter, Refused, Sample, functions, surface
-from graphc.ir.ops.arithmetic import scaled
+from graphc.ir.ops.arithmetic import add, divide, reciprocal, scaled, subtract
 from graphc.ir.ops.broadcasting import normal_axes, normal_axis
 from graphc.ir.ops.complex_numbers import conjugate, real
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import placed
+from graphc.ir.ops.creation import dim_value, full_like, iota, placed, zeros_like
+from graphc.ir.ops.logic import equal, greater_equal, logical_or, where
 from graphc.ir.ops.shape import require_axes
 from graphc.ir.ops.slicing import pad, slice_
 from graphc.ir.ops.spelling import also_named, offer
@@ -92,62 +94,67 @@ def _complex(x: Node) -> Node:
     return cast_to(x, dtypes.c128 if x.dtype is dtypes.f64 else dtypes.c64)
 
 
-def _length(name: str, size: DimLike) -> int:
-    if not isinstance(size, int):
+def _length(name: str, size: DimLike) -> DimLike:
+    """The size, where there is a transform of it."""
+    if isinstance(size, bool) or not isinstance(size, int | Dim):
+        raise UsageError(f"{name}: {size!r} is no size", hint="sizes are whole numbers, or dims")
+    if not dims.always_less_equal(1, size):
         raise ShapeError(
-            f"{name}: the length of the axis is {size}, expected a number",
-            hint="a transform depends on its length; give n as a number",
+            f"{name}: {size} elements, expected 1 or more",
+            hint="let the dim's range begin where there is one" if isinstance(size, Dim) else None,
         )
-    if size < 1:
-        raise ShapeError(f"{name}: there is no transform of {size} elements")
     return size
 
 
-def _fitted(x: Node, axis: int, count: int) -> Node:
+def _fitted(x: Node, axis: int, count: DimLike) -> Node:
     """`x` cut, or padded with zeros, to `count` elements along an axis."""
-    size = x.shape[axis]
+    kept = dims.minimum(x.shape[axis], count)
     rank = len(x.shape)
-    if not isinstance(size, int):
-        raise ShapeError(f"the length of axis {axis} of {x.type} is not a number")
-    if size > count:
-        stop = tuple(count if i == axis else n for i, n in enumerate(x.shape))
-        return slice_(x, start=(0,) * rank, stop=stop, step=(1,) * rank)
-    if size < count:
-        after = tuple(count - size if i == axis else 0 for i in range(rank))
-        return pad(x, before=(0,) * rank, after=after, value=0)
+    if kept != x.shape[axis]:
+        stop = tuple(kept if i == axis else n for i, n in enumerate(x.shape))
+        x = slice_(x, start=(0,) * rank, stop=stop, step=(1,) * rank)
+    if kept != count:
+        after = tuple(count - kept if i == axis else 0 for i in range(rank))
+        x = pad(x, before=(0,) * rank, after=after, value=0)
     return x
 
 
-def _factor(name: str, norm: str, count: int, inverse: bool) -> float:
+def _require_norm(name: str, norm: str) -> None:
     if norm not in ("backward", "ortho", "forward"):
         raise UsageError(f'{name}: norm is {norm!r}, expected "backward", "ortho" or "forward"')
-    if norm == "ortho":
-        return 1 / math.sqrt(count)
-    return 1 / count if inverse == (norm == "backward") else 1.0
 
 
-def _scaled(x: Node, factor: float) -> Node:
-    return x if factor == 1 else scaled(x, factor)
+def _normed(name: str, x: Node, norm: str, count: DimLike, inverse: bool) -> Node:
+    """The sums of a transform of `count` elements as `norm` divides them."""
+    _require_norm(name, norm)
+    power = 0.5 if norm == "ortho" else float(inverse == (norm == "backward"))
+    if power == 0 or count == 1:
+        return x
+    if isinstance(count, int):
+        return scaled(x, 1 / count if power == 1 else 1 / math.sqrt(count))
+    size = dim_value(dim=count, dtype=x.dtype.real)
+    divisor: Node = functions["sqrt"](size) if norm == "ortho" else size
+    result: Node = functions["multiply"](x, reciprocal(divisor))
+    return result
 
 
-def _along(name: str, x: Node, n: int | None, axis: int, norm: str, inverse: bool) -> Node:
+def _along(name: str, x: Node, n: DimLike | None, axis: int, norm: str, inverse: bool) -> Node:
     place = normal_axis(axis, len(x.shape), name)
     count = _length(name, x.shape[place] if n is None else n)
     fitted = _fitted(_complex(x), place, count)
-    result = transform(fitted, axis=place, inverse=inverse)
-    return _scaled(result, _factor(name, norm, count, inverse))
+    return _normed(name, transform(fitted, axis=place, inverse=inverse), norm, count, inverse)
 
 
 @surface("fft")
 @also_named(dim="axis")
-def fft(x: Node, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
+def fft(x: Node, n: DimLike | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
     """The discrete Fourier transform along an axis, of `n` elements (cut, or padded with zeros)."""
     return _along("fft", x, n, axis, norm, inverse=False)
 
 
 @surface("ifft")
 @also_named(dim="axis")
-def ifft(x: Node, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
+def ifft(x: Node, n: DimLike | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
     """The inverse of `fft`."""
     return _along("ifft", x, n, axis, norm, inverse=True)
 
@@ -161,17 +168,17 @@ def _require_real(name: str, x: Node) -> None:
 
 @surface("rfft")
 @also_named(dim="axis")
-def rfft(x: Node, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
+def rfft(x: Node, n: DimLike | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
     """The first n // 2 + 1 elements of the transform of real numbers; the others mirror them."""
     _require_real("rfft", x)
     whole = _along("rfft", x, n, axis, norm, inverse=False)
     place = normal_axis(axis, len(x.shape), "rfft")
-    return _fitted(whole, place, _length("rfft", whole.shape[place]) // 2 + 1)
+    return _fitted(whole, place, whole.shape[place] // 2 + 1)
 
 
 @surface("irfft")
 @also_named(dim="axis")
-def irfft(x: Node, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
+def irfft(x: Node, n: DimLike | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
     """The inverse of `rfft`, `n` real numbers (2 * (elements - 1) unless given)."""
     place = normal_axis(axis, len(x.shape), "irfft")
     half = _length("irfft", x.shape[place])
@@ -180,44 +187,35 @@ def irfft(x: Node, n: int | None = None, axis: int = -1, norm: Norm = "backward"
     return real(_along("irfft", mirrored, None, place, norm, inverse=True))
 
 
-def _mirrored(x: Node, axis: int, count: int) -> Node:
-    """The whole spectrum of real numbers, from its first half; what must be real is."""
-    kept = functions["narrow"]
-    first = _as_real(kept(x, axis, 0, 1))
-    parts = [first]
-    inner = (count - 1) // 2
-    middle = kept(x, axis, 1, inner) if inner else None
-    if middle is not None:
-        parts.append(middle)
-    if count % 2 == 0:
-        parts.append(_as_real(kept(x, axis, count // 2, 1)))
-    if middle is not None:
-        parts.append(conjugate(functions["flip"](middle, axis)))
-    whole: Node = functions["concat"](parts, axis)
+def _mirrored(x: Node, axis: int, count: DimLike) -> Node:
+    """The whole spectrum of `count` real numbers, from its first half; what must be real is."""
+    place = iota(shape=x.shape, axis=axis, dtype=dtypes.i64)
+    is_own_mirror = logical_or(
+        equal(place, zeros_like(place)), equal(add(place, place), full_like(place, count))
+    )
+    first = where(is_own_mirror, cast_to(real(x), x.dtype), x)
+    rest = functions["flip"](functions["narrow"](first, axis, 1, (count - 1) // 2), axis)
+    whole: Node = functions["concat"]([first, conjugate(rest)], axis)
     return whole
-
-
-def _as_real(x: Node) -> Node:
-    return cast_to(real(x), x.dtype)
 
 
 @surface("hfft")
 @also_named(dim="axis")
-def hfft(x: Node, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
+def hfft(x: Node, n: DimLike | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
     """The transform of a signal that equals its mirrored conjugate: real numbers."""
     return irfft(conjugate(_complex(x)), n, axis, _opposite("hfft", norm))
 
 
 @surface("ihfft")
 @also_named(dim="axis")
-def ihfft(x: Node, n: int | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
+def ihfft(x: Node, n: DimLike | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
     """The inverse of `hfft`."""
     return conjugate(rfft(x, n, axis, _opposite("ihfft", norm)))
 
 
 def _opposite(name: str, norm: str) -> Norm:
-    _factor(name, norm, 1, False)
     opposites: dict[str, Norm] = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
+    _require_norm(name, norm)
     return opposites[norm]
 
 
@@ -227,8 +225,8 @@ Axes = int | Sequence[int] | None
 
 
 def _axes_and_sizes(
-    name: str, x: Node, s: Sequence[int] | None, axes: Axes
-) -> list[tuple[int, int | None]]:
+    name: str, x: Node, s: Sequence[DimLike] | None, axes: Axes
+) -> list[tuple[int, DimLike | None]]:
     rank = len(x.shape)
     if axes is None:
         places = list(range(rank - len(s) if s else 0, rank))
@@ -238,13 +236,13 @@ def _axes_and_sizes(
         normal_axes(tuple(places), rank, name)
     if s is not None and len(s) != len(places):
         raise UsageError(f"{name}: {len(s)} sizes for {len(places)} axes")
-    sizes: list[int | None] = [None] * len(places) if s is None else list(s)
+    sizes: list[DimLike | None] = [None] * len(places) if s is None else list(s)
     return list(zip(places, sizes, strict=True))
 
 
 def _others_and_last(
-    name: str, x: Node, s: Sequence[int] | None, axes: Axes
-) -> tuple[list[tuple[int, int | None]], tuple[int, int | None]]:
+    name: str, x: Node, s: Sequence[DimLike] | None, axes: Axes
+) -> tuple[list[tuple[int, DimLike | None]], tuple[int, DimLike | None]]:
     pairs = _axes_and_sizes(name, x, s, axes)
     if not pairs:
         raise ShapeError(f"{name}: {x.type} along no axis", hint="name at least one axis")
@@ -252,7 +250,7 @@ def _others_and_last(
 
 
 def _in_turn(
-    name: str, x: Node, pairs: Iterable[tuple[int, int | None]], norm: str, inverse: bool
+    name: str, x: Node, pairs: Iterable[tuple[int, DimLike | None]], norm: str, inverse: bool
 ) -> Node:
     for axis, size in pairs:
         x = _along(name, x, size, axis, norm, inverse)
@@ -262,7 +260,7 @@ def _in_turn(
 def _declare_several(name: str, inverse: bool, default: Axes) -> None:
     @also_named(dim="axes")
     def call(
-        x: Node, s: Sequence[int] | None = None, axes: Axes = default, norm: Norm = "backward"
+        x: Node, s: Sequence[DimLike] | None = None, axes: Axes = default, norm: Norm = "backward"
     ) -> Node:
         return _in_turn(name, x, _axes_and_sizes(name, x, s, axes), norm, inverse)
 
@@ -272,7 +270,7 @@ def _declare_several(name: str, inverse: bool, default: Axes) -> None:
 def _declare_real(name: str, default: Axes) -> None:
     @also_named(dim="axes")
     def call(
-        x: Node, s: Sequence[int] | None = None, axes: Axes = default, norm: Norm = "backward"
+        x: Node, s: Sequence[DimLike] | None = None, axes: Axes = default, norm: Norm = "backward"
     ) -> Node:
         others, (axis, size) = _others_and_last(name, x, s, axes)
         return _in_turn(name, rfft(x, size, axis, norm), others, norm, inverse=False)
@@ -283,7 +281,7 @@ def _declare_real(name: str, default: Axes) -> None:
 def _declare_inverse_real(name: str, default: Axes) -> None:
     @also_named(dim="axes")
     def call(
-        x: Node, s: Sequence[int] | None = None, axes: Axes = default, norm: Norm = "backward"
+        x: Node, s: Sequence[DimLike] | None = None, axes: Axes = default, norm: Norm = "backward"
     ) -> Node:
         others, (axis, size) = _others_and_last(name, x, s, axes)
         return irfft(_in_turn(name, x, others, norm, inverse=True), size, axis, norm)
@@ -294,7 +292,7 @@ def _declare_inverse_real(name: str, default: Axes) -> None:
 def _declare_hermitian(name: str, default: Axes) -> None:
     @also_named(dim="axes")
     def call(
-        x: Node, s: Sequence[int] | None = None, axes: Axes = default, norm: Norm = "backward"
+        x: Node, s: Sequence[DimLike] | None = None, axes: Axes = default, norm: Norm = "backward"
     ) -> Node:
         others, (axis, size) = _others_and_last(name, x, s, axes)
         return hfft(_in_turn(name, x, others, norm, inverse=False), size, axis, norm)
@@ -305,7 +303,7 @@ def _declare_hermitian(name: str, default: Axes) -> None:
 def _declare_inverse_hermitian(name: str, default: Axes) -> None:
     @also_named(dim="axes")
     def call(
-        x: Node, s: Sequence[int] | None = None, axes: Axes = default, norm: Norm = "backward"
+        x: Node, s: Sequence[DimLike] | None = None, axes: Axes = default, norm: Norm = "backward"
     ) -> Node:
         others, (axis, size) = _others_and_last(name, x, s, axes)
         return _in_turn(name, ihfft(x, size, axis, norm), others, norm, inverse=True)
@@ -332,32 +330,33 @@ _declare_inverse_hermitian("ihfft2", (-2, -1))
 
 @surface("fftfreq")
 @placed
-def fftfreq(n: int, d: float = 1.0, dtype: DType | None = None) -> Node:
+def fftfreq(n: DimLike, d: float = 1.0, dtype: DType | None = None) -> Node:
     """The frequency of each element of a transform of `n` samples that are `d` apart (f32)."""
-    if n < 1:
-        raise UsageError(f"fftfreq: n is {n}")
-    count: Node = functions["arange"](n, dtype=dtype or dtypes.f32)
-    half = (n - 1) // 2 + 1
-    late: Node = functions["greater_equal"](count, float(half))
-    wrapped: Node = functions["where"](late, functions["subtract"](count, float(n)), count)
-    return scaled(wrapped, 1 / (n * d))
+    count = iota(shape=(_length("fftfreq", n),), axis=0, dtype=dtype or dtypes.f32)
+    is_late = greater_equal(count, full_like(count, (n + 1) // 2))
+    return _per_sample(where(is_late, subtract(count, full_like(count, n)), count), n, d)
 
 
 @surface("rfftfreq")
 @placed
-def rfftfreq(n: int, d: float = 1.0, dtype: DType | None = None) -> Node:
+def rfftfreq(n: DimLike, d: float = 1.0, dtype: DType | None = None) -> Node:
     """The frequency of each element of `rfft` of `n` samples that are `d` apart (f32)."""
-    if n < 1:
-        raise UsageError(f"rfftfreq: n is {n}")
-    count: Node = functions["arange"](n // 2 + 1, dtype=dtype or dtypes.f32)
-    return scaled(count, 1 / (n * d))
+    count = _length("rfftfreq", n) // 2 + 1
+    return _per_sample(iota(shape=(count,), axis=0, dtype=dtype or dtypes.f32), n, d)
+
+
+def _per_sample(number: Node, n: DimLike, d: float) -> Node:
+    """Numbers of waves in `n` samples that are `d` apart as frequencies."""
+    if isinstance(n, int):
+        return scaled(number, 1 / (n * d))
+    return divide(number, scaled(full_like(number, n), d))
 
 
 def _shifted(name: str, x: Node, axes: Axes, sign: int) -> Node:
     places = normal_axes(axes, len(x.shape), name)
     for axis in places:
-        count = _length(name, x.shape[axis])
-        x = functions["roll"](x, count // 2 if sign > 0 else -(count // 2), axis)
+        half = x.shape[axis] // 2
+        x = functions["roll"](x, half if sign > 0 else -half, axis)
     return x
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
-from graphc.ir.dims import DimLike
+from graphc.ir.dims import Dim, DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops import shape as views
@@ -60,7 +60,7 @@ def reshape(x: Node, shape: Any = (), *sizes: Any, copy: bool | None = None) -> 
             raise ShapeError(
                 f"reshape: {x.type} to {views.shape_text(target)}: {x.tensor.size} elements do "
                 f"not split by {rest}",
-                hint="write out the dim that is -1",
+                hint=views.divisible_hint(x.tensor.size, rest) or "write out the dim that is -1",
             )
         target[unknown[0]] = x.tensor.size // rest
     wanted = tuple(target)
@@ -154,7 +154,11 @@ def unflatten(x: Node, axis: int, sizes: Sequence[DimLike]) -> Node:
     place = normal_axis(axis, len(x.shape), "unflatten")
     known = dims.product(size for size in sizes if not _is_unknown(size))
     if not dims.divides(x.shape[place], known):
-        raise ShapeError(f"unflatten: {x.shape[place]} does not split by {known}")
+        raise ShapeError(
+            f"unflatten: axis {place} of {x.type} is {x.shape[place]}, which does not split by "
+            f"{known}",
+            hint=views.divisible_hint(x.shape[place], known),
+        )
     split = (x.shape[place] // known if _is_unknown(size) else size for size in sizes)
     return reshape(x, *x.shape[:place], *split, *x.shape[place + 1 :])
 
@@ -207,22 +211,42 @@ def stack(tensors: Sequence[Node], axis: int = 0) -> Node:
 
 @surface("split", "split_with_sizes")
 @also_named(dim="axis")
-def split(x: Node, size: int | Sequence[int], axis: int = 0) -> tuple[Node, ...]:
-    """Pieces of `size` along an axis (the last may be shorter), or pieces of the given sizes."""
+def split(x: Node, size: DimLike | Sequence[DimLike], axis: int = 0) -> tuple[Node, ...]:
+    """Pieces of `size` along an axis (the last may be shorter), or pieces of the given sizes.
+
+    Raises:
+        ShapeError: the sizes are not those of the axis, or the number of pieces of one size
+            differs from call to call.
+    """
     place = normal_axis(axis, len(x.shape), "split")
     total = x.shape[place]
-    if isinstance(size, int):
-        if size < 1 or not isinstance(total, int):
-            raise ShapeError(f"split: axis {place} of {x.type} in pieces of {size}")
-        size = [min(size, total - start) for start in range(0, total, size)]
+    if isinstance(size, int | Dim):
+        size = _sizes_of_pieces(x, place, size)
     if not dims.always_equal(sum(size), total):
-        raise ShapeError(f"split: sizes {list(size)} of axis {place} of {x.type}")
-    pieces, start = [], 0
+        raise ShapeError(
+            f"split: sizes {views.shape_text(size)} of axis {place} of {x.type}",
+            hint=f"their sum is {sum(size)}, that of the axis {total}",
+        )
+    pieces: list[Node] = []
+    start: DimLike = 0
     for one in size:
         before: tuple[Item, ...] = (slice(None),) * place
         pieces.append(index(x, (*before, slice(start, start + one))))
         start += one
     return tuple(pieces)
+
+
+def _sizes_of_pieces(x: Node, axis: int, size: DimLike) -> list[DimLike]:
+    total = x.shape[axis]
+    count = dims.ceil_div(total, size) if dims.always_less_equal(1, size) else None
+    if not isinstance(count, int):
+        raise ShapeError(
+            f"split: axis {axis} of {x.type} in pieces of {size}",
+            hint="their number would differ from call to call; give the size of each piece"
+            if count is not None
+            else "a piece has one element at least",
+        )
+    return [*[size] * (count - 1), total - (count - 1) * size] if count else []
 
 
 @surface("flip")
@@ -234,12 +258,14 @@ def flip(x: Node, axis: int | Sequence[int] | None = None) -> Node:
 
 @surface("roll")
 @also_named(dims="axis", dim="axis")
-def roll(x: Node, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Node:
+def roll(
+    x: Node, shift: DimLike | Sequence[DimLike], axis: int | Sequence[int] | None = None
+) -> Node:
     """The elements moved `shift` places along axes, what leaves at the end enters at the start."""
     if axis is None:
         return reshape(roll(flatten(x), shift, 0), *x.shape)
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
-    shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
+    shifts = (shift,) * len(axes) if isinstance(shift, int | Dim) else tuple(shift)
     if len(axes) != len(shifts):
         raise UsageError(f"roll: {len(shifts)} shifts for {len(axes)} axes")
     for by, place in zip(shifts, axes, strict=True):
@@ -268,7 +294,7 @@ def tile(x: Node, repetitions: Any = (), *others: Any) -> Node:
 @surface("repeat", "repeat_interleave")
 @also_named(dim="axis", total_repeat_length="output_size")
 def repeat(
-    x: Node, repeats: int | Node, axis: int | None = None, output_size: DimLike | None = None
+    x: Node, repeats: DimLike | Node, axis: int | None = None, output_size: DimLike | None = None
 ) -> Node:
     """Each element `repeats` times in a row along an axis (of `x` flattened by default).
 

@@ -36,6 +36,19 @@ def shape_text(shape: Sequence[DimLike]) -> str:
     return f"[{', '.join(map(str, shape))}]"
 
 
+def divisible_hint(size: DimLike, factor: DimLike) -> str | None:
+    """How to declare a dim, where a size is no multiple of a number for certain."""
+    named = dims.variables(size)
+    if len(named) != 1 or not isinstance(factor, int) or factor < 2:
+        return None
+    ((name, one),) = named.items()
+    low, high = dims.bounds(one)
+    return (
+        f"declare that it is one: dim {name}: {low}..{high} multiple of {factor}, "
+        f'or in Python dim("{name}", {low}, {high}, multiple={factor})'
+    )
+
+
 def sampled(*pairs: tuple[Shape, Mapping[str, Any]]) -> Iterable[Sample]:
     """One sample for each pair of an operand shape and attributes, and one in every dtype."""
     for shape, attributes in pairs:

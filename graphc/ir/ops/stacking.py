@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from graphc.errors import ShapeError, UsageError
+from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
@@ -17,7 +18,7 @@ from graphc.ir.ops.broadcasting import normal_axis, promoted
 from graphc.ir.ops.indexing import index
 from graphc.ir.ops.logic import not_equal
 from graphc.ir.ops.rearrange import concat, expand_dims, flip, reshape, split, stack, transpose
-from graphc.ir.ops.shape import broadcast_to
+from graphc.ir.ops.shape import broadcast_to, divisible_hint
 from graphc.ir.ops.spelling import also_named
 
 __all__ = ["narrow"]
@@ -48,43 +49,66 @@ def select(x: Node, axis: int, position: DimLike) -> Node:
 @surface("unstack", "unbind")
 @also_named(dim="axis")
 def unstack(x: Node, axis: int = 0) -> tuple[Node, ...]:
-    """The tensors that lie along an axis, one by one."""
+    """The tensors that lie along an axis, one by one.
+
+    Raises:
+        ShapeError: the size of the axis, and so the number of tensors, differs from call to call.
+    """
     place = normal_axis(axis, len(x.shape), "unstack")
-    size = _known_size(x, place, "unstack")
+    size = _known_size(x, place, "unstack", "loop over the rows: scan, or for row in range(...)")
     return tuple(_sliced(x, place, position) for position in range(size))
 
 
 @surface("chunk")
 @also_named(dim="axis")
 def chunk(x: Node, chunks: int, axis: int = 0) -> tuple[Node, ...]:
-    """At most `chunks` pieces of equal size along an axis; the last may be shorter."""
+    """At most `chunks` pieces of equal size along an axis; the last may be shorter.
+
+    Raises:
+        ShapeError: the size of the axis differs from call to call, and the number of pieces would.
+    """
     if chunks < 1:
         raise UsageError(f"chunk: {chunks} pieces", hint="ask for one piece at least")
-    size = _known_size(x, normal_axis(axis, len(x.shape), "chunk"), "chunk")
-    return split(x, max(1, -(-size // chunks)), axis) if size else (x,)
+    place = normal_axis(axis, len(x.shape), "chunk")
+    size = x.shape[place]
+    piece = dims.ceil_div(size, chunks)
+    last = size - (chunks - 1) * piece
+    if dims.always_less_equal(1, last) or dims.divides(size, chunks):
+        return split(x, [*[piece] * (chunks - 1), last], place)
+    if isinstance(piece, int):
+        return split(x, piece, place)
+    raise ShapeError(
+        f"chunk: axis {place} of {x.type} does not give {chunks} pieces for every {size}",
+        hint=divisible_hint(size, chunks),
+    )
 
 
 @surface("tensor_split", "array_split")
 @also_named(dim="axis")
-def tensor_split(x: Node, sections: int | Sequence[int], axis: int = 0) -> tuple[Node, ...]:
+def tensor_split(x: Node, sections: int | Sequence[DimLike], axis: int = 0) -> tuple[Node, ...]:
     """As many pieces as `sections`, the first ones longer by 1 at most; or cut at places."""
     place = normal_axis(axis, len(x.shape), "tensor_split")
-    size = _known_size(x, place, "tensor_split")
+    size = x.shape[place]
     if isinstance(sections, int):
         if sections < 1:
             raise UsageError(f"tensor_split: {sections} pieces", hint="ask for one at least")
-        short, longer = divmod(size, sections)
-        return split(x, [short + (i < longer) for i in range(sections)], place)
-    bounds = [0, *sections, size]
+        short, longer = size // sections, size % sections
+        cuts = [i * short + dims.minimum(i, longer) for i in range(1, sections)]
+    else:
+        cuts = list(sections)
+    bounds = [0, *cuts, size]
     return tuple(
         _sliced(x, place, slice(start, stop)) for start, stop in itertools.pairwise(bounds)
     )
 
 
-def _known_size(x: Node, axis: int, name: str) -> int:
+def _known_size(x: Node, axis: int, name: str, instead: str) -> int:
     size = x.shape[axis]
     if not isinstance(size, int):
-        raise ShapeError(f"{name}: axis {axis} of {x.type} has no fixed size")
+        raise ShapeError(
+            f"{name}: axis {axis} of {x.type} has {size} elements, expected a fixed number",
+            hint=f"how much comes out would differ from call to call; {instead}",
+        )
     return size
 
 
@@ -132,7 +156,7 @@ def column_stack(tensors: Sequence[Node]) -> Node:
 
 
 def _apart(name: str, axis: int, doc: str) -> None:
-    def call(x: Node, sections: int | Sequence[int]) -> tuple[Node, ...]:
+    def call(x: Node, sections: int | Sequence[DimLike]) -> tuple[Node, ...]:
         if len(x.shape) <= (axis != 1) * axis:
             raise ShapeError(f"{name}: {x.type} has too few axes")
         return tensor_split(x, sections, min(axis, len(x.shape) - 1))
@@ -191,7 +215,7 @@ def combinations(x: Node, r: int = 2, with_replacement: bool = False) -> Node:
     """Rows of `r` elements of a vector, at ascending positions; at equal ones too if asked for."""
     if len(x.shape) != 1 or r < 1:
         raise ShapeError(f"combinations: {r} elements of {x.type}, expected a vector")
-    size = _known_size(x, 0, "combinations")
+    size = _known_size(x, 0, "combinations", "cut x to the elements wanted")
     count = math.comb(size + r - 1 if with_replacement else size, r) if r <= MOST_ROWS else 0
     if r > MOST_ROWS or count * r > MOST_ROWS:
         raise UsageError(f"combinations: {r} of {size} elements", hint="there are too many")
@@ -203,7 +227,9 @@ def combinations(x: Node, r: int = 2, with_replacement: bool = False) -> Node:
 
 
 @surface("meshgrid")
-def meshgrid(*vectors: Any, indexing: Literal["xy", "ij"] = "xy") -> tuple[Node, ...]:
+def meshgrid(
+    *vectors: Node | Sequence[Node], indexing: Literal["xy", "ij"] = "xy"
+) -> tuple[Node, ...]:
     """The coordinates of a grid: one tensor for each vector, which varies along its axis alone.
 
     The vectors may be given as one list.
@@ -212,13 +238,10 @@ def meshgrid(*vectors: Any, indexing: Literal["xy", "ij"] = "xy") -> tuple[Node,
     """
     if indexing not in ("xy", "ij"):
         raise UsageError(f"meshgrid: indexing is {indexing!r}", hint='use "xy" or "ij"')
-    if len(vectors) == 1 and isinstance(vectors[0], list | tuple):
-        vectors = tuple(vectors[0])
-    if not all(isinstance(vector, Node) for vector in vectors):
-        raise UsageError("meshgrid takes vectors", code="argument")
-    if any(len(vector.shape) > 1 for vector in vectors):
+    listed = [one for part in vectors for one in ([part] if isinstance(part, Node) else part)]
+    if any(len(vector.shape) > 1 for vector in listed):
         raise ShapeError("meshgrid takes vectors", hint="flatten them first")
-    rows = [atleast_1d(vector) for vector in vectors]
+    rows = [atleast_1d(vector) for vector in listed]
     shape = tuple(row.shape[0] for row in rows)
     grids = []
     for axis, row in enumerate(rows):
