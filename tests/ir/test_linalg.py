@@ -70,6 +70,8 @@ VALUES: list[tuple[str, tuple[Array, ...], dict[str, Any], Any]] = [
     ("matrix_power", (A,), {"n": 0}, np.linalg.matrix_power(A, 0)),
     ("vander", (normal(4),), {}, None),
     ("diag_embed", (B,), {}, None),
+    ("adjoint", (TALL,), {}, TALL.swapaxes(-1, -2)),
+    ("triangular_solve", (B[0], T.T), {"transpose": True}, (np.linalg.solve(T, B[0]), T.T)),
 ]
 
 
@@ -125,6 +127,8 @@ def test_results_have_the_names_of_the_standard():
     names = {
         "eigh": ("eigenvalues", "eigenvectors"),
         "eig": ("eigenvalues", "eigenvectors"),
+        "lu": ("P", "L", "U"),
+        "lu_factor": ("LU", "pivots"),
         "qr": ("Q", "R"),
         "slogdet": ("sign", "logabsdet"),
         "svd": ("U", "S", "Vh"),
@@ -190,7 +194,6 @@ def test_each_matrix_may_have_a_tolerance_of_its_own(x: Array):
         lambda x: functions["svd"](x)[0],
         lambda x: functions["qr"](x, mode="complete")[0],
         lambda x: functions["real"](functions["svdvals"](functions["complex"](x, x))),
-        lambda x: functions["real"](functions["eigvals"](functions["index"](x, slice(3)))),
     ],
 )
 def test_gradients_that_there_are_not_are_refused(function: Callable[[Node], Node]):
@@ -262,6 +265,19 @@ def signless_qr(x: Node) -> tuple[Node, ...]:
     return functions["matmul"](q, functions["sin"](r)), functions["multiply"](r, r)
 
 
+def stretched(x: Node) -> tuple[Node, ...]:
+    """Eigenvalues in the order of their real parts, and what their vectors have whatever the phase.
+
+    The differences are those of a general matrix, whose eigenvalues are apart.
+    """
+    w, v = functions["eig"](x)
+    order = functions["argsort"](functions["add"](functions["real"](w), functions["imag"](w)))
+    projections = functions["abs"](v)
+    wide = functions["broadcast_to"](functions["expand_dims"](order, -2), v.shape)
+    sorted_ = functions["take_along_axis"]
+    return sorted_(w, order, -1), sorted_(projections, wide, -1)
+
+
 DERIVATIVES: list[tuple[str, Callable[..., Any], tuple[Array, ...]]] = [
     ("solve", functions["solve"], (A, B)),
     ("lower", lambda a, b: functions["solve_triangular"](a, b, upper=False), (T, B[0])),
@@ -286,6 +302,19 @@ DERIVATIVES: list[tuple[str, Callable[..., Any], tuple[Array, ...]]] = [
     ("svd square", signless_svd, (A,)),
     ("pinv tall", functions["pinv"], (TALL,)),
     ("pinv wide", functions["pinv"], (WIDE,)),
+    ("matrix_exp", functions["matrix_exp"], (A,)),
+    ("matrix_exp", lambda a, b: functions["matrix_exp"](functions["complex"](a, b)), (A, S)),
+    *((f"lu {name}", lambda x: functions["lu"](x)[1:], (x,)) for name, x in MATRICES.items()
+      if x.dtype.kind == "f"),
+    ("lu_factor", lambda a, b: functions["lu_factor"](functions["complex"](a, b))[0], (A, S)),
+    ("lu_solve", lambda a, b: functions["lu_solve"](
+        *functions["lu_factor"](a), b, adjoint=True), (A, B)),
+    ("lu_solve", lambda a, b: functions["lu_solve"](
+        *functions["lu_factor"](a), functions["matrix_transpose"](b), left=False), (A, B)),
+    ("eig", stretched, (A,)),
+    ("reflected", lambda x, t, y: functions["ormqr"](x, t, y, transpose=True), (
+        TALL, normal(2, 3), normal(2, 5, 2))),
+    ("reflections", functions["householder_product"], (TALL, normal(2, 2))),
     ("fft", lambda x: functions["fft"](x, n=7), (normal(2, 5),)),
     ("rfft", lambda x: functions["rfft"](x, norm="ortho"), (normal(2, 6),)),
     ("irfft", lambda x: functions["irfft"](functions["rfft"](x), n=5), (normal(2, 6),)),
@@ -405,6 +434,63 @@ def test_the_upper_triangle_is_not_looked_at(name: str):
         assert np.isfinite(one).all()
 
 
+@pytest.mark.parametrize("norm", [0.01, 1.0, 30.0, 700.0])
+def test_exponentials_of_matrices_of_any_size_are_those_of_their_eigenvalues(norm: float):
+    w, v = np.linspace(-norm, 0.0, 5), np.linalg.qr(normal(5, 5))[0]
+    found = applied(functions["matrix_exp"], v @ (w[:, None] * v.T))
+    np.testing.assert_allclose(found, v @ (np.exp(w)[:, None] * v.T), atol=1e-15 * max(norm, 10))
+
+
+def test_the_slope_of_an_exponential_does_not_depend_on_the_size_of_the_cotangent():
+    x, g = (graph_input(name, dtypes.f64, (4, 4)) for name in "xg")
+    (slope,) = vjp([functions["matrix_exp"](x)], [x], [g])
+    graph = Graph("slope", (x, g), (), (slope,))
+    small, large = (evaluate(graph, [A[0], size * B[0, :, :1] * A[1]])[0][0] for size in (1, 1e30))
+    np.testing.assert_allclose(large, 1e30 * small, rtol=1e-13)
+    assert not evaluate(graph, [A[0], np.zeros((4, 4))])[0][0].any()
+
+
+@pytest.mark.parametrize("x", MATRICES.values(), ids=MATRICES)
+def test_triangles_multiply_to_the_matrix_with_its_rows_exchanged(x: Array):
+    p, lower, upper = applied(functions["lu"], x)
+    np.testing.assert_allclose(p @ lower @ upper, x, atol=1e-12)
+    rank = lower.shape[-1]
+    ones = np.broadcast_to(np.ones(rank), (2, rank))
+    np.testing.assert_array_equal(np.diagonal(lower, axis1=-2, axis2=-1), ones)
+    np.testing.assert_array_equal(np.tril(lower), lower)
+    np.testing.assert_array_equal(np.triu(upper), upper)
+    parts = abs(lower.real) + abs(lower.imag)
+    assert parts.max() <= (1 if x.dtype.kind == "f" else 2)
+
+
+def test_factors_of_singular_and_infinite_matrices():
+    x = np.stack([np.zeros((3, 3)), np.full((3, 3), np.inf), np.eye(3)])
+    packed, pivots = applied(functions["lu_factor"], x)
+    assert not packed[0].any() and np.isnan(packed[1]).all() and np.array_equal(packed[2], x[2])
+    np.testing.assert_array_equal(pivots, np.broadcast_to([1, 2, 3], (3, 3)))
+
+
+@pytest.mark.parametrize("x", [TALL, MATRICES["complex tall"]], ids=["real", "complex"])
+def test_reflections_are_those_of_numpy(x: Array):
+    raw, factors = np.linalg.qr(x, mode="raw")
+    raw = raw.swapaxes(-1, -2)
+    np.testing.assert_allclose(
+        applied(functions["householder_product"], raw, factors), np.linalg.qr(x)[0], atol=1e-12
+    )
+    whole = np.linalg.qr(x, mode="complete")[0]
+    other = np.eye(5) + 1
+    for transpose in (False, True):
+        q = adjoint(whole) if transpose else whole
+        for left in (False, True):
+            found = applied(
+                lambda *nodes, left=left, transpose=transpose: functions["ormqr"](
+                    *nodes, left=left, transpose=transpose
+                ),
+                raw, factors, other,
+            )  # fmt: skip
+            np.testing.assert_allclose(found, q @ other if left else other @ q, atol=1e-12)
+
+
 REFUSED: list[tuple[str, tuple[tuple[int, ...], ...], dict[str, Any]]] = [
     ("inv", ((3, 4),), {}),
     ("inv", ((3,),), {}),
@@ -413,6 +499,12 @@ REFUSED: list[tuple[str, tuple[tuple[int, ...], ...], dict[str, Any]]] = [
     ("qr", ((3, 3),), {"mode": "raw"}),
     ("matrix_power", ((3, 4),), {"n": 2}),
     ("multi_dot", (), {}),
+    ("lu", ((3,),), {}),
+    ("lu_solve", ((3, 4), (3,), (3, 1)), {}),
+    ("householder_product", ((3, 4), (3,)), {}),
+    ("householder_product", ((4, 3), (4,)), {}),
+    ("ormqr", ((4, 3), (2, 3), (4, 4)), {}),
+    ("matrix_exp", ((3, 4),), {}),
     ("fft", ((0,),), {}),
     ("fft", ((4,),), {"norm": "half"}),
     ("fft", ((4,),), {"axis": 1}),

@@ -61,7 +61,6 @@ DOUBLES = (dtypes.f64, dtypes.c128)
 
 
 CUTS = ("stop_gradient", "nextafter")
-WITHOUT_GRADIENT = ("eig", "eigvals")
 """Functions that are no constants, with a derivative of zero by definition."""
 
 
@@ -119,7 +118,7 @@ def _pairing(values: Sequence[Array], weights: Sequence[Array]) -> float:
     return float(sum(np.real(np.sum(a * b)) for a, b in zip(values, weights, strict=True)))
 
 
-@pytest.mark.parametrize("name", [name for name in CALLED if name not in WITHOUT_GRADIENT])
+@BY_NAME
 def test_first_and_second_derivatives_agree_with_differences(name: str) -> None:
     for one in calls_of(name):
         case = _Derivatives(one)

@@ -207,6 +207,9 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     "linalg.matrix_rank": _rank,
     "linalg.solve_triangular": _solve_triangular,
     "linalg.tensorsolve": lambda a, b, dims=None: call("tensorsolve", a, b, dims),
+    **{name: lambda x, *_, **__: call("lu_factor", x) for name in ("lu", "linalg.lu_factor")},
+    "linalg.lu": lambda x, pivot=True: call("lu", x),
+    "lu_solve": lambda b, *factors: call("lu_solve", *factors, b),
     "linalg.vander": lambda x, N=None: call("vander", x, N, increasing=True),
     "linspace": _spaced("linspace"),
     "logspace": _spaced("logspace"),
@@ -251,6 +254,7 @@ CALLS: Mapping[str, Callable[..., Any]] = {
 
 FIRST_ALONE: Mapping[str, str] = {
     "linalg.lstsq": "what else it gives depends on the driver",
+    "linalg.eig": "vectors have any phase",
     "linalg.eigh": "vectors have either sign",
     "mode": _TIES,
     "nanmedian": _TIES,
@@ -275,7 +279,7 @@ _LEFT_OUT = {
     "elements that nobody has given": """
         empty empty_like empty_permuted empty_strided new_empty new_empty_strided""",
     "loops, or functions of whole matrices": """
-        histogram histogramdd istft matrix_exp nn.functional.linear_cross_entropy
+        histogram histogramdd istft nn.functional.linear_cross_entropy
         stft gcd lcm""",
     "an index: `x[start:stop]`": "slice",
     "other windows": """
@@ -313,11 +317,8 @@ _LEFT_OUT = {
         special.shifted_chebyshev_polynomial_u special.shifted_chebyshev_polynomial_v
         special.shifted_chebyshev_polynomial_w special.spherical_bessel_j0""",
     "factorizations that are not here, or others that report failures as numbers": """
-        geqrf linalg.cholesky_ex linalg.householder_product
-        linalg.inv_ex linalg.ldl_factor linalg.ldl_factor_ex linalg.ldl_solve linalg.lu
-        linalg.lu_factor linalg.lu_factor_ex linalg.lu_solve linalg.solve_ex lu lu_solve lu_unpack
-        ormqr triangular_solve""",
-    "eigenvalues come in any order": "linalg.eig linalg.eigvals",
+        geqrf linalg.cholesky_ex linalg.inv_ex linalg.ldl_factor linalg.ldl_factor_ex
+        linalg.ldl_solve linalg.lu_factor_ex linalg.solve_ex""",
     "shapes, not tensors": "broadcast_shapes",
     "takes a function": "nn.functional.triplet_margin_with_distance_loss",
 }
@@ -363,7 +364,6 @@ PARTS_LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "logaddexp": ("complex", _NO_COMPLEX),
     "logcumsumexp": ("complex", _NO_COMPLEX),
     "logdet": ("complex", _NO_COMPLEX),
-    "linalg.solve_triangular": ("complex", _NO_COMPLEX),
     "logsumexp": ("complex", _NO_COMPLEX),
     "nn.functional.avg_pool1d": ("whole", "means of whole numbers are no whole numbers"),
     "nn.functional.avg_pool2d": ("whole", "means of whole numbers are no whole numbers"),
@@ -393,6 +393,7 @@ def _has_negative_width(x: Tensor, widths: Any, *_: Any, **__: Any) -> bool:
 _CHANGING = frozenset({"max_norm", "scale_grad_by_freq", "sparse"})
 
 SAMPLES_LEFT_OUT: Mapping[str, tuple[Callable[..., bool], str]] = {
+    "lu": (lambda x, pivot=True, get_infos=False: get_infos, "failures are NaN, and no numbers"),
     "atleast_1d": (lambda x: isinstance(x, list | tuple), "one tensor at a time"),
     "atleast_2d": (lambda x: isinstance(x, list | tuple), "one tensor at a time"),
     "atleast_3d": (lambda x: isinstance(x, list | tuple), "one tensor at a time"),

@@ -18,11 +18,14 @@ from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import Call, HostCall, Op, Parameter, Refused
 from graphc.ir.ops.arithmetic import add, divide, multiply, negative, subtract
+from graphc.ir.ops.complex_numbers import conjugate, real
 from graphc.ir.ops.contraction import matmul, matrix_transpose
+from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import ones_like, zeros_like
 from graphc.ir.ops.logic import equal, where
 from graphc.ir.ops.matrices import (
     ALL_MATRICES,
+    diagonal_mask,
     each_matrix,
     identity,
     lower_half,
@@ -35,7 +38,7 @@ from graphc.ir.ops.matrices import (
 )
 from graphc.ir.ops.sequences import tril
 from graphc.ir.ops.structural import project
-from graphc.ir.ops.systems import solve_triangular
+from graphc.ir.ops.systems import solve, solve_triangular
 from graphc.ir.types import TensorType, TupleType
 
 __all__ = ["cholesky", "eig", "eigh", "pinv", "qr", "svd"]
@@ -193,15 +196,34 @@ def _eig_reference(call: Call, a: Array) -> tuple[Array, ...]:
     return values, vectors
 
 
+def _eig_gradient(node: Node, w_bar: Node, v_bar: Node) -> tuple[Node]:
+    """V^-T (diag(w̄) + F * (V^T V̄ - V^T conj(V) diag(Re(V^T V̄)))) V^T, for columns of norm 1.
+
+    F[i, j] = 1 / (w[j] - w[i]); M. Giles, "Collected matrix derivative results" (2008), section
+    2.3.1. What depends on the phases of the columns has no derivative.
+    """
+    w, v = (project(node, index=index) for index in (0, 1))
+    transposed = matrix_transpose(v)
+    turned = matmul(transposed, v_bar)
+    along = cast_to(real(where(diagonal_mask(turned), turned, zeros_like(turned))), turned.dtype)
+    across = subtract(turned, matmul(matmul(transposed, conjugate(v)), along))
+    inner = add(on_diagonal(w_bar), multiply(_inverse_or_zero(_differences(w)), across))
+    slope = solve(transposed, matmul(inner, transposed))
+    a = node.inputs[0]
+    return (slope if a.dtype.kind == "complex" else cast_to(real(slope), a.dtype),)
+
+
 eig: Op = Op(
     "eig",
     1,
     infer=_infer_eig,
     reference=_eig_reference,
     lowering=HostCall(),
+    gradient=_eig_gradient,
     samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0), (0, 2, 2)), ALL_MATRICES),
     refused=refused_matrices(square=True),
-    doc="Eigenvalues, in no order, and eigenvectors (columns), as complex numbers.",
+    doc="Eigenvalues, in no order, and eigenvectors (columns), as complex numbers. Its gradient "
+    "needs distinct eigenvalues, and is that of what does not depend on the phases of vectors.",
 )
 
 

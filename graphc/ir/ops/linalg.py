@@ -13,13 +13,12 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import divide, multiply
 from graphc.ir.ops.broadcasting import Operand, broadcast_shapes, promoted
-from graphc.ir.ops.complex_numbers import conjugate
 from graphc.ir.ops.contraction import matmul, matrix_product, matrix_transpose
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.factorizations import cholesky, eig, eigh, pinv, qr, svd
 from graphc.ir.ops.logic import greater, where
-from graphc.ir.ops.matrices import diagonal_mask, identity
+from graphc.ir.ops.matrices import adjoint, diagonal_mask, identity
 from graphc.ir.ops.reduction import max_over, min_over, sum_over
 from graphc.ir.ops.shape import broadcast_to, reshape
 from graphc.ir.ops.structural import project
@@ -100,6 +99,16 @@ def solve_triangle(a: Node, b: Node, *, upper: bool, unitriangular: bool = False
     return reshape(x, shape=x.shape[:-1]) if is_column else x
 
 
+@surface("triangular_solve")
+def solve_triangle_first(
+    b: Node, a: Node, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+) -> tuple[Node, Node]:
+    """x with a @ x = b, or a.T @ x = b, and `a`: `solve_triangular` as PyTorch had it before."""
+    turned = matrix_transpose(a) if transpose else a
+    is_upper = upper != transpose
+    return solve_triangle(turned, b, upper=is_upper, unitriangular=unitriangular), a
+
+
 @surface("inv", "inverse")
 def inverse(x: Node) -> Node:
     """The inverses of matrices [..., N, N]; NaN for singular ones."""
@@ -124,13 +133,8 @@ def pseudoinverse(x: Node, rtol: Operand | None = None) -> Node:
     u, s, vh = _results(svd(x), 3)
     kept = _above(s, rtol)
     inverse = where(kept, divide(ones_like(s), where(kept, s, ones_like(s))), zeros_like(s))
-    columns = functions["multiply"](_adjoint(vh), functions["expand_dims"](inverse, -2))
-    return matmul(columns, _adjoint(u))
-
-
-def _adjoint(x: Node) -> Node:
-    """The conjugates of the transposed matrices."""
-    return matrix_transpose(conjugate(x) if x.dtype.kind == "complex" else x)
+    columns = functions["multiply"](adjoint(vh), functions["expand_dims"](inverse, -2))
+    return matmul(columns, adjoint(u))
 
 
 def _above(values: Node, rtol: Operand) -> Node:
@@ -172,7 +176,7 @@ def triangular_root(x: Node, upper: bool = False) -> Node:
     Only the lower triangle of `x` is looked at.
     """
     lower = cholesky(x)
-    return _adjoint(lower) if upper else lower
+    return adjoint(lower) if upper else lower
 
 
 @surface("cholesky_solve")
@@ -231,7 +235,7 @@ def orthogonal_triangular(
         # Q is that of the square part, and turns the rest of the columns along.
         left = functions["narrow"](x, -1, 0, rows)
         q, _ = _results(qr(left), 2)
-        r = functions["triu"](matmul(_adjoint(q), x))
+        r = functions["triu"](matmul(adjoint(q), x))
     else:
         raise ShapeError(f"qr: whether {x.type} is tall or wide is not known")
     return r if mode == "r" else QrResult(q, r)
@@ -256,18 +260,21 @@ def _lower_of(x: Node, triangle: str) -> Node:
     """A matrix whose lower triangle is the one that is looked at."""
     if triangle not in ("L", "U"):
         raise UsageError(f'eigh: UPLO is {triangle!r}, expected "L" or "U"')
-    return x if triangle == "L" else _adjoint(x)
+    return x if triangle == "L" else adjoint(x)
 
 
 @surface("eig")
 def general_eigenvectors(x: Node) -> EigenResult:
-    """Eigenvalues, in no order, and eigenvectors as columns: complex numbers, without gradients."""
+    """Eigenvalues, in no order, and eigenvectors of norm 1 as columns: complex numbers.
+
+    Gradients need distinct eigenvalues, and results that do not depend on the phases of vectors.
+    """
     return EigenResult(*_results(eig(x), 2))
 
 
 @surface("eigvals")
 def general_eigenvalues(x: Node) -> Node:
-    """The eigenvalues, in no order: complex numbers, without gradients."""
+    """The eigenvalues, in no order: complex numbers. Gradients need distinct ones."""
     return project(eig(x), index=0)
 
 

@@ -13,8 +13,9 @@ from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
-from graphc.ir.op import Op, Refused, Sample
+from graphc.ir.op import Op, Refused, Sample, surface
 from graphc.ir.ops.arithmetic import add, scaled
+from graphc.ir.ops.complex_numbers import conjugate
 from graphc.ir.ops.contraction import matrix_transpose
 from graphc.ir.ops.creation import iota, ones_like, zeros_like
 from graphc.ir.ops.logic import equal, where
@@ -93,6 +94,12 @@ def repeated(x: Node, axis: int, times: DimLike) -> Node:
 def identity(like: Node) -> Node:
     """The identity matrix, of the type of `like`."""
     return where(diagonal_mask(like), ones_like(like), zeros_like(like))
+
+
+@surface("adjoint")
+def adjoint(x: Node) -> Node:
+    """The conjugates of the transposed matrices [..., M, N]."""
+    return matrix_transpose(conjugate(x) if x.dtype.kind == "complex" else x)
 
 
 def symmetric(x: Node) -> Node:

@@ -7,7 +7,7 @@ differentiation" (2008).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ from graphc.ir.ops.creation import ones_like, zeros_like
 from graphc.ir.ops.logic import where
 from graphc.ir.ops.matrices import (
     ALL_MATRICES,
-    REAL_MATRICES,
     diagonal_mask,
     matrix_samples,
     refused_matrices,
@@ -42,9 +41,8 @@ Array = np.ndarray[Any, Any]
 
 
 def _infer_solve(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
-    accepted = ALL_MATRICES if op.name == "solve" else REAL_MATRICES
-    a = require_matrix(op, operands[0], accepted, square=True)
-    b = require_matrix(op, operands[1], accepted, square=False)
+    a = require_matrix(op, operands[0], ALL_MATRICES, square=True)
+    b = require_matrix(op, operands[1], ALL_MATRICES, square=False)
     if a.dtype is not b.dtype:
         raise DTypeError(f"{op.name}: dtypes differ: {a} and {b}")
     if a.shape[:-1] != b.shape[:-1]:
@@ -88,12 +86,11 @@ def _solve_refused() -> Iterable[Refused]:
     yield Refused((TensorType(dtypes.i32, (3, 3)), column), {}, DTypeError)
 
 
-def _pairs(accepted: tuple[Any, ...]) -> Callable[[], Iterable[Sample]]:
-    return lambda: (
-        Sample((TensorType(dtype, a), TensorType(dtype, b)), smooth=False)
-        for dtype in accepted
-        for a, b in (((3, 3), (3, 2)), ((2, 1, 1), (2, 1, 4)), ((0, 0), (0, 2)), ((2, 2), (2, 0)))
-    )
+def _pairs() -> Iterable[Sample]:
+    shapes = (((3, 3), (3, 2)), ((2, 1, 1), (2, 1, 4)), ((0, 0), (0, 2)), ((2, 2), (2, 0)))
+    for dtype in ALL_MATRICES:
+        for a, b in shapes:
+            yield Sample((TensorType(dtype, a), TensorType(dtype, b)), smooth=False)
 
 
 solve: Op = Op(
@@ -103,7 +100,7 @@ solve: Op = Op(
     reference=_solve_reference,
     lowering=HostCall(),
     gradient=_solve_gradient,
-    samples=_pairs(ALL_MATRICES),
+    samples=_pairs,
     refused=_solve_refused,
     doc="x with a @ x = b, for matrices a [..., N, N] and b [..., N, K]; NaN where a is singular.",
 )
@@ -140,7 +137,7 @@ solve_triangular: Op = Op(
     lowering=HostCall(),
     gradient=_triangular_gradient,
     parameters=(Parameter("lower", True), Parameter("unit_diagonal", False)),
-    samples=_pairs(REAL_MATRICES),
+    samples=_pairs,
     refused=_solve_refused,
     doc="x with a @ x = b, where only one triangle of a is looked at, and its diagonal is taken "
     "to be ones if `unit_diagonal`.",
