@@ -238,8 +238,8 @@ def _power_gradient(node: Node, g: Node) -> tuple[Node, Node]:
     zero, one = zeros_like(x), ones_like(x)
     # x**(y-1) is infinite at x = 0 for y = 0, where the derivative is 0. Where it is a number the
     # product is 0 by itself, and has the derivative 1 / x by y.
-    lower = power(x, subtract(y, one))
-    is_lost = logical_and(equal(y, zero), logical_not(isfinite(lower)))
+    is_lost = logical_and(equal(y, zero), logical_not(isfinite(divide(one, x))))
+    lower = power(where(is_lost, one, x), subtract(y, one))
     slope = where(is_lost, zero, multiply(y, lower))
     # log(x) is -inf at x = 0, where 0**y does not change with y > 0.
     safe = where(equal(x, zero), one, x)
@@ -328,8 +328,7 @@ sign = elementwise(
 
 def _copysign_gradient(node: Node, g: Node) -> tuple[Node, None]:
     x, y = node.inputs
-    one = ones_like(g)
-    return multiply(g, multiply(copysign(one, x), copysign(one, y))), None
+    return multiply(g, multiply(sign(x), copysign(ones_like(g), y))), None
 
 
 copysign = elementwise(

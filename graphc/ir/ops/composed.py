@@ -43,6 +43,7 @@ from graphc.ir.ops.logic import (
     where,
 )
 from graphc.ir.ops.reduction import all_over
+from graphc.ir.ops.transcendental import sqrt
 
 __all__: list[str] = []
 
@@ -180,13 +181,13 @@ def ldexp(x: Operand, exponent: Operand) -> Node:
 
 @surface("cbrt")
 def cbrt(x: Node) -> Node:
-    """The cube root, of negative numbers the negative one."""
+    """The cube root, of negative numbers the negative one; its slope at 0 is infinite."""
     require_float("cbrt", x.dtype)
     size = absolute(x)
     is_zero = equal(size, zeros_like(size))
     safe = where(is_zero, ones_like(size), size)
     root = power(safe, constant_like(1 / 3, safe))
-    return where(is_zero, x, copysign(root, x))
+    return where(is_zero, sqrt(where(is_zero, x, ones_like(x))), copysign(root, x))
 
 
 @surface("lerp")
@@ -269,7 +270,14 @@ def fmin(x: Operand, y: Operand) -> Node:
 def nan_to_num(
     x: Node, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> Node:
-    """`x` with numbers in place of NaN and the infinities: the ends of the range by default."""
+    """`x` with numbers in place of NaN and the infinities: the ends of the range by default.
+
+    Of complex numbers each part is treated by itself.
+    """
+    if x.dtype.kind == "complex":
+        parts = (functions[part](x) for part in ("real", "imag"))
+        whole: Node = functions["complex"](*(nan_to_num(one, nan, posinf, neginf) for one in parts))
+        return whole
     if x.dtype.kind != "float":
         return x
     high = float(x.dtype.maximum_value) if posinf is None else posinf

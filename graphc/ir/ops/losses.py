@@ -29,7 +29,7 @@ from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.cross_entropy import cross_entropy, hits, is_class
 from graphc.ir.ops.elementwise import operate
-from graphc.ir.ops.logic import greater, less, logical_and, not_equal, where
+from graphc.ir.ops.logic import equal, greater, less, logical_and, not_equal, where
 from graphc.ir.ops.normalization import log_softmax
 from graphc.ir.ops.rearrange import moveaxis
 from graphc.ir.ops.reduction import restored, sum_over
@@ -125,8 +125,8 @@ def binary_cross_entropy(
 
 
 def _log_limited(p: Node) -> Node:
-    logs = log(p)
-    floor = constant_like(-100.0, logs)
+    is_zero, floor = equal(p, zeros_like(p)), constant_like(-100.0, p)
+    logs = where(is_zero, floor, log(where(is_zero, ones_like(p), p)))
     return where(less(logs, floor), floor, logs)
 
 

@@ -21,7 +21,7 @@ from graphc.ir.ops.reduction import Axis, kept, max_over, min_over, restored, su
 from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.transcendental import sqrt
 
-__all__ = ["cosine_similarity", "pairwise_distance", "vector_norm"]
+__all__ = ["cosine_similarity", "pairwise_distance", "root", "vector_norm"]
 
 Order = int | float
 
@@ -32,7 +32,7 @@ Order = int | float
 def _norm_over(x: Node, order: Order, axes: tuple[int, ...]) -> Node:
     """The norm of elements over axes, with a derivative of 0 where the norm is 0."""
     if order == 2:
-        return _root(sum_over(_squares(x), axes=axes), 2.0)
+        return root(sum_over(_squares(x), axes=axes), 2.0)
     # An even power needs no magnitude, whose derivative of 0 at 0 is no factor of its second one.
     magnitude = x if order % 2 == 0 and x.dtype.kind == "float" else absolute(x)
     if order == math.inf:
@@ -44,8 +44,15 @@ def _norm_over(x: Node, order: Order, axes: tuple[int, ...]) -> Node:
         return sum_over(cast_to(is_there, magnitude.dtype), axes=axes)
     if order == 1:
         return sum_over(magnitude, axes=axes)
-    raised = power(magnitude, constant_like(float(order), magnitude))
-    return _root(sum_over(raised, axes=axes), float(order))
+    exponent = constant_like(float(order), magnitude)
+    if magnitude is x and order > 0:
+        raised = power(x, exponent)
+    else:
+        # At 0 there is a minimum, beside which slopes may be infinite.
+        is_zero, zero = equal(magnitude, zeros_like(magnitude)), 0.0 if order > 0 else math.inf
+        safe = where(is_zero, ones_like(magnitude), magnitude)
+        raised = where(is_zero, constant_like(zero, magnitude), power(safe, exponent))
+    return root(sum_over(raised, axes=axes), float(order))
 
 
 def _squares(x: Node) -> Node:
@@ -55,7 +62,8 @@ def _squares(x: Node) -> Node:
     return add(square(find("real")(x)), square(find("imag")(x)))
 
 
-def _root(total: Node, order: float) -> Node:
+def root(total: Node, order: float) -> Node:
+    """total ** (1 / order) of a sum of powers, with derivatives of 0 where it is 0."""
     is_zero = equal(total, zeros_like(total))
     safe = where(is_zero, ones_like(total), total)
     inverse = 1 / order
@@ -166,7 +174,8 @@ def normalize(x: Node, p: Order = 2, axis: int = 1, eps: float = 1e-12) -> Node:
     """x / max(|x|, eps), for the p-norm along an axis."""
     norm = vector_norm(x, p, axis, keepdims=True)
     floor = constant_like(eps, norm)
-    size = where(greater(norm, floor), norm, floor)
+    # NaN compares to nothing: it stays the norm.
+    size = where(less(norm, floor), floor, norm)
     return divide(*broadcast(*promoted(x, size)))
 
 

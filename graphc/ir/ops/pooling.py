@@ -18,6 +18,7 @@ from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.convolution import Widths, padded, per_axis
 from graphc.ir.ops.creation import constant_like, full_like, iota, ones_like, zeros_like
 from graphc.ir.ops.logic import less, where
+from graphc.ir.ops.norms import root
 from graphc.ir.ops.reduction import lowest, max_over, sum_over
 from graphc.ir.ops.shape import broadcast_to, permute_dims, reshape
 from graphc.ir.ops.spelling import offer
@@ -253,9 +254,14 @@ def _declare_norm_pool(rank: int) -> None:
         windows = _Windows.of(name, rank, kernel_size, stride, ceil_mode=ceil_mode)
         powers = functions["pow"](cast_to(x, x.dtype.accumulator), float(norm_type))
         total = maximum(*_with_zero(_sum_pool(powers, windows)))
-        return cast_to(functions["pow"](total, 1.0 / norm_type), x.dtype)
+        return cast_to(root(total, norm_type), x.dtype)
 
-    offer(pool, name, "(sum of x**p)**(1/p) over each window, for p = `norm_type`.")
+    offer(
+        pool,
+        name,
+        "(sum of x**p)**(1/p) over each window, for p = `norm_type`; where "
+        "that is 0 its derivatives are 0.",
+    )
 
 
 def _with_zero(x: Node) -> tuple[Node, Node]:

@@ -27,6 +27,7 @@ from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, dim_value, iota
 from graphc.ir.ops.elementwise import INEXACT, REAL, require_float
 from graphc.ir.ops.logic import equal, isnan, logical_or, where
+from graphc.ir.ops.norms import root
 from graphc.ir.ops.reduction import (
     Axis,
     kept,
@@ -38,7 +39,6 @@ from graphc.ir.ops.reduction import (
 )
 from graphc.ir.ops.shape import broadcast_to, require_axes, reshape
 from graphc.ir.ops.spelling import also_named
-from graphc.ir.ops.transcendental import sqrt
 from graphc.ir.types import TensorType
 
 __all__ = ["argmax_over", "argmin_over", "mean", "standard_deviation", "variance"]
@@ -192,5 +192,5 @@ def variance(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool =
 def standard_deviation(
     x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False
 ) -> Node:
-    """The square root of `var`."""
-    return sqrt(variance(x, axis, correction, keepdims))
+    """The square root of `var`. The derivatives are 0 where all elements are equal, as of norms."""
+    return root(variance(x, axis, correction, keepdims), 2.0)

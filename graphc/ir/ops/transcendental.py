@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.node import Node
-from graphc.ir.op import GradientRule, Op
+from graphc.ir.op import GradientRule, Op, functions
 from graphc.ir.ops.arithmetic import add, divide, multiply, negative, scaled, subtract
 from graphc.ir.ops.creation import ones_like, zeros_like
 from graphc.ir.ops.elementwise import INEXACT, elementwise
-from graphc.ir.ops.logic import equal, where
+from graphc.ir.ops.logic import equal, logical_and, where
 
 __all__ = [
     "atan2",
@@ -25,6 +25,7 @@ __all__ = [
     "rsqrt",
     "sigmoid",
     "sin",
+    "slope",
     "sqrt",
     "tanh",
 ]
@@ -32,7 +33,7 @@ __all__ = [
 Array = np.ndarray[Any, Any]
 
 
-def _slope(derivative: Any) -> GradientRule:
+def slope(derivative: Any) -> GradientRule:
     """The gradient of a function of one variable from its derivative, given x and the result."""
     return lambda node, g: (multiply(g, derivative(node.inputs[0], node)),)
 
@@ -49,6 +50,13 @@ def _one_plus_square(x: Node) -> Node:
 def _one_minus_square(x: Node) -> Node:
     # Factored: 1 - x*x loses digits near 1, the factors do not.
     return multiply(subtract(ones_like(x), x), add(ones_like(x), x))
+
+
+def _stretched(z: Node, factor: float) -> Node:
+    """Complex numbers times a real one. Part by part: inf times a complex number has NaN in it."""
+    parts = (scaled(functions[part](z), factor) for part in ("real", "imag"))
+    product: Node = functions["complex"](*parts)
+    return product
 
 
 # -- exponentials and logarithms ------------------------------------------------------------------
@@ -83,7 +91,7 @@ exp = elementwise(
     1,
     np.exp,
     "e to the power x.",
-    gradient=_slope(lambda x, y: y),
+    gradient=slope(lambda x, y: y),
     kinds=INEXACT,
     cheap=False,
 )
@@ -92,7 +100,7 @@ expm1 = elementwise(
     1,
     _expm1,
     "exp(x) - 1, accurate near 0.",
-    gradient=_slope(lambda x, y: exp(x)),
+    gradient=slope(lambda x, y: exp(x)),
     kinds=INEXACT,
     cheap=False,
 )
@@ -101,7 +109,7 @@ exp2 = elementwise(
     1,
     np.exp2,
     "2 to the power x.",
-    gradient=_slope(lambda x, y: scaled(y, math.log(2))),
+    gradient=slope(lambda x, y: scaled(y, math.log(2))),
     cheap=False,
     elsewhere={"complex": lambda z: exp(scaled(z, math.log(2)))},
 )
@@ -133,7 +141,7 @@ log2 = elementwise(
     gradient=_over(lambda x, y: scaled(x, math.log(2))),
     cheap=False,
     domain=(0.25, 4.0),
-    elsewhere={"complex": lambda z: scaled(log(z), 1 / math.log(2))},
+    elsewhere={"complex": lambda z: _stretched(log(z), 1 / math.log(2))},
 )
 log10 = elementwise(
     "log10",
@@ -143,7 +151,7 @@ log10 = elementwise(
     gradient=_over(lambda x, y: scaled(x, math.log(10))),
     cheap=False,
     domain=(0.25, 4.0),
-    elsewhere={"complex": lambda z: scaled(log(z), 1 / math.log(10))},
+    elsewhere={"complex": lambda z: _stretched(log(z), 1 / math.log(10))},
 )
 
 # -- roots ----------------------------------------------------------------------------------------
@@ -168,7 +176,7 @@ rsqrt = elementwise(
     1,
     _rsqrt,
     "1 / sqrt(x).",
-    gradient=_slope(lambda x, y: scaled(divide(y, x), -0.5)),
+    gradient=slope(lambda x, y: scaled(divide(y, x), -0.5)),
     domain=(0.25, 4.0),
     elsewhere={"complex": lambda z: divide(ones_like(z), sqrt(z))},
 )
@@ -176,14 +184,14 @@ rsqrt = elementwise(
 # -- angles ---------------------------------------------------------------------------------------
 
 sin: Op = elementwise(
-    "sin", 1, np.sin, "The sine.", gradient=_slope(lambda x, y: cos(x)), kinds=INEXACT, cheap=False
+    "sin", 1, np.sin, "The sine.", gradient=slope(lambda x, y: cos(x)), kinds=INEXACT, cheap=False
 )
 cos: Op = elementwise(
     "cos",
     1,
     np.cos,
     "The cosine.",
-    gradient=_slope(lambda x, y: negative(sin(x))),
+    gradient=slope(lambda x, y: negative(sin(x))),
     kinds=INEXACT,
     cheap=False,
 )
@@ -192,7 +200,7 @@ tan = elementwise(
     1,
     np.tan,
     "The tangent.",
-    gradient=_slope(lambda x, y: _one_plus_square(y)),
+    gradient=slope(lambda x, y: _one_plus_square(y)),
     kinds=INEXACT,
     cheap=False,
     domain=(-1.25, 1.25),
@@ -233,7 +241,11 @@ atan = elementwise(
 
 def _atan2_gradient(node: Node, g: Node) -> tuple[Node, Node]:
     y, x = node.inputs
-    over = divide(g, add(multiply(x, x), multiply(y, y)))
+    zero, one = zeros_like(x), ones_like(x)
+    # The origin has no angle, and so no slope.
+    at_zero = logical_and(equal(x, zero), equal(y, zero))
+    squares = where(at_zero, one, add(multiply(x, x), multiply(y, y)))
+    over = where(at_zero, zero, divide(g, squares))
     return multiply(over, x), negative(multiply(over, y))
 
 
@@ -241,7 +253,8 @@ atan2 = elementwise(
     "atan2",
     2,
     np.arctan2,
-    "The angle in [-pi, pi] of the point with height x and distance y to the right.",
+    "The angle in [-pi, pi] of the point with height x and distance y to the right. Its "
+    "derivatives at the origin are 0.",
     gradient=_atan2_gradient,
     cheap=False,
     domain=(0.25, 2.0),
@@ -260,7 +273,7 @@ hypot = elementwise(
     "hypot",
     2,
     np.hypot,
-    "sqrt(x*x + y*y) without overflow on the way.",
+    "sqrt(x*x + y*y) without overflow on the way. Its derivatives at the origin are 0.",
     gradient=_hypot_gradient,
     cheap=False,
     commutes=True,
@@ -273,7 +286,7 @@ sinh: Op = elementwise(
     1,
     np.sinh,
     "The hyperbolic sine.",
-    gradient=_slope(lambda x, y: cosh(x)),
+    gradient=slope(lambda x, y: cosh(x)),
     kinds=INEXACT,
     cheap=False,
 )
@@ -282,7 +295,7 @@ cosh: Op = elementwise(
     1,
     np.cosh,
     "The hyperbolic cosine.",
-    gradient=_slope(lambda x, y: sinh(x)),
+    gradient=slope(lambda x, y: sinh(x)),
     kinds=INEXACT,
     cheap=False,
 )
@@ -291,7 +304,7 @@ tanh = elementwise(
     1,
     np.tanh,
     "The hyperbolic tangent.",
-    gradient=_slope(lambda x, y: _one_minus_square(y)),
+    gradient=slope(lambda x, y: _one_minus_square(y)),
     kinds=INEXACT,
     cheap=False,
 )
@@ -345,7 +358,7 @@ erf = elementwise(
     1,
     _erf,
     "The error function.",
-    gradient=_slope(lambda x, y: scaled(exp(negative(multiply(x, x))), 2 / math.sqrt(math.pi))),
+    gradient=slope(lambda x, y: scaled(exp(negative(multiply(x, x))), 2 / math.sqrt(math.pi))),
     cheap=False,
 )
 
@@ -361,7 +374,7 @@ sigmoid = elementwise(
     1,
     _sigmoid,
     "1 / (1 + exp(-x)).",
-    gradient=_slope(lambda x, y: multiply(y, subtract(ones_like(y), y))),
+    gradient=slope(lambda x, y: multiply(y, subtract(ones_like(y), y))),
     cheap=False,
     elsewhere={"complex": lambda z: divide(ones_like(z), add(ones_like(z), exp(negative(z))))},
 )
