@@ -1,4 +1,4 @@
-"""Stable sorting, and what follows from a sorted row: the largest elements, ranks, quantiles.
+"""Stable sorting, and what follows from a sorted row: the largest elements, and ranks.
 
 A row is sorted by positions: short runs are sorted by insertion, then neighbouring runs are merged,
 twice as long each time. NaN counts as larger than every number, and is last (first where the order
@@ -7,9 +7,8 @@ is descending); equal elements keep their order in both directions. The position
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -28,20 +27,16 @@ from graphc.ir.op import (
     Sample,
     surface,
 )
-from graphc.ir.ops.arithmetic import add, multiply, scaled, subtract
-from graphc.ir.ops.broadcasting import normal_axes, normal_axis
-from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import constant_like
-from graphc.ir.ops.elementwise import BOOLEAN, REAL, require_float
+from graphc.ir.ops.broadcasting import normal_axis
+from graphc.ir.ops.elementwise import BOOLEAN, REAL
 from graphc.ir.ops.gather import gather
 from graphc.ir.ops.indexing import index
-from graphc.ir.ops.logic import equal, isnan, where
 from graphc.ir.ops.rearrange import flatten, moveaxis
 from graphc.ir.ops.reduction import kept
 from graphc.ir.ops.spelling import also_named
 from graphc.ir.types import TensorType
 
-__all__ = ["Interpolation", "along", "argsort", "in_order", "reduced", "sort"]
+__all__ = ["along", "argsort", "in_order", "sort"]
 
 Array = np.ndarray[Any, Any]
 
@@ -219,13 +214,6 @@ def along(x: Node, axis: int | None, name: str) -> tuple[Node, int]:
     return moveaxis(x, place, -1), place
 
 
-def reduced(result: Node, x: Node, axis: int | None, keepdims: bool) -> Node:
-    """What is left of `x` without an axis, or with that of size 1 (all axes, where it is None)."""
-    if not keepdims:
-        return result
-    return kept(result, x.shape, normal_axes(axis, len(x.shape), "reduced"))
-
-
 @surface("sort")
 @also_named(dim="axis")
 def sort_along(
@@ -265,14 +253,14 @@ def _first(x: Node, count: DimLike) -> Node:
 @surface("topk")
 @also_named(dim="axis")
 def topk(
-    x: Node, k: int, axis: int = -1, largest: bool = True, sorted: bool = True
+    x: Node, k: DimLike, axis: int = -1, largest: bool = True, sorted: bool = True
 ) -> tuple[Node, Node]:
     """The `k` largest (or smallest) elements along an axis, in order, and their positions.
 
     Of equal elements the first ones are taken.
     """
     rows, place = along(x, axis, "topk")
-    if k < 0 or not dims.always_less_equal(k, rows.shape[-1]):
+    if not dims.always_less_equal(0, k) or not dims.always_less_equal(k, rows.shape[-1]):
         raise ShapeError(
             f"topk: {k} elements of axis {place} of {x.type}",
             hint=f"k is 0 to {rows.shape[-1]}",
@@ -284,104 +272,16 @@ def topk(
 
 @surface("kthvalue")
 @also_named(dim="axis", keepdim="keepdims")
-def kthvalue(x: Node, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Node, Node]:
+def kthvalue(x: Node, k: DimLike, axis: int = -1, keepdims: bool = False) -> tuple[Node, Node]:
     """The `k`-th smallest element along an axis, counted from 1, and its position."""
     rows, place = along(x, axis, "kthvalue")
-    if k < 1 or not dims.always_less_equal(k, rows.shape[-1]):
+    if not dims.always_less_equal(1, k) or not dims.always_less_equal(k, rows.shape[-1]):
         raise ShapeError(
-            f"kthvalue: number {k} of axis {place} of {x.type}", hint="k counts from 1"
+            f"kthvalue: number {k} of axis {place} of {x.type}",
+            hint=f"k is 1 to {rows.shape[-1]}",
         )
     position = index(argsort(rows), (..., slice(k - 1, k)))
     both = tuple(index(one, (..., 0)) for one in (_gathered(rows, position), position))
     if keepdims:
         both = tuple(kept(one, x.shape, (place,)) for one in both)
     return both[0], both[1]
-
-
-Interpolation = Literal["linear", "lower", "higher", "nearest", "midpoint"]
-
-
-@surface("quantile")
-@also_named(dim="axis", keepdim="keepdims", interpolation="method")
-def quantile(
-    x: Node,
-    q: float,
-    axis: int | None = None,
-    keepdims: bool = False,
-    method: Interpolation = "linear",
-) -> Node:
-    """The value below which a share `q` of the elements along an axis lies (of all by default).
-
-    Between two elements it is interpolated: "linear", by the place between them, "midpoint", or
-    one of both, "lower", "higher" or "nearest" (to even). NaN if there is one.
-    """
-    if not 0 <= q <= 1:
-        raise UsageError(f"quantile: q is {q}, expected 0 to 1")
-    require_float("quantile", x.dtype)
-    rows, place = along(x, axis, "quantile")
-    length = rows.shape[-1]
-    if not isinstance(length, int) or length < 1:
-        raise ShapeError(
-            f"quantile: axis {place} of {x.type}", hint="it needs a known size of 1 or more"
-        )
-    ordered = sort(cast_to(rows, x.dtype.accumulator))
-    # A NaN is the last of its row.
-    last = index(ordered, (..., length - 1))
-    result = _between(ordered, q * (length - 1), method)
-    result = cast_to(where(isnan(last), last, result), x.dtype)
-    return reduced(result, x, axis, keepdims)
-
-
-@surface("percentile")
-@also_named(dim="axis", keepdim="keepdims", interpolation="method")
-def percentile(
-    x: Node,
-    q: float,
-    axis: int | None = None,
-    keepdims: bool = False,
-    method: Interpolation = "linear",
-) -> Node:
-    """`quantile` of a share in percent."""
-    return quantile(x, q / 100, axis, keepdims, method)
-
-
-def _between(rows: Node, at: float, method: Interpolation) -> Node:
-    """The value at a place of sorted rows that need not be whole."""
-    low, high = math.floor(at), math.ceil(at)
-    below, above = (index(rows, (..., place)) for place in (low, high))
-    if method == "lower":
-        return below
-    if method == "higher":
-        return above
-    if method == "nearest":
-        return below if round(at) == low else above
-    if method not in ("linear", "midpoint"):
-        raise UsageError(
-            f"quantile: method is {method!r}",
-            hint='use "linear", "lower", "higher", "nearest" or "midpoint"',
-        )
-    share = at - low if method == "linear" else (high - low) / 2
-    if share == 0:
-        return below
-    return add(below, multiply(subtract(above, below), constant_like(share, below)))
-
-
-@surface("median")
-@also_named(dim="axis", keepdim="keepdims")
-def median(x: Node, axis: int | None = None, keepdims: bool = False) -> Node:
-    """The middle element along an axis (of all by default), or the mean of the two in the middle.
-
-    NaN if there is one. PyTorch's takes the lower of two: `quantile(x, 0.5, method="lower")`.
-    """
-    require_float("median", x.dtype)
-    rows, place = along(x, axis, "median")
-    length = rows.shape[-1]
-    if not dims.always_less_equal(1, length):
-        raise ShapeError(f"median: axis {place} of {x.type} may be empty", code="empty-axis")
-    ordered = sort(cast_to(rows, x.dtype.accumulator))
-    low, high, last = (
-        index(ordered, (..., at)) for at in ((length - 1) // 2, length // 2, length - 1)
-    )
-    middle = scaled(add(low, high), 0.5)
-    result = cast_to(where(isnan(last), last, where(equal(low, high), low, middle)), x.dtype)
-    return reduced(result, x, axis, keepdims)

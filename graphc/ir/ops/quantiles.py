@@ -1,0 +1,203 @@
+"""Quantiles: values below which a share of the elements lies, of all or of those that are not NaN.
+
+R. J. Hyndman and Y. Fan, "Sample quantiles in statistical packages" (1996); "linear" is their 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from graphc.errors import ShapeError, UsageError
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.node import Node
+from graphc.ir.op import functions, surface
+from graphc.ir.ops import shape as views
+from graphc.ir.ops.arithmetic import (
+    add,
+    ceil,
+    floor,
+    maximum,
+    multiply,
+    round_to_even,
+    scaled,
+    subtract,
+)
+from graphc.ir.ops.broadcasting import broadcast, normal_axes
+from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.creation import constant_like, full, number, ones_like, zeros_like
+from graphc.ir.ops.elementwise import REAL, require_float
+from graphc.ir.ops.logic import equal, isnan, less_equal, logical_and, logical_not, where
+from graphc.ir.ops.rearrange import moveaxis
+from graphc.ir.ops.reduction import Axis, kept, sum_over
+from graphc.ir.ops.sort import sort
+from graphc.ir.ops.spelling import also_named
+from graphc.ir.ops.take import take_along_axis
+
+__all__: list[str] = []
+
+Interpolation = Literal["linear", "lower", "higher", "nearest", "midpoint"]
+_METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
+Shares = float | Sequence[float] | Node
+
+
+@surface("quantile")
+@also_named(dim="axis", keepdim="keepdims", interpolation="method")
+def quantile(
+    x: Node,
+    q: Shares,
+    axis: Axis = None,
+    keepdims: bool = False,
+    method: Interpolation = "linear",
+) -> Node:
+    """The value below which a share `q` of the elements along an axis lies (of all by default).
+
+    Several shares, a list or a vector, give a result for each, along a first axis. Between two
+    elements it is interpolated: "linear", by the place between them, "midpoint", or one of both,
+    "lower", "higher" or "nearest" (to even). NaN if there is one, or the share is a tensor's and
+    not between 0 and 1.
+    """
+    return _quantile("quantile", x, _shares("quantile", q), axis, keepdims, method)
+
+
+@surface("percentile")
+@also_named(dim="axis", keepdim="keepdims", interpolation="method")
+def percentile(
+    x: Node,
+    q: Shares,
+    axis: Axis = None,
+    keepdims: bool = False,
+    method: Interpolation = "linear",
+) -> Node:
+    """`quantile` of shares in percent."""
+    return _quantile("percentile", x, _shares("percentile", q, 100), axis, keepdims, method)
+
+
+@surface("nanquantile")
+@also_named(dim="axis", keepdim="keepdims", interpolation="method")
+def nanquantile(
+    x: Node,
+    q: Shares,
+    axis: Axis = None,
+    keepdims: bool = False,
+    method: Interpolation = "linear",
+) -> Node:
+    """`quantile` of the elements that are not NaN; NaN where all are."""
+    shares = _shares("nanquantile", q)
+    return _quantile("nanquantile", x, shares, axis, keepdims, method, skips_nan=True)
+
+
+@surface("nanpercentile")
+@also_named(dim="axis", keepdim="keepdims", interpolation="method")
+def nanpercentile(
+    x: Node,
+    q: Shares,
+    axis: Axis = None,
+    keepdims: bool = False,
+    method: Interpolation = "linear",
+) -> Node:
+    """`nanquantile` of shares in percent."""
+    shares = _shares("nanpercentile", q, 100)
+    return _quantile("nanpercentile", x, shares, axis, keepdims, method, skips_nan=True)
+
+
+@surface("median")
+@also_named(dim="axis", keepdim="keepdims")
+def median(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
+    """The middle element along axes (all by default), or the mean of the two in the middle.
+
+    NaN if there is one. PyTorch's takes the lower of two: `quantile(x, 0.5, method="lower")`.
+    """
+    return _quantile("median", x, _shares("median", 0.5), axis, keepdims, "midpoint")
+
+
+@surface("nanmedian")
+@also_named(dim="axis", keepdim="keepdims")
+def nanmedian(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
+    """`median` of the elements that are not NaN."""
+    shares = _shares("nanmedian", 0.5)
+    return _quantile("nanmedian", x, shares, axis, keepdims, "midpoint", skips_nan=True)
+
+
+def _shares(name: str, q: Shares, whole: float = 1) -> Node:
+    """Shares of `whole` as f64 between 0 and 1; NaN for others in a tensor."""
+    if isinstance(q, Node):
+        if len(q.shape) > 1 or q.dtype.kind not in REAL:
+            raise ShapeError(f"{name}: q is {q.type}, expected a vector of numbers")
+        share = scaled(cast_to(q, dtypes.f64), 1 / whole)
+        low, high = zeros_like(share), constant_like(1, share)
+        is_share = logical_and(less_equal(low, share), less_equal(share, high))
+        return where(is_share, share, constant_like(float("nan"), share))
+    several = isinstance(q, list | tuple)
+    given: list[Any] = [*q] if isinstance(q, list | tuple) else [q]
+    for one in given:
+        if isinstance(one, bool) or not isinstance(one, int | float) or not 0 <= one <= whole:
+            raise UsageError(f"{name}: q is {one!r}, expected 0 to {whole}")
+    if not several:
+        return number(given[0] / whole, dtypes.f64)
+    made: Node = functions["asarray"]([one / whole for one in given], dtypes.f64)
+    return made
+
+
+def _quantile(
+    name: str,
+    x: Node,
+    shares: Node,
+    axis: Axis,
+    keepdims: bool,
+    method: str,
+    skips_nan: bool = False,
+) -> Node:
+    if method not in _METHODS:
+        raise UsageError(
+            f"{name}: method is {method!r}", hint=f"use one of {', '.join(map(repr, _METHODS))}"
+        )
+    require_float(name, x.dtype)
+    axes = normal_axes(axis, len(x.shape), name)
+    rest = [place for place in range(len(x.shape)) if place not in axes]
+    batch = tuple(x.shape[place] for place in rest)
+    count = dims.product(x.shape[place] for place in axes)
+    if not dims.always_less_equal(1, count):
+        raise ShapeError(
+            f"{name}: {count} elements of {x.type}, expected 1 or more",
+            code="empty-axis",
+            hint=None if count == 0 else "let the range of the dim begin at 1",
+        )
+    rows = views.reshape(views.permute_dims(x, axes=(*rest, *axes)), shape=(*batch, count))
+    # NaNs of a sorted row are its last elements.
+    ordered = sort(cast_to(rows, x.dtype.accumulator))
+    whole = full((*batch, 1), count, dtypes.f64)
+    if skips_nan:
+        numbers = cast_to(logical_not(isnan(ordered)), dtypes.f64)
+        whole = kept(sum_over(numbers, axes=(len(batch),)), ordered.shape, (len(batch),))
+    last = maximum(subtract(whole, ones_like(whole)), zeros_like(whole))
+    found = _between(ordered, multiply(*broadcast(last, shares)), method)
+    if not skips_nan:
+        largest = _elements(ordered, last)
+        found = where(*broadcast(isnan(largest), largest, found))
+    result = cast_to(moveaxis(found, -1, 0), x.dtype)
+    shape = batch
+    if keepdims:
+        shape = tuple(1 if place in axes else size for place, size in enumerate(x.shape))
+    return views.reshape(result, shape=(*shares.shape, *shape))
+
+
+def _between(rows: Node, at: Node, method: str) -> Node:
+    """The values at places of sorted rows that need not be whole."""
+    if method == "nearest":
+        return _elements(rows, round_to_even(at))
+    low, high = floor(at), ceil(at)
+    if method in ("lower", "higher"):
+        return _elements(rows, low if method == "lower" else high)
+    below, above = _elements(rows, low), _elements(rows, high)
+    if method == "midpoint":
+        return where(equal(below, above), below, scaled(add(below, above), 0.5))
+    share = cast_to(subtract(at, low), below.dtype)
+    return where(equal(low, high), below, add(below, multiply(subtract(above, below), share)))
+
+
+def _elements(rows: Node, places: Node) -> Node:
+    """The elements of each row at its places, which are whole numbers; NaN at NaN."""
+    found = take_along_axis(rows, cast_to(places, dtypes.i64))
+    return where(isnan(places), constant_like(float("nan"), found), found)
