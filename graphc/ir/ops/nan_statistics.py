@@ -10,10 +10,10 @@ from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, zeros_like
 from graphc.ir.ops.elementwise import require_float
 from graphc.ir.ops.logic import isnan, logical_not, where
+from graphc.ir.ops.norms import root
 from graphc.ir.ops.rearrange import flatten
 from graphc.ir.ops.reduction import Axis, highest, kept, lowest, restored, sum_over
 from graphc.ir.ops.spelling import also_named
-from graphc.ir.ops.transcendental import sqrt
 
 __all__: list[str] = []
 
@@ -43,8 +43,8 @@ def nanvar(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = F
 @surface("nanstd")
 @also_named(dim="axis", keepdim="keepdims", ddof="correction")
 def nanstd(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Node:
-    """The square root of `nanvar`."""
-    return sqrt(nanvar(x, axis, correction, keepdims))
+    """The square root of `nanvar`, with the derivatives of `std`."""
+    return root(nanvar(x, axis, correction, keepdims), 2.0)
 
 
 def _declare_position(name: str, extreme: str) -> None:
@@ -67,8 +67,8 @@ _declare_position("nanargmin", "argmin")
 def _declare_scan(name: str, scan: str, start: float, what: str) -> None:
     @also_named(dim="axis")
     def call(x: Node, axis: int | None = None) -> Node:
-        is_float = x.dtype.kind == "float"
-        numbers = where(isnan(x), constant_like(start, x), x) if is_float else x
+        may_be_nan = x.dtype.kind in ("float", "complex")
+        numbers = where(isnan(x), constant_like(start, x), x) if may_be_nan else x
         found: Node = F[scan](
             flatten(numbers) if axis is None else numbers, 0 if axis is None else axis
         )
