@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import graphc.ir.ops  # noqa: F401  (fills the registry)
-from graphc.codegen.cuda import CUDA
-from graphc.codegen.host import HOST
-from graphc.errors import DTypeError
 from graphc.frontend.arguments import usage
 from graphc.frontend.initializers import INITIALIZERS
 from graphc.ir.dtype import DType
@@ -66,9 +63,9 @@ _OPS = """
 ## Ops
 
 What graphs are made of. An op with a gradient has one of every order; "zero" are the steps, whose
-derivative is 0 wherever there is one. Where kernels compute in "some dtypes" or none ("no"), the
-reference evaluator computes in the others. What is computed "on the host" is so on every device: a
-GPU waits for it.
+derivative is 0 wherever there is one. Kernels compute every op in all of its dtypes; what is computed
+"on the host" is so on every device: a GPU waits for it. Of the 8-bit floats ("f8") the ops move
+codes and convert them, and compute nothing in them.
 
 | op | dtypes | on the CPU and GPUs | gradient | what it computes |
 | --- | --- | --- | --- | --- |
@@ -120,15 +117,9 @@ def _named_rows(names: Mapping[str, Any]) -> Iterator[str]:
 
 def _op_row(op: Op) -> str:
     taken: dict[DType, None] = {}
-    all_computed: set[bool] = set()
     for sample in op.samples():
-        types = [type_.dtype for type_ in sample.operands]
-        taken |= dict.fromkeys(types)
-        made = [result.dtype for result in _results(_built(op, sample))]
-        all_computed.add(all(map(_is_computed, [*types, *made])))
-    where = {(): "", (False,): "no", (True,): "yes"}.get(tuple(all_computed), "some dtypes")
-    if isinstance(op.lowering, HostCall):
-        where = "on the host"
+        taken |= dict.fromkeys(type_.dtype for type_ in sample.operands)
+    where = "on the host" if isinstance(op.lowering, HostCall) else "yes"
     return f"| `{op.name}` | {_kinds(taken)} | {where} | {_gradient(op)} | {_cell(op.doc)} |\n"
 
 
@@ -144,15 +135,6 @@ def _results(node: Node) -> list[Node]:
     return [project(node, index=number) for number in range(len(node.type.elements))]
 
 
-def _is_computed(dtype: DType) -> bool:
-    try:
-        for dialect in (HOST, CUDA):
-            dialect.storage_type(dtype)
-    except DTypeError:
-        return False
-    return True
-
-
 def _kinds(taken: dict[DType, None]) -> str:
     return ", ".join(dict.fromkeys(_KINDS[dtype.kind] for dtype in taken))
 
@@ -165,8 +147,8 @@ def _gradient(op: Op) -> str:
         results = _results(node)
         if all(result.dtype.precision for result in results):
             weights = [graph_input("g", result.dtype, result.shape) for result in results]
-            is_zero = all(one is None for one in op.gradient(node, *weights))
-            return "zero" if is_zero else "yes"
+            if any(one is not None for one in op.gradient(node, *weights)):
+                return "yes"
     return "zero" if nodes else "yes"
 
 

@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from graphc.errors import DTypeError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
@@ -96,7 +95,10 @@ class Dialect(ABC):
         return self.compute_type(dtype)
 
     def compute_type(self, dtype: DType) -> str:
-        """The C type of a value in a register; f16 and bf16 are held, rounded, in float."""
+        """The C type of a value in a register.
+
+        f16 and bf16 are held, rounded, in float, and the 8-bit floats as their codes.
+        """
         if dtype in (dtypes.f32, dtypes.f16, dtypes.bf16):
             return "float"
         if dtype is dtypes.f64:
@@ -105,13 +107,9 @@ class Dialect(ABC):
             return "bool"
         if dtype in self.integer_types:
             return self.integer_types[dtype]
-        if dtype.kind == "complex":
-            return f"gc_{dtype.name}"
-        raise DTypeError(
-            f"kernels for {self.name} do not compute in {dtype.name} yet",
-            code="dtype-unsupported",
-            hint='the reference device does: load(..., device="reference")',
-        )
+        if dtype.kind == "storage":
+            return self.integer_types[dtypes.u8]
+        return f"gc_{dtype.name}"
 
     def wrapping_type(self, dtype: DType) -> str | None:
         """The C type in which sums and products of an integer dtype wrap.

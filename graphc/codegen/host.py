@@ -8,13 +8,12 @@ kernels in order over a thread pool, so that a call from Python is one native ca
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from types import MappingProxyType
 
-from graphc.codegen.device import COMPLEX_NAMES
+from graphc.codegen.device import families_of
 from graphc.codegen.dialect import Dialect, UnitText
 from graphc.codegen.emit import emit_kernel
 from graphc.codegen.emit.blocks import folded
@@ -134,6 +133,8 @@ _PRELUDE = """\
 #include <stdint.h>
 """
 
+_DEVICE_FUNCTIONS = ("math.h", "numeric.h", "float8.h", "arithmetic.h", "sort.h", "launch.h")
+
 _HEAD = """\
 // Made by graphc. Each kernel computes what is named above it, and runs the grid steps from begin
 // to end; each export, at the end, launches its kernels in order.
@@ -172,13 +173,7 @@ def entry_symbol(name: str) -> str:
 
 def emit_unit(kernels: Mapping[str, Kernel], entries: Sequence[Entry]) -> UnitText:
     """One C file with all kernels and the functions of all exports."""
-    functions = [
-        _PRELUDE,
-        *(
-            _device_text(name)
-            for name in ("math.h", "numeric.h", "arithmetic.h", "sort.h", "launch.h")
-        ),
-    ]
+    functions = [_PRELUDE, *map(_device_text, _DEVICE_FUNCTIONS)]
     multiplied = [_matmul_text(dtype) for dtype in _multiplied(kernels.values())]
     parts = [_HEAD]
     scratch = HOST.scratch_of_thread(kernels)
@@ -189,8 +184,8 @@ def emit_unit(kernels: Mapping[str, Kernel], entries: Sequence[Entry]) -> UnitTe
         parts.append("\n".join([*places, emit_kernel(kernel, HOST)]))
     works = {name: _LaunchWork.of(kernel) for name, kernel in kernels.items()}
     parts += [_EntryText(entry, works).text() for entry in entries]
-    if any(re.search(rf"\b(?:{COMPLEX_NAMES})\b", part) for part in [*multiplied, *parts]):
-        functions.append(_device_text("complex.h"))
+    used = families_of("\n".join([*multiplied, *parts]))
+    functions += [_device_text(f"{name}.h") for name in ("special", "complex") if name in used]
     functions += multiplied
     given, made = "\n".join(functions), "\n".join(parts)
     return UnitText(given, made, f"{given}\n{made}")

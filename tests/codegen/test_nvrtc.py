@@ -26,6 +26,8 @@ extern "C" __global__ void every(float* f, double* d, unsigned short* h, unsigne
   h[i + 64] = gc_f64_to_f16(gc_nan_minimum_f64(d[i], gc_nan_maximum_f64(d[i + 32], 1.0)));
   u[i] = gc_pack_f32_to_bf16(f[i], f[i + 1]) ^ gc_pack_f32_to_f16(f[i], f[i + 1]);
   f[i + 32] = gc_nan_minimum_f32(f[i], gc_nan_maximum_f32(f[i + 32], gc_warp_sum(f[i])));
+  f[i + 64] = gc_f8e4m3_to_f32(gc_f64_to_f8e4m3(d[i])) + gc_f8e4m3_to_f32(gc_f32_to_f8e4m3(f[i]));
+  f[i + 96] = gc_f8e5m2_to_f32(gc_f64_to_f8e5m2(d[i])) + gc_f8e5m2_to_f32(gc_f32_to_f8e5m2(f[i]));
   gc_atomic_maximum_f32(f + 100, f[i]);
   gc_atomic_minimum_f32(f + 101, f[i]);
   gc_copy_async_16(tile + 8 * i, h + 8 * i, i < 31 ? 16 : 0);

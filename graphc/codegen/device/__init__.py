@@ -6,7 +6,8 @@ Each function has a body for the GPU, mostly one instruction of PTX, and one for
 Families: index (division and extremes of indices), numeric (16-bit formats), conversion (constants,
 rounding, floats to integers), extremum (minimum and maximum that keep NaN), arithmetic and math
 (the elementwise ops that C has no operator for), fold (over a block), warp (over a warp), atomic,
-multiply_add, async_copy, tensor_core, random, sort, complex (in a text that host C shares).
+multiply_add, async_copy, tensor_core, random, sort; in texts that host C shares, float8, special
+(functions) and complex.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ import re
 from collections.abc import Iterable
 from importlib import resources
 
-__all__ = ["COMPLEX_NAMES", "FAMILIES", "device_source", "families_of"]
+__all__ = ["FAMILIES", "device_source", "families_of"]
 
 # Families in an order in which each finds what it uses above it, with what it uses.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "index": (),
     "numeric": (),
     "conversion": ("numeric",),
+    "float8": ("conversion",),
     "extremum": (),
     "arithmetic": ("extremum",),
     "math": (),
+    "special": ("arithmetic", "math"),
     "fold": (),
     "warp": (),
     "atomic": ("extremum",),
@@ -38,11 +41,14 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 }
 
 
+# Families whose text is host C as well.
+_SHARED = ("float8", "special", "complex")
+
 # A definition in a family's text; in a macro the name may go on with a dtype.
-_FUNCTION = re.compile(r"__forceinline__ (?:\w+ )+(gc_\w+)(##)?")
+_FUNCTION = re.compile(r"(?:__forceinline__|^GC_INLINE) (?:\w+ )+(gc_\w+)(##)?", re.MULTILINE)
 _DTYPE = r"(?:[iu](?:8|16|32|64)|f(?:16|32|64)|bf16|bool)"
 _CONSTANT = re.compile(r"#define (GC_[A-Z]\w+) ")
-COMPLEX_NAMES = r"gc_(?:\w+_)?c(?:64|128)|gc_complex_f(?:32|64)"
+_COMPLEX_NAMES = r"gc_(?:\w+_)?c(?:64|128)|gc_complex_f(?:32|64)"
 """What the functions and types of complex numbers are called: macros make them for both dtypes."""
 
 
@@ -63,7 +69,7 @@ def _definitions(family: str) -> re.Pattern[str]:
     names = [name + (_DTYPE if goes_on else "") for name, goes_on in _FUNCTION.findall(source)]
     names += _CONSTANT.findall(source)
     if family == "complex":
-        names.append(COMPLEX_NAMES)
+        names.append(_COMPLEX_NAMES)
     return re.compile(rf"\b(?:{'|'.join(dict.fromkeys(names))})\b")
 
 
@@ -87,6 +93,6 @@ def device_source(families: Iterable[str]) -> str:
 
 @functools.cache
 def _family_source(family: str) -> str:
-    file = "complex.h" if family == "complex" else f"{family}.cuh"
+    file = f"{family}.{'h' if family in _SHARED else 'cuh'}"
     text = resources.files(__name__).joinpath(file).read_text(encoding="utf-8")
     return f'#line 1 "graphc/codegen/device/{file}"\n{text}'

@@ -121,8 +121,12 @@ class Speller:
     def convert(self, text: str, source: DType, target: DType) -> str:
         """A value as another dtype, as `cast` says."""
         ctype = self.dialect.compute_type(target)
+        if source is target:
+            return text
         if source.kind == "complex":
             return self._convert_complex(text, source, target)
+        if source.kind == "storage":
+            return self._convert_stored(text, source, target)
         if target.kind == "complex":
             part = self.convert(text, source, target.real)
             return f"gc_complex_{target.real.name}({part}, 0)"
@@ -136,12 +140,22 @@ class Speller:
             if source in (dtypes.i32, dtypes.u32):
                 wide, text = "f64", f"(double){_atom(text)}"
             return f"gc_round_{wide}_{target.name}({text})"
+        if target.kind == "storage":
+            # An integer that float rounds is beyond the range of both formats.
+            is_wide = source is dtypes.f64
+            return f"gc_{'f64' if is_wide else 'f32'}_to_{target.name}({text})"
         return f"({ctype}){_atom(text)}"
+
+    def _convert_stored(self, text: str, source: DType, target: DType) -> str:
+        """An 8-bit float as another dtype, by way of float, which holds it; f16 and bf16 do too."""
+        value = f"gc_{source.name}_to_f32({text})"
+        is_held = target in (dtypes.f16, dtypes.bf16, dtypes.f32)
+        return value if is_held else self.convert(value, dtypes.f32, target)
 
     def _convert_complex(self, text: str, source: DType, target: DType) -> str:
         if target is dtypes.bool_:
             return f"gc_not_equal_{source.name}({text}, {self.constant(0, source)})"
-        return text if source is target else f"gc_{source.name}_to_{target.name}({text})"
+        return f"gc_{source.name}_to_{target.name}({text})"
 
     def constant(self, value: bool | int | float | complex, dtype: DType) -> str:
         """A literal number; C has none for the least integers."""
@@ -155,6 +169,8 @@ class Speller:
                 text = f"GC_INFINITY_F{64 if dtype is dtypes.f64 else 32}"
                 return text if value > 0 else f"-{text}"
             return repr(float(value)) if dtype is dtypes.f64 else f"{_single(value)}f"
+        if dtype.kind == "storage":
+            return f"gc_f32_to_{dtype.name}({self.constant(value, dtypes.f32)})"
         if dtype.kind == "complex":
             parts = (self.constant(float(x), dtype.real) for x in (value.real, value.imag))
             return f"gc_complex_{dtype.real.name}({', '.join(parts)})"

@@ -209,9 +209,9 @@ def _scatter_samples() -> Iterable[Sample]:
         for shape, indices, attributes in index_samples():
             yield _sample(_F32, shape, indices, attributes, combine)
     index = (TensorType(_I64, (4,)),)
-    for dtype in dtypes.computable():
+    for dtype in dtypes.ALL:
         for combine in COMBINATIONS:
-            is_number = dtype.kind not in ("bool", "complex")
+            is_number = dtype.kind not in ("bool", "complex", "storage")
             if combine == "set" or is_number:
                 yield _sample(dtype, (5, 3), index, {"axes": (0,), "batch": 0}, combine)
 
@@ -219,14 +219,15 @@ def _scatter_samples() -> Iterable[Sample]:
 def _scatter_refused() -> Iterable[Refused]:
     x, u, i = TensorType(_F32, (5, 3)), TensorType(_F32, (4, 3)), TensorType(_I64, (4,))
     one = {"axes": (0,), "batch": 0, "combine": "set"}
-    flags = TensorType(dtypes.bool_, (5, 3)), TensorType(dtypes.bool_, (4, 3)), i
     yield Refused((x,), one, UsageError)
     yield Refused((x, u), one, UsageError)
     yield Refused((x, u, i), {**one, "combine": "mean"}, UsageError)
     yield Refused((x, TensorType(_F32, (4,)), i), one, ShapeError)
     yield Refused((x, TensorType(dtypes.f64, (4, 3)), i), one, DTypeError)
     yield Refused((x, u, TensorType(_F32, (4,))), one, DTypeError)
-    yield Refused(flags, {**one, "combine": "add"}, DTypeError)
+    for dtype in (dtypes.bool_, dtypes.f8e4m3):
+        operands = TensorType(dtype, (5, 3)), TensorType(dtype, (4, 3)), i
+        yield Refused(operands, {**one, "combine": "add"}, DTypeError)
 
 
 scatter = Op(

@@ -13,7 +13,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.batching import same_attributes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
-from graphc.ir.expr import Apply, Constant, Expr, Guard, Index, Inside, Read
+from graphc.ir.expr import Apply, Constant, Convert, Expr, Guard, Index, Inside, Read
 from graphc.ir.node import Node
 from graphc.ir.op import (
     Call,
@@ -114,6 +114,8 @@ def _element_once_known(node: Node, index: Index, read: Read) -> Expr:
     for size in after.shape:
         if dims.bounds(size)[0] == 0:
             first = Guard(Inside(0, 0, size), first, Constant(0, after.dtype))
+    if after.dtype.kind == "storage":
+        first = Convert(first, after.dtype.accumulator)
     return Guard(Apply(find("equal"), (first, first), dtypes.bool_), x, x)
 
 
@@ -127,7 +129,7 @@ optimization_barrier = Op(
     batch=same_attributes,
     samples=lambda: (
         Sample((TensorType(dtype, shape), TensorType(dtype, other)))
-        for dtype in dtypes.computable()
+        for dtype in dtypes.ALL
         for shape, other in (((2, 3), (4,)), ((), (2, 0)), ((0, 3), ()))
         if dtype.precision or shape
     ),
