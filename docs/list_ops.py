@@ -63,9 +63,9 @@ _OPS = """
 ## Ops
 
 What graphs are made of. An op with a gradient has one of every order; "zero" are the steps, whose
-derivative is 0 wherever there is one. Kernels compute every op in all of its dtypes; what is computed
-"on the host" is so on every device: a GPU waits for it. Of the 8-bit floats ("f8") the ops move
-codes and convert them, and compute nothing in them.
+derivative is 0 wherever there is one. Kernels compute every op in all of its dtypes; what is
+computed "on the host" is so on every device: a GPU waits for it. The 8-bit floats ("f8") are moved
+and cast, and nothing is computed in them.
 
 | op | dtypes | on the CPU and GPUs | gradient | what it computes |
 | --- | --- | --- | --- | --- |
