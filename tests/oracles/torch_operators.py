@@ -71,7 +71,8 @@ def _pad(x: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> Tens
 def _windowed(name: str, *parameters: str) -> Callable[..., Any]:
     def window(length: int, *, sym: bool = True, dtype: Any = None, **keywords: Any) -> Any:
         given = {key: value for key, value in keywords.items() if key in parameters}
-        return call(name, length, not sym, dtype=dtype or dtypes.f32, **given)
+        weights = (keywords["a"],) if "a" in keywords else ()
+        return call(name, length, *weights, not sym, dtype=dtype or dtypes.f32, **given)
 
     return window
 
@@ -186,8 +187,22 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     },
     **{name: _moments(name) for name in ("std", "std_mean", "var", "var_mean")},
     **{
-        f"signal.windows.{name}": _windowed(f"{name}_window", "beta")
-        for name in ("bartlett", "blackman", "hamming", "hann", "kaiser")
+        f"signal.windows.{name}": _windowed(
+            f"{name}_window", "alpha", "beta", "center", "std", "tau"
+        )
+        for name in (
+            "bartlett",
+            "blackman",
+            "cosine",
+            "exponential",
+            "gaussian",
+            "general_cosine",
+            "general_hamming",
+            "hamming",
+            "hann",
+            "kaiser",
+            "nuttall",
+        )
     },
     "__getitem__": lambda x, items: x[items],
     "H": lambda x: call("conj", x.T),
@@ -279,12 +294,9 @@ _LEFT_OUT = {
     "elements that nobody has given": """
         empty empty_like empty_permuted empty_strided new_empty new_empty_strided""",
     "loops, or functions of whole matrices": """
-        histogram histogramdd istft nn.functional.linear_cross_entropy
-        stft gcd lcm""",
+        histogram histogramdd nn.functional.linear_cross_entropy
+        gcd lcm""",
     "an index: `x[start:stop]`": "slice",
-    "other windows": """
-        signal.windows.cosine signal.windows.exponential signal.windows.gaussian
-        signal.windows.general_cosine signal.windows.general_hamming signal.windows.nuttall""",
     "widths below 0": "nn.functional.pad.replicate_negative",
     "for GPUs": "nn.functional.batch_norm.without_cudnn",
     "bounds that are data": "linspace.tensor_overload logspace.tensor_overload",

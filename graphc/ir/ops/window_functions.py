@@ -14,30 +14,35 @@ from graphc.errors import DTypeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
-from graphc.ir.op import functions, surface
+from graphc.ir.op import surface
 from graphc.ir.ops.arithmetic import absolute, add, divide, maximum, multiply, scaled, subtract
 from graphc.ir.ops.bessel import i0
+from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, iota, ones_like, zeros_like
-from graphc.ir.ops.transcendental import cos, sqrt
+from graphc.ir.ops.transcendental import cos, exp, sin, sqrt
 
 __all__: list[str] = []
 
 Curve = Callable[[Node], Node]
 
 
-def _sampled(length: int, periodic: bool, dtype: DType, curve: Curve) -> Node:
-    """A curve over -1 .. 1 at `length` points."""
+def _from_middle(length: int, periodic: bool, dtype: DType) -> tuple[Node, float]:
+    """How many points each of `length` is after the middle of a curve, and how many its end is."""
     if isinstance(length, bool) or not isinstance(length, int) or length < 0:
         raise UsageError(f"a window of {length!r} points", hint="give a whole number")
     if dtype.kind != "float":
         raise DTypeError(f"a window is made of floats, not {dtype.name}", code="dtype-unsupported")
     counter = iota(shape=(length,), axis=0, dtype=dtype.accumulator)
+    half = (length if periodic and length > 1 else length - 1) / 2
+    return subtract(counter, constant_like(half, counter)), half
+
+
+def _sampled(length: int, periodic: bool, dtype: DType, curve: Curve) -> Node:
+    """A curve over -1 .. 1 at `length` points."""
+    offset, half = _from_middle(length, periodic, dtype)
     if length < 2:
-        return functions["cast"](ones_like(counter), dtype)  # type: ignore[no-any-return]
-    last = float(length if periodic else length - 1)
-    middle = constant_like(last / 2, counter)
-    place = divide(subtract(counter, middle), middle)
-    return functions["cast"](curve(place), dtype)  # type: ignore[no-any-return]
+        return cast_to(ones_like(offset), dtype)
+    return cast_to(curve(divide(offset, constant_like(half, offset))), dtype)
 
 
 def _cosines(weights: Sequence[float]) -> Curve:
@@ -48,6 +53,17 @@ def _cosines(weights: Sequence[float]) -> Curve:
         return total
 
     return curve
+
+
+def _bohman(place: Node) -> Node:
+    distance = absolute(place)
+    wave = scaled(sin(scaled(distance, math.pi)), 1 / math.pi)
+    return add(multiply(_triangle(place), cos(scaled(distance, math.pi))), wave)
+
+
+def _bartlett_hann(place: Node) -> Node:
+    slopes = scaled(absolute(place), 0.24)
+    return subtract(_cosines((0.62, 0.38))(place), slopes)
 
 
 def _triangle(place: Node) -> Node:
@@ -95,7 +111,78 @@ def hamming(length: int, dtype: DType = dtypes.f32) -> Node:
     return hamming_window(length, False, dtype=dtype)
 
 
-def _declare(periodic: str, symmetric: str, curve: Curve, doc: str) -> None:
+@surface("tukey_window")
+def tukey_window(
+    length: int, periodic: bool = True, alpha: float = 0.5, dtype: DType = dtypes.f32
+) -> Node:
+    """1, with the sides of a Hann window at both ends, `alpha` of the window together."""
+    if not 0 <= alpha <= 1:
+        raise UsageError(f"tukey_window: alpha is {alpha}", hint="it is a share, from 0 to 1")
+
+    def curve(place: Node) -> Node:
+        inside = maximum(
+            subtract(absolute(place), constant_like(1 - alpha, place)), zeros_like(place)
+        )
+        side = scaled(inside, 1 / alpha) if alpha else inside
+        return _cosines((0.5, 0.5))(side)
+
+    return _sampled(length, periodic, dtype, curve)
+
+
+@surface("general_cosine_window")
+def general_cosine_window(
+    length: int, weights: Sequence[float], periodic: bool = True, dtype: DType = dtypes.f32
+) -> Node:
+    """The sum of weights[k] * cos(pi k t), for t from -1 to 1."""
+    if not weights or not all(isinstance(one, int | float) for one in weights):
+        raise UsageError(f"general_cosine_window: weights {weights!r}", hint="give numbers")
+    return _sampled(length, periodic, dtype, _cosines(weights))
+
+
+@surface("general_hamming_window")
+def general_hamming_window(
+    length: int, periodic: bool = True, alpha: float = 0.54, dtype: DType = dtypes.f32
+) -> Node:
+    """alpha + (1 - alpha) * cos(pi t), for t from -1 to 1."""
+    return hamming_window(length, periodic, alpha, 1 - alpha, dtype)
+
+
+@surface("cosine_window")
+def cosine_window(length: int, periodic: bool = True, dtype: DType = dtypes.f32) -> Node:
+    """An arch cos(pi t / 2), at points that lie half of their distance inside of -1 and 1."""
+    offset, half = _from_middle(length, periodic, dtype)
+    return cast_to(cos(scaled(offset, math.pi / (2 * half + 1))), dtype) if length else offset
+
+
+@surface("gaussian_window")
+def gaussian_window(
+    length: int, periodic: bool = True, std: float = 1.0, dtype: DType = dtypes.f32
+) -> Node:
+    """exp(-(n / std)**2 / 2), n points from the middle."""
+    if not std > 0:
+        raise UsageError(f"gaussian_window: std is {std}", hint="give a positive number")
+    offset = scaled(_from_middle(length, periodic, dtype)[0], 1 / std)
+    return cast_to(exp(scaled(multiply(offset, offset), -0.5)), dtype)
+
+
+@surface("exponential_window")
+def exponential_window(
+    length: int,
+    periodic: bool = True,
+    tau: float = 1.0,
+    center: float | None = None,
+    dtype: DType = dtypes.f32,
+) -> Node:
+    """exp(-|n - center| / tau) at point n; the center is the middle unless given."""
+    if not tau > 0:
+        raise UsageError(f"exponential_window: tau is {tau}", hint="give a positive number")
+    offset, half = _from_middle(length, periodic, dtype)
+    if center is not None:
+        offset = add(offset, constant_like(half - center, offset))
+    return cast_to(exp(scaled(absolute(offset), -1 / tau)), dtype)
+
+
+def _declare(periodic: str, symmetric: str | None, curve: Curve, doc: str) -> None:
     def either(length: int, periodic: bool = True, dtype: DType = dtypes.f32) -> Node:
         return _sampled(length, periodic, dtype, curve)
 
@@ -106,6 +193,8 @@ def _declare(periodic: str, symmetric: str, curve: Curve, doc: str) -> None:
         (periodic, either, "periodic unless told otherwise"),
         (symmetric, always_symmetric, "symmetric"),
     ):
+        if name is None:
+            continue
         call.__name__ = call.__qualname__ = name
         call.__doc__ = f"{doc}, for t from -1 to 1; {kind}."
         surface(name)(call)
@@ -119,3 +208,23 @@ _declare(
     _cosines((0.42, 0.5, 0.08)),
     "0.42 + 0.5 * cos(pi t) + 0.08 * cos(2 pi t)",
 )
+_declare(
+    "blackmanharris_window",
+    None,
+    _cosines((0.35875, 0.48829, 0.14128, 0.01168)),
+    "The four cosines of F. J. Harris with side lobes below -92 dB",
+)
+_declare(
+    "nuttall_window",
+    None,
+    _cosines((0.3635819, 0.4891775, 0.1365995, 0.0106411)),
+    "The four cosines of A. Nuttall (1981) with side lobes below -98 dB",
+)
+_declare(
+    "flattop_window",
+    None,
+    _cosines((0.21557895, 0.41663158, 0.277263158, 0.083578947, 0.006947368)),
+    "Five cosines, whose spectrum is flat at its top",
+)
+_declare("bohman_window", None, _bohman, "(1 - |t|) * cos(pi t) + sin(pi |t|) / pi")
+_declare("barthann_window", None, _bartlett_hann, "0.62 - 0.24 * |t| + 0.38 * cos(pi t)")
