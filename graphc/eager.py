@@ -16,6 +16,7 @@ import numpy as np
 
 from graphc import array_functions
 from graphc.frontend import tensor
+from graphc.frontend.arguments import first_names
 from graphc.frontend.location import spans_from
 from graphc.frontend.state import active_tracing
 from graphc.frontend.trees import leaves, map_leaves
@@ -77,6 +78,8 @@ def on_arrays(
         given = [
             _without_scalars(one, places[min(place, rest)]) for place, one in enumerate(arguments)
         ]
+        if of_values is not None:
+            keywords = first_names(function.__name__, function, keywords)
         result = NotImplemented if of_values is None else of_values(*given, **keywords)
         if result is not NotImplemented:
             return result

@@ -38,7 +38,9 @@ __all__ = [
     "TracedValueError",
     "UsageError",
     "VerificationError",
+    "did_you_mean",
     "group",
+    "nearest_name",
     "register_source",
 ]
 
@@ -187,6 +189,72 @@ def _window(line: str, start: int) -> tuple[str, int]:
     if first + _WIDTH < len(line):
         text = text[:-3] + "..."
     return text, start - first
+
+
+def did_you_mean(name: str, *known: Iterable[str]) -> str | None:
+    """A hint with the nearest of the known names, if one is near (see `nearest_name`)."""
+    near = nearest_name(name, *known)
+    return None if near is None else f"did you mean {near!r}?"
+
+
+def nearest_name(name: str, *known: Iterable[str]) -> str | None:
+    """The known name that may have been meant.
+
+    Near are names that differ in case and underscores alone, those that begin with `name`, and
+    those that some edits lead to, fewer for shorter names.
+
+    Args:
+        known: groups of names; what is near in one of them comes before all later ones.
+
+    >>> nearest_name("Soft_max", ["sort", "softmax"]), nearest_name("ff", ["if", "ffn"], ["fft"])
+    ('softmax', 'ffn')
+    >>> nearest_name("hh", ["h", "hx"])
+    """
+    for names in known:
+        distances = [(_distance(name, one), place, one) for place, one in enumerate(names)]
+        near = [(distance, place, one) for distance, place, one in distances if distance]
+        if near:
+            return min(near)[-1]
+    return None
+
+
+_LONGEST_NAME = 80
+"""Characters of a name that may be one that was meant, and was mistyped."""
+
+
+def _distance(name: str, known: str) -> tuple[int, int, bool] | None:
+    """How far one name is from another one, for those that are near."""
+    is_function, is_class = name[:1].islower(), known[:1].isupper()
+    given, other = (text.replace("_", "").lower() for text in (name, known))
+    if not given or len(name) > _LONGEST_NAME:
+        return None
+    if given == other:
+        return 0, 0, is_function and is_class
+    if len(given) > 2 and other.startswith(given):
+        return 1, len(other), is_function is is_class
+    most = min(max(1, len(given) // 3), 3, (max(len(given), len(other)) - 1) // 2)
+    if abs(len(given) - len(other)) > most:
+        return None
+    edits = _edits(given, other)
+    return (2, edits, is_function is is_class) if edits <= most else None
+
+
+def _edits(name: str, other: str) -> int:
+    """Letters to insert, remove or replace, or neighbours to exchange, to make a name another.
+
+    The optimal string alignment distance: R. A. Wagner and M. J. Fischer, The String-to-String
+    Correction Problem, J. ACM 21 (1974), with exchanges.
+    """
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(name, 1):
+        last, before, row = before, row, [i]
+        for j, wanted in enumerate(other, 1):
+            cost = min(before[j] + 1, row[-1] + 1, before[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and wanted == name[i - 2]:
+                cost = min(cost, last[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
 
 
 class SourceError(GraphcError):

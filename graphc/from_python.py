@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import re
@@ -16,7 +15,7 @@ from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from graphc import api, config
-from graphc.errors import GraphcError, Span, UsageError
+from graphc.errors import GraphcError, Span, UsageError, did_you_mean
 from graphc.frontend import trace as tracer
 from graphc.frontend.elaborate import definitions
 from graphc.frontend.graph_text import graph_text
@@ -236,11 +235,10 @@ def _attribute(module: ModuleType, path: str) -> Any:
         if not hasattr(found, part):
             owner = module.__name__ if found is module else type(found).__name__
             names = [one for one in dir(found) if not one.startswith("_")]
-            near = difflib.get_close_matches(part, names, 1)
             raise UsageError(
                 f"{owner} has no {part!r}",
                 code="name-unknown",
-                hint=f"did you mean {near[0]!r}?" if near else "it names a model, as in nets:Net",
+                hint=did_you_mean(part, names) or "it names a model, as in nets:Net",
             )
         found = getattr(found, part)
     return found

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from graphc.errors import UsageError
+from graphc.errors import UsageError, nearest_name
 
 __all__ = ["open_ordinary"]
 
@@ -61,6 +60,6 @@ def _missing(path: Path) -> UsageError:
             code="file-missing",
             hint=_WHERE,
         )
-    near = difflib.get_close_matches(path.name, names, 1)
-    hint = f"did you mean {path.parent / near[0]}?" if near else _WHERE
+    near = nearest_name(path.name, names)
+    hint = f"did you mean {path.parent / near}?" if near else _WHERE
     return UsageError(f"there is no file {path}", code="file-missing", hint=hint)

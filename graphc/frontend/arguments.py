@@ -5,23 +5,32 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from graphc.errors import UsageError
+from graphc.errors import UsageError, did_you_mean
 from graphc.ir.dims import Dim
-from graphc.ir.dtype import DType, from_name
+from graphc.ir.dtype import DType, as_dtype
 from graphc.ir.node import Node
 from graphc.ir.op import functions
+from graphc.ir.ops.spelling import second_names
 
-__all__ = ["is_tensor_first", "name_of", "refuse_misfits", "usage", "with_dtypes"]
+__all__ = [
+    "first_names",
+    "is_tensor_first",
+    "name_of",
+    "refuse_call",
+    "refuse_misfits",
+    "signature_of",
+    "usage",
+    "with_dtypes",
+]
 
 
 _NO_NUMBERS = (str, list, tuple, dict, slice, DType, Node)
 
 _MISFITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "Node": ("a tensor", lambda value: not isinstance(value, Node)),
-    "DType": ("a dtype", lambda value: not isinstance(value, DType)),
     "int": ("a whole number", lambda value: isinstance(value, (*_NO_NUMBERS, float, complex))),
     "float": ("a number", lambda value: isinstance(value, _NO_NUMBERS)),
     "Order": ("a number", lambda value: isinstance(value, _NO_NUMBERS)),
@@ -33,19 +42,38 @@ _MISFITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 }
 """By annotation: what is expected, and which values certainly are something else."""
 
+_NUMBERS = ("axes", "output_size", "others", "repetitions", "shape", "sizes")
+"""Parameters that take numbers alone, where the annotation is `Any`."""
+
+_INSTEAD = {
+    "max": "the larger of two tensors is maximum(x, y)",
+    "min": "the smaller of two tensors is minimum(x, y)",
+    "layer_norm": "the weight's shape tells the normalised axes: layer_norm(x, weight, bias)",
+    "rms_norm": "the weight's shape tells the normalised axes: rms_norm(x, weight)",
+    "narrow": "dynamic_slice(x, starts, sizes) begins where a tensor says",
+    "select": "x[i] takes a tensor i",
+}
+"""What to write in place of arguments that a function has no room for."""
+
+_KNOWN = "a size is a number or a dim, such as x.shape[0], and never the value of a tensor"
+
 
 @functools.cache
-def _signature(operation: Callable[..., Any]) -> inspect.Signature:
+def signature_of(operation: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a function of the library."""
     return inspect.signature(operation)
 
 
-def usage(operation: Callable[..., Any]) -> str:
+def usage(name: str, signature: inspect.Signature) -> str:
     """How a function is called: `softmax(x, axis=-1)`."""
     parameters = [
-        parameter.replace(annotation=inspect.Parameter.empty)
-        for parameter in _signature(operation).parameters.values()
+        one.replace(
+            annotation=one.empty,
+            kind=one.POSITIONAL_OR_KEYWORD if one.kind is one.POSITIONAL_ONLY else one.kind,
+        )
+        for one in signature.parameters.values()
     ]
-    return f"{name_of(operation)}{inspect.Signature(parameters)}"
+    return f"{name}{inspect.Signature(parameters)}"
 
 
 def name_of(operation: Callable[..., Any]) -> str:
@@ -56,73 +84,180 @@ def name_of(operation: Callable[..., Any]) -> str:
     )
 
 
-def refuse_misfits(
-    operation: Callable[..., Any], given: Sequence[Any], named: Mapping[str, Any]
+def first_names(
+    name: str, operation: Callable[..., Any], named: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The named arguments, those under a second name (`dim`) by the first (`axis`).
+
+    Raises:
+        UsageError: both are given.
+    """
+    first = second_names(operation)
+    result: dict[str, Any] = {}
+    for key, value in named.items():
+        if first.get(key, key) in result:
+            raise _given_twice(name, first.get(key, key))
+        result[first.get(key, key)] = value
+    return result
+
+
+def refuse_call(
+    name: str, signature: inspect.Signature, given: Sequence[Any], named: Mapping[str, Any]
 ) -> None:
-    """Name the argument that is no tensor, dtype or number: the functions themselves would not.
+    """Refuse arguments that a function has no place for, or that are missing.
+
+    Raises:
+        UsageError: there are some.
+    """
+    parameters = signature.parameters.values()
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    hint = f"it is {usage(name, signature)}"
+    if len(given) > len(positional) and not takes_any:
+        raise UsageError(
+            f"{name} takes {_counted(len(positional), 'argument')}, {len(given)} were given",
+            code="argument-count",
+            hint=hint,
+        )
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        for key in named:
+            if key not in signature.parameters:
+                raise UsageError(
+                    f"{name} has no argument {key!r}",
+                    code="argument-unknown",
+                    hint=did_you_mean(key, signature.parameters) or hint,
+                )
+    for position, parameter in enumerate(positional):
+        is_given = position < len(given)
+        if is_given and parameter.name in named:
+            raise _given_twice(name, parameter.name)
+        if not is_given and parameter.name not in named and parameter.default is parameter.empty:
+            raise UsageError(
+                f"{name} needs the argument {parameter.name!r}", code="argument-missing", hint=hint
+            )
+
+
+def _given_twice(name: str, parameter: str) -> UsageError:
+    return UsageError(
+        f"{name}: the argument {parameter!r} is given twice",
+        code="argument-twice",
+        hint=f"give it once, by its position or as {parameter}=...",
+    )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count or 'no'} {noun}s"
+
+
+def refuse_misfits(
+    name: str, operation: Callable[..., Any], given: Sequence[Any], named: Mapping[str, Any]
+) -> None:
+    """Name the argument that is no tensor or number, or a tensor where none can be.
 
     Raises:
         UsageError: a parameter is given what its annotation has no room for.
     """
-    parameters = _signature(operation).parameters
-    by_place = itertools.takewhile(lambda one: one.kind != one.VAR_POSITIONAL, parameters.values())
-    places = [one.name for one in by_place]
-    rest = next((one.name for one in parameters.values() if one.kind == one.VAR_POSITIONAL), None)
-    by_name = [
-        *zip(places, given, strict=False),
-        *((rest, value) for value in given[len(places) :]),
-        *named.items(),
-    ]
-    for name, value in by_name:
-        if name is None or name not in parameters:
-            continue
-        parameter = parameters[name]
+    for parameter, value in _by_parameter(operation, given, named):
         annotation = str(parameter.annotation)
-        is_left_out = value is None and annotation.endswith(" | None")
         kind = annotation.removesuffix(" | None")
-        if is_left_out or kind not in _MISFITS:
+        if value is None and kind != annotation:
+            continue
+        if not _takes_tensors(parameter) and (found := _tensor_in(value)) is not None:
+            raise _refused_tensor(name, parameter.name, kind, found)
+        if kind not in _MISFITS:
             continue
         expected, is_misfit = _MISFITS[kind]
         if is_misfit(value):
             is_number = kind == "Node" and isinstance(value, bool | int | float | complex)
             raise UsageError(
-                f"{name_of(operation)}: {name} is {value!r} ({type(value).__name__}), "
+                f"{name}: {parameter.name} is {value!r} ({type(value).__name__}), "
                 f"expected {expected}",
                 code="argument",
-                hint="make one: full((), value, dtype)" if is_number else None,
+                hint="make one: full((), value, dtype)" if is_number else _INSTEAD.get(name),
             )
+
+
+def _by_parameter(
+    operation: Callable[..., Any], given: Sequence[Any], named: Mapping[str, Any]
+) -> Iterator[tuple[inspect.Parameter, Any]]:
+    parameters = signature_of(operation).parameters
+    places = _places(operation)
+    rest = [one for one in parameters.values() if one.kind == one.VAR_POSITIONAL]
+    yield from ((parameters[name], value) for name, value in zip(places, given, strict=False))
+    yield from ((one, value) for one in rest for value in given[len(places) :])
+    yield from ((parameters[name], value) for name, value in named.items() if name in parameters)
+
+
+@functools.cache
+def _places(operation: Callable[..., Any]) -> list[str]:
+    """The parameters that arguments are given to one by one, by their position."""
+    parameters = signature_of(operation).parameters.values()
+    by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [one.name for one in parameters if one.kind in by_position]
+
+
+def _takes_tensors(parameter: inspect.Parameter) -> bool:
+    """Whether the annotation of a parameter has room for a tensor."""
+    annotation = str(parameter.annotation)
+    if annotation == "Any":
+        return parameter.name not in _NUMBERS
+    return any(word in annotation for word in ("Node", "Operand", "Item", "Tensor", "_empty"))
+
+
+def _tensor_in(value: Any) -> Node | None:
+    if isinstance(value, list | tuple):
+        return next((one for one in map(_tensor_in, value) if one is not None), None)
+    return value if isinstance(value, Node) else None
+
+
+def _refused_tensor(name: str, parameter: str, kind: str, value: Node) -> UsageError:
+    is_size = any(word in kind for word in ("DimLike", "Bound", "Any"))
+    expected = _MISFITS[kind][0] if kind in _MISFITS else "a size" if is_size else "what is"
+    return UsageError(
+        f"{name}: {parameter} is tensor {value.type}, expected {expected} known while the "
+        "program is built",
+        code="argument",
+        hint=_INSTEAD.get(name) or (_KNOWN if is_size else None),
+    )
 
 
 def with_dtypes(
     operation: Callable[..., Any], given: Sequence[Any], named: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments with names of dtypes as dtypes: `x.astype("i32")`.
+    """The arguments with what stands for a dtype as one: `x.astype("i32")`, `np.float32`.
 
     Raises:
-        DTypeError: a text that is the name of no dtype, where one is expected.
+        DTypeError: what means no dtype, where one is expected.
     """
     places = _dtype_parameters(operation)
 
     def read(name: str | None, value: Any) -> Any:
-        return from_name(value) if isinstance(value, str) and name in places else value
+        if name not in places or (value is None and places[name]):
+            return value
+        return as_dtype(value)
 
-    names = [*_signature(operation).parameters, *(None for _ in given)]
     return (
-        [read(name, value) for name, value in zip(names, given, strict=False)],
+        [
+            read(name, value)
+            for name, value in itertools.zip_longest(_places(operation)[: len(given)], given)
+        ],
         {name: read(name, value) for name, value in named.items()},
     )
 
 
 @functools.cache
-def _dtype_parameters(operation: Callable[..., Any]) -> frozenset[str]:
-    return frozenset(
-        one.name
-        for one in _signature(operation).parameters.values()
-        if str(one.annotation).removesuffix(" | None") == "DType"
-    )
+def _dtype_parameters(operation: Callable[..., Any]) -> Mapping[str | None, bool]:
+    """The parameters that are dtypes, and whether they may be left out."""
+    parameters = signature_of(operation).parameters.values()
+    annotations = {one.name: str(one.annotation) for one in parameters}
+    return {
+        name: text != "DType"
+        for name, text in annotations.items()
+        if text.removesuffix(" | None") == "DType"
+    }
 
 
 def is_tensor_first(operation: Callable[..., Any]) -> bool:
     """Whether the first argument is a tensor, so that it can be called as a method."""
-    first = next(iter(_signature(operation).parameters.values()), None)
+    first = next(iter(signature_of(operation).parameters.values()), None)
     return first is not None and first.annotation in ("Node", "Operand", Node)

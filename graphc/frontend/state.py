@@ -18,7 +18,7 @@ from graphc.frontend.initializers import SEED_DTYPE, Initializer, Key, zeros
 from graphc.frontend.random_draws import Draws, active_draws, draw_counter
 from graphc.frontend.tensor import Tensor, apply
 from graphc.ir import dtype as dtypes
-from graphc.ir.dtype import DType
+from graphc.ir.dtype import DType, as_dtype
 from graphc.ir.node import Node, topological
 from graphc.ir.op import functions
 from graphc.ir.ops.arithmetic import add
@@ -75,7 +75,7 @@ class State(Tensor):
                     f"state of shape [{', '.join(map(str, sizes))}]: {size!r} is no size",
                     hint="state is stored in the module, so its sizes are numbers",
                 )
-        self._type = TensorType(dtype, sizes)
+        self._type = TensorType(as_dtype(dtype), sizes)
         self.init: Initializer = zeros() if init is None else init
         self.trainable = self._trainable_by_default
 
@@ -132,9 +132,9 @@ class Parameter(State):
         dtype: DType = dtypes.f32,
         init: Initializer | None = None,
     ) -> None:
-        if dtype.kind != "float":
+        if as_dtype(dtype).kind != "float":
             raise DTypeError(
-                f"a parameter of {dtype.name} has no gradient",
+                f"a parameter of {as_dtype(dtype).name} has no gradient",
                 hint="use a float, or Buffer for what training does not touch",
             )
         super().__init__(shape, dtype, init)

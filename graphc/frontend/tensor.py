@@ -7,20 +7,27 @@ of the user's code.
 
 from __future__ import annotations
 
-import difflib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
 
 import graphc.ir.ops  # fills the registry
-from graphc.errors import MemberLookupError, NameLookupError, TracedValueError, UsageError
+from graphc.errors import (
+    MemberLookupError,
+    NameLookupError,
+    TracedValueError,
+    UsageError,
+    did_you_mean,
+)
 from graphc.frontend.arguments import (
+    first_names,
     is_tensor_first,
-    name_of,
+    refuse_call,
     refuse_misfits,
+    signature_of,
     usage,
     with_dtypes,
 )
@@ -83,10 +90,10 @@ def call(name: str, *arguments: Any, **keywords: Any) -> Any:
     """
     with at_python_line():
         if name not in functions:
-            near = difflib.get_close_matches(name, functions, 1)
-            hint = f"did you mean {near[0]!r}?" if near else None
-            raise NameLookupError(f"there is no function {name!r}", hint=hint)
-        return apply(functions[name], *arguments, **keywords)
+            raise NameLookupError(
+                f"there is no function {name!r}", hint=did_you_mean(name, functions)
+            )
+        return _applied(name, functions[name], arguments, keywords)
 
 
 def function(name: str) -> Callable[..., Any]:
@@ -102,21 +109,29 @@ def apply(operation: Callable[..., Any], *arguments: Any, **keywords: Any) -> An
         UsageError: arguments that the function does not take.
     """
     with at_python_line():
-        given = [_to_node(argument) for argument in arguments]
-        named = {key: _to_node(value) for key, value in keywords.items()}
-        given, named = with_dtypes(operation, given, with_seed(operation, named))
-        refuse_misfits(operation, given, named)
-        try:
-            result = operation(*given, **named)
-        except TypeError as error:
-            if isinstance(error, UsageError):
-                raise
-            raise UsageError(
-                f"{name_of(operation)}: {error}",
-                code="argument",
-                hint=f"it is called as {usage(operation)}",
-            ) from error
-        return _to_tensor(result)
+        return _applied(operation.__name__, operation, arguments, keywords)
+
+
+def _applied(
+    name: str,
+    operation: Callable[..., Any],
+    arguments: Sequence[Any],
+    keywords: Mapping[str, Any],
+) -> Any:
+    given = [_to_node(argument) for argument in arguments]
+    named = {key: _to_node(value) for key, value in keywords.items()}
+    named = with_seed(operation, first_names(name, operation, named))
+    refuse_call(name, signature_of(operation), given, named)
+    refuse_misfits(name, operation, given, named)
+    given, named = with_dtypes(operation, given, named)
+    try:
+        result = operation(*given, **named)
+    except TypeError as error:
+        if isinstance(error, UsageError):
+            raise
+        hint = f"it is {usage(name, signature_of(operation))}"
+        raise UsageError(f"{name}: {error}", code="argument", hint=hint) from error
+    return _to_tensor(result)
 
 
 def _to_node(value: Any) -> Any:
@@ -264,10 +279,9 @@ class Tensor:
             return functools.partial(call, name, self)
         methods = [one for one in functions if is_tensor_first(functions[one])]
         facts = ("shape", "dtype", "ndim", "device", "T", "mT", "at")
-        near = difflib.get_close_matches(name, [*methods, *facts], 1)
         error = MemberLookupError(
             f"a tensor has no attribute {name!r}",
-            hint=INSTEAD.get(name) or (f"did you mean {near[0]!r}?" if near else None),
+            hint=INSTEAD.get(name) or did_you_mean(name, facts, methods),
         )
         if not name.startswith("_"):
             with at_python_line():

@@ -11,17 +11,16 @@ same principle: the smallest dtype that holds both, so `f16` with `bf16` gives `
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from graphc.errors import DTypeError
+from graphc.errors import DTypeError, nearest_name
 from graphc.ir.spec import TensorSpec
 
 Kind: TypeAlias = Literal["bool", "signed", "unsigned", "float", "complex", "storage"]
@@ -167,9 +166,15 @@ ALL: tuple[DType, ...] = (
 )
 """Every dtype, in the order in which they are listed to a person."""
 
-_BY_NAME = {dtype.name: dtype for dtype in ALL}
-_BY_ARRAY_API_NAME = {dtype.array_api_name: dtype for dtype in ALL}
-_ALIASES = {"bool_": bool_, "half": f16, "double": f64}
+DTYPES: Mapping[str, DType] = {
+    **{dtype.name: dtype for dtype in ALL},
+    **{dtype.array_api_name: dtype for dtype in ALL},
+    "bool_": bool_,
+    "half": f16,
+    "double": f64,
+}
+"""Every dtype by its names in the language, the array API standard, NumPy and PyTorch."""
+
 _AMBIGUOUS = {
     "float": "f32 or f64",
     "int": "i32 or i64",
@@ -184,6 +189,30 @@ def computable() -> tuple[DType, ...]:
     return tuple(dtype for dtype in ALL if dtype.kind != "storage")
 
 
+def as_dtype(value: object) -> DType:
+    """The dtype that is meant: one itself, its name, or what Python, NumPy, JAX and PyTorch have.
+
+    >>> as_dtype("float32"), as_dtype(np.int8), as_dtype(np.dtype("bool")), as_dtype(bool)
+    (f32, i8, bool, bool)
+
+    Raises:
+        DTypeError: it is no dtype, or one of Python's, which say nothing of the width.
+    """
+    if isinstance(value, DType):
+        return value
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+        return from_numpy(value)
+    is_of_torch = (type(value).__module__, type(value).__name__) == ("torch", "dtype")
+    name = str(value).removeprefix("torch.") if is_of_torch else getattr(value, "__name__", value)
+    if isinstance(name, str) and (isinstance(value, str) or name in DTYPES or name in _AMBIGUOUS):
+        return from_name(name)
+    raise DTypeError(
+        f"{value!r} ({type(value).__name__}) is no dtype",
+        code="dtype-unknown",
+        hint="the dtypes are " + ", ".join(dtype.name for dtype in ALL),
+    )
+
+
 def from_name(name: str) -> DType:
     """The dtype with this name, in the language, NumPy, or the array API standard.
 
@@ -193,15 +222,14 @@ def from_name(name: str) -> DType:
     Raises:
         DTypeError: no dtype has the name, or it means different widths in different places.
     """
-    for table in (_BY_NAME, _BY_ARRAY_API_NAME, _ALIASES):
-        if name in table:
-            return table[name]
+    if name in DTYPES:
+        return DTYPES[name]
     if name in _AMBIGUOUS:
         hint = f"say how wide: {_AMBIGUOUS[name]}"
     else:
-        near = difflib.get_close_matches(name, [*_BY_NAME, *_BY_ARRAY_API_NAME, *_ALIASES], n=1)
-        known = "the dtypes are " + ", ".join(_BY_NAME)
-        hint = f"did you mean {near[0]}? {known}" if near else known
+        near = nearest_name(name.rpartition(".")[2], DTYPES)
+        known = "the dtypes are " + ", ".join(dtype.name for dtype in ALL)
+        hint = f"did you mean {near}? {known}" if near else known
     raise DTypeError(f"unknown dtype {name!r}", code="dtype-unknown", hint=hint)
 
 
@@ -233,7 +261,7 @@ def from_numpy(dtype: np.dtype[Any] | type[np.generic]) -> DType:
             f"{dtype!r} is no NumPy dtype", code="dtype-numpy", hint="pass the dtype of an array"
         )
     numpy_dtype = np.dtype(dtype)
-    found = _BY_ARRAY_API_NAME.get(numpy_dtype.name)
+    found = DTYPES.get(numpy_dtype.name)
     if found is not None and numpy_dtype.isnative:
         return found
     if found is not None:
@@ -244,7 +272,9 @@ def from_numpy(dtype: np.dtype[Any] | type[np.generic]) -> DType:
         what = f"{numpy_dtype} is no dtype of a tensor: {meaning}"
     else:
         what = f"{numpy_dtype} has no counterpart"
-        hint = "convert the array with astype to one of " + ", ".join(_BY_ARRAY_API_NAME)
+        hint = "convert the array with astype to one of " + ", ".join(
+            one.array_api_name for one in ALL
+        )
     raise DTypeError(what, code="dtype-numpy", hint=hint)
 
 
@@ -266,7 +296,7 @@ def promote(a: DType, b: DType) -> DType:
     if kinds == {"signed", "unsigned"}:
         signed, unsigned = (a, b) if a.kind == "signed" else (b, a)
         if unsigned.bits < 64:
-            return _BY_NAME[f"i{max(signed.bits, 2 * unsigned.bits)}"]
+            return DTYPES[f"i{max(signed.bits, 2 * unsigned.bits)}"]
     if kinds == {"float"}:
         return wider if wider.bits > narrower.bits else f32
     if kinds == {"complex"} or kinds == {"float", "complex"}:

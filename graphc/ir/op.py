@@ -6,14 +6,13 @@ the registry and name no op themselves. A new op is one declaration in one file 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 
-from graphc.errors import GraphcError, InternalError, NameLookupError, UsageError
+from graphc.errors import GraphcError, InternalError, NameLookupError, UsageError, did_you_mean
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.expr import Expr, Index, Read
@@ -425,8 +424,6 @@ def find(name: str) -> Op:
     try:
         return registry[name]
     except KeyError:
-        near = difflib.get_close_matches(name, registry, 1)
         raise NameLookupError(
-            f"there is no op called {name!r}",
-            hint=f"did you mean {near[0]!r}?" if near else None,
+            f"there is no op called {name!r}", hint=did_you_mean(name, registry)
         ) from None

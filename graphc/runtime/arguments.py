@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from graphc.errors import DimensionError, DTypeError, ShapeError, UsageError
+from graphc.errors import DimensionError, DTypeError, ShapeError, UsageError, did_you_mean
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.runtime.program import Entry, Slot
@@ -66,10 +65,8 @@ def ordered_arguments(
 
 
 def _named_like(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, names, 1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"its arguments are {', '.join(names)}" if names else "it takes none: leave it out"
+    listed = f"its arguments are {', '.join(names)}" if names else "it takes none: leave it out"
+    return did_you_mean(name, names) or listed
 
 
 def _type(entry: Entry, name: str) -> str:

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from graphc.errors import GraphcError, SourceError, Span
+from graphc.errors import GraphcError, Span
 from graphc.frontend import syntax
+from graphc.frontend.arguments import first_names, refuse_call
 from graphc.frontend.elaboration import numbers
-from graphc.frontend.elaboration.refusal import described, named_like, refused
+from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.module import Module
 from graphc.frontend.random_draws import draws
 from graphc.frontend.tensor import Tensor, call
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType
 from graphc.ir.op import functions
-from graphc.ir.ops.spelling import second_names
 from graphc.ir.record import Record
 
 if TYPE_CHECKING:
@@ -44,12 +44,8 @@ class CallSite(Record):
 _OF_TENSORS = {
     "float": "a tensor is cast by f32(x)",
     "int": "a tensor is cast by i32(x)",
-    "max": "the larger of two tensors is maximum(x, y)",
-    "min": "the smaller of two tensors is minimum(x, y)",
-    "layer_norm": "the weight's shape tells the normalised axes: layer_norm(x, weight, bias)",
-    "rms_norm": "the weight's shape tells the normalised axes: rms_norm(x, weight)",
 }
-"""What to write for tensors in place of functions of numbers, or along axes."""
+"""What to write for tensors in place of functions of numbers."""
 
 
 class Operation(Record):
@@ -59,6 +55,10 @@ class Operation(Record):
 
     def __repr__(self) -> str:
         return f"<the function {self.name}>"
+
+    @property
+    def __name__(self) -> str:
+        return self.name
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """The function of values, numbers among them."""
@@ -85,22 +85,14 @@ class Operation(Record):
 
     def _of_tensors(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         signature = _signature(functions[self.name])
-        keywords = _by_first_names(self.name, keywords)
-        _check_arguments(self.name, signature, arguments, keywords)
+        keywords = first_names(self.name, functions[self.name], keywords)
+        refuse_call(self.name, signature, arguments, keywords)
         beside = next((v for v in (*arguments, *keywords.values()) if isinstance(v, Tensor)), None)
         dtype = beside.dtype if beside is not None else None
         bound = signature.bind(*arguments, **keywords)
         for name, value in bound.arguments.items():
             parameter = signature.parameters[name]
             takes_numbers = parameter.annotation in ("Operand", "Operand | None")
-            if isinstance(value, Tensor) and not _takes_tensors(parameter):
-                raise refused(
-                    f"{self.name}: {name} is {described(value)}, expected what is known while "
-                    "the program is built",
-                    "argument",
-                    None,
-                    _OF_TENSORS.get(self.name),
-                )
             if name in ("shape", "sizes"):
                 self._require_whole(value)
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
@@ -117,23 +109,6 @@ class Operation(Record):
                     None,
                     "sizes are whole numbers, and are divided by '//'",
                 )
-
-
-def _by_first_names(name: str, keywords: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a function of the registry, those under a second name by the first."""
-    first = second_names(functions[name])
-    result: dict[str, Any] = {}
-    for key, value in keywords.items():
-        if first.get(key, key) in result:
-            raise _given_twice(name, first.get(key, key))
-        result[first.get(key, key)] = value
-    return result
-
-
-def _takes_tensors(parameter: inspect.Parameter) -> bool:
-    """Whether an annotation of the library has room for a tensor."""
-    text = str(parameter.annotation)
-    return any(word in text for word in ("Node", "Operand", "Any", "Item", "Tensor", "_empty"))
 
 
 def _are_numbers(name: str, values: list[Any]) -> bool:
@@ -168,72 +143,15 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
 # -- binding --------------------------------------------------------------------------------------
 
 
-def _check_arguments(
-    name: str, signature: inspect.Signature, arguments: tuple[Any, ...], keywords: Mapping[str, Any]
-) -> None:
-    """Refuse arguments that the signature has no place for, or that are missing."""
-    parameters = signature.parameters.values()
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    hint = f"it is {name}{_plain(signature)}"
-    if len(arguments) > len(positional) and not takes_any:
-        raise refused(
-            f"{name} takes {_counted(len(positional), 'argument')}, {len(arguments)} were given",
-            "argument-count",
-            None,
-            hint,
-        )
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-        for key in keywords:
-            if key not in signature.parameters:
-                near = named_like(key, signature.parameters)
-                raise refused(
-                    f"{name} has no argument {key!r}", "argument-unknown", None, near or hint
-                )
-    for position, parameter in enumerate(positional):
-        is_given = position < len(arguments)
-        if is_given and parameter.name in keywords:
-            raise _given_twice(name, parameter.name)
-        if not is_given and parameter.name not in keywords and parameter.default is parameter.empty:
-            raise refused(
-                f"{name} needs the argument {parameter.name!r}", "argument-missing", None, hint
-            )
-
-
-def _given_twice(name: str, parameter: str) -> SourceError:
-    return refused(
-        f"{name}: the argument {parameter!r} is given twice",
-        "argument-twice",
-        None,
-        f"give it once, by its position or as {parameter}=...",
-    )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count or 'no'} {noun}s"
-
-
-def _plain(signature: inspect.Signature) -> str:
-    """The signature without annotations, and without the mark of arguments that have no name."""
-    plain = [
-        p.replace(
-            annotation=p.empty,
-            kind=p.POSITIONAL_OR_KEYWORD if p.kind is p.POSITIONAL_ONLY else p.kind,
-        )
-        for p in signature.parameters.values()
-    ]
-    return str(inspect.Signature(plain))
-
-
 def bind_arguments(
     name: str, signature: inspect.Signature, arguments: tuple[Any, ...], keywords: dict[str, Any]
 ) -> dict[str, Any]:
     """The arguments by the names of the parameters, without those that have their default.
 
     Raises:
-        SourceError: an argument too many, unknown, given twice or missing.
+        UsageError: an argument too many, unknown, given twice or missing.
     """
-    _check_arguments(name, signature, arguments, keywords)
+    refuse_call(name, signature, arguments, keywords)
     return dict(signature.bind(*arguments, **keywords).arguments)
 
 
@@ -308,7 +226,7 @@ def _library_call(
     named = {key: program.as_library_argument(function, v) for key, v in keywords.items()}
     target = function.forward if isinstance(function, Module) else function
     if not isinstance(function, functools.partial):
-        _check_arguments(name, inspect.signature(target), tuple(given), named)
+        refuse_call(name, inspect.signature(target), given, named)
     return _guarded(name, function, given, named)
 
 

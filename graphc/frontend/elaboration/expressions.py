@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from graphc.errors import GraphcError, MemberLookupError
+from graphc.errors import GraphcError, MemberLookupError, did_you_mean
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.calls import call_value
 from graphc.frontend.elaboration.refusal import (
     Consequence,
     described,
-    named_like,
     not_supported,
     refused,
 )
@@ -252,7 +251,7 @@ class Evaluator:
                 return getattr(owner, name)
         raise MemberLookupError(
             f"{described(value)} has no member {name!r}",
-            hint=INSTEAD.get(name) or named_like(name, known),
+            hint=INSTEAD.get(name) or did_you_mean(name, known),
         )
 
     def _element_at(self, node: syntax.Subscript, value: Any) -> Any:
@@ -293,7 +292,7 @@ class Evaluator:
                 f"{described(value)} has no {items[0]!r}",
                 "index",
                 node.indices[0].span,
-                named_like(items[0], value),
+                did_you_mean(items[0], value),
             )
         try:
             return value[items[0]]

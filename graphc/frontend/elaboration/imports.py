@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from graphc.errors import Span, UsageError, register_source
+from graphc.errors import Span, UsageError, did_you_mean, register_source
 from graphc.frontend import syntax
 from graphc.frontend.elaboration.program import Program
-from graphc.frontend.elaboration.refusal import named_like, refused
+from graphc.frontend.elaboration.refusal import refused
 from graphc.frontend.elaboration.scope import Definitions, Scope
 from graphc.frontend.parser import parse
 
@@ -77,7 +77,7 @@ class Imports:
                     f"{found.name} defines no {one.name!r}",
                     "unknown-name",
                     one.span,
-                    named_like(one.name, found.names()),
+                    did_you_mean(one.name, found.names()),
                 )
             program.scope.define(one.alias or one.name, value)
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from types import FunctionType
 
-from graphc.errors import DTypeError, GraphcError, NameLookupError, SourceError, Span
+from graphc.errors import GraphcError, NameLookupError, SourceError, Span, nearest_name
 from graphc.ir.dims import Dim
-from graphc.ir.dtype import DType, from_name
+from graphc.ir.dtype import DTYPES, DType
 
 __all__ = [
     "Consequence",
     "TooLarge",
     "described",
-    "named_like",
     "not_supported",
     "refused",
     "unknown_name",
@@ -58,26 +56,24 @@ _INSTEAD: Mapping[str, str] = {
 """What to write in place of names that other languages and libraries have."""
 
 
-def named_like(name: str, known: Iterable[str]) -> str | None:
-    """A hint with the nearest of the known names, if one is near."""
-    candidates = list(known)
-    near = [one for one in candidates if one.lower() == name.lower()][:1]
-    near = near or difflib.get_close_matches(name, candidates, 1)
-    return f"did you mean {near[0]!r}?" if near else None
+def unknown_name(
+    name: str, own: Iterable[str], library: Iterable[str], span: Span | None
+) -> NameLookupError:
+    """The error for a name that means nothing where it stands.
 
-
-def _dtype_named(name: str) -> str | None:
-    try:
-        return f"did you mean {from_name(name).name!r}?"
-    except DTypeError:
-        return None
-
-
-def unknown_name(name: str, known: Iterable[str], span: Span | None) -> NameLookupError:
-    """The error for a name that means nothing where it stands."""
-    hint = _INSTEAD.get(name) or _dtype_named(name) or named_like(name, known)
-    hint = hint or f"define {name!r} in this file, or import it"
-    return NameLookupError(f"nothing is called {name!r}", span=span, hint=hint)
+    Args:
+        own: the names of the program that mean something there.
+        library: those of the language.
+    """
+    known = dict.fromkeys(library)
+    foreign = {one: dtype.name for one, dtype in DTYPES.items() if one not in known}
+    near = nearest_name(name, own, [*known, *foreign])
+    meant = f"define {name!r} in this file, or import it"
+    if near is not None:
+        meant = f"did you mean {foreign.get(near, near)!r}?"
+    return NameLookupError(
+        f"nothing is called {name!r}", span=span, hint=_INSTEAD.get(name) or meant
+    )
 
 
 _KEYS_SHOWN = 4

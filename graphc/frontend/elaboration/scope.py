@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from graphc.errors import Span
@@ -55,7 +55,7 @@ class Scope:
         if found is UNKNOWN:
             raise Consequence(f"{name!r} is not known", span=span)
         if found is _MISSING:
-            raise unknown_name(name, self.names(), span)
+            raise unknown_name(name, *self._names(), span)
         return found
 
     def define(self, name: str, value: Any, axes: tuple[str, ...] = ()) -> None:
@@ -76,13 +76,13 @@ class Scope:
         """The names that were given a meaning in this block."""
         return list(self._own)
 
-    def names(self) -> Iterator[str]:
-        """Every name that means something here, inner ones first."""
-        scope: Scope | None = self
-        while scope is not None:
-            yield from scope._own
-            yield from (name for name in scope._given if not name.startswith("_"))
+    def _names(self) -> tuple[list[str], list[str]]:
+        """The names that mean something here, inner ones first, and those of the language."""
+        scope, names = self, list[str]()
+        while scope.outer is not None:
+            names += [*scope._own, *(name for name in scope._given if not name.startswith("_"))]
             scope = scope.outer
+        return names, [name for name in scope._given if not name.startswith("_")]
 
 
 class Definitions:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from graphc.errors import UsageError
@@ -38,19 +39,30 @@ def also_named(**names: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
                     kwargs[first] = kwargs.pop(second)
             return function(*args, **kwargs)
 
-        call.second_names = second_names(function) | names  # type: ignore[attr-defined]
+        call.second_names = {**getattr(function, "second_names", {}), **names}  # type: ignore[attr-defined]
         return call
 
     return decorate
 
 
-def second_names(function: Callable[..., Any]) -> dict[str, str]:
+_EVERYWHERE = {"dim": "axis", "axis": "dim", "dims": "axes", "keepdim": "keepdims"}
+"""Second names that every function takes whose argument has the first one."""
+
+
+@functools.cache
+def second_names(function: Callable[..., Any]) -> Mapping[str, str]:
     """The second names of a function's arguments, with the first ones.
 
-    >>> second_names(also_named(dim="axis")(len))
-    {'dim': 'axis'}
+    >>> dict(second_names(also_named(n="count")(lambda x, axis, count: x)))
+    {'n': 'count', 'dim': 'axis'}
     """
-    return getattr(function, "second_names", {})
+    parameters = inspect.signature(function).parameters
+    usual = {
+        second: first
+        for second, first in _EVERYWHERE.items()
+        if first in parameters and second not in parameters
+    }
+    return {**getattr(function, "second_names", {}), **usual}
 
 
 def offer(function: Callable[..., Any], name: str, doc: str) -> None:

@@ -1,0 +1,53 @@
+"""Which names are taken for ones that were mistyped."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphc.errors import did_you_mean, nearest_name
+from graphc.ir.op import functions
+from graphc.library import library
+
+NAMES = [*functions, *library()]
+
+MEANT = {
+    "sofmax": "softmax",
+    "soft_max": "softmax",
+    "SoftMax": "softmax",
+    "soft": "softmax",
+    "maxpool2d": "max_pool2d",
+    "Liner": "Linear",
+    "LayerNrom": "LayerNorm",
+    "relu_": "relu",
+    "ff": "fft",
+    "transp": "transpose",
+}
+
+
+@pytest.mark.parametrize("name", MEANT)
+def test_mistyped(name: str) -> None:
+    assert nearest_name(name, NAMES) == MEANT[name]
+
+
+@pytest.mark.parametrize("name", ["q", "zz", "xx", "blork", "my_own_block", "_", "", "h" * 1000])
+def test_not_near(name: str) -> None:
+    assert did_you_mean(name, NAMES) is None
+
+
+def test_a_single_letter_is_not_what_was_meant() -> None:
+    assert nearest_name("xx", ["x"]) is None
+    assert nearest_name("X", ["x"]) == "x"
+
+
+def test_earlier_groups_come_first() -> None:
+    assert nearest_name("ff", ["ffn"], ["fft"]) == "ffn"
+    assert nearest_name("ff", ["x"], ["fft"]) == "fft"
+
+
+@given(st.sampled_from(NAMES), st.data())
+def test_neighbours_that_change_places(name: str, data: st.DataObject) -> None:
+    """Of three letters on; whatever is nearest is as near as the name itself."""
+    place = data.draw(st.integers(0, max(0, len(name) - 2)))
+    typed = name[:place] + name[place : place + 2][::-1] + name[place + 2 :]
+    if len(name.replace("_", "")) > 2:
+        assert nearest_name(typed, [name]) == name

@@ -1,0 +1,141 @@
+"""What functions take: names of PyTorch, dtypes of other libraries, and no tensors for sizes."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.errors import DTypeError, GraphcError, UsageError
+from graphc.frontend.arguments import first_names
+from graphc.frontend.elaborate import elaborate
+from graphc.ir import dtype as dtypes
+from graphc.ir.op import functions
+from graphc.library import library
+
+PYTORCH = {"axis": "dim", "dim": "axis", "axes": ("dims", "dim"), "keepdims": "keepdim"}
+"""By the name of an argument, those that it has besides."""
+
+
+def _spellings() -> list[tuple[str, str, str]]:
+    return [
+        (name, parameter, second)
+        for name, function in functions.items()
+        for parameter in inspect.signature(function).parameters
+        for second in np.atleast_1d(PYTORCH.get(parameter, ()))[:1]
+        if second not in inspect.signature(function).parameters
+    ]
+
+
+@pytest.mark.parametrize(("name", "parameter", "second"), _spellings())
+def test_every_axis_has_the_name_of_pytorch(name: str, parameter: str, second: str) -> None:
+    function = functions[name]
+    assert first_names(name, function, {second: 1}) == {parameter: 1}
+    for both in ({second: 1, parameter: 1}, {parameter: 1, second: 1}):
+        with pytest.raises(UsageError, match="given twice"):
+            first_names(name, function, both)
+
+
+X = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_second_names_are_those_of_arrays_too(traced: bool) -> None:
+    def call(function: Any) -> Any:
+        return gc.function(function, device="reference")(X) if traced else function(X)
+
+    np.testing.assert_array_equal(
+        call(lambda x: gc.sum(x, dim=1, keepdim=True)), X.sum(axis=1, keepdims=True)
+    )
+    np.testing.assert_array_equal(call(lambda x: gc.repeat(x, 2, dim=1)), X.repeat(2, axis=1))
+    np.testing.assert_array_equal(call(lambda x: gc.permute(x, dims=(1, 0))), X.T)
+    index = np.array([1, 0])
+    np.testing.assert_array_equal(
+        call(lambda x: gc.index_select(x, axis=1, index=index)), X[:, [1, 0]]
+    )
+    with pytest.raises(UsageError, match="given twice"):
+        call(lambda x: gc.sum(x, dim=1, axis=1))
+    with pytest.raises(UsageError, match="given twice"):
+        call(lambda x: gc.sum(x, 1, dim=1))
+    with pytest.raises(UsageError, match="did you mean 'axis'"):
+        call(lambda x: gc.softmax(x, axs=1))
+
+
+class _TorchDType:
+    """Stands for `torch.float32`, which a program without PyTorch has not."""
+
+    def __repr__(self) -> str:
+        return "torch.float32"
+
+
+_TorchDType.__name__, _TorchDType.__module__ = "dtype", "torch"
+
+
+@pytest.mark.parametrize(
+    ("spelling", "dtype"),
+    [
+        ("float32", dtypes.f32),
+        ("f16", dtypes.f16),
+        (np.float32, dtypes.f32),
+        (np.dtype("int8"), dtypes.i8),
+        (np.intp, dtypes.i64),
+        (bool, dtypes.bool_),
+        (gc.bfloat16, dtypes.bf16),
+        (_TorchDType(), dtypes.f32),
+    ],
+)
+def test_dtypes_of_other_libraries(spelling: Any, dtype: dtypes.DType) -> None:
+    assert gc.zeros((2, 3), dtype=spelling).dtype == dtype.numpy
+    assert gc.astype(X, spelling).dtype == dtype.numpy
+    graph = gc.trace(lambda x: x.to(spelling), gc.f32[2]).text()
+    assert f"-> {dtype.name}[2]" in graph
+    if dtype.kind == "float":
+        assert gc.nn.Parameter((2,), dtype=spelling).dtype is dtype
+
+
+@pytest.mark.parametrize("spelling", [float, int, "float", complex])
+def test_a_dtype_without_a_width(spelling: Any) -> None:
+    with pytest.raises(DTypeError, match="say how wide"):
+        gc.zeros((2, 3), dtype=spelling)
+
+
+@pytest.mark.parametrize("spelling", [3, "cat", object(), gc.sum])
+def test_what_is_no_dtype(spelling: Any) -> None:
+    with pytest.raises(DTypeError, match="the dtypes are"):
+        gc.zeros((2, 3), dtype=spelling)
+
+
+SIZES = {
+    "arange(n)": "arange: start is tensor i32[], expected a size",
+    "zeros((n, 3))": "zeros: shape is tensor i32[]",
+    "x.reshape(n, 3)": "reshape: shape is tensor i32[]",
+    "broadcast_to(x, n, 3)": "broadcast_to: shape is tensor i32[]",
+    "eye(n)": "eye: rows is tensor i32[], expected a size",
+    "tile(x, n)": "tile: repetitions is tensor i32[]",
+    "full((2, n), 1.0)": "full: shape is tensor i32[]",
+}
+
+
+@pytest.mark.parametrize("call", SIZES)
+def test_sizes_are_no_tensors(call: str) -> None:
+    source = f"def f(x: f32[2, 3], n: i32[]):\n    return {call}\n\nexport f = f\n"
+    with pytest.raises(GraphcError) as caught:
+        elaborate(source, "sizes.gc", library())
+    traced: dict[str, Any] = {name: getattr(gc, name) for name in functions}
+    with pytest.raises(GraphcError) as in_python:
+        gc.trace(lambda x, n: eval(call, traced, {"x": x, "n": n}), gc.f32[2, 3], gc.i32[()])
+    for error in (caught.value, in_python.value):
+        assert SIZES[call] in error.message
+        assert "never the value of a tensor" in (error.hint or "")
+
+
+def test_a_dtype_by_a_function_of_the_language() -> None:
+    with pytest.raises(DTypeError, match="say how wide: f32 or f64"):
+        elaborate(
+            "def f(x: f32[3]):\n    return zeros(3, dtype=float)\n\nexport f = f\n",
+            "float.gc",
+            library(),
+        )
