@@ -7,7 +7,10 @@ stay are its batch, those that are summed its inner dimension, the others its ro
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Sequence
+from types import EllipsisType
+from typing import Any
 
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
@@ -53,8 +56,11 @@ class _Term(Record):
 
 
 @surface("einsum")
-def einsum(equation: str, *operands: Node) -> Node:
+def einsum(equation: str | Node, *operands: Node | Sequence[int | EllipsisType]) -> Node:
     """The sum of products that `equation` describes, as `numpy.einsum` reads it.
+
+    Numbers may name the axes, in a list after each operand, and in one for the result:
+    `einsum(x, [0, 1], y, [1, 2], [0, 2])` is `einsum("AB,BC->AC", x, y)`.
 
     Args:
         equation: letters for the axes of each operand, `->` and those of the result. Axes that
@@ -66,17 +72,44 @@ def einsum(equation: str, *operands: Node) -> Node:
         UsageError: an equation that is none, or of another number of operands.
         ShapeError: axes of one letter that differ in size.
     """
-    inputs, output = _parsed(equation, operands)
-    labels = [_spread(text, node, equation) for text, node in zip(inputs, operands, strict=True)]
+    if isinstance(equation, Node):
+        equation, operands = _lettered((equation, *operands))
+    nodes = [one for one in operands if isinstance(one, Node)]
+    if not isinstance(equation, str) or len(nodes) != len(operands):
+        raise UsageError("einsum takes an equation and tensors", code="argument")
+    inputs, output = _parsed(equation, nodes)
+    labels = [_spread(text, node, equation) for text, node in zip(inputs, nodes, strict=True)]
     rank = max((sum(len(label) > 1 for label in one) for one in labels), default=0)
     ellipsis = [f".{place}" for place in range(rank, 0, -1)]
     result = _output_labels(output, labels, ellipsis, equation)
-    terms = _terms(promoted(*operands), labels)
+    terms = _terms(promoted(*nodes), labels)
     total = terms[0]
     for place, term in enumerate(terms[1:], start=1):
         later = {label for other in terms[place + 1 :] for label in other.labels}
         total = _product(total, term, later | set(result))
     return total.summed(set(result)).ordered(result)
+
+
+def _lettered(arguments: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+    """The equation, and the operands, of which each has a list of numbers for its axes after it."""
+    operands = tuple(arguments[: len(arguments) // 2 * 2 : 2])
+    terms = [_letters(numbers) for numbers in arguments[1::2]]
+    if len(arguments) % 2 == 0:
+        return ",".join(terms), operands
+    return f"{','.join(terms)}->{_letters(arguments[-1])}", operands
+
+
+def _letters(numbers: Any) -> str:
+    """Letters in the order of the numbers."""
+    letters = string.ascii_uppercase + string.ascii_lowercase
+    given: Sequence[Any] = numbers if isinstance(numbers, list | tuple) else [None]
+    if not all(one is ... or (type(one) is int and 0 <= one < len(letters)) for one in given):
+        raise UsageError(
+            f"einsum: {numbers!r} names no axes",
+            hint=f"each operand is followed by a list of numbers from 0 to {len(letters) - 1}, "
+            'or the equation stands first: einsum("ij,jk->ik", x, y)',
+        )
+    return "".join("..." if one is ... else letters[one] for one in given)
 
 
 def _parsed(equation: str, operands: Sequence[Node]) -> tuple[list[str], str | None]:

@@ -23,9 +23,11 @@ Mode = Literal["constant", "reflect", "symmetric", "replicate", "edge", "circula
 
 @surface("pad")
 def pad(
-    x: Node, widths: Sequence[object], value: PythonScalar = 0, mode: Mode = "constant"
+    x: Node, widths: DimLike | Sequence[object], value: PythonScalar = 0, mode: Mode = "constant"
 ) -> Node:
     """`x` with elements around it: a pair of widths (before, after) for each axis, or one for all.
+
+    One width is that of all sides.
 
     mode: "constant" puts `value` there; "reflect" goes back from the border without repeating it,
     "symmetric" repeating it; "replicate" (or "edge") repeats the border; "circular" (or "wrap")
@@ -54,23 +56,31 @@ def constant_pad(x: Node, widths: Sequence[int], value: PythonScalar = 0) -> Nod
     return pad(x, pairs, value)
 
 
-def _pairs(x: Node, widths: Sequence[object]) -> list[tuple[DimLike, DimLike]]:
-    pairs = [widths] * len(x.shape) if _is_pair(widths) else list(widths)
+def _pairs(x: Node, widths: object) -> list[tuple[DimLike, DimLike]]:
+    """As NumPy reads widths: those of each axis, of every axis, or of every side."""
+    pairs = list(widths) if isinstance(widths, list | tuple) and not _is_pair(widths) else [widths]
+    if len(pairs) == 1:
+        pairs *= len(x.shape)
     found = []
     for pair in pairs:
-        if not isinstance(pair, list | tuple) or not _is_pair(pair):
-            break
-        found.append((pair[0], pair[1]))
+        each = pair * 2 if isinstance(pair, list | tuple) and len(pair) == 1 else pair
+        each = (each, each) if _is_width(each) else each
+        if isinstance(each, list | tuple) and _is_pair(each):
+            found.append((each[0], each[1]))
     if len(found) != len(x.shape) or len(found) != len(pairs):
         raise UsageError(
-            f"pad: widths {list(widths)} for {x.type}",
-            hint="give a pair (before, after) for each axis",
+            f"pad: widths {widths} for {x.type}",
+            hint="give a pair (before, after) for each axis, one for all, or one width",
         )
     return found
 
 
+def _is_width(value: object) -> bool:
+    return isinstance(value, int | dims.Dim) and not isinstance(value, bool)
+
+
 def _is_pair(value: Sequence[object]) -> bool:
-    return len(value) == 2 and all(isinstance(width, int | dims.Dim) for width in value)
+    return len(value) == 2 and all(map(_is_width, value))
 
 
 def _part(x: Node, axis: int, start: DimLike, stop: DimLike) -> Node:

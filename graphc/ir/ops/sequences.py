@@ -11,10 +11,10 @@ from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import surface
-from graphc.ir.ops.arithmetic import add, multiply, negative, power
+from graphc.ir.ops.arithmetic import add, divide, multiply, negative, power
 from graphc.ir.ops.broadcasting import normal_axis
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import constant_like, dim_value, iota, placed, zeros_like
+from graphc.ir.ops.creation import constant_like, full_like, iota, placed, zeros_like
 from graphc.ir.ops.logic import equal, greater_equal, where
 from graphc.ir.ops.shape import broadcast_to, reshape
 from graphc.ir.ops.spelling import also_named
@@ -46,7 +46,7 @@ def arange(
         counter = multiply(counter, constant_like(step, counter))
     if first == 0:
         return counter
-    return add(counter, _filled(first, counter))
+    return add(counter, full_like(counter, first))
 
 
 def _length(first: Bound, last: Bound, step: int | float) -> DimLike:
@@ -62,18 +62,12 @@ def _length(first: Bound, last: Bound, step: int | float) -> DimLike:
     return dims.ceil_div(dims.maximum(0, last - first), step)
 
 
-def _filled(value: Bound, like: Node) -> Node:
-    if isinstance(value, Dim):
-        return broadcast_to(dim_value(dim=value, dtype=like.dtype), shape=like.shape)
-    return constant_like(value, like)
-
-
 @surface("linspace")
 @placed
 def linspace(
     start: float | complex,
     stop: float | complex,
-    num: int,
+    num: DimLike,
     dtype: DType | None = None,
     *,
     endpoint: bool = True,
@@ -82,26 +76,23 @@ def linspace(
 
     Unless given, the dtype is `f32`, or `c64` where a bound is complex.
     """
-    if isinstance(num, dims.Dim):
-        raise UsageError(
-            f"linspace: num is the size {num}, expected a number",
-            hint="the distance of the numbers is computed while the program is built",
-        )
-    if num < 0:
+    if not dims.always_less_equal(0, num):
         raise ShapeError(f"linspace: {num} numbers")
     is_complex = isinstance(start, complex) or isinstance(stop, complex)
     dtype = dtype or (dtypes.c64 if is_complex else dtypes.f32)
     counter = cast_to(iota(shape=(num,), axis=0, dtype=dtype.real), dtype)
     first = constant_like(start * 1.0, counter)
-    steps = num - 1 if endpoint else num
-    if steps < 1:
-        return first
-    even = add(multiply(counter, constant_like((stop - start) / steps, counter)), first)
+    steps = dims.maximum(1, num - 1 if endpoint else num)
+    count = cast_to(full_like(counter, steps, dtype.real), dtype)
+    if isinstance(steps, int):
+        distance = constant_like((stop - start) / steps, counter)
+    else:
+        distance = divide(constant_like(stop - start, counter), count)
+    even = add(multiply(counter, distance), first)
     if not endpoint:
         return even
     # The last number is `stop` itself, whatever the rounding of the distance.
-    is_last = equal(counter, constant_like(num - 1, counter))
-    return where(is_last, constant_like(stop * 1.0, counter), even)
+    return where(equal(counter, count), constant_like(stop * 1.0, counter), even)
 
 
 @surface("identity")
@@ -125,7 +116,7 @@ def tri(
 @surface("logspace")
 @placed
 def logspace(
-    start: float, stop: float, num: int, base: float = 10.0, dtype: DType | None = None
+    start: float, stop: float, num: DimLike, base: float = 10.0, dtype: DType | None = None
 ) -> Node:
     """base ** e, for `num` exponents at equal distances from `start` to `stop`."""
     if base <= 0:
@@ -138,7 +129,7 @@ def logspace(
 
 @surface("geomspace")
 @placed
-def geomspace(start: float, stop: float, num: int, dtype: DType | None = None) -> Node:
+def geomspace(start: float, stop: float, num: DimLike, dtype: DType | None = None) -> Node:
     """`num` numbers of one sign at equal quotients from `start` to `stop`."""
     if start * stop <= 0:
         raise UsageError(f"geomspace: from {start} to {stop}", hint="give numbers of one sign")
