@@ -20,6 +20,10 @@
   __device__ __forceinline__ type gc_abs_##suffix(type x) {                                        \
     return x < 0 ? (type)(0u - (unsigned_type)x) : x;                                              \
   }                                                                                                \
+  __device__ __forceinline__ type gc_gcd_##suffix(type a, type b) {                                \
+    unsigned_type x = (unsigned_type)gc_abs_##suffix(a);                                           \
+    return (type)gc_gcd_of_bits(x, (unsigned_type)gc_abs_##suffix(b));                             \
+  }                                                                                                \
   __device__ __forceinline__ type gc_bitwise_right_shift_##suffix(type x, type count) {            \
     constexpr int most = 8 * (int)sizeof(type) - 1;                                                \
     return (type)(x >> ((unsigned_type)count > (unsigned_type)most ? most : (int)count));          \
@@ -38,6 +42,9 @@
     return (type)(b == 0 ? 0 : a % (b == 0 ? 1 : b));                                              \
   }                                                                                                \
   __device__ __forceinline__ type gc_sign_##suffix(type x) { return x != 0; }                      \
+  __device__ __forceinline__ type gc_gcd_##suffix(type a, type b) {                                \
+    return (type)gc_gcd_of_bits(a, b);                                                             \
+  }                                                                                                \
   __device__ __forceinline__ type gc_bitwise_right_shift_##suffix(type x, type count) {            \
     constexpr type most = 8 * sizeof(type) - 1;                                                    \
     return (type)(count > most ? 0 : x >> (count & most));                                         \
@@ -64,6 +71,17 @@ __device__ __forceinline__ unsigned long long gc_power_of_bits(unsigned long lon
   unsigned long long power = 1;
   for (; y; y >>= 1, x *= x) power *= y & 1 ? x : 1;
   return power;
+}
+
+// Euclid's algorithm.
+__device__ __forceinline__ unsigned long long gc_gcd_of_bits(unsigned long long a,
+                                                             unsigned long long b) {
+  while (b) {
+    unsigned long long rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
 }
 
 GC_SIGNED(i8, signed char, unsigned char, -128)

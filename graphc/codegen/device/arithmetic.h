@@ -21,6 +21,10 @@
     GC_INLINE type gc_abs_##suffix(type x) {                                                       \
         return x < 0 ? (type)(0u - (unsigned_type)x) : x;                                          \
     }                                                                                              \
+    GC_INLINE type gc_gcd_##suffix(type a, type b) {                                               \
+        const unsigned_type x = (unsigned_type)gc_abs_##suffix(a);                                 \
+        return (type)gc_gcd_of_bits(x, (unsigned_type)gc_abs_##suffix(b));                         \
+    }                                                                                              \
     GC_INLINE type gc_bitwise_right_shift_##suffix(type x, type count) {                           \
         const int most = 8 * (int)sizeof(type) - 1;                                                \
         return (type)(x >> ((unsigned_type)count > (unsigned_type)most ? most : (int)count));      \
@@ -39,6 +43,7 @@
         return (type)(b == 0 ? 0 : a % (b == 0 ? 1 : b));                                          \
     }                                                                                              \
     GC_INLINE type gc_sign_##suffix(type x) { return x != 0; }                                     \
+    GC_INLINE type gc_gcd_##suffix(type a, type b) { return (type)gc_gcd_of_bits(a, b); }          \
     GC_INLINE type gc_bitwise_right_shift_##suffix(type x, type count) {                           \
         const type most = 8 * sizeof(type) - 1;                                                    \
         return (type)(count > most ? 0 : x >> (count & most));                                     \
@@ -61,6 +66,16 @@ GC_INLINE uint64_t gc_power_of_bits(uint64_t x, uint64_t y) {
     uint64_t power = 1;
     for (; y; y >>= 1, x *= x) power *= y & 1 ? x : 1;
     return power;
+}
+
+/* Euclid's algorithm. */
+GC_INLINE uint64_t gc_gcd_of_bits(uint64_t a, uint64_t b) {
+    while (b) {
+        const uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
 }
 
 GC_SIGNED(i8, int8_t, uint8_t, INT8_MIN)

@@ -125,3 +125,15 @@ __device__ __forceinline__ bool gc_signbit_f32(float x) { return __float_as_uint
 __device__ __forceinline__ bool gc_signbit_f64(double x) { return __double_as_longlong(x) < 0; }
 __device__ __forceinline__ float gc_nextafter_f32(float x, float y) { return nextafterf(x, y); }
 __device__ __forceinline__ double gc_nextafter_f64(double x, double y) { return nextafter(x, y); }
+
+// x as m * 2^e with 0.5 <= |m| < 1; 0, NaN and the infinities are their own m, with e = 0.
+__device__ __forceinline__ float gc_frexp_mantissa_f32(float x) { int e; return frexpf(x, &e); }
+__device__ __forceinline__ double gc_frexp_mantissa_f64(double x) { int e; return frexp(x, &e); }
+__device__ __forceinline__ int gc_frexp_exponent_f64(double x) {
+  int e;
+  frexp(x, &e);
+  return x - x == 0.0 ? e : 0;
+}
+__device__ __forceinline__ int gc_frexp_exponent_f32(float x) {
+  return gc_frexp_exponent_f64((double)x);
+}

@@ -453,4 +453,14 @@ GC_INLINE bool gc_signbit_f64(double x) { return gc_bits_f64(x) >> 63; }
 GC_INLINE float gc_nextafter_f32(float x, float y) { return __builtin_nextafterf(x, y); }
 GC_INLINE double gc_nextafter_f64(double x, double y) { return __builtin_nextafter(x, y); }
 
+/* x as m * 2^e with 0.5 <= |m| < 1; 0, NaN and the infinities are their own m, with e = 0. */
+GC_INLINE float gc_frexp_mantissa_f32(float x) { int e; return __builtin_frexpf(x, &e); }
+GC_INLINE double gc_frexp_mantissa_f64(double x) { int e; return __builtin_frexp(x, &e); }
+GC_INLINE int32_t gc_frexp_exponent_f64(double x) {
+    int e;
+    __builtin_frexp(x, &e);
+    return x - x == 0.0 ? e : 0;
+}
+GC_INLINE int32_t gc_frexp_exponent_f32(float x) { return gc_frexp_exponent_f64((double)x); }
+
 #endif

@@ -1,4 +1,4 @@
-"""What depends on how floats are represented: signs of zeros, and neighbours."""
+"""What depends on how floats are represented: signs of zeros, neighbours, mantissas, exponents."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import Call, Elementwise, Op, Refused, Sample, surface
+from graphc.ir.ops.arithmetic import multiply, negative
+from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.elementwise import (
     FLOAT,
     SHAPES,
@@ -21,6 +23,7 @@ from graphc.ir.ops.elementwise import (
     require_same,
     to_bool,
 )
+from graphc.ir.ops.transcendental import exp2
 from graphc.ir.types import TensorType
 
 __all__ = ["nextafter", "signbit"]
@@ -82,3 +85,37 @@ nextafter = Op(
     doc="The float next to x in the direction of y.",
 )
 surface("nextafter")(operate(nextafter))
+
+
+def _mantissa_gradient(node: Node, g: Node) -> tuple[Node]:
+    exponent = cast_to(frexp_exponent(node.inputs[0]), g.dtype)
+    return (multiply(g, exp2(negative(exponent))),)
+
+
+frexp_mantissa = elementwise(
+    "frexp_mantissa",
+    1,
+    lambda x: np.frexp(x)[0],
+    "The number m with 0.5 <= |m| < 1 and x = m * 2**e, or x where there is none.",
+    gradient=_mantissa_gradient,
+    domain=(0.3, 0.45),
+    is_offered=False,
+)
+frexp_exponent = elementwise(
+    "frexp_exponent",
+    1,
+    lambda x: np.where(np.isfinite(x), np.frexp(x)[1], 0),
+    "The whole number e with x = m * 2**e and 0.5 <= |m| < 1; 0 of 0, NaN and the infinities.",
+    result=lambda dtype: dtypes.i32,
+    gradient=flat,
+    is_offered=False,
+)
+
+
+@surface("frexp")
+def frexp(x: Node) -> tuple[Node, Node]:
+    """The numbers m and e, as i32, with x = m * 2**e and 0.5 <= |m| < 1.
+
+    0, NaN and the infinities are their own m, with e = 0.
+    """
+    return frexp_mantissa(x), frexp_exponent(x)

@@ -9,9 +9,11 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, divide, floor, multiply, negative, scaled, subtract
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
+from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.logic import equal, greater, less, less_equal, where
 from graphc.ir.ops.special import digamma, lgamma, trigamma
+from graphc.ir.ops.structural import stop_gradient
 from graphc.ir.ops.transcendental import exp, log
 
 __all__: list[str] = []
@@ -64,16 +66,29 @@ MOST_DERIVATIVES = 30
 
 
 @surface("polygamma")
-def polygamma(n: int, x: Node) -> Node:
+def polygamma(n: int | Node, x: Node) -> Node:
     """The derivative of order `n` of digamma; from order 2 on of positive `x`.
 
-    (-1) ** (n + 1) * n! * zeta(n + 1, x).
+    (-1) ** (n + 1) * n! * zeta(n + 1, x). Where the orders are a tensor, from order 1 on of
+    positive `x`.
     """
+    if isinstance(n, Node):
+        return _polygamma_of_orders(n, x)
     if not 0 <= n <= MOST_DERIVATIVES:
         raise UsageError(f"polygamma: order {n}", hint=f"orders are 0 to {MOST_DERIVATIVES}")
     if n < 2:
         return digamma(x) if n == 0 else trigamma(x)
     return scaled(zeta(n + 1, x), (-1.0) ** (n + 1) * math.factorial(n))
+
+
+def _polygamma_of_orders(n: Node, x: Node) -> Node:
+    order, place = broadcast(stop_gradient(cast_to(n, x.dtype)), x)
+    zero, one = zeros_like(order), ones_like(order)
+    is_first = equal(order, zero)
+    safe = add(where(is_first, one, order), one)
+    is_odd = equal(F["remainder"](order, constant_like(2, order)), one)
+    size = multiply(exp(lgamma(safe)), zeta(safe, place))
+    return where(is_first, digamma(place), where(is_odd, size, negative(size)))
 
 
 @surface("multigammaln", "mvlgamma")
@@ -93,6 +108,29 @@ def betaln(x: Operand, y: Operand) -> Node:
     """The logarithm of the size of the beta function, gamma(x) * gamma(y) / gamma(x + y)."""
     a, b = broadcast(*promoted(x, y))
     return subtract(add(lgamma(a), lgamma(b)), lgamma(add(a, b)))
+
+
+@surface("beta")
+def beta(x: Operand, y: Operand) -> Node:
+    """The beta function, gamma(x) * gamma(y) / gamma(x + y)."""
+    a, b = broadcast(*promoted(x, y))
+    sign = multiply(multiply(gammasgn(a), gammasgn(b)), gammasgn(add(a, b)))
+    return multiply(sign, exp(betaln(a, b)))
+
+
+@surface("comb")
+def comb(n: Operand, k: Operand) -> Node:
+    """The number of ways to choose k of n things, in floats: 0 for k < 0 and for k > n.
+
+    gamma(n + 1) / (gamma(k + 1) * gamma(n - k + 1)), for numbers between whole ones as well.
+    """
+    a, b = broadcast(*promoted(n, k))
+    zero, one = zeros_like(a), ones_like(a)
+    is_outside = F["logical_or"](F["logical_or"](less(b, zero), greater(b, a)), less(a, zero))
+    top, chosen = where(is_outside, one, a), where(is_outside, one, b)
+    rest = add(subtract(top, chosen), one)
+    size = subtract(lgamma(add(top, one)), add(lgamma(add(chosen, one)), lgamma(rest)))
+    return where(is_outside, zero, exp(size))
 
 
 @surface("gammasgn")

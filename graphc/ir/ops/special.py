@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.node import Node
-from graphc.ir.op import GradientRule, surface
+from graphc.ir.op import surface
 from graphc.ir.ops.arithmetic import (
     absolute,
     add,
@@ -27,27 +27,43 @@ from graphc.ir.ops.logic import (
     equal,
     greater,
     isfinite,
+    isinf,
     less,
     logical_and,
     logical_not,
     logical_or,
     where,
 )
-from graphc.ir.ops.transcendental import exp, log, log1p, sigmoid, sin
+from graphc.ir.ops.transcendental import exp, log, log1p, sigmoid, sin, slope
 
-__all__ = ["digamma", "erfc", "erfinv", "lgamma", "logaddexp", "trigamma", "xlogy"]
+__all__ = [
+    "EULER",
+    "MOST_STEPS",
+    "digamma",
+    "erfc",
+    "erfinv",
+    "in_doubles",
+    "lgamma",
+    "lgamma_of",
+    "logaddexp",
+    "trigamma",
+    "xlogy",
+]
 
 Array = np.ndarray[Any, Any]
 
-
-def _slope(derivative: Any) -> GradientRule:
-    """The gradient of a function of one variable from its derivative, given x and the result."""
-    return lambda node, g: (multiply(g, derivative(node.inputs[0], node)),)
+MOST_STEPS = 10000
+"""Of recurrences whose length is data: so that they end."""
 
 
-def _in_doubles(function: Any) -> Any:
+def in_doubles(function: Any) -> Any:
     """A function of doubles, for floats of any width."""
-    return lambda x: np.asarray(function(x.astype(np.float64))).astype(x.dtype)
+
+    def compute(*operands: Array) -> Array:
+        wide = (one.astype(np.float64) for one in operands)
+        return np.asarray(function(*wide)).astype(operands[0].dtype)
+
+    return compute
 
 
 # -- error function -------------------------------------------------------------------------------
@@ -78,19 +94,20 @@ def _erfinv(x: Array) -> Array:
 erfc = elementwise(
     "erfc",
     1,
-    _in_doubles(_erfc),
+    in_doubles(_erfc),
     "1 - erf(x), accurate where it is small.",
-    gradient=_slope(lambda x, y: scaled(exp(negative(multiply(x, x))), -2 / math.sqrt(math.pi))),
+    gradient=slope(lambda x, y: scaled(exp(negative(multiply(x, x))), -2 / math.sqrt(math.pi))),
     cheap=False,
 )
 erfinv = elementwise(
     "erfinv",
     1,
-    _in_doubles(_erfinv),
+    in_doubles(_erfinv),
     "The number whose error function is x.",
-    gradient=_slope(lambda x, y: scaled(exp(multiply(y, y)), math.sqrt(math.pi) / 2)),
+    gradient=slope(lambda x, y: scaled(exp(multiply(y, y)), math.sqrt(math.pi) / 2)),
     cheap=False,
     domain=(-0.9, 0.9),
+    aliases=("erf_inv",),
 )
 
 # -- gamma function -------------------------------------------------------------------------------
@@ -104,7 +121,7 @@ def _zeta_less_one(k: int) -> float:
     return math.fsum([*(float(i) ** -k for i in range(2, 100)), tail])
 
 
-_EULER = 0.57721566490153286061
+EULER = 0.57721566490153286061
 # log(gamma(2 + d)) = d (1 - Euler's constant) + sum of (-d)^k (zeta(k) - 1) / k
 # (M. Abramowitz and I. Stegun, "Handbook of Mathematical Functions", 6.1.33).
 _NEAR_TWO = [(-1) ** k * _zeta_less_one(k) / k for k in range(30, 1, -1)]
@@ -121,24 +138,23 @@ def _polynomial(coefficients: Any, x: Array) -> Array:
 
 
 def _lgamma_positive(x: Array) -> Array:
-    z, factor, divisor = x, np.ones_like(x), np.ones_like(x)
+    z, factor = x, np.ones_like(x)
     for _ in range(7):
         is_large = (z > 2.5) & (x < 8)
         z = np.where(is_large, z - 1, z)
         factor = np.where(is_large, factor * z, factor)
-    for _ in range(2):
-        is_small = z < 1.5
-        divisor = np.where(is_small, divisor * z, divisor)
-        z = np.where(is_small, z + 1, z)
-    d = z - 2
-    near = d * (1 - _EULER) + d * d * _polynomial(_NEAR_TWO, np.where(x < 8, d, 0.0))
+    # Below 1.5 the series is that of z + 1 or z + 2, whose distance to 2 is exact without them.
+    d = np.where(z < 0.5, z, np.where(z < 1.5, z - 1, z - 2))
+    divisor = np.where(z < 0.5, z * (z + 1), np.where(z < 1.5, z, 1.0))
+    near = d * (1 - EULER) + d * d * _polynomial(_NEAR_TWO, np.where(x < 8, d, 0.0))
     near = near + np.log(factor) - np.log(divisor)
     far = (x - 0.5) * np.log(x) - x + 0.5 * math.log(2 * math.pi)
     far = far + _polynomial(_STIRLING, 1 / (x * x)) / x
     return np.where(x < 8, near, np.where(np.isposinf(x), x, far))
 
 
-def _lgamma(x: Array) -> Array:
+def lgamma_of(x: Array) -> Array:
+    """The logarithm of |gamma(x)| of doubles."""
     size = np.abs(x)
     fraction = size - np.floor(size)
     reflected = np.log(math.pi / (size * np.abs(np.sin(math.pi * fraction))))
@@ -188,9 +204,9 @@ def trigamma(x: Node) -> Node:
 digamma = elementwise(
     "digamma",
     1,
-    _in_doubles(_digamma),
+    in_doubles(_digamma),
     "The derivative of lgamma; NaN at the negative whole numbers.",
-    gradient=_slope(lambda x, y: trigamma(x)),
+    gradient=slope(lambda x, y: trigamma(x)),
     cheap=False,
     domain=(2.0, 6.0),
     aliases=("psi",),
@@ -198,9 +214,9 @@ digamma = elementwise(
 lgamma = elementwise(
     "lgamma",
     1,
-    _in_doubles(_lgamma),
+    in_doubles(lgamma_of),
     "The logarithm of |gamma(x)|.",
-    gradient=_slope(lambda x, y: digamma(x)),
+    gradient=slope(lambda x, y: digamma(x)),
     cheap=False,
     domain=(2.5, 6.0),
     aliases=("gammaln",),
@@ -269,7 +285,7 @@ def xlog1py(x: Operand, y: Operand) -> Node:
 
 @surface("entr")
 def entr(x: Node) -> Node:
-    """-x * log(x): 0 at 0, and -inf below."""
+    """-x * log(x): 0 at 0, with derivatives of 0 as `xlogy` has them, and -inf below."""
     is_negative = less(x, zeros_like(x))
     safe = where(is_negative, ones_like(x), x)
     return where(is_negative, constant_like(float("-inf"), x), negative(xlogy(safe, safe)))
@@ -298,7 +314,17 @@ def _sinc_near(angle: Node) -> Node:
 @surface("sinc")
 def sinc(x: Node) -> Node:
     """sin(pi x) / (pi x), and 1 at 0."""
-    angle = scaled(x, math.pi)
+    return _sine_over(scaled(x, math.pi))
+
+
+@surface("spherical_bessel_j0")
+def spherical_bessel_j0(x: Node) -> Node:
+    """sin(x) / x, 1 at 0 and 0 at the infinities: the spherical Bessel function of order 0."""
+    is_infinite = isinf(x)
+    return where(is_infinite, zeros_like(x), _sine_over(where(is_infinite, ones_like(x), x)))
+
+
+def _sine_over(angle: Node) -> Node:
     size = absolute(angle)
     is_near = less(size, constant_like(_SINC_NEAR, size))
     far = where(is_near, ones_like(angle), angle)
