@@ -11,9 +11,10 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, divide, multiply, scaled, subtract
-from graphc.ir.ops.broadcasting import normal_axis, promoted
+from graphc.ir.ops.broadcasting import broadcast, normal_axis, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import dim_value, ones_like, zeros_like
+from graphc.ir.ops.cumulative import linear_recurrence
 from graphc.ir.ops.logic import equal, where
 from graphc.ir.ops.spelling import also_named
 
@@ -180,37 +181,21 @@ def polyval(p: Node, x: Node) -> Node:
     """The polynomial with coefficients `p`, of the highest power first, at `x` (Horner's rule).
 
     Raises:
-        ShapeError: `p` is no vector of a known length.
+        ShapeError: `p` is no vector.
     """
-    count = p.shape[0] if len(p.shape) == 1 else None
-    if not isinstance(count, int):
-        raise ShapeError(f"polyval: coefficients {p.type}, expected a vector of known length")
+    if len(p.shape) != 1:
+        raise ShapeError(f"polyval: coefficients {p.type}, expected a vector")
     p, x = promoted(p, x)
-    value = zeros_like(x)
-    for place in range(count):
-        value = add(multiply(value, x), F["broadcast_to"](F["index"](p, (place,)), x.shape))
-    return value
-
-
-@surface("histc")
-def histc(x: Node, bins: int = 100, min: float = 0.0, max: float = 1.0) -> Node:
-    """How many elements lie in each of `bins` equal parts of min .. max, in the dtype of `x`.
-
-    The last part includes its end. Elements outside, and NaN, count nowhere. The range must be
-    given: one that follows from the data would make an empty one possible.
-
-    Raises:
-        UsageError: no parts, or an empty range.
-    """
-    if bins < 1 or not min < max:
-        raise UsageError(f"histc: {bins} parts of {min} .. {max}", hint="give min below max")
-    flat: Node = F["reshape"](x, -1)
-    part = F["floor"](F["multiply"](F["subtract"](flat, min), bins / (max - min)))
-    part = F["minimum"](part, bins - 1)
-    inside = F["logical_and"](F["greater_equal"](flat, min), F["less_equal"](flat, max))
-    places = F["where"](inside, cast_to(part, dtypes.i64), F["full"]((), bins, dtypes.i64))
-    counts: Node = F["bincount"](places, bins)
-    return cast_to(counts, x.dtype)
+    if isinstance(p.shape[0], int):
+        value = zeros_like(x)
+        for place in range(p.shape[0]):
+            value = add(multiply(value, x), F["broadcast_to"](F["index"](p, (place,)), x.shape))
+        return value
+    # A first coefficient 0 changes nothing, and is the value where there are none.
+    steps: Node = F["pad"](p, ((1, 0),))
+    factors, terms = broadcast(F["expand_dims"](x, -1), steps)
+    values = linear_recurrence(factors, terms, axis=len(x.shape))
+    return F["index"](values, (..., -1))  # type: ignore[no-any-return]
 
 
 # -- sums of products along a line -----------------------------------------------------------------

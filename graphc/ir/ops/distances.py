@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
-
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dims
+from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
@@ -22,17 +21,23 @@ def pdist(x: Node, p: float = 2.0) -> Node:
     """The distances in the p-norm of each of the rows of `x` [N, M] from those after it.
 
     Raises:
-        ShapeError: no matrix, or one whose number of rows is not known.
+        ShapeError: no matrix.
     """
-    if len(x.shape) != 2 or not isinstance(x.shape[0], int):
-        raise ShapeError(f"pdist: {x.type}, expected a matrix of a known number of rows")
-    first, second = (list(map(int, one)) for one in np.triu_indices(x.shape[0], 1))
-    if not first:
-        nothing: Node = F["zeros"]((0,), x.dtype)
-        return nothing
-    ends = (F["take"](x, rows, axis=0) for rows in (first, second))
+    if len(x.shape) != 2:
+        raise ShapeError(f"pdist: {x.type}, expected a matrix")
+    ends = (F["take"](x, rows, axis=0) for rows in _pairs(x.shape[0]))
     distances: Node = F["vector_norm"](F["subtract"](*ends), ord=p, axis=-1)
     return distances
+
+
+def _pairs(count: DimLike) -> tuple[Node, Node]:
+    """The first and the second of each pair of `count` things, in order."""
+    ends = F["cumsum"](F["arange"](count - 1, -1, -1), 0)
+    number = F["arange"](count * (count - 1) // 2)
+    # The first whose pairs, and those of all before it, are more than the pair's number.
+    first = F["searchsorted"](ends, number, right=True)
+    left = F["subtract"](F["take"](ends, first), number)
+    return first, F["subtract"](F["full_like"](left, count), left)
 
 
 @surface("dist")

@@ -1,4 +1,4 @@
-"""Weights of signal processing: windows of a known length, periodic or symmetric.
+"""Weights of signal processing: windows of any length, periodic or symmetric.
 
 A symmetric window of n points has both ends of its curve among them; a periodic one is the
 symmetric one of n + 1 points without the last, as spectra of frames want it (F. J. Harris, "On the
@@ -11,14 +11,17 @@ import math
 from collections.abc import Callable, Sequence
 
 from graphc.errors import DTypeError, UsageError
+from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import surface
 from graphc.ir.ops.arithmetic import absolute, add, divide, maximum, multiply, scaled, subtract
 from graphc.ir.ops.bessel import i0
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import constant_like, iota, ones_like, zeros_like
+from graphc.ir.ops.creation import constant_like, full_like, iota, ones_like, zeros_like
+from graphc.ir.ops.logic import equal, where
 from graphc.ir.ops.transcendental import cos, exp, sin, sqrt
 
 __all__: list[str] = []
@@ -26,23 +29,27 @@ __all__: list[str] = []
 Curve = Callable[[Node], Node]
 
 
-def _from_middle(length: int, periodic: bool, dtype: DType) -> tuple[Node, float]:
+def _from_middle(length: DimLike, periodic: bool, dtype: DType) -> tuple[Node, Node]:
     """How many points each of `length` is after the middle of a curve, and how many its end is."""
-    if isinstance(length, bool) or not isinstance(length, int) or length < 0:
+    if not dims.always_less_equal(0, length):
         raise UsageError(f"a window of {length!r} points", hint="give a whole number")
     if dtype.kind != "float":
         raise DTypeError(f"a window is made of floats, not {dtype.name}", code="dtype-unsupported")
     counter = iota(shape=(length,), axis=0, dtype=dtype.accumulator)
-    half = (length if periodic and length > 1 else length - 1) / 2
-    return subtract(counter, constant_like(half, counter)), half
+    # A single point is its own middle.
+    last = length - 1 + (dims.minimum(1, length - 1) if periodic else 0)
+    half = scaled(full_like(counter, last), 0.5)
+    return subtract(counter, half), half
 
 
-def _sampled(length: int, periodic: bool, dtype: DType, curve: Curve) -> Node:
-    """A curve over -1 .. 1 at `length` points."""
+def _sampled(length: DimLike, periodic: bool, dtype: DType, curve: Curve) -> Node:
+    """A curve over -1 .. 1 at `length` points; 1 at a single one."""
     offset, half = _from_middle(length, periodic, dtype)
-    if length < 2:
-        return cast_to(ones_like(offset), dtype)
-    return cast_to(curve(divide(offset, constant_like(half, offset))), dtype)
+    values = curve(divide(offset, maximum(half, constant_like(0.5, half))))
+    if not dims.always_less_equal(2, length):
+        one = ones_like(values)
+        values = where(equal(full_like(offset, length), one), one, values)
+    return cast_to(values, dtype)
 
 
 def _cosines(weights: Sequence[float]) -> Curve:
@@ -81,21 +88,21 @@ def _kaiser(beta: float) -> Curve:
 
 @surface("kaiser_window")
 def kaiser_window(
-    length: int, periodic: bool = True, beta: float = 12.0, dtype: DType = dtypes.f32
+    length: DimLike, periodic: bool = True, beta: float = 12.0, dtype: DType = dtypes.f32
 ) -> Node:
     """i0(beta * sqrt(1 - t**2)) / i0(beta), for t from -1 to 1 (J. F. Kaiser, 1974)."""
     return _sampled(length, periodic, dtype, _kaiser(beta))
 
 
 @surface("kaiser")
-def kaiser(length: int, beta: float, dtype: DType = dtypes.f32) -> Node:
+def kaiser(length: DimLike, beta: float, dtype: DType = dtypes.f32) -> Node:
     """The symmetric Kaiser window."""
     return _sampled(length, False, dtype, _kaiser(beta))
 
 
 @surface("hamming_window")
 def hamming_window(
-    length: int,
+    length: DimLike,
     periodic: bool = True,
     alpha: float = 0.54,
     beta: float = 0.46,
@@ -106,14 +113,14 @@ def hamming_window(
 
 
 @surface("hamming")
-def hamming(length: int, dtype: DType = dtypes.f32) -> Node:
+def hamming(length: DimLike, dtype: DType = dtypes.f32) -> Node:
     """The symmetric Hamming window."""
     return hamming_window(length, False, dtype=dtype)
 
 
 @surface("tukey_window")
 def tukey_window(
-    length: int, periodic: bool = True, alpha: float = 0.5, dtype: DType = dtypes.f32
+    length: DimLike, periodic: bool = True, alpha: float = 0.5, dtype: DType = dtypes.f32
 ) -> Node:
     """1, with the sides of a Hann window at both ends, `alpha` of the window together."""
     if not 0 <= alpha <= 1:
@@ -131,7 +138,7 @@ def tukey_window(
 
 @surface("general_cosine_window")
 def general_cosine_window(
-    length: int, weights: Sequence[float], periodic: bool = True, dtype: DType = dtypes.f32
+    length: DimLike, weights: Sequence[float], periodic: bool = True, dtype: DType = dtypes.f32
 ) -> Node:
     """The sum of weights[k] * cos(pi k t), for t from -1 to 1."""
     if not weights or not all(isinstance(one, int | float) for one in weights):
@@ -141,22 +148,23 @@ def general_cosine_window(
 
 @surface("general_hamming_window")
 def general_hamming_window(
-    length: int, periodic: bool = True, alpha: float = 0.54, dtype: DType = dtypes.f32
+    length: DimLike, periodic: bool = True, alpha: float = 0.54, dtype: DType = dtypes.f32
 ) -> Node:
     """alpha + (1 - alpha) * cos(pi t), for t from -1 to 1."""
     return hamming_window(length, periodic, alpha, 1 - alpha, dtype)
 
 
 @surface("cosine_window")
-def cosine_window(length: int, periodic: bool = True, dtype: DType = dtypes.f32) -> Node:
+def cosine_window(length: DimLike, periodic: bool = True, dtype: DType = dtypes.f32) -> Node:
     """An arch cos(pi t / 2), at points that lie half of their distance inside of -1 and 1."""
     offset, half = _from_middle(length, periodic, dtype)
-    return cast_to(cos(scaled(offset, math.pi / (2 * half + 1))), dtype) if length else offset
+    points = add(scaled(half, 2), ones_like(half))
+    return cast_to(cos(divide(scaled(offset, math.pi), points)), dtype)
 
 
 @surface("gaussian_window")
 def gaussian_window(
-    length: int, periodic: bool = True, std: float = 1.0, dtype: DType = dtypes.f32
+    length: DimLike, periodic: bool = True, std: float = 1.0, dtype: DType = dtypes.f32
 ) -> Node:
     """exp(-(n / std)**2 / 2), n points from the middle."""
     if not std > 0:
@@ -167,7 +175,7 @@ def gaussian_window(
 
 @surface("exponential_window")
 def exponential_window(
-    length: int,
+    length: DimLike,
     periodic: bool = True,
     tau: float = 1.0,
     center: float | None = None,
@@ -178,15 +186,15 @@ def exponential_window(
         raise UsageError(f"exponential_window: tau is {tau}", hint="give a positive number")
     offset, half = _from_middle(length, periodic, dtype)
     if center is not None:
-        offset = add(offset, constant_like(half - center, offset))
+        offset = add(offset, subtract(half, constant_like(center, half)))
     return cast_to(exp(scaled(absolute(offset), -1 / tau)), dtype)
 
 
 def _declare(periodic: str, symmetric: str | None, curve: Curve, doc: str) -> None:
-    def either(length: int, periodic: bool = True, dtype: DType = dtypes.f32) -> Node:
+    def either(length: DimLike, periodic: bool = True, dtype: DType = dtypes.f32) -> Node:
         return _sampled(length, periodic, dtype, curve)
 
-    def always_symmetric(length: int, dtype: DType = dtypes.f32) -> Node:
+    def always_symmetric(length: DimLike, dtype: DType = dtypes.f32) -> Node:
         return _sampled(length, False, dtype, curve)
 
     for name, call, kind in (
