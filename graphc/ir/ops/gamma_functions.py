@@ -112,10 +112,11 @@ def betaln(x: Operand, y: Operand) -> Node:
 
 @surface("beta")
 def beta(x: Operand, y: Operand) -> Node:
-    """The beta function, gamma(x) * gamma(y) / gamma(x + y)."""
+    """The beta function, gamma(x) * gamma(y) / gamma(x + y): 0 where the last is infinite."""
     a, b = broadcast(*promoted(x, y))
+    size = exp(betaln(a, b))
     sign = multiply(multiply(gammasgn(a), gammasgn(b)), gammasgn(add(a, b)))
-    return multiply(sign, exp(betaln(a, b)))
+    return where(equal(size, zeros_like(size)), size, multiply(sign, size))
 
 
 @surface("comb")
