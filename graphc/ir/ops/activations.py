@@ -40,7 +40,7 @@ from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise import SHAPES, require_float
 from graphc.ir.ops.indexing import index
-from graphc.ir.ops.logic import greater, greater_equal, less, less_equal, logical_and, where
+from graphc.ir.ops.logic import equal, greater, greater_equal, less, less_equal, logical_and, where
 from graphc.ir.ops.normalization import (
     computed_wide,
     in_accumulator,
@@ -278,6 +278,24 @@ def softshrink(x: Node, bound: float = 0.5) -> Node:
     is_small = logical_and(greater_equal(x, negative(shift)), less_equal(x, shift))
     moved = where(less(x, zeros_like(x)), add(x, shift), subtract(x, shift))
     return where(is_small, zeros_like(x), moved)
+
+
+@surface("sparse_plus")
+def sparse_plus(x: Node) -> Node:
+    """0 up to -1, (x + 1)**2 / 4 up to 1, and x beyond."""
+    one = ones_like(x)
+    inside = less(absolute(x), one)
+    above = where(inside, add(x, one), one)
+    return where(inside, scaled(multiply(above, above), 0.25), relu(x))
+
+
+@surface("sparse_sigmoid")
+def sparse_sigmoid(x: Node) -> Node:
+    """0 up to -1, (x + 1) / 2 up to 1, and 1 beyond: the derivative of `sparse_plus`."""
+    one = ones_like(x)
+    inside = less(absolute(x), one)
+    side = where(greater(x, zeros_like(x)), one, zeros_like(x))
+    return where(inside, scaled(add(x, one), 0.5), where(equal(x, x), side, x))
 
 
 # -- exponential pieces ---------------------------------------------------------------------------

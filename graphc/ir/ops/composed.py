@@ -346,4 +346,4 @@ def array_equal(x: Node, y: Node) -> Node:
     return all_over(same, axes=tuple(range(len(same.shape))))
 
 
-surface("expit")(functions["sigmoid"])
+surface("expit", "logistic")(functions["sigmoid"])

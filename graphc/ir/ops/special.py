@@ -34,7 +34,7 @@ from graphc.ir.ops.logic import (
     logical_or,
     where,
 )
-from graphc.ir.ops.transcendental import exp, log, log1p, sigmoid, sin, slope
+from graphc.ir.ops.transcendental import exp, expm1, log, log1p, sigmoid, sin, slope
 
 __all__ = [
     "EULER",
@@ -248,6 +248,15 @@ def logaddexp2(x: Operand, y: Operand) -> Node:
     a, b = broadcast(*promoted(x, y))
     natural = logaddexp(scaled(a, math.log(2)), scaled(b, math.log(2)))
     return scaled(natural, 1 / math.log(2))
+
+
+@surface("log1mexp")
+def log1mexp(x: Node) -> Node:
+    """log(1 - exp(-x)) for x >= 0, accurate where x is small and where it is large."""
+    is_small = less(x, constant_like(math.log(2), x))
+    one = ones_like(x)
+    near = log(negative(expm1(negative(where(is_small, x, one)))))
+    return where(is_small, near, log1p(negative(exp(negative(where(is_small, one, x))))))
 
 
 # -- logarithms of probabilities ------------------------------------------------------------------

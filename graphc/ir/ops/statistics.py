@@ -22,7 +22,7 @@ from graphc.ir.op import (
     surface,
 )
 from graphc.ir.ops.arithmetic import add, divide, maximum, multiply, subtract
-from graphc.ir.ops.broadcasting import normal_axes, normal_axis
+from graphc.ir.ops.broadcasting import Operand, normal_axes, normal_axis
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, dim_value, iota
 from graphc.ir.ops.elementwise import INEXACT, REAL, require_float
@@ -39,6 +39,7 @@ from graphc.ir.ops.reduction import (
 )
 from graphc.ir.ops.shape import broadcast_to, require_axes, reshape
 from graphc.ir.ops.spelling import also_named
+from graphc.ir.ops.transcendental import log
 from graphc.ir.types import TensorType
 
 __all__ = ["argmax_over", "argmin_over", "mean", "standard_deviation", "variance"]
@@ -194,3 +195,29 @@ def standard_deviation(
 ) -> Node:
     """The square root of `var`. The derivatives are 0 where all elements are equal, as of norms."""
     return root(variance(x, axis, correction, keepdims), 2.0)
+
+
+@surface("standardize")
+def standardize(
+    x: Node,
+    axis: Axis = -1,
+    mean: Operand | None = None,
+    variance: Operand | None = None,
+    epsilon: float = 1e-5,
+) -> Node:
+    """(x - mean) / sqrt(variance + epsilon), by default with the moments over `axis`."""
+    middle = functions["mean"](x, axis, keepdims=True) if mean is None else mean
+    spread = functions["var"](x, axis, keepdims=True) if variance is None else variance
+    distance: Node = functions["subtract"](x, middle)
+    scale = functions["rsqrt"](functions["add"](spread, epsilon))
+    return functions["multiply"](distance, scale)  # type: ignore[no-any-return]
+
+
+@surface("logmeanexp")
+@also_named(dim="axis", keepdim="keepdims")
+def logmeanexp(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
+    """log(mean(exp(x))) over axes (all by default)."""
+    total: Node = functions["logsumexp"](x, axis, keepdims)
+    wide = cast_to(total, total.dtype.accumulator)
+    count = _count(x, normal_axes(axis, len(x.shape), "logmeanexp"), wide)
+    return cast_to(subtract(wide, log(count)), total.dtype)
