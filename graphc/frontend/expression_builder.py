@@ -270,11 +270,12 @@ class ExpressionBuilder:
 
     def index_names(self, indices: Sequence[syntax.Expression]) -> tuple[syntax.Name, ...]:
         names: dict[str, syntax.Name] = {}
-        for index in indices:
-            if not isinstance(index, syntax.Name):
+        for one in indices:
+            index = _introduced(one)
+            if index is None:
                 self.refuse(
-                    "index notation takes the names of indices here, such as `i`",
-                    index.span,
+                    "index notation takes the names of indices here, such as `i` or `i: 3`",
+                    one.span,
                     "values never change in place: x = x.at[0].set(y) is a new one",
                 )
             elif index.id in names:
@@ -282,6 +283,16 @@ class ExpressionBuilder:
             else:
                 names[index.id] = index
         return tuple(names.values())
+
+
+def _introduced(node: syntax.Expression) -> syntax.Name | None:
+    """The index that `i` or `i: extent` introduces; None for anything else."""
+    match node:
+        case syntax.Slice(syntax.Name(name), upper, None) if upper is not None:
+            return syntax.Index(name, upper, span=node.span)
+        case syntax.Name():
+            return node
+    return None
 
 
 def nodes_among(items: Sequence[Any]) -> tuple[Any, ...]:

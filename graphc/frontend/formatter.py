@@ -305,8 +305,8 @@ def _assignment(printer: Printer, node: syntax.Statement) -> Document:
                 target = Concat((target, ": ", printer.type(node.annotation)))
             return Concat((target, " = ", printer.value(node.value)))
         case syntax.IndexAssign():
-            indices = ", ".join(index.id for index in node.indices)
-            return Concat((f"{node.name}[{indices}] = ", printer.value(node.value)))
+            target = Concat((node.name, printer.indices(node.indices), " = "))
+            return Concat((target, printer.value(node.value)))
         case syntax.AugmentedAssign():
             return Concat((f"{node.name} {node.operator}= ", printer.value(node.value)))
         case syntax.Update():

@@ -12,6 +12,7 @@ __all__ = [
     "HARD_LINE",
     "LINE",
     "SOFT_LINE",
+    "UNLIMITED",
     "WIDTH",
     "Broken",
     "Concat",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 WIDTH = 88
+UNLIMITED = 2**62
 INDENT = 4
 
 

@@ -12,6 +12,7 @@ from graphc.frontend.layout import (
     HARD_LINE,
     LINE,
     SOFT_LINE,
+    UNLIMITED,
     Broken,
     Concat,
     Document,
@@ -29,7 +30,6 @@ __all__ = ["Printer"]
 _COMPARISON = BINARY_PRECEDENCE["=="]
 _POWER = BINARY_PRECEDENCE["**"]
 _CONDITIONAL = 0
-_UNLIMITED = 2**62
 _ATOM = 100
 
 
@@ -120,7 +120,7 @@ class Printer:
         document = self.type(node)
         if self.comments.position != position:
             return document
-        return render(document, width=_UNLIMITED)
+        return render(document, width=UNLIMITED)
 
     def type(self, node: syntax.Type) -> Document:
         """The text of a type."""
@@ -278,11 +278,20 @@ class Printer:
         return Group(Concat((body, LINE, "if ", test, LINE, "else ", orelse)))
 
     def _reduction(self, node: syntax.Reduction) -> Document:
-        indices = ", ".join(index.id for index in node.indices)
         least: float = REDUCTION_PRECEDENCE
         if not _starts_operand(node.operand):
             least = _ATOM + 1
-        return Concat((f"{node.operator}[{indices}] ", self.expression(node.operand, least)))
+        prefix = Concat((node.operator, self.indices(node.indices), " "))
+        return Concat((prefix, self.expression(node.operand, least)))
+
+    def indices(self, names: Sequence[syntax.Name]) -> Document:
+        """The indices that a statement or a reduction introduces."""
+        parts: list[Document] = []
+        for one in names:
+            parts += [", ", one.id]
+            if isinstance(one, syntax.Index):
+                parts += [": ", self.expression(one.extent)]
+        return Concat(("[", *parts[1:], "]"))
 
 
 def _literal(node: syntax.Expression) -> str:

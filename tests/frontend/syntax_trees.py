@@ -31,6 +31,19 @@ TARGETS = st.recursive(
 )
 
 
+def introduced(extents):
+    """Distinct indices, some of them with an extent."""
+    ends = st.lists(st.none() | extents, min_size=3, max_size=3)
+    return st.builds(
+        lambda names, ends: tuple(
+            name if end is None else syntax.Index(name.id, end)
+            for name, end in zip(names, ends, strict=False)
+        ),
+        DISTINCT_NAME_NODES,
+        ends,
+    )
+
+
 def comparisons(operands):
     return st.integers(1, 3).flatmap(
         lambda count: st.builds(
@@ -67,7 +80,7 @@ def compounds(operands):
         comparisons(operands),
         st.builds(syntax.Conditional, operands, operands, operands),
         st.builds(
-            syntax.Reduction, st.sampled_from(syntax.REDUCTIONS), DISTINCT_NAME_NODES, operands
+            syntax.Reduction, st.sampled_from(syntax.REDUCTIONS), introduced(operands), operands
         ),
     )
 
@@ -110,7 +123,7 @@ def bodies(statements):
 SIMPLE_STATEMENTS = st.one_of(
     st.builds(syntax.Assign, TARGETS, EXPRESSIONS),
     st.builds(syntax.Assign, NAME_NODES, EXPRESSIONS, TYPES),
-    st.builds(syntax.IndexAssign, NAMES, DISTINCT_NAME_NODES, EXPRESSIONS),
+    st.builds(syntax.IndexAssign, NAMES, introduced(EXPRESSIONS), EXPRESSIONS),
     st.builds(syntax.AugmentedAssign, NAMES, st.sampled_from(["+", "**", "//", "@"]), EXPRESSIONS),
     st.builds(syntax.Update, PLACES, EXPRESSIONS),
     st.builds(syntax.Return, st.none() | EXPRESSIONS),

@@ -48,6 +48,9 @@ SNIPPETS = [
     "def attend(q: f32[2, 3, 4], k: f32[2, 5, 4]):\n"
     "    s[b, i, j] = sum[d] q[b, i, d] * k[b, j, d] / sqrt(4)\n"
     "    return softmax(s, axis=-1).permute_dims(0, 2, 1)[..., ::2]\nexport attend = attend\n",
+    "dim H: 2..9\ndef f(x: f32[H]) -> f32[H - 1]:\n    y[i: H, j: 3] = x[(i + j) % H]\n"
+    "    z[i] = where(i > 0, y[i - 1, i // 9], 0) - sum[k: 2] y[i + k, 2 * k]\n"
+    "    return z\nexport f = f\n",
     "model M(n=3):\n    fc = Linear(n, 2)\n    def forward(x: f32[4, n]):\n"
     "        return fc(x)\ndef loss(net: M, x: f32[4, 3], y: i32[4]) -> f32[]:\n"
     "    return cross_entropy(net(x), y)\n"

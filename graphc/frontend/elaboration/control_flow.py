@@ -216,6 +216,13 @@ def row_assigned(evaluator: Evaluator, node: syntax.IndexAssign) -> bool:
     index = evaluator.scope.find(node.indices[0].id) if node.indices else None
     if not isinstance(index, LoopIndex):
         return False
+    if isinstance(node.indices[0], syntax.Index):
+        raise refused(
+            f"the loop says how far {node.indices[0].id!r} runs",
+            "row",
+            node.indices[0].extent.span,
+            f"write {node.name}[{node.indices[0].id}]",
+        )
     if index.scope is not evaluator.scope:
         raise not_supported(
             f"a row of {node.name!r} that is assigned in a block inside its loop",

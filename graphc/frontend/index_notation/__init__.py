@@ -5,9 +5,10 @@
 
 Each index of a statement is an axis of one space (`space.py`). An access `q[b, i, d]` brings its
 tensor into that space (`accesses.py`): as a view where its indices are positions (`positions.py`,
-`views.py`), gathered where they are data. Everything else is the ordinary meaning of expressions,
-with broadcasting, and a reduction folds its axes. So the notation adds no operation of its own;
-sums of products are recognised as matrix products where graphs are simplified.
+`views.py`), gathered where they are data or other formulas of indices (`formulas.py`). Everything
+else is the ordinary meaning of expressions, with broadcasting, and a reduction folds its axes. So
+the notation adds no operation of its own; sums of products are recognised as matrix products where
+graphs are simplified.
 
 Rules that make the notation mean what is usually meant by it:
 
@@ -15,7 +16,8 @@ Rules that make the notation mean what is usually meant by it:
 - In `sum` and `mean`, factors and divisors that no summed index occurs in stand outside the
   reduction, whether they are written before or after the rest: `sum[d] q[d] * k[d] / n` is the
   sum of products, divided by n once (`factors.py`).
-- How far an index runs follows from the axes that it is used on (`extents.py`).
+- How far an index runs is stated, or follows from the axes that it is used on (`extents.py`). What
+  leaves an axis is refused, unless a `where` guards it (`guards.py`).
 - The axes of a tensor keep the names of the indices that it was defined with, to the end of the
   function. Statements that mention such a name, where it means nothing else, compute in the
   space of these names (`statement.py`, `named_axes.py`), and name the axes of what they define.

@@ -1,23 +1,28 @@
 """Accesses: `x[b, 2*i + u, ids[t]]`, the elements of a tensor that a statement reads.
 
-An index that is a position (see `positions.py`) is a view of the tensor. Any other whole number,
-an element of a tensor of integers above all, is data: its elements are gathered.
+An index that is a position (see `positions.py`) is a view of the tensor. At any other whole number
+the elements are gathered: it is data, an element of a tensor of integers above all, or a formula
+of the indices, which is proved to stay inside of the axis (see `formulas.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from graphc.errors import ShapeError
 from graphc.frontend import syntax
+from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.index_notation.extents import Axis
-from graphc.frontend.index_notation.mentions import mentions, require_bound
-from graphc.frontend.index_notation.positions import Position, position_of
-from graphc.frontend.index_notation.space import Space
+from graphc.frontend.index_notation.formulas import interval_of, is_formula, values_between
+from graphc.frontend.index_notation.guards import Fact
+from graphc.frontend.index_notation.mentions import mentions, require_bound, text_of
+from graphc.frontend.index_notation.positions import Position, fits, position_of
+from graphc.frontend.index_notation.space import Space, tensor
 from graphc.frontend.index_notation.views import viewed
 from graphc.frontend.tensor import Tensor, call
+from graphc.ir.dims import DimLike
 from graphc.ir.ops.gather import gather
 from graphc.ir.types import TensorType
 
@@ -32,27 +37,50 @@ def is_access(node: syntax.Node, names: Sequence[str]) -> bool:
     return isinstance(node, syntax.Subscript) and any(mentions(one, names) for one in node.indices)
 
 
-def accesses_in(node: syntax.Node, names: Sequence[str]) -> Iterator[syntax.Subscript]:
-    """The accesses in an expression; those in the indices of others too."""
-    pending = [node]
+Facts = tuple[Fact, ...]
+
+
+def accesses_in(
+    node: syntax.Node,
+    names: Sequence[str],
+    facts_in: Callable[[syntax.Node], Sequence[Facts]],
+) -> Iterator[tuple[syntax.Subscript, Facts]]:
+    """The accesses in an expression, those in the indices of others too, and what is known there.
+
+    Args:
+        node: the expression.
+        names: the indices.
+        facts_in: what holds in each child of a node, if it is not what holds in the node.
+    """
+    pending: list[tuple[syntax.Node, Facts]] = [(node, ())]
     while pending:
-        one = pending.pop()
-        inner: Sequence[syntax.Node] = list(syntax.children(one))
+        one, facts = pending.pop()
         if isinstance(one, syntax.Subscript) and is_access(one, names):
-            yield one
-            inner = one.indices
-        pending += reversed(inner)
+            yield one, facts
+            pending += [(index, facts) for index in reversed(one.indices)]
+            continue
+        inner = list(syntax.children(one))
+        added = facts_in(one) or [()] * len(inner)
+        pending += [
+            (child, (*facts, *new)) for child, new in reversed(list(zip(inner, added, strict=True)))
+        ]
 
 
 class Access:
     """One access of a statement.
 
+    Args:
+        node: the subscript.
+        facts: what is known of the indices where the element is taken.
+        evaluator: of the statement.
+
     Raises:
         SourceError, ShapeError: what is indexed is no tensor, or has another number of axes.
     """
 
-    def __init__(self, node: syntax.Subscript, evaluator: IndexEvaluator) -> None:
+    def __init__(self, node: syntax.Subscript, facts: Facts, evaluator: IndexEvaluator) -> None:
         self.node = node
+        self.facts = facts
         self.names = evaluator.space.names
         if mentions(node.value, self.names):
             raise not_supported(
@@ -72,6 +100,8 @@ class Access:
             )
         self.tensor = tensor
         self.positions = [self._position(index, evaluator) for index in node.indices]
+        both = zip(node.indices, self.positions, strict=True)
+        self._positioned = {id(index) for index, position in both if position is not None}
 
     def _position(self, index: syntax.Expression, evaluator: IndexEvaluator) -> Position | None:
         """Where the index is; None for data and for what mentions no index variable."""
@@ -95,7 +125,9 @@ class Access:
             zip(self.node.indices, self.positions, strict=True)
         ):
             if position is not None and position.factors:
-                space.extents.add(Axis(self.tensor.type, number, self.node, index, position))
+                space.extents.add(
+                    Axis(self.tensor.type, number, self.node, index, position, self.facts)
+                )
 
     def read(self, evaluator: IndexEvaluator) -> Tensor:
         """The elements, as a tensor of the space.
@@ -169,19 +201,48 @@ class Access:
     ) -> tuple[Tensor, list[str]]:
         """The tensor with the axes that have no name read at data, and the names of all axes."""
         space = evaluator.space
-        numbers = [evaluator.whole_number(one) for one in data]
+        axes = [axis for axis, name in enumerate(names) if name is None]
+        places = [
+            self._inside(one, part.shape[axis], evaluator)
+            for one, axis in zip(data, axes, strict=True)
+        ]
         over = space.in_order([name for one in data for name in evaluator.indices_of(one)])
         aligned = [name for name in over if name in names]
         rest = [name for name in over if name not in names]
         kept = [name for name in names if name is not None and name not in aligned]
-        axes = [axis for axis, name in enumerate(names) if name is None]
         order = [*map(names.index, aligned), *axes, *map(names.index, kept)]
         moved = call("permute_dims", part, *order)
-        places = [
-            space.restricted(number, [*aligned, *rest], one.span).node
-            for number, one in zip(numbers, data, strict=True)
+        looked_up = [
+            space.restricted(place, [*aligned, *rest], one.span).node
+            for place, one in zip(places, data, strict=True)
         ]
         batch = len(aligned)
-        looked_up = tuple(range(batch, batch + len(axes)))
-        found = gather(moved.node, *places, axes=looked_up, batch=batch)
+        indexed = tuple(range(batch, batch + len(axes)))
+        found = gather(moved.node, *looked_up, axes=indexed, batch=batch)
         return Tensor(found), [*aligned, *rest, *kept]
+
+    def _inside(self, index: syntax.Expression, size: DimLike, evaluator: IndexEvaluator) -> Tensor:
+        """An index that is data, or a formula that is proved to stay inside of an axis.
+
+        Raises:
+            ShapeError: that is not proved.
+        """
+        number = evaluator.whole_number(index)
+        if id(index) in self._positioned:
+            last = numbers.tensor_of(size - 1, number.dtype)
+            return tensor(call("clip", number, 0, last)) if self.facts else number
+        if not mentions(index, self.names) or not is_formula(number.node):
+            return number
+        reach = interval_of(index, evaluator.space.extents.sizes, evaluator.outside.evaluate)
+        if reach is None or not fits(*reach, size):
+            reach = values_between(number.node) or reach
+        if reach is None or not fits(*reach, size):
+            read = f"reads elements {reach[0]} to {reach[1]} of" if reach else "may leave"
+            raise ShapeError(
+                f"{text_of(index)} {read} an axis of {size}",
+                code="index-range",
+                span=index.span,
+                hint=f"elements are counted from 0: take the remainder by {size}, or keep the "
+                f"index inside, clip(..., 0, {size - 1})",
+            )
+        return number

@@ -14,6 +14,7 @@ from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.refusal import not_supported, refused
 from graphc.frontend.index_notation.accesses import Access, accesses_in, is_access
 from graphc.frontend.index_notation.factors import factored
+from graphc.frontend.index_notation.guards import Fact, facts_of, is_guard
 from graphc.frontend.index_notation.mentions import mentions, require_bound, text_of
 from graphc.frontend.index_notation.named_axes import Axes, call_along
 from graphc.frontend.index_notation.space import Space, tensor
@@ -50,13 +51,24 @@ class IndexEvaluator(Evaluator):
         Raises:
             ShapeError: two accesses do not agree, or one leaves its tensor.
         """
-        for node in accesses_in(body, self.space.names):
-            access = self._accesses[id(node)] = Access(node, self)
+        for node, facts in accesses_in(body, self.space.names, self._facts_in):
+            access = self._accesses[id(node)] = Access(node, facts, self)
             access.measure(self.space)
         for name, axes in self.space.carried.items():
             for axis, size in zip(axes, self.scope.look_up(name, None).shape, strict=True):
                 self.space.extents.carry(axis, size, body.span)
         self.space.extents.solve()
+
+    def _facts_in(self, node: syntax.Node) -> Sequence[tuple[Fact, ...]]:
+        """What holds in each child of a node besides what holds in the node; empty for nothing."""
+        if not is_guard(node) or self.outside.evaluate(node.function) != Operation("where"):
+            return ()
+        condition = node.args[0]
+        branches = [
+            facts_of(condition, holds, self.space.names, self.outside.evaluate)
+            for holds in (True, False)
+        ]
+        return [(), (), *branches]
 
     def in_space(self, value: Any) -> Tensor:
         """A value as a tensor of the space; a number or a tensor without axes spreads over it."""

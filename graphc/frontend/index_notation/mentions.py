@@ -7,10 +7,13 @@ from collections.abc import Collection, Iterator
 from graphc.errors import NameLookupError
 from graphc.frontend import syntax
 from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.layout import UNLIMITED, render
+from graphc.frontend.printer import Printer
 
 __all__ = [
     "AXIS_WORDS",
     "check_bound",
+    "introduced_in",
     "mentions",
     "names_in",
     "reduced_indices",
@@ -18,6 +21,9 @@ __all__ = [
     "text_of",
     "unbound",
 ]
+
+MAX_TEXT = 60
+"""Characters of an expression in a message."""
 
 AXIS_WORDS = ("axis", "dim")
 """The arguments that name the axes which a function computes along."""
@@ -58,6 +64,16 @@ def _bound_by(node: syntax.Node, scope: Scope) -> Iterator[str]:
                 yield from (one.id for one in known if scope.find(one.id) is Scope.MISSING)
 
 
+def introduced_in(node: syntax.Node) -> Iterator[syntax.Name]:
+    """The indices that `sum[k] ...` and its like introduce, as they are written."""
+    pending = [node]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, syntax.Reduction):
+            yield from one.indices
+        pending += reversed(list(syntax.children(one)))
+
+
 def check_bound(
     node: syntax.Node, names: Collection[str], bound: frozenset[str], scope: Scope
 ) -> None:
@@ -96,23 +112,7 @@ def unbound(index: syntax.Name) -> NameLookupError:
     )
 
 
-def text_of(node: syntax.Expression, depth: int = 8) -> str:
-    """An expression as it is written, for messages; what is long is `...`."""
-    if not depth:
-        return "..."
-    match node:
-        case syntax.Name():
-            return node.id
-        case syntax.Subscript():
-            indices = ", ".join(text_of(one, depth - 1) for one in node.indices)
-            return f"{text_of(node.value, depth - 1)}[{indices}]"
-        case syntax.Attribute():
-            return f"{text_of(node.value, depth - 1)}.{node.attr}"
-        case syntax.Integer():
-            return str(node.value)
-        case syntax.Binary(left, operator, right) if operator in "+-*//%":
-            space = "" if operator in "*//%" else " "
-            sides = text_of(left, depth - 1), text_of(right, depth - 1)
-            return f"{space}{operator}{space}".join(sides)
-        case _:
-            return "..."
+def text_of(node: syntax.Expression) -> str:
+    """An expression as it is written, for messages; of what is long the beginning."""
+    text = render(Printer().expression(node), width=UNLIMITED)
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 3]}..."

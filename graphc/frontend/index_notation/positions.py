@@ -12,7 +12,7 @@ from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.record import Record
 
-__all__ = ["Position", "Sizes", "fits", "position_of"]
+__all__ = ["Position", "Sizes", "added", "constant_of", "fits", "position_of", "scaled", "sum_of"]
 
 Sizes = Mapping[str, DimLike]
 
@@ -29,8 +29,8 @@ class Position(Record):
 
     factors: Mapping[str, int]
     offset: DimLike = 0
-    divisor: int = 1
-    modulus: int = 0
+    divisor: DimLike = 1
+    modulus: DimLike = 0
 
     @property
     def is_plain(self) -> bool:
@@ -50,7 +50,14 @@ class Position(Record):
             low, high = (low + reach, high) if factor < 0 else (low, high + reach)
         return low, high
 
-    def shifted(self, period: int, sizes: Sizes) -> Position:
+    def least(self, sizes: Sizes) -> DimLike | None:
+        """The smallest sum; None where the index that it falls with has no known size."""
+        falling = {name: factor for name, factor in self.factors.items() if factor < 0}
+        if not all(name in sizes for name in falling):
+            return None
+        return Position(falling, self.offset).bounds(sizes)[0]
+
+    def shifted(self, period: DimLike, sizes: Sizes) -> Position:
         """The position with another offset, as many periods away that no sum is negative."""
         low, _ = self.bounds(sizes)
         offset = self.offset + dims.ceil_div(-low, period) * period
@@ -82,20 +89,21 @@ def position_of(
         evaluate: the value of a part that mentions no index.
     """
     if isinstance(node, syntax.Binary) and node.operator in ("//", "%"):
-        inner, by = _sum_of(node.left, names, evaluate), _constant(node.right, names, evaluate)
-        if inner is None or not isinstance(by, int) or by < 1:
+        inner, by = sum_of(node.left, names, evaluate), constant_of(node.right, names, evaluate)
+        if inner is None or by is None or not dims.always_less_equal(1, by):
             return None
         if node.operator == "//":
             return Position(inner.factors, inner.offset, divisor=by)
         return Position(inner.factors, inner.offset, modulus=by)
-    return _sum_of(node, names, evaluate)
+    return sum_of(node, names, evaluate)
 
 
-def _constant(
+def constant_of(
     node: syntax.Expression,
     names: Collection[str],
     evaluate: Callable[[syntax.Expression], Any],
 ) -> DimLike | None:
+    """The whole number that is the same for all elements; None for any other expression."""
     if mentions(node, names):
         return None
     value = evaluate(node)
@@ -105,42 +113,47 @@ def _constant(
     return constant
 
 
-def _sum_of(
+def sum_of(
     node: syntax.Expression,
     names: Collection[str],
     evaluate: Callable[[syntax.Expression], Any],
 ) -> Position | None:
+    """The sum of indices that an expression is; None if it is another function of them."""
     if isinstance(node, syntax.Name) and node.id in names:
         return Position({node.id: 1})
     if not mentions(node, names):
-        constant = _constant(node, names, evaluate)
+        constant = constant_of(node, names, evaluate)
         return None if constant is None else Position({}, constant)
     match node:
         case syntax.Unary("-", operand):
-            inner = _sum_of(operand, names, evaluate)
-            return None if inner is None else _scaled(inner, -1)
+            inner = sum_of(operand, names, evaluate)
+            return None if inner is None else scaled(inner, -1)
         case syntax.Binary(left, "+" | "-" as sign, right):
-            a, b = _sum_of(left, names, evaluate), _sum_of(right, names, evaluate)
+            a, b = sum_of(left, names, evaluate), sum_of(right, names, evaluate)
             if a is None or b is None:
                 return None
-            return _added(a, _scaled(b, 1 if sign == "+" else -1))
+            return added(a, scaled(b, 1 if sign == "+" else -1))
         case syntax.Binary(left, "*", right):
-            a, b = _sum_of(left, names, evaluate), _sum_of(right, names, evaluate)
+            a, b = sum_of(left, names, evaluate), sum_of(right, names, evaluate)
             if a is None or b is None or (a.factors and b.factors):
                 return None
             inner, factor = (a, b.offset) if a.factors else (b, a.offset)
-            return _scaled(inner, factor) if isinstance(factor, int) else None
+            if not inner.factors:
+                return Position({}, inner.offset * factor)
+            return scaled(inner, factor) if isinstance(factor, int) else None
     return None
 
 
-def _scaled(position: Position, factor: int) -> Position:
+def scaled(position: Position, factor: int) -> Position:
+    """A sum, a whole number of times."""
     if not factor:
         return Position({})
     scaled = {name: one * factor for name, one in position.factors.items()}
     return Position(scaled, position.offset * factor)
 
 
-def _added(a: Position, b: Position) -> Position:
+def added(a: Position, b: Position) -> Position:
+    """The sum of two sums."""
     factors = dict(a.factors)
     for name, factor in b.factors.items():
         factors[name] = factors.get(name, 0) + factor

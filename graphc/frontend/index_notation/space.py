@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from graphc.errors import Span
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.index_notation.extents import Extents
+from graphc.frontend.index_notation.positions import Sizes
 from graphc.frontend.tensor import Tensor, call
 from graphc.ir.dtype import DType
 from graphc.ir.ops.creation import iota
@@ -23,12 +24,15 @@ class Space:
     Args:
         names: the indices, in the order of their axes.
         carried: tensors that are known by name and whose axes have the names of indices.
+        stated: how far those indices run of which it is stated.
     """
 
-    def __init__(self, names: Sequence[str], carried: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, names: Sequence[str], carried: Mapping[str, Sequence[str]], stated: Sizes
+    ) -> None:
         self.names = tuple(names)
         self.carried = carried
-        self.extents = Extents(names)
+        self.extents = Extents(names, stated)
 
     def placed(self, part: Tensor, order: Sequence[str]) -> Tensor:
         """A tensor whose axes are the indices `order`, with the axes of the space."""

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
+from graphc.errors import ShapeError
 from graphc.frontend import syntax
 from graphc.frontend.elaboration.expressions import Evaluator
-from graphc.frontend.elaboration.refusal import refused
+from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.index_notation.evaluator import IndexEvaluator
-from graphc.frontend.index_notation.mentions import check_bound, names_in, reduced_indices, unbound
+from graphc.frontend.index_notation.mentions import (
+    check_bound,
+    introduced_in,
+    mentions,
+    names_in,
+    reduced_indices,
+    unbound,
+)
 from graphc.frontend.index_notation.space import Space
 from graphc.frontend.tensor import Tensor
+from graphc.ir import dims
+from graphc.ir.dims import Dim, DimLike
 
 __all__ = ["elaborate_named", "elaborate_notation"]
 
@@ -27,7 +39,9 @@ def elaborate_notation(evaluator: Evaluator, node: syntax.IndexAssign | syntax.R
     free = tuple(index.id for index in node.indices) if is_statement else ()
     names = tuple(dict.fromkeys((*free, *reduced_indices(body, evaluator.scope))))
     check_bound(body, names, frozenset(free), evaluator.scope)
-    inner = IndexEvaluator(evaluator, Space(names, {}))
+    introduced = node.indices if isinstance(node, syntax.IndexAssign) else ()
+    stated = _stated(evaluator, (*introduced, *introduced_in(body)), names)
+    inner = IndexEvaluator(evaluator, Space(names, {}, stated))
     inner.measure(body)
     value = inner.evaluate(body)
     _require_folded(inner, body, free)
@@ -71,13 +85,58 @@ def elaborate_named(
             )
     names = tuple(dict.fromkeys((*indices, *reduced)))
     check_bound(body, names, frozenset(indices), scope)
-    inner = IndexEvaluator(evaluator, Space(names, carried))
+    stated = _stated(evaluator, introduced_in(body), names)
+    inner = IndexEvaluator(evaluator, Space(names, carried, stated))
     inner.measure(body)
     value = inner.evaluate(body)
     _require_folded(inner, body, indices)
     free = inner.space.in_order(list(inner.indices_of(body)))
     with evaluator.program.sources.at(body.span):
         return inner.space.restricted(inner.in_space(value), free, body.span), tuple(free)
+
+
+def _stated(
+    evaluator: Evaluator, introduced: Iterable[syntax.Name], names: Collection[str]
+) -> dict[str, DimLike]:
+    """How far the indices run of which it is stated.
+
+    Raises:
+        SourceError: what is stated is no whole number, or depends on another index.
+        ShapeError: two numbers are stated for one index, or one that may be negative.
+    """
+    found: dict[str, DimLike] = {}
+    for one in introduced:
+        if not isinstance(one, syntax.Index):
+            continue
+        if mentions(one.extent, names):
+            raise refused(
+                f"how far the index {one.id!r} runs depends on an index",
+                "index-extent",
+                one.extent.span,
+                f"let {one.id} run over all, and choose: where(condition, ..., 0)",
+            )
+        value = evaluator.evaluate(one.extent)
+        if isinstance(value, bool) or not isinstance(value, int | Dim):
+            raise refused(
+                f"the index {one.id!r} runs over {described(value)}",
+                "index-extent",
+                one.extent.span,
+                "an index runs over a whole number that is known while the program is built",
+            )
+        if not dims.always_less_equal(0, value):
+            raise ShapeError(
+                f"the index {one.id!r} runs over {value}, which may be negative",
+                code="index-extent",
+                span=one.extent.span,
+                hint="let the dim's range begin where this is 0 or more",
+            )
+        if not dims.always_equal(found.setdefault(one.id, value), value):
+            raise ShapeError(
+                f"the index {one.id!r} runs over {found[one.id]} and over {value}",
+                span=one.extent.span,
+                hint="give one of them another index",
+            )
+    return found
 
 
 def _require_folded(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from graphc.frontend.index_notation.positions import Position, Sizes
+from dataclasses import replace
+
+from graphc.frontend.index_notation.positions import Position, Sizes, fits
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
+from graphc.ir.ops.padding import pad as padded
 from graphc.ir.ops.shape import broadcast_to, flip, reshape
 from graphc.ir.ops.slicing import slice_
 from graphc.ir.ops.window import window
@@ -16,20 +19,25 @@ __all__ = ["viewed"]
 def viewed(x: Node, axis: int, position: Position, sizes: Sizes) -> tuple[Node, list[str]]:
     """`x` with `axis` read at a position, and the indices that stand in its place, in order.
 
-    The indices stay in range, and there is one of them at least.
+    What the position reads outside of the axis is nobody's: it is the element that is nearest.
+    Where several indices stand at the position they all have values.
     """
     if position.divisor != 1:
         x = _repeated(x, axis, position.divisor)
-    elif position.modulus:
+    if position.modulus != 0:
         position = position.shifted(position.modulus, sizes)
         times = dims.ceil_div(position.bounds(sizes)[1] + 1, position.modulus)
         x = _periodic(x, axis, position.modulus, times)
+    elif not fits(*position.bounds(sizes), x.shape[axis]):
+        x, position = _extended(x, axis, position, sizes)
     downwards = [name for name, factor in position.factors.items() if factor < 0]
     low, high = position.bounds(sizes)
     steps = {name: abs(factor) for name, factor in position.factors.items()}
     first, *others = steps
-    by = 1 if others else steps[first]
-    x = _sliced(x, axis, low, high + 1, by)
+    if others or steps[first] == 1:
+        x = _sliced(x, axis, low, high + 1, 1)
+    else:
+        x = _strided(x, axis, low, sizes[first], steps[first])
     for name in others:
         stride = steps[first] if name == others[-1] else 1
         x = window(x, axis=axis, size=sizes[name], stride=stride, dilation=steps[name])
@@ -38,6 +46,27 @@ def viewed(x: Node, axis: int, position: Position, sizes: Sizes) -> tuple[Node, 
         # An index with a negative factor counts from the other end.
         x = flip(x, axes=tuple(axis + i for i, name in enumerate(names) if name in downwards))
     return x, names
+
+
+def _extended(x: Node, axis: int, position: Position, sizes: Sizes) -> tuple[Node, Position]:
+    """The tensor with its first and last elements repeated as far as the position reads.
+
+    Zeros could make numbers that are not finite, whose derivatives are not 0 where they are
+    not chosen.
+    """
+    low, high = position.bounds(sizes)
+    before, after = dims.maximum(0, -low), dims.maximum(0, high + 1 - x.shape[axis])
+    widths = [(before, after) if i == axis else (0, 0) for i in range(len(x.shape))]
+    return padded(x, widths, mode="edge"), replace(position, offset=position.offset + before)
+
+
+def _strided(x: Node, axis: int, start: DimLike, count: DimLike, by: int) -> Node:
+    """Every `by`-th element."""
+    if dims.always_less_equal(1, count):
+        return _sliced(x, axis, start, start + by * (count - 1) + 1, by)
+    # One that may be empty ends at a multiple of its step, if need be behind the axis.
+    widths = [(0, by - 1 if i == axis else 0) for i in range(len(x.shape))]
+    return _sliced(padded(x, widths), axis, start, start + by * count, by)
 
 
 def _sliced(x: Node, axis: int, start: DimLike, stop: DimLike, by: int) -> Node:
@@ -52,7 +81,7 @@ def _sliced(x: Node, axis: int, start: DimLike, stop: DimLike, by: int) -> Node:
     )
 
 
-def _repeated(x: Node, axis: int, by: int) -> Node:
+def _repeated(x: Node, axis: int, by: DimLike) -> Node:
     """Every element `by` times: element i is that at i // by."""
     before, size, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
     column = reshape(x, shape=(*before, size, 1, *after))
@@ -60,7 +89,7 @@ def _repeated(x: Node, axis: int, by: int) -> Node:
     return reshape(spread, shape=(*before, size * by, *after))
 
 
-def _periodic(x: Node, axis: int, period: int, times: DimLike) -> Node:
+def _periodic(x: Node, axis: int, period: DimLike, times: DimLike) -> Node:
     """The first elements again and again: element i is that at i % period."""
     x = _sliced(x, axis, 0, period, 1)
     before, after = x.shape[:axis], x.shape[axis + 1 :]

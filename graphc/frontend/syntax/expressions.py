@@ -17,6 +17,7 @@ __all__ = [
     "Conditional",
     "EllipsisLiteral",
     "Float",
+    "Index",
     "Integer",
     "Keyword",
     "List",
@@ -37,6 +38,12 @@ class Name(Expression):
     """`x`"""
 
     id: str
+
+
+class Index(Name):
+    """`i: 3`: the name of an index where index notation introduces it, and how far it runs."""
+
+    extent: Expression
 
 
 class Integer(Expression):

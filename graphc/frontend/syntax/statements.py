@@ -133,7 +133,7 @@ class Assign(Statement):
 
 
 class IndexAssign(Statement):
-    """`name[i, j] = value` in index notation: defines every element of a new tensor."""
+    """`name[i, j: 3] = value` in index notation: defines every element of a new tensor."""
 
     name: str
     indices: tuple[Name, ...]

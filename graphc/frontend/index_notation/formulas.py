@@ -1,0 +1,146 @@
+"""The range of an index that is computed of indices alone, and is no sum: `i * i % n`, `abs(i)`.
+
+Interval arithmetic whose ends are dims says where it lies for any sizes. Where the sizes are
+numbers and that is not enough, all its values are computed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from graphc.frontend import syntax
+from graphc.frontend.elaboration.calls import Operation
+from graphc.frontend.index_notation.positions import Sizes, sum_of
+from graphc.ir import dims
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.evaluate import evaluate
+from graphc.ir.graph import Graph
+from graphc.ir.node import Node
+from graphc.ir.op import Source
+
+__all__ = ["interval_of", "is_formula", "values_between"]
+
+Interval = tuple[DimLike, DimLike]
+Rule = Callable[..., Interval | None]
+
+MAX_VALUES = 2**20
+"""Of so many values the smallest and the largest are looked for, and not of more."""
+
+
+def is_formula(index: Node) -> bool:
+    """Whether an index is computed of numbers alone, and not of tensors."""
+    pending, seen = [index], {index}
+    while pending:
+        node = pending.pop()
+        if not node.inputs and not isinstance(node.op.lowering, Source):
+            return False
+        new = [one for one in node.inputs if one not in seen]
+        seen.update(new)
+        pending += new
+    return True
+
+
+def values_between(index: Node) -> Interval | None:
+    """The smallest and the largest value of a formula; None if it has too many or none."""
+    graph = Graph("index", (), (), (index,))
+    for node in graph.nodes():
+        if any(isinstance(value, Dim) for value in (*node.shape, *_attributes(node))):
+            return None
+        if not 0 < dims.bounds(node.tensor.size)[1] <= MAX_VALUES:
+            return None
+    ((values,), _) = evaluate(graph, ())
+    return int(values.min()), int(values.max())
+
+
+def _attributes(node: Node) -> list[Any]:
+    found: list[Any] = []
+    for _, value in node.attributes:
+        found += value if isinstance(value, tuple) else (value,)
+    return found
+
+
+def interval_of(
+    node: syntax.Expression, sizes: Sizes, evaluate_outside: Callable[[syntax.Expression], Any]
+) -> Interval | None:
+    """Numbers that no value of an expression is below, or above; None if none are found.
+
+    Args:
+        node: the expression.
+        sizes: of the indices.
+        evaluate_outside: the value of a part that mentions no index.
+    """
+
+    def interval(node: syntax.Expression) -> Interval | None:
+        position = sum_of(node, sizes, evaluate_outside)
+        if position is not None:
+            return position.bounds(sizes)
+        match node:
+            case syntax.Binary(left, operator, right) if operator in _OPERATORS:
+                rule, operands = _OPERATORS[operator], (left, right)
+            case syntax.Call(syntax.Name(name) as function, operands, ()) if (
+                name,
+                len(operands),
+            ) in _FUNCTIONS and evaluate_outside(function) == Operation(name):
+                rule = _FUNCTIONS[name, len(operands)]
+            case _:
+                return None
+        found = [interval(one) for one in operands]
+        known = [one for one in found if one is not None]
+        return rule(*known) if len(known) == len(found) else None
+
+    return interval(node)
+
+
+# -- rules ----------------------------------------------------------------------------------------
+
+
+def _product(a: Interval, b: Interval) -> Interval:
+    if dims.always_less_equal(0, a[0]) and dims.always_less_equal(0, b[0]):
+        return a[0] * b[0], a[1] * b[1]
+    corners = [x * y for x, y in itertools.product(a, b)]
+    return dims.minimum(*corners), dims.maximum(*corners)
+
+
+def _quotient(a: Interval, b: Interval) -> Interval | None:
+    if not dims.always_less_equal(1, b[0]):
+        return None
+    if b[0] == b[1] or dims.always_less_equal(0, a[0]):
+        return a[0] // b[1], a[1] // b[0]
+    corners = [x // y for x, y in itertools.product(a, b)]
+    return dims.minimum(*corners), dims.maximum(*corners)
+
+
+def _remainder(a: Interval, b: Interval) -> Interval | None:
+    if not dims.always_less_equal(1, b[0]):
+        return None
+    is_unchanged = dims.always_less_equal(0, a[0]) and dims.always_less_equal(a[1] + 1, b[0])
+    return a if is_unchanged else (0, b[1] - 1)
+
+
+def _power(a: Interval, b: Interval) -> Interval | None:
+    if b not in ((2, 2), (3, 3)) or not dims.always_less_equal(0, a[0]):
+        return None
+    low, high = ((end,) * int(b[0]) for end in a)
+    return dims.product(low), dims.product(high)
+
+
+_OPERATORS: Mapping[str, Rule] = {
+    "+": lambda a, b: (a[0] + b[0], a[1] + b[1]),
+    "-": lambda a, b: (a[0] - b[1], a[1] - b[0]),
+    "*": _product,
+    "//": _quotient,
+    "%": _remainder,
+    "**": _power,
+}
+_FUNCTIONS: Mapping[tuple[str, int], Rule] = {
+    ("abs", 1): lambda a: (0, dims.maximum(-a[0], a[1])),
+    ("minimum", 2): lambda a, b: (dims.minimum(a[0], b[0]), dims.minimum(a[1], b[1])),
+    ("maximum", 2): lambda a, b: (dims.maximum(a[0], b[0]), dims.maximum(a[1], b[1])),
+    ("clip", 3): lambda a, low, high: (
+        dims.minimum(dims.maximum(a[0], low[0]), high[0]),
+        dims.minimum(dims.maximum(a[1], low[1]), high[1]),
+    ),
+}
+"""By the name of a function of the library, and the number of its operands."""
