@@ -73,7 +73,11 @@ def __getattr__(name: str) -> Any:
         return _CONSTANTS[name]
     value = _found(name)
     if value is None:
-        raise AttributeError(f"module 'graphc' has no attribute {name!r}")
+        did_you_mean = importlib.import_module("graphc.errors").did_you_mean
+        hint = None if name.startswith("_") else did_you_mean(name, __dir__())
+        raise AttributeError(
+            f"module 'graphc' has no attribute {name!r}" + (f": {hint}" if hint else "")
+        )
     globals()[name] = value
     return value
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from graphc import array_functions
+from graphc.errors import did_you_mean
 from graphc.frontend import tensor
 from graphc.frontend.arguments import first_names
 from graphc.frontend.location import spans_from
@@ -46,7 +47,10 @@ def member(module: str, names: Collection[str], name: str) -> Callable[..., Any]
         AttributeError: the module has no such function.
     """
     if name not in names:
-        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        hint = did_you_mean(name, names)
+        raise AttributeError(
+            f"module {module!r} has no attribute {name!r}" + (f": {hint}" if hint else "")
+        )
     return named(name)
 
 

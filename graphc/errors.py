@@ -280,7 +280,13 @@ class ShapeError(GraphcError, ValueError):
 
 
 class OutOfRangeError(ShapeError, IndexError):
-    """An axis that a tensor does not have, or a place that is not proved to be one of an axis."""
+    """An axis that a tensor does not have, or a place that is not proved to be one of an axis.
+
+    Attributes:
+        axis: the axis whose place it is.
+    """
+
+    axis: int | None = None
 
 
 class DTypeError(GraphcError):

@@ -84,7 +84,10 @@ _FOREIGN = {
     "break": "a loop ends by its condition: `while condition, at most 100:`",
     "continue": "select values with `where` or an `if`",
 }
+_GRADIENT = "gradients are functions: grad(f), or train_step(...) for a training step"
 _UNUSED = {
+    "backward": _GRADIENT,
+    "requires_grad_": _GRADIENT,
     "append": "lists are values: items = items + [x]",
     "extend": "lists are values: items = items + others",
     "print": "nothing is printed while a program is built: return the value from an export",

@@ -275,6 +275,15 @@ class _Elaboration:
         type_ = function.type_of(parameter)
         if self.program.is_own_model(type_):
             return self.program.root(type_)
+        if isinstance(type_, type) and issubclass(type_, Module):
+            raise refused(
+                f"{function.name} is exported, and nothing makes its parameter {parameter.name!r}, "
+                f"a layer {type_.__name__}",
+                "annotation",
+                parameter.span,
+                f"make it in a model of the file, {parameter.name} = {type_.__name__}(...), and "
+                "export a method of that",
+            )
         if parameter.default is not None and not isinstance(
             parameter.annotation, syntax.TensorType
         ):

@@ -13,12 +13,16 @@ from contextvars import ContextVar
 from pathlib import Path
 from types import CodeType, FrameType
 
+import numpy as np
+
 from graphc.errors import Span
 from graphc.ir.source_map import SourceMap
 
 __all__ = ["at_definition", "at_python_line", "line_span", "python_span", "spans_from"]
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
+_LIBRARIES = (_PACKAGE, str(Path(np.__file__).resolve().parent) + os.sep)
+"""Where no frame is one of the user's: NumPy calls the methods of what it is given."""
 
 _recording: ContextVar[SourceMap | None] = ContextVar("graphc_python_spans", default=None)
 
@@ -59,7 +63,7 @@ def at_definition(function: Callable[..., object]) -> AbstractContextManager[Non
 def python_span() -> Span | None:
     """The expression that the innermost frame outside graphc is executing."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and frame.f_code.co_filename.startswith(_LIBRARIES):
         frame = frame.f_back
     return None if frame is None else _span_of(frame)
 

@@ -6,10 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from graphc.errors import UsageError
+from graphc.frontend.location import at_python_line
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
+from graphc.ir.op import functions
 
-__all__ = ["CASTS", "INSTEAD", "METHODS"]
+__all__ = ["CASTS", "METHODS", "instead"]
 
 CASTS: Mapping[str, DType] = {
     "bfloat16": dtypes.bf16,
@@ -29,6 +32,9 @@ def _size(x: Any, axis: int | None = None) -> Any:
 
 
 def _cast(x: Any, dtype: Any) -> Any:
+    if isinstance(dtype, str) and dtype.partition(":")[0] in _DEVICES:
+        with at_python_line():
+            raise UsageError(f"a tensor of a graph is moved to {dtype!r}", hint=_DEVICE)
     return x.astype(dtype)
 
 
@@ -41,16 +47,17 @@ METHODS: Mapping[str, Callable[..., Any]] = {
 }
 """Methods that no function of the library has the name of; each takes the tensor first."""
 
+_DEVICES = ("auto", "cpu", "cuda", "meta", "mps", "sim", "xpu")
 _NO_VALUE = "a tensor has no value while the program is built; return it from an export"
 _DEVICE = "a program has no devices: the one that it runs on is chosen where the module is loaded"
 _GRADIENT = "use grad(f) for the gradient of a function, or train_step(...) for a training step"
 _VALUE = "tensors are values: x = x + y, x = x.at[i].set(y)"
 
-INSTEAD: Mapping[str, str] = {
-    **dict.fromkeys(("item", "numpy", "tolist", "data"), _NO_VALUE),
-    **dict.fromkeys(("cpu", "cuda", "device"), _DEVICE),
+_INSTEAD: Mapping[str, str] = {
+    **dict.fromkeys(("item", "numpy", "tolist", "data", "__dlpack__"), _NO_VALUE),
+    **dict.fromkeys(("cpu", "cuda", "device", "to_device", "block_until_ready"), _DEVICE),
     **dict.fromkeys(("backward", "grad", "requires_grad", "requires_grad_"), _GRADIENT),
-    **dict.fromkeys(("add_", "sub_", "mul_", "div_", "copy_", "fill_", "zero_", "clamp_"), _VALUE),
+    **dict.fromkeys(("copy_", "fill_", "zero_", "index_add_", "scatter_", "scatter_add_"), _VALUE),
     "append": "a list is a value: items = items + [x]; concat and stack join tensors",
     "norm": "write vector_norm(x, axis=...) or matrix_norm(x)",
     "new_zeros": "write zeros((2, 3), x.dtype), or zeros_like(x)",
@@ -59,3 +66,11 @@ INSTEAD: Mapping[str, str] = {
     "type_as": "write x.to(y.dtype)",
 }
 """What to write in place of a member that a tensor of a graph has not."""
+
+
+def instead(name: str) -> str | None:
+    """What to write in place of a member, those that PyTorch changes a tensor by among them."""
+    plain = name.removesuffix("_")
+    if name in _INSTEAD or plain == name or plain not in functions:
+        return _INSTEAD.get(name)
+    return f"tensors are values: x = x.{plain}(...) in place of x.{name}(...)"

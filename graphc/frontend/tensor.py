@@ -33,7 +33,7 @@ from graphc.frontend.arguments import (
 )
 from graphc.frontend.index_updates import At
 from graphc.frontend.location import at_python_line
-from graphc.frontend.members import CASTS, INSTEAD, METHODS
+from graphc.frontend.members import CASTS, METHODS, instead
 from graphc.frontend.random_draws import with_seed
 from graphc.frontend.trees import map_leaves
 from graphc.ir import dtype as dtypes
@@ -281,12 +281,22 @@ class Tensor:
         facts = ("shape", "dtype", "ndim", "device", "T", "mT", "at")
         error = MemberLookupError(
             f"a tensor has no attribute {name!r}",
-            hint=INSTEAD.get(name) or did_you_mean(name, facts, methods),
+            hint=instead(name) or did_you_mean(name, facts, methods),
         )
         if not name.startswith("_"):
             with at_python_line():
                 raise error
         raise error
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        try:
+            object.__setattr__(self, name, value)
+        except AttributeError:
+            with at_python_line():
+                raise MemberLookupError(
+                    f"the attribute {name!r} of a tensor cannot be assigned",
+                    hint=instead(name) or "tensors are values: give a new one a name of its own",
+                ) from None
 
     def __getitem__(self, items: Any) -> Tensor:
         return self._call("index", items)
@@ -409,8 +419,8 @@ class Tensor:
     def __bool__(self) -> NoReturn:
         self._refuse(
             "the truth of a tensor is not known while the graph is built",
-            "choose elements with where(condition, a, b), a branch with cond, repeat with "
-            "while_loop; combine conditions with & | ~ in place of and, or, not, a < b < c",
+            "choose elements with where(condition, a, b), a branch on one bool with cond, repeat "
+            "with while_loop; combine conditions with & | ~ in place of and, or, not, a < b < c",
         )
 
     def _as_number(self) -> NoReturn:
@@ -420,7 +430,21 @@ class Tensor:
             "in x.shape",
         )
 
-    __int__ = __float__ = __complex__ = __index__ = _as_number
+    __int__ = __float__ = __complex__ = _as_number
+
+    def __index__(self) -> NoReturn:
+        self._refuse(
+            "a tensor is no number for Python, which counts and indexes by it while the graph is "
+            "built",
+            "x[i] takes a tensor i; a loop that a tensor ends is while_loop, and sizes are in "
+            "x.shape",
+        )
+
+    def __format__(self, form: str) -> str:
+        return format(str(self), form) if not form else self._as_number()
+
+    def __round__(self, digits: int | None = None) -> Tensor:
+        return self._call("round") if digits is None else self._call("round", digits)
 
     def __array__(self, *arguments: Any, **keywords: Any) -> NoReturn:
         self._refuse(

@@ -150,6 +150,13 @@ def _annotated_type(parameter: inspect.Parameter, function: str) -> Any:
     is_optional = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     if is_optional or parameter.default is not parameter.empty:
         return None
+    if isinstance(annotation, type) and issubclass(annotation, Module):
+        raise UsageError(
+            f"the argument {parameter.name!r} of {function} is a model, and none is given",
+            code="argument-type",
+            hint=f"give one in place of its type, {annotation.__name__}(...): its state becomes "
+            "that of the module",
+        )
     raise UsageError(
         f"the type of the argument {parameter.name!r} of {function} is not given",
         code="argument-type",
@@ -311,6 +318,12 @@ class _Inputs:
                 f"the argument {name!r} is {value!r}, expected a type",
                 code="argument-type",
                 hint='give its type: f32["B", 64]',
+            )
+        if isinstance(value, type) and issubclass(value, Module):
+            raise UsageError(
+                f"the argument {name!r} is {value.__name__}, a class of models, expected a model",
+                code="argument-type",
+                hint=f"make one: {value.__name__}(...)",
             )
         return value
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import graphc
 from graphc.errors import did_you_mean, nearest_name
 from graphc.ir.op import functions
 from graphc.library import library
@@ -51,3 +52,12 @@ def test_neighbours_that_change_places(name: str, data: st.DataObject) -> None:
     typed = name[:place] + name[place : place + 2][::-1] + name[place + 2 :]
     if len(name.replace("_", "")) > 2:
         assert nearest_name(typed, [name]) == name
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "meant"),
+    [(graphc, "soft_max", "softmax"), (graphc, "ff", "fft"), (graphc.linalg, "sovle", "solve")],
+)
+def test_names_of_modules(module: object, name: str, meant: str) -> None:
+    with pytest.raises(AttributeError, match=f"no attribute '{name}': did you mean '{meant}'"):
+        getattr(module, name)

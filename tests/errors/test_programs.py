@@ -165,7 +165,7 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     ),
     "index out of range": (
         function("return x[:, 3]"),
-        [Told("index", 3, 12, "axis 1 of f32[B, 3]", "3 elements")],
+        [Told("index", 3, 17, "axis 1 of f32[B, 3]", "3 elements")],
     ),
     "axis that is not there": (
         function("return sum(x, axis=2)"),
@@ -453,6 +453,59 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     "missing comma": (
         function("return concat([x x], axis=0)"),
         [Told("syntax", 3, 22, "expected ','", "comma may be missing")],
+    ),
+    "layer as an argument of an export": (
+        "def f(layer: Linear, x: f32[3]):\n    return layer(x)\nexport f = f\n",
+        [Told("annotation", 1, 7, "nothing makes its parameter 'layer'", "layer = Linear(...)")],
+    ),
+    # -- control flow on tensors
+    "branch on many bools": (
+        function("if x > 0:", "    y = x", "else:", "    y = -x", "return y"),
+        [Told("condition", 3, 8, "the condition of a branch is bool[B, 3]", "where(condition")],
+    ),
+    "branch on a number": (
+        function("if sum(x):", "    y = x", "else:", "    y = -x", "return y"),
+        [Told("condition", 3, 8, "the condition of a branch is f32[]", "x != 0")],
+    ),
+    "range of a tensor": (
+        function(
+            "for i in range(n):", "    x = x + 1", "return x", parameters="x: f32[B], n: i32[]"
+        ),
+        [Told("not-supported", 3, 14, "a range with tensor i32[]", "while i < n, at most 100")],
+    ),
+    # -- indices
+    "slice from a tensor": (
+        function("return x[:, n:n + 2]", parameters="x: f32[B, 3], n: i32[]"),
+        [Told("slice", 3, 12, "a bound of a slice is tensor i32[]", "dynamic_slice")],
+    ),
+    "index beyond an axis behind dots": (
+        function("return x[..., None, -4]"),
+        [Told("index", 3, 25, "index -4 is outside axis 1", "3 elements")],
+    ),
+    "index of a dim that may be less": (
+        function("return x[1]"),
+        [Told("index", 3, 14, "index 1 is not proved to be inside axis 0", "B elements")],
+    ),
+    "more indices than axes": (
+        function("return x[0, 0, 0]"),
+        [Told("index", 3, 12, "3 indices for f32[B, 3]", "it has 2 axes")],
+    ),
+    # -- what PyTorch does in place
+    "method in place": (
+        function("return x.relu_()"),
+        [Told("unknown-name", 3, 12, "'relu_'", "x = x.relu(...)")],
+    ),
+    "backward": (
+        function("x.sum().backward()", "return x"),
+        [Told("syntax", 3, 5, "not used", "grad(f)")],
+    ),
+    "move to a device": (
+        function('return x.to("cuda:0")'),
+        [Told("usage", 3, 12, "moved to 'cuda:0'", "where the module is loaded")],
+    ),
+    "mistyped dtype of NumPy": (
+        function("return zeros(3, dtype=flaot32)"),
+        [Told("unknown-name", 3, 27, "'flaot32'", "'f32'")],
     ),
     "capital letter": (function("return Relu(x)"), [Told("unknown-name", 3, 12, "Relu", "'relu'")]),
     "text with a letter": (

@@ -37,6 +37,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.types import TensorType
+from graphc.nn import Linear
 
 B = dims.variable("B", 1, 4096)
 
@@ -253,7 +254,45 @@ REFUSED_CALLS: dict[str, tuple[Callable[[], object], type[GraphcError], str]] = 
     ),
     "dtypes": (lambda: trace(lambda x: x + x.astype(i32), f32[2]), DTypeError, "common dtype"),
     "shapes": (lambda: trace(lambda x: x @ x, f32[2, 3]), ShapeError, "inner dimensions"),
+    "an element beyond the last": (
+        lambda: trace(lambda x: x[:, 100], f32["B", 3]),
+        ShapeError,
+        "index 100 is outside axis 1",
+    ),
+    "a slice from a tensor": (
+        lambda: trace(lambda x, n: x[n : n + 2], f32[3], i32[()]),
+        UsageError,
+        "dynamic_slice",
+    ),
+    "a range of a tensor": (
+        lambda: trace(lambda n: [0 for _ in range(n)], i32[()]),
+        TracedValueError,
+        "while_loop",
+    ),
+    "a format": (lambda: trace(lambda x: f"{x:.3f}", f32[()]), TracedValueError, "not known"),
+    "a method in place": (
+        lambda: trace(lambda x: x.relu_(), f32[2]),
+        NameLookupError,
+        r"x = x.relu\(...\)",
+    ),
+    "an attribute of PyTorch": (
+        lambda: trace(lambda x: setattr(x, "requires_grad", True), f32[2]),
+        NameLookupError,
+        r"grad\(f\)",
+    ),
+    "a device": (lambda: trace(lambda x: x.to("cuda"), f32[2]), UsageError, "moved to 'cuda'"),
+    "a layer": (lambda: trace(_of_layer), UsageError, "'layer' of _of_layer is a model"),
+    "a class of layers": (
+        lambda: trace(_of_layer, Linear, f32[3]),
+        UsageError,
+        "Linear, a class of models",
+    ),
+    "a function of NumPy": (lambda: trace(lambda x: np.sum(x), f32[2]), UsageError, "np.sum"),
 }
+
+
+def _of_layer(layer: Linear, x: f32[3]) -> Tensor:
+    return layer(x)
 
 
 @pytest.mark.parametrize("case", REFUSED_CALLS)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from graphc.errors import GraphcError, MemberLookupError, did_you_mean
+from graphc.errors import GraphcError, MemberLookupError, OutOfRangeError, did_you_mean
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.calls import call_value
@@ -19,7 +19,7 @@ from graphc.frontend.elaboration.refusal import (
 from graphc.frontend.elaboration.scope import UNKNOWN, Definitions, Scope
 from graphc.frontend.index_updates import At, Place
 from graphc.frontend.loop_index import LoopIndex
-from graphc.frontend.members import CASTS, INSTEAD, METHODS
+from graphc.frontend.members import CASTS, METHODS, instead
 from graphc.frontend.module import Module
 from graphc.frontend.tensor import UNARY, Tensor, call
 from graphc.ir import dtype as dtypes
@@ -172,11 +172,12 @@ class Evaluator:
     def truth_of(self, value: Any, node: syntax.Expression) -> bool:
         """The truth of the value of a condition (see `truth`)."""
         if isinstance(value, Tensor):
+            statement = "" if value.shape else ", or write a statement: if condition: ... else: ..."
             raise not_supported(
                 f"a branch on a value that is known at run time only ({described(value)})",
                 node.span,
-                "choose elements with where(condition, a, b), combine conditions with & | ~, or "
-                "write a statement: if condition: ... else: ...",
+                "choose elements with where(condition, a, b), combine conditions with & | ~"
+                + statement,
             )
         if isinstance(value, Dim | numbers.Formula):
             raise refused(
@@ -251,7 +252,7 @@ class Evaluator:
                 return getattr(owner, name)
         raise MemberLookupError(
             f"{described(value)} has no member {name!r}",
-            hint=INSTEAD.get(name) or did_you_mean(name, known),
+            hint=instead(name) or did_you_mean(name, known),
         )
 
     def _element_at(self, node: syntax.Subscript, value: Any) -> Any:
@@ -261,7 +262,9 @@ class Evaluator:
                 row = items[0].row_of(value)
                 if row is not None:
                     return row[items[1:]] if items[1:] else row
-            if isinstance(value, Tensor | At):
+            if isinstance(value, Tensor):
+                return _placed(value, items, node)
+            if isinstance(value, At):
                 return value[items]
             if isinstance(value, dtypes.DType):
                 return self._type(value, () if items == ((),) else items, node)
@@ -355,6 +358,19 @@ class Evaluator:
             node.span,
             "loop over range(n), a list or a tuple",
         )
+
+
+def _placed(value: Tensor, items: tuple[Any, ...], node: syntax.Subscript) -> Tensor:
+    """The elements at some items; an error of one of them is placed there."""
+    try:
+        return value[items]
+    except OutOfRangeError as error:
+        if error.axis is not None:
+            axes = [place for place, item in enumerate(items) if item is not None]
+            dots = next((n for n, place in enumerate(axes) if items[place] is ...), len(axes))
+            from_start = error.axis if error.axis < dots else error.axis - value.ndim
+            error.at(node.indices[axes[from_start]].span)
+        raise
 
 
 PROGRAM = "\0program"

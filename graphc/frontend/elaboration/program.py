@@ -352,7 +352,10 @@ def _range(start: Any, stop: Any = None, step: Any = 1) -> range:
             raise not_supported(
                 f"a range with {described(value)}, which is known at run time only,",
                 None,
-                "a loop over a dim begins at 0: for t in range(T), or for t in reversed(range(T))",
+                "a loop that a tensor ends has a bound: while i < n, at most 100"
+                if isinstance(value, Tensor)
+                else "a loop over a dim begins at 0: for t in range(T), or "
+                "for t in reversed(range(T))",
             )
         if isinstance(value, bool) or not isinstance(value, int):
             raise refused(f"{described(value)} is no whole number", "argument", None)

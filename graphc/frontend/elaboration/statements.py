@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from graphc.errors import ShapeError, Span
+from graphc.errors import DTypeError, ShapeError, Span
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import control_flow, numbers
 from graphc.frontend.elaboration.expressions import Evaluator, limited
@@ -13,6 +13,7 @@ from graphc.frontend.elaboration.recovery import Recovery
 from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.state import State
 from graphc.frontend.tensor import Tensor
+from graphc.ir import dtype as dtypes
 from graphc.ir.record import Record
 
 __all__ = ["Returned", "run_body"]
@@ -148,11 +149,23 @@ def _if(evaluator: Evaluator, node: syntax.If) -> Returned | None:
                     link.test.span,
                     "each is a branch inside of the one before it: choose with where(...)",
                 )
+            _require_one_bool(test, link.test)
             found: Returned | None = control_flow.branch(evaluator, link, test, run_body)
             return found
         if evaluator.truth_of(test, link.test):
             return run_body(evaluator, link.body)
     return run_body(evaluator, orelse)
+
+
+def _require_one_bool(test: Tensor, node: syntax.Expression) -> None:
+    if test.shape or test.dtype is not dtypes.bool_:
+        raise DTypeError(
+            f"the condition of a branch is {test.type}, expected bool[]",
+            code="condition",
+            span=node.span,
+            hint="where(condition, a, b) chooses each element; all(...) and any(...) make one bool "
+            "of many, and x != 0 of a number",
+        )
 
 
 def _return(evaluator: Evaluator, node: syntax.Return) -> Returned:

@@ -170,6 +170,7 @@ def _without_ellipsis(x: Node, items: Iterable[Item]) -> list[Any]:
         raise ShapeError(
             f"{used} indices for {x.type}" if missing < 0 else "an index has one ... at most",
             code="index",
+            hint=f"it has {len(x.shape)} axes" if missing < 0 else None,
         )
     at = dots[0] if dots else len(spelled)
     whole: list[Item] = [slice(None)] * missing
@@ -183,11 +184,15 @@ def _from_end(value: DimLike, size: DimLike) -> DimLike:
 def _position(item: Any, size: DimLike, x: Node, axis: int) -> DimLike:
     place = _from_end(item, size)
     if not dims.always_less_equal(0, place) or not dims.always_less_equal(place + 1, size):
-        raise OutOfRangeError(
-            f"index {item} is not proved to be inside axis {axis} of {x.type}",
+        is_outside = isinstance(place, int) and isinstance(size, int)
+        error = OutOfRangeError(
+            f"index {item} is {'outside' if is_outside else 'not proved to be inside'} "
+            f"axis {axis} of {x.type}",
             code="index",
             hint=f"axis {axis} has {size} elements, counted from 0",
         )
+        error.axis = axis
+        raise error
     return place
 
 
@@ -214,6 +219,14 @@ def _slice_bounds(
 
 
 def _bound(value: Any, size: DimLike) -> DimLike:
+    if isinstance(value, Node):
+        raise UsageError(
+            f"a bound of a slice is tensor {value.type}, expected what is known while the program "
+            "is built",
+            code="slice",
+            hint="dynamic_slice(x, (0, n), (4, 2)) is a part of known size that begins where "
+            "tensors say; x[n] reads one place",
+        )
     if isinstance(value, bool) or not isinstance(value, int | Dim):
         raise UsageError(
             f"{value!r} ({type(value).__name__}) is no bound of a slice",
