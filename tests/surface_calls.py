@@ -186,7 +186,12 @@ LISTED: dict[str, list[Any]] = {
     "grid_sample": [(lambda f, x, g: f(x, g), IMAGE, f64[2, 3, 2, 2]),
                     (lambda f, x, g: f(x, g, padding_mode="reflection", align_corners=True), IMAGE,
                      f64[2, 3, 2, 2])],
-    "histc": [(lambda f, x: f(x, 5, -1.0, 1.5), X)],
+    "histc": [(lambda f, x: f(x, 5, -1.0, 1.5), X), (lambda f, x: f(x, 3), X)],
+    "histogram": [(lambda f, x: f(x, 3, (-1.0, 1.5)), X),
+                  (lambda f, x, e: f(x, call("sort", e)), X, f64[4])],
+    "histogram2d": [(lambda f, x, y, w: f(x, y, (2, 3), weights=w), *(f64[9],) * 3)],
+    "histogramdd": [(lambda f, x: f(x, (2, 3)), f64[9, 2]),
+                    (lambda f, x, w: f(x, 2, weights=w, density=True), f64[9, 2], f64[9])],
     "interp": [(lambda f, x, y: f(x, call("cumulative_sum", call("exp", y)), y), X, f64[3])],
     "isin": [(lambda f, x, y: f(x, y), ROWS, LABELS)],
     **{f"max_unpool{rank}d": [(lambda f, x, i=rank: f(
@@ -243,6 +248,14 @@ LISTED: dict[str, list[Any]] = {
     "multigammaln": [(lambda f, x: f(x, 3), X)],
     "nanquantile": [(lambda f, x: f(x, 0.3, axis=1), X)],
     "renorm": [(lambda f, x: f(x, 2, 0, 0.5), X)],
+    # steps of recurrent networks
+    **{f"{kind}_cell": [(lambda f, x, h, w, u: f(x, h, w, u), X, f64[3, 2], f64[rows, 4],
+                         f64[rows, 2]),
+                        (lambda f, x, h, w, u, b, c: f(x, h, w, u, b, c), X, f64[3, 2],
+                         f64[rows, 4], f64[rows, 2], f64[rows], f64[rows])]
+       for kind, rows in (("gru", 6), ("rnn_relu", 2), ("rnn_tanh", 2))},
+    "lstm_cell": [(lambda f, x, h, c, w, u: f(x, (h, c), w, u), X, f64[3, 2], f64[3, 2], f64[8, 4],
+                   f64[8, 2])],
     # random numbers
     "bernoulli": [(lambda f, s: f((3, 4), 0.3, seed=s, stream=1), SEED)],
     "exponential": [(lambda f, s: f((3, 4), 2.0, f64, seed=s, stream=1), SEED)],
@@ -331,7 +344,18 @@ LISTED: dict[str, list[Any]] = {
     ],
     "linear": [(lambda f, x, w, b: f(x, w, b), X, f64[5, 4], f64[5])],
     "mv": [(lambda f, x, y: f(x, y), X, f64[4])],
-    "polygamma": [(lambda f, x: f(0, x * x + 1), X), (lambda f, x: f(1, x * x + 1), X)],
+    # special functions
+    "betainc": [(lambda f, x: f(1.5, 2.5, call("sigmoid", x)), X),
+                (lambda f, x: f(0.5, 40.0, call("sigmoid", x)), X)],
+    "comb": [(lambda f, x: f(x * x + 5, 2), X)],
+    "expn": [(lambda f, x: f(2, x * x + 0.1), X),
+             (lambda f, n, x: f(n, x * x + 0.1), i64[4], X)],
+    **{name: [(lambda f, x, a=a: f(a, x * x + a * 0.9), X) for a in (1.5, 300.0)]
+       for name in ("gammainc", "gammaincc")},
+    "polygamma": [(lambda f, x: f(0, x * x + 1), X), (lambda f, x: f(1, x * x + 1), X),
+                  (lambda f, n, x: f(n, x * x + 1), i64[4], X)],
+    **{name: [(lambda f, x: f(x, 5), X), (lambda f, x, n: f(x, n), X, i64[4])]
+       for name in functions if "_polynomial_" in name},
     "scaled_dot_product_attention": [
         (lambda f, q, k, v, m: f(q, k, v, m), f64[2, 3, 4], f64[2, 5, 4], f64[2, 5, 3], f64[3, 5]),
         (lambda f, q, k, v: f(q, k, v, is_causal=True), *(f64[2, 3, 4],) * 3),
@@ -385,7 +409,7 @@ LISTED: dict[str, list[Any]] = {
     "fold": [(lambda f, x: f(x, (4, 5), (2, 2)), f64[2, 8, 12])],
     "unfold": [(lambda f, x: f(x, (2, 3), stride=2, padding=1), IMAGE)],
     "channel_shuffle": [(lambda f, x: f(x, 2), IMAGE)],
-    "constant_pad_nd": [(lambda f, x: f(x, (1, 2), 0.5), X)],
+    "constant_pad_nd": [(lambda f, x: f(x, (1, 2), 0.5), X), (lambda f, x: f(x, (-1, 2)), X)],
     "pad": [
         (lambda f, x, mode=mode: f(x, ((1, 0), (2, 1)), mode=mode), X)
         for mode in ("constant", "reflect", "symmetric", "edge", "wrap")
@@ -425,6 +449,7 @@ LISTED: dict[str, list[Any]] = {
             i64[2],
         )
     ],
+    "linear_cross_entropy": [(lambda f, x, w, y: f(x, w, y), X, f64[5, 4], LABELS)],
     "nll_loss": [(lambda f, x, y, w: f(x, y, w * w), X, LABELS, f64[4])],
     "multi_margin_loss": [(lambda f, x, y, w: f(x, y, weight=w * w), X, LABELS, f64[4])],
     "multilabel_margin_loss": [(lambda f, x, y: f(x, y), X, i64[3, 4])],

@@ -23,48 +23,25 @@ __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
 Weights = tuple[Any, Any, Any, Any]
 
 
-def _rnn_step(x: Tensor, state: tuple[Tensor, ...], weights: Weights) -> tuple[Tensor, ...]:
-    from_input, from_state = _gates(x, state[0], weights)
-    return (call("tanh", from_input + from_state),)
+def _step(kind: str, x: Tensor, state: tuple[Tensor, ...], weights: Weights) -> Any:
+    """The state after a row."""
+    if len(state) == 1:
+        return (call(kind, x, *state, *weights),)
+    return call(kind, x, state, *weights)
 
 
-def _gru_step(x: Tensor, state: tuple[Tensor, ...], weights: Weights) -> tuple[Tensor, ...]:
-    """K. Cho et al., 2014, with the reset gate after the product, as cuDNN has it."""
-    (hidden,) = state
-    reset, update, new = zip(
-        *(call("chunk", gates, 3, axis=-1) for gates in _gates(x, hidden, weights)), strict=True
-    )
-    kept = call("sigmoid", update[0] + update[1])
-    proposed = call("tanh", new[0] + call("sigmoid", reset[0] + reset[1]) * new[1])
-    return (proposed + kept * (hidden - proposed),)
-
-
-def _lstm_step(x: Tensor, state: tuple[Tensor, ...], weights: Weights) -> tuple[Tensor, ...]:
-    """S. Hochreiter and J. Schmidhuber, 1997, with forget gates (F. Gers et al., 2000)."""
-    hidden, cell = state
-    from_input, from_state = _gates(x, hidden, weights)
-    entry, forget, new, out = call("chunk", from_input + from_state, 4, axis=-1)
-    cell = call("sigmoid", forget) * cell + call("sigmoid", entry) * call("tanh", new)
-    return call("sigmoid", out) * call("tanh", cell), cell
-
-
-def _gates(x: Tensor, hidden: Tensor, weights: Weights) -> tuple[Tensor, Tensor]:
-    weight_ih, weight_hh, bias_ih, bias_hh = weights
-    return call("linear", x, weight_ih, bias_ih), call("linear", hidden, weight_hh, bias_hh)
-
-
-_STEPS = {"rnn": (1, 1, _rnn_step), "gru": (3, 1, _gru_step), "lstm": (4, 2, _lstm_step)}
-"""Of each kind: its gates, the tensors of its state, and one step."""
+_CELLS = {"rnn_tanh_cell": (1, 1), "gru_cell": (3, 1), "lstm_cell": (4, 2)}
+"""Of each step: its gates, and the tensors of its state."""
 
 
 class _Recurrent(Module):
-    _kind: str
+    _cell: str
 
     def _parameters(
         self, inputs: int, hidden: int, bias: bool, dtype: DType, suffix: str = ""
     ) -> None:
         """Weights and biases evenly spread over (-k, k), k = 1 / sqrt(hidden)."""
-        rows = _STEPS[self._kind][0] * hidden
+        rows = _CELLS[self._cell][0] * hidden
         bound = 1 / math.sqrt(hidden) if hidden else 1.0
         shapes = {"weight_ih": (rows, inputs), "weight_hh": (rows, hidden)}
         for name, shape in shapes.items():
@@ -109,32 +86,32 @@ class _Cell(_Recurrent):
         A state of zeros is where one begins by default. That of an LSTM is a pair, (h, c).
         """
         self._require(x, 2, self._input_size)
-        count = _STEPS[self._kind][1]
+        count = _CELLS[self._cell][1]
         if state is None:
             zero = call("zeros", (x.shape[0], self._hidden_size), x.dtype)
             before = (zero,) * count
         else:
             before = tuple(state) if count > 1 else (state,)
-        after = _STEPS[self._kind][2](x, before, self._weights())
+        after = _step(self._cell, x, before, self._weights())
         return after if count > 1 else after[0]
 
 
 class RNNCell(_Cell):
     """tanh(W x + b + U h + c) (J. Elman, 1990)."""
 
-    _kind = "rnn"
+    _cell = "rnn_tanh_cell"
 
 
 class GRUCell(_Cell):
     """One step of a gated recurrent unit (K. Cho et al., 2014)."""
 
-    _kind = "gru"
+    _cell = "gru_cell"
 
 
 class LSTMCell(_Cell):
     """One step of a long short-term memory; its state is a pair (h, c)."""
 
-    _kind = "lstm"
+    _cell = "lstm_cell"
 
 
 class _Layers(_Recurrent):
@@ -171,7 +148,7 @@ class _Layers(_Recurrent):
         That of an LSTM is a pair, (h, c).
         """
         self._require(x, 3, self._input_size)
-        _, count, step = _STEPS[self._kind]
+        count = _CELLS[self._cell][1]
         given = None if state is None else (tuple(state) if count > 1 else (state,))
         zero = call("zeros", (x.shape[0], self._hidden_size), x.dtype)
         rows = call("permute_dims", x, (1, 0, 2))
@@ -185,7 +162,7 @@ class _Layers(_Recurrent):
                 def body(
                     before: tuple[Tensor, ...], row: Tensor, weights: Weights = weights
                 ) -> tuple[tuple[Tensor, ...], Tensor]:
-                    after = step(row, before, weights)
+                    after = _step(self._cell, row, before, weights)
                     return after, after[0]
 
                 after, output = scan(body, first, rows, reverse=bool(direction))
@@ -200,7 +177,7 @@ class _Layers(_Recurrent):
 class RNN(_Layers):
     """Layers of tanh(W x + b + U h + c) along time (J. Elman, 1990)."""
 
-    _kind = "rnn"
+    _cell = "rnn_tanh_cell"
 
 
 class GRU(_Layers):
@@ -212,10 +189,10 @@ class GRU(_Layers):
     [f32[B, T, 6], f32[1, B, 6]]
     """
 
-    _kind = "gru"
+    _cell = "gru_cell"
 
 
 class LSTM(_Layers):
     """Layers of long short-term memory along time (S. Hochreiter and J. Schmidhuber, 1997)."""
 
-    _kind = "lstm"
+    _cell = "lstm_cell"

@@ -175,6 +175,7 @@ REFUSED: list[tuple[str, tuple[Array, ...], dict[str, Any], type[GraphcError]]] 
     ("glu", (A,), {}, ShapeError),
     ("pad", (A,), {"widths": (5, 5), "mode": "reflect"}, ShapeError),
     ("pad", (A,), {"widths": (1, 1), "mode": "mirror"}, UsageError),
+    ("pad", (A,), {"widths": (-9, 1)}, ShapeError),
     ("matrix_norm", (A,), {"ord": "fru"}, UsageError),
     ("vector_norm", (LINE.astype(np.int32),), {}, DTypeError),
     ("cdist", (A, B[:, :3]), {}, ShapeError),

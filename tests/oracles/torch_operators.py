@@ -17,6 +17,7 @@ __all__ = [
     "CALLS",
     "FIRST_ALONE",
     "LEFT_OUT",
+    "LESS_ACCURATE",
     "NAMES",
     "PARTS_LEFT_OUT",
     "SAMPLES_LEFT_OUT",
@@ -293,11 +294,7 @@ _LEFT_OUT = {
         unbind_copy unfold_copy unsqueeze_copy view_copy zero_""",
     "elements that nobody has given": """
         empty empty_like empty_permuted empty_strided new_empty new_empty_strided""",
-    "loops, or functions of whole matrices": """
-        histogram histogramdd nn.functional.linear_cross_entropy
-        gcd lcm""",
     "an index: `x[start:stop]`": "slice",
-    "widths below 0": "nn.functional.pad.replicate_negative",
     "for GPUs": "nn.functional.batch_norm.without_cudnn",
     "bounds that are data": "linspace.tensor_overload logspace.tensor_overload",
     "a factor, from which the tests make the matrix": "linalg.pinv.singular linalg.pinv.hermitian",
@@ -318,16 +315,6 @@ _LEFT_OUT = {
         masked.softmin masked.std masked.sum masked.var sparse.mm sparse.sampled_addmm to_sparse""",
     "two meanings under one name: `amax`, `argmax` and `maximum`, and so for the least": """
         max.binary max.reduction_with_dim min.binary min.reduction_with_dim""",
-    "functions that have no device function": """
-        frexp igamma igammac special.airy_ai special.bessel_j0 special.bessel_j1 special.bessel_y0
-        special.bessel_y1 special.chebyshev_polynomial_t special.chebyshev_polynomial_u
-        special.chebyshev_polynomial_v special.chebyshev_polynomial_w special.hermite_polynomial_h
-        special.hermite_polynomial_he special.laguerre_polynomial_l special.legendre_polynomial_p
-        special.modified_bessel_i0 special.modified_bessel_i1 special.modified_bessel_k0
-        special.modified_bessel_k1 special.scaled_modified_bessel_k0
-        special.scaled_modified_bessel_k1 special.shifted_chebyshev_polynomial_t
-        special.shifted_chebyshev_polynomial_u special.shifted_chebyshev_polynomial_v
-        special.shifted_chebyshev_polynomial_w special.spherical_bessel_j0""",
     "factorizations that are not here, or others that report failures as numbers": """
         geqrf linalg.cholesky_ex linalg.inv_ex linalg.ldl_factor linalg.ldl_factor_ex
         linalg.ldl_solve linalg.lu_factor_ex linalg.solve_ex""",
@@ -340,42 +327,19 @@ LEFT_OUT: Mapping[str, str] = {
 """Operators that are left out, with the reason."""
 
 _NO_COMPLEX = "not for complex numbers here"
-_ONE_TRIANGLE = "what lies in the other triangle is never looked at"
-
-_FACTORIZED = (
-    "cholesky",
-    "linalg.cholesky",
-    "linalg.cond",
-    "linalg.eigvalsh",
-    "linalg.lstsq",
-    "linalg.matrix_norm",
-    "linalg.norm",
-    "linalg.pinv",
-    "linalg.qr",
-    "linalg.svdvals",
-    "pinverse",
-    "qr",
-)
 
 PARTS_LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "argsort": ("bool whole", _TIES),
+    "cholesky": ("complex gradient", "PyTorch's is not Hermitian, as the matrix is"),
+    "linalg.cholesky": ("complex gradient", "PyTorch's is not Hermitian, as the matrix is"),
     "kthvalue": ("bool whole", _TIES),
     "median": ("bool whole", _TIES),
     "sort": ("bool whole", _TIES),
     "topk": ("bool whole", _TIES),
-    **dict.fromkeys(
-        _FACTORIZED, ("complex", "factorizations of complex matrices have no derivative")
-    ),
-    "linalg.eigh": ("complex gradient", "vectors have either sign"),
-    "linalg.norm.subgradients_at_zero": ("complex gradient", "of no smooth function"),
-    "linalg.svd": ("complex gradient", "vectors have either sign"),
-    "cholesky_inverse": ("complex gradient", _ONE_TRIANGLE),
-    "cholesky_solve": ("complex gradient", _ONE_TRIANGLE),
     "ldexp": ("complex", _NO_COMPLEX),
     "log_softmax.with_dtype": ("complex", "a cast to real numbers would drop a part"),
     "logaddexp": ("complex", _NO_COMPLEX),
     "logcumsumexp": ("complex", _NO_COMPLEX),
-    "logdet": ("complex", _NO_COMPLEX),
     "logsumexp": ("complex", _NO_COMPLEX),
     "nn.functional.avg_pool1d": ("whole", "means of whole numbers are no whole numbers"),
     "nn.functional.avg_pool2d": ("whole", "means of whole numbers are no whole numbers"),
@@ -389,7 +353,6 @@ PARTS_LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "nextafter": ("gradient", "0 here, 1 there"),
     "softmax.with_dtype": ("complex", "a cast to real numbers would drop a part"),
     "special.entr": ("gradient", "PyTorch's is NaN where the value is -inf"),
-    "svd": ("complex gradient", "PyTorch's is one of many where singular vectors turn"),
 }
 """What is not compared of an operator: the gradient, or kinds of dtypes; and why."""
 
@@ -398,11 +361,13 @@ def _is_number(x: Tensor, *_: Any, **__: Any) -> bool:
     return x.ndim == 0
 
 
-def _has_negative_width(x: Tensor, widths: Any, *_: Any, **__: Any) -> bool:
-    return min(widths) < 0
-
-
 _CHANGING = frozenset({"max_norm", "scale_grad_by_freq", "sparse"})
+
+LESS_ACCURATE: Mapping[str, tuple[float, str]] = {
+    "special.bessel_j0": (1e-6, "PyTorch is 2e-7 off above 5"),
+    "special.bessel_y1": (1e-6, "PyTorch is 4e-7 off above 5"),
+}
+"""Operators for which PyTorch's own error is larger, how large, and where."""
 
 SAMPLES_LEFT_OUT: Mapping[str, tuple[Callable[..., bool], str]] = {
     "lu": (lambda x, pivot=True, get_infos=False: get_infos, "failures are NaN, and no numbers"),
@@ -426,9 +391,7 @@ SAMPLES_LEFT_OUT: Mapping[str, tuple[Callable[..., bool], str]] = {
         ),
         "dtypes that have none in common",
     ),
-    "constant_pad_nd": (_has_negative_width, "widths are 0 or more"),
     "gather": (lambda x, dim, index, **_: x.ndim != index.ndim, "another number of axes"),
-    "histc": (lambda x, bins=100, min=0, max=0: min == max, "the range is given here"),
     "masked_scatter": (lambda x, mask, *_: mask.ndim > x.ndim, "the result has the tensor's shape"),
     "narrow": (lambda x, dim, start, size: hasattr(start, "ndim"), "see `dynamic_slice`"),
     "nn.functional.avg_pool2d": (
@@ -449,10 +412,6 @@ SAMPLES_LEFT_OUT: Mapping[str, tuple[Callable[..., bool], str]] = {
     "nn.functional.ctc_loss": (
         lambda x, targets, lengths, *_, **__: isinstance(lengths, list | tuple),
         "lengths are a tensor",
-    ),
-    "linalg.lstsq.grad_oriented": (
-        lambda a, b, **_: a.dtype.is_complex,
-        "factorizations of complex matrices have no derivative",
     ),
     "linalg.matrix_rank": (
         lambda x, atol=None, rtol=None, **_: atol is not None or hasattr(rtol, "ndim"),
@@ -477,13 +436,11 @@ SAMPLES_LEFT_OUT: Mapping[str, tuple[Callable[..., bool], str]] = {
         lambda x, num_classes=-1: num_classes < 0,
         "the number of classes is given here",
     ),
-    "nn.functional.pad": (_has_negative_width, "widths are 0 or more"),
     "nn.functional.scaled_dot_product_attention": (
         lambda *_, dropout_p=0.0, **__: dropout_p > 0,
         "random numbers",
     ),
     "nonzero_static": (lambda x, *_, **__: x.ndim == 0, "a single number has no axes"),
-    "norm.nuc": (lambda x, *_, **__: x.dtype.is_complex, "not for complex numbers here"),
     "polygamma": (
         lambda x, n: n >= 2 and bool((x <= 0).any()),
         "from order 2 on of positive numbers",

@@ -12,7 +12,6 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, divide, multiply, scaled, subtract
 from graphc.ir.ops.broadcasting import broadcast, normal_axis, promoted
-from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import dim_value, ones_like, zeros_like
 from graphc.ir.ops.cumulative import linear_recurrence
 from graphc.ir.ops.logic import equal, where

@@ -12,7 +12,7 @@ from typing import Literal
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
-from graphc.ir.op import surface
+from graphc.ir.op import functions, surface
 from graphc.ir.ops.activations import softplus
 from graphc.ir.ops.arithmetic import (
     absolute,
@@ -361,6 +361,35 @@ def cross_entropy_loss(
     mixed = add(scaled(losses, 1 - label_smoothing), scaled(smooth, label_smoothing))
     mixed = where(counted, mixed, zeros_like(mixed))
     return _mean_over(mixed, counted, weights) if reduction == "mean" else reduced(mixed, reduction)
+
+
+@surface("linear_cross_entropy")
+def linear_cross_entropy(
+    x: Node,
+    linear_weight: Node,
+    labels: Node,
+    *,
+    linear_bias: Node | None = None,
+    reduction: Reduce = "mean",
+    weight: Node | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+) -> Node:
+    """The `cross_entropy` of `labels` under the logits linear(x, linear_weight).
+
+    Weights [C, ..., features] of several axes give logits [N, C, ...], a bias [C, ...] beside them.
+    """
+    if len(linear_weight.shape) < 2:
+        raise ShapeError(f"linear_cross_entropy: weights {linear_weight.type}, expected [C, N]")
+    *classes, features = linear_weight.shape
+    rows = functions["reshape"](linear_weight, (-1, features))
+    flat = linear_bias if linear_bias is None else functions["flatten"](linear_bias)
+    logits = functions["linear"](x, rows, flat)
+    logits = functions["reshape"](logits, (*x.shape[:-1], *classes))
+    axis = -len(classes)
+    return cross_entropy_loss(
+        logits, labels, reduction, weight, ignore_index, label_smoothing, axis
+    )
 
 
 def _soft_cross_entropy(

@@ -34,6 +34,9 @@ def pad(
     goes on at the other end.
     """
     pairs = _pairs(x, widths)
+    if any(_is_cut(width) for pair in pairs for width in pair):
+        more = [tuple(0 if _is_cut(width) else width for width in pair) for pair in pairs]
+        return _cut(x, pad(x, more, value, mode), pairs)
     if mode == "constant":
         before, after = (tuple(pair[side] for pair in pairs) for side in (0, 1))
         value = bool(value) if x.dtype.kind == "bool" else value
@@ -44,6 +47,21 @@ def pad(
     for axis, pair in enumerate(pairs):
         x = _padded(x, axis, *pair, mode)
     return x
+
+
+def _is_cut(width: DimLike) -> bool:
+    return isinstance(width, int) and width < 0
+
+
+def _cut(x: Node, padded: Node, pairs: Sequence[tuple[DimLike, DimLike]]) -> Node:
+    """What is left of a padded tensor where widths are below 0."""
+    parts = []
+    for (before, after), size, wide in zip(pairs, x.shape, padded.shape, strict=True):
+        if not dims.always_less_equal(0, size + before + after):
+            raise ShapeError(f"pad: widths {before} and {after} on an axis of {size} of {x.type}")
+        start, less = (-width if _is_cut(width) else 0 for width in (before, after))
+        parts.append(slice(start, wide - less))
+    return index(padded, tuple(parts))
 
 
 @surface("constant_pad_nd")
