@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Literal
 
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
-from graphc.ir.dims import DimLike
+from graphc.ir.dims import Dim, DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import (
@@ -23,7 +25,7 @@ from graphc.ir.ops.arithmetic import (
     trunc,
 )
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import constant_like, iota, zeros_like
+from graphc.ir.ops.creation import constant_like, full_like, iota, ones_like, zeros_like
 from graphc.ir.ops.logic import equal, less, less_equal, logical_and, where
 from graphc.ir.ops.rearrange import moveaxis, permute_dims, reshape
 from graphc.ir.ops.reduction import restored, sum_over
@@ -92,7 +94,7 @@ _SMOOTH_CUBIC = -0.5
 @surface("interpolate", "upsample")
 def interpolate(
     x: Node,
-    size: int | Sequence[int] | None = None,
+    size: DimLike | Sequence[DimLike] | None = None,
     scale_factor: float | Sequence[float] | None = None,
     mode: Mode = "nearest",
     align_corners: bool | None = False,
@@ -133,7 +135,7 @@ def interpolate(
 @surface("upsample_nearest")
 def upsample_nearest(
     x: Node,
-    size: int | Sequence[int] | None = None,
+    size: DimLike | Sequence[DimLike] | None = None,
     scale_factor: float | Sequence[float] | None = None,
 ) -> Node:
     """`interpolate` that takes the nearest pixel."""
@@ -143,7 +145,7 @@ def upsample_nearest(
 @surface("upsample_bilinear")
 def upsample_bilinear(
     x: Node,
-    size: int | Sequence[int] | None = None,
+    size: DimLike | Sequence[DimLike] | None = None,
     scale_factor: float | Sequence[float] | None = None,
 ) -> Node:
     """`interpolate` by lines along both axes, where the outer pixels' centres keep their places."""
@@ -151,101 +153,126 @@ def upsample_bilinear(
 
 
 def _sizes(
-    x: Node, size: int | Sequence[int] | None, scale: float | Sequence[float] | None
-) -> tuple[list[int], list[float | None]]:
+    x: Node, size: DimLike | Sequence[DimLike] | None, scale: float | Sequence[float] | None
+) -> tuple[list[DimLike], list[float | None]]:
     axes = len(x.shape) - 2
     if axes < 1 or (size is None) == (scale is None):
         raise UsageError(
             f"interpolate: {x.type} with size {size} and scale_factor {scale}",
             hint="give one of size and scale_factor, and axes after the channels",
         )
-    known = [one for one in x.shape[2:] if isinstance(one, int)]
-    if len(known) != axes:
-        raise ShapeError(f"interpolate: the sizes of {x.type} are not all known")
     if size is not None:
-        sizes = [size] * axes if isinstance(size, int) else list(size)
+        sizes = [size] * axes if isinstance(size, int | Dim) else list(size)
         scales: list[float | None] = [None] * len(sizes)
     else:
         assert scale is not None
         given = [float(scale)] * axes if isinstance(scale, int | float) else list(scale)
-        sizes = [int(one * by) for one, by in zip(known, given, strict=False)]
+        sizes = [_times(one, by) for one, by in zip(x.shape[2:], given, strict=False)]
         scales = list(given)
-    if len(sizes) != axes or any(one < 1 for one in sizes):
-        raise ShapeError(f"interpolate: {x.type} to {sizes}")
+    for one in (*x.shape[2:], *sizes):
+        if not isinstance(one, int | Dim) or not dims.always_less_equal(1, one):
+            raise ShapeError(
+                f"interpolate: {x.type} to {sizes}",
+                hint="all sizes are 1 or more; let the ranges of dims begin there",
+            )
+    if len(sizes) != axes:
+        raise ShapeError(f"interpolate: {x.type} to {sizes}", hint=f"give {axes} sizes")
     return sizes, scales
+
+
+MOST_PARTS = 4096
+"""Of the denominator of a factor of a dim: sizes are computed in whole numbers of 64 bits."""
+
+
+def _times(size: DimLike, factor: float) -> DimLike:
+    """The size that a factor gives, rounded down."""
+    if isinstance(size, int):
+        return int(size * factor)
+    share = Fraction(factor).limit_denominator(MOST_PARTS) if math.isfinite(factor) else None
+    if share is None or float(share) != factor:
+        raise UsageError(
+            f"interpolate: {factor!r} times a size of {size}",
+            hint=f"give size, or a factor with a denominator of {MOST_PARTS} at most",
+        )
+    return size * share.numerator // share.denominator
 
 
 def _resampled(
     x: Node,
     axis: int,
-    target: int,
+    target: DimLike,
     scale: float | None,
     mode: str,
     align_corners: bool,
     antialias: bool,
 ) -> Node:
     source = x.shape[axis]
-    assert isinstance(source, int)
     if source == target and scale is None:
         return x
     wide = x.dtype.accumulator
     place = iota(shape=(target, source), axis=0, dtype=wide)
     column = iota(shape=(target, source), axis=1, dtype=wide)
-    step = 1 / scale if scale is not None else source / target
+    step = constant_like(1 / scale, place) if scale is not None else _ratio(source, target, place)
+    if align_corners and mode not in ("nearest", "nearest-exact"):
+        # A single pixel stays at the first one.
+        last = dims.minimum(1, target - 1) * (source - 1)
+        step = _ratio(last, dims.maximum(1, target - 1), place)
     if mode in ("nearest", "nearest-exact"):
         shift = 0.5 if mode == "nearest-exact" else 0.0
-        at = floor(scaled(add(place, constant_like(shift, place)), step))
-        chosen = minimum(at, constant_like(source - 1, at))
+        at = floor(multiply(add(place, constant_like(shift, place)), step))
+        chosen = minimum(at, full_like(at, source - 1))
         weights = cast_to(equal(column, chosen), wide)
     elif antialias:
-        if align_corners:
-            step = (source - 1) / (target - 1) if target > 1 else 0.0
         weights = _covering(place, column, source, step, mode)
     else:
-        at = _positions(place, source, target, step, align_corners)
+        at = multiply(place, step) if align_corners else _centre(place, step)
         weights = _linear(at, column, source) if mode != "bicubic" else _cubic(at, column, source)
     rows = cast_to(moveaxis(x, axis, -1), wide)
     product: Node = functions["matmul"](rows, functions["transpose"](weights))
     return moveaxis(cast_to(product, x.dtype), -1, axis)
 
 
-def _positions(place: Node, source: int, target: int, step: float, align_corners: bool) -> Node:
-    """Where each target pixel lies among the source pixels."""
-    if align_corners:
-        return scaled(place, (source - 1) / (target - 1) if target > 1 else 0.0)
+def _ratio(above: DimLike, below: DimLike, like: Node) -> Node:
+    """The quotient of two sizes."""
+    if isinstance(above, int) and isinstance(below, int):
+        return constant_like(above / below, like)
+    return divide(full_like(like, above), full_like(like, below))
+
+
+def _centre(place: Node, step: Node) -> Node:
+    """Where the centre of each target pixel lies among the source pixels."""
     half = constant_like(0.5, place)
-    return subtract(scaled(add(place, half), step), half)
+    return subtract(multiply(add(place, half), step), half)
 
 
-def _linear(at: Node, column: Node, source: int) -> Node:
+def _linear(at: Node, column: Node, source: DimLike) -> Node:
     """1 - |distance| to the two pixels beside; at the borders the outer pixel alone."""
-    inside = minimum(maximum(at, zeros_like(at)), constant_like(source - 1, at))
+    inside = minimum(maximum(at, zeros_like(at)), full_like(at, source - 1))
     distance = absolute(subtract(inside, column))
     one = constant_like(1, distance)
     return where(less(distance, one), subtract(one, distance), zeros_like(one))
 
 
-def _cubic(at: Node, column: Node, source: int) -> Node:
+def _cubic(at: Node, column: Node, source: DimLike) -> Node:
     """Weights of the four pixels beside; beyond the border the outer pixel stands for them."""
     first = floor(at)
     weights = zeros_like(at)
     for offset in (-1, 0, 1, 2):
         pixel = add(first, constant_like(offset, first))
         weight = _cubic_weight(absolute(subtract(at, pixel)))
-        clamped = minimum(maximum(pixel, zeros_like(pixel)), constant_like(source - 1, pixel))
+        clamped = minimum(maximum(pixel, zeros_like(pixel)), full_like(pixel, source - 1))
         weights = add(weights, where(equal(clamped, column), weight, zeros_like(weight)))
     return weights
 
 
-def _covering(place: Node, column: Node, source: int, step: float, mode: str) -> Node:
+def _covering(place: Node, column: Node, source: DimLike, step: Node, mode: str) -> Node:
     """Weights of all pixels that a larger one covers: the kernel, as wide as that one, to sum 1."""
-    width, reach = max(step, 1.0), 1 if mode == "bilinear" else 2
-    half = constant_like(0.5, place)
-    centre = scaled(add(place, half), step)
-    support = constant_like(reach * width, centre)
+    width, half = maximum(step, ones_like(step)), constant_like(0.5, place)
+    centre = multiply(add(place, half), step)
+    support = width if mode == "bilinear" else add(width, width)
     first = maximum(trunc(add(subtract(centre, support), half)), zeros_like(centre))
-    last = minimum(trunc(add(add(centre, support), half)), constant_like(source, centre))
-    distance = absolute(scaled(add(subtract(column, centre), half), 1 / width))
+    last = minimum(trunc(add(add(centre, support), half)), full_like(centre, source))
+    distance = absolute(divide(add(subtract(column, centre), half), width))
     one, zero = constant_like(1, distance), zeros_like(distance)
     if mode == "bilinear":
         kernel = where(less(distance, one), subtract(one, distance), zero)

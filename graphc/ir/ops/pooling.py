@@ -9,10 +9,10 @@ from typing import Any
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
-from graphc.ir.dims import DimLike
+from graphc.ir.dims import Dim, DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import functions
-from graphc.ir.ops.arithmetic import add, divide, maximum, multiply
+from graphc.ir.ops.arithmetic import add, divide, floor_divide, maximum, multiply, subtract
 from graphc.ir.ops.broadcasting import broadcast
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.convolution import Widths, padded, per_axis
@@ -273,7 +273,8 @@ def _with_zero(x: Node) -> tuple[Node, Node]:
 
 def _sizes(name: str, output_size: Any, x: Node, rank: int) -> tuple[DimLike, ...]:
     """The spatial size of the result; None keeps that of the operand."""
-    given = (output_size,) * rank if isinstance(output_size, int) else tuple(output_size)
+    is_one = isinstance(output_size, int | Dim)
+    given = (output_size,) * rank if is_one else tuple(output_size)
     if len(given) == 1:
         given *= rank
     if len(given) != rank:
@@ -291,41 +292,30 @@ def _adaptive_windows(name: str, x: Node, axis: int, count: DimLike) -> tuple[No
     """
     length = x.shape[axis]
     before, after = x.shape[:axis], x.shape[axis + 1 :]
+    if not dims.always_less_equal(1, count):
+        raise ShapeError(f"{name}: {count} windows, expected 1 or more", code="window")
     if dims.divides(length, count):
         return reshape(x, shape=(*before, count, length // count, *after)), None
-    if not isinstance(length, int) or not isinstance(count, int):
-        raise ShapeError(
-            f"{name}: {count} windows are not proved to divide an axis of {length}",
-            code="window",
-            hint="use sizes that are numbers, or ones that divide",
-        )
-    starts = [i * length // count for i in range(count)]
-    ends = [-(-(i + 1) * length // count) for i in range(count)]
-    widest = max(end - start for start, end in zip(starts, ends, strict=True))
-    rows = [
-        functions["narrow"](padded_after(x, axis, widest), axis, start, widest) for start in starts
-    ]
-    seen = functions["stack"](rows, axis=axis)
-    tap = iota(shape=(count, widest), axis=1, dtype=dtypes.i64)
-    row = iota(shape=(count, widest), axis=0, dtype=dtypes.i64)
-    size = functions["subtract"](_end(row, length, count), _begin(row, length, count))
-    return seen, less(tap, size)
+    # A window that begins inside an element of L/n and ends inside another has one more.
+    shape = (count, dims.ceil_div(length, count) + 1)
+    tap, row = (iota(shape=shape, axis=a, dtype=dtypes.i64) for a in (1, 0))
+    begin = _quotient(_scaled(row, length), count)
+    last = add(_scaled(add(row, ones_like(row)), length), full_like(row, count - 1))
+    inside = less(tap, subtract(_quotient(last, count), begin))
+    if isinstance(length, int) and isinstance(count, int):
+        rows = [(padded_after(x, axis, shape[1]), i * length // count) for i in range(count)]
+        parts = [functions["narrow"](row, axis, start, shape[1]) for row, start in rows]
+        return functions["stack"](parts, axis=axis), inside
+    return functions["take"](x, add(begin, tap), axis), inside
 
 
-def padded_after(x: Node, axis: int, width: int) -> Node:
+def padded_after(x: Node, axis: int, width: DimLike) -> Node:
     """`x` with `width` zeros after the end of `axis`."""
     return padded(x, [(0, width), *[(0, 0)] * (len(x.shape) - axis - 1)])
 
 
-def _begin(row: Node, length: int, count: int) -> Node:
-    begin: Node = functions["floor_divide"](functions["multiply"](row, length), count)
-    return begin
-
-
-def _end(row: Node, length: int, count: int) -> Node:
-    last = functions["multiply"](functions["add"](row, 1), length)
-    end: Node = functions["floor_divide"](functions["add"](last, count - 1), count)
-    return end
+def _quotient(number: Node, divisor: DimLike) -> Node:
+    return floor_divide(number, full_like(number, divisor))
 
 
 def _adaptive(
