@@ -50,6 +50,12 @@ extern "C" __global__ void every(float* f, double* d, unsigned short* h, unsigne
   d[i + 100] = gc_uniform_f64(words.word[1], words.word[2]);
   d[i + 200] = gc_erfinv_f64(gc_digamma_f64(gc_lgamma_f64(gc_erfc_f64(d[i]))));
   f[i + 400] = gc_logaddexp_f32(gc_nextafter_f32(f[i], f[i + 1]), gc_signbit_f32(f[i]));
+  d[i + 300] = gc_bessel_j0_f64(gc_bessel_j1_f64(gc_bessel_y0_f64(gc_bessel_y1_f64(d[i]))));
+  d[i + 400] = gc_airy_ai_f64(gc_airy_ai_slope_f64(gc_k0e_f64(gc_k1e_f64(d[i]))));
+  f[i + 600] = gc_gammainc_f32(f[i], gc_gammaincc_f32(f[i], gc_betainc_f32(f[i], f[i], 0.5f)));
+  f[i + 700] = gc_expn_f32(2.0f, gc_expi_f32(gc_dawsn_f32(f[i])));
+  f[i + 800] = gc_gegenbauer_f32(gc_laguerre_f32(gc_hermite_f32(f[i], 5, 1), 6, 0), 7, 0.5f);
+  d[i + 600] = gc_frexp_mantissa_f64(d[i]) + gc_frexp_exponent_f64(d[i]) + gc_gcd_i8(i, 6);
   gc_sort_runs_bf16(order, h, 512, 0, 16, 0, 512);
   gc_merge_runs_f64(order + 512, d, order, 512, 1, 16, 0, 512);
   gc_c128 z = gc_complex_f64(d[i], d[i + 1]);
