@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -193,7 +194,6 @@ def test_each_matrix_may_have_a_tolerance_of_its_own(x: Array):
     [
         lambda x: functions["svd"](x)[0],
         lambda x: functions["qr"](x, mode="complete")[0],
-        lambda x: functions["real"](functions["svdvals"](functions["complex"](x, x))),
     ],
 )
 def test_gradients_that_there_are_not_are_refused(function: Callable[[Node], Node]):
@@ -242,22 +242,27 @@ def real_result(function: Callable[..., Any], *nodes: Node) -> Node:
 def symmetrised(name: str) -> Callable[[Node], Any]:
     def call(x: Node) -> Any:
         return functions[name](
-            functions["multiply"](functions["add"](x, functions["matrix_transpose"](x)), 0.5)
+            functions["multiply"](functions["add"](x, functions["adjoint"](x)), 0.5)
         )
 
     return call
 
 
+def of_complex(function: Callable[[Node], Any]) -> Callable[[Node, Node], Any]:
+    return lambda re, im: function(functions["complex"](re, im))
+
+
 def signless_svd(x: Node) -> tuple[Node, ...]:
     """What does not depend on the signs of singular vectors."""
     u, s, vh = functions["svd"](x, full_matrices=False)
-    return functions["matmul"](u, functions["matmul"](functions["diag_embed"](
-        functions["exp"](functions["negative"](s))), vh)), s  # fmt: skip
+    sizes = functions["diag_embed"](functions["exp"](functions["negative"](s)))
+    sizes = functions["astype"](sizes, u.dtype)
+    return functions["matmul"](u, functions["matmul"](sizes, vh)), s
 
 
 def signless_eigh(x: Node) -> tuple[Node, ...]:
-    w, v = functions["eigh"](functions["add"](x, functions["matrix_transpose"](x)))
-    return functions["multiply"](v, v), w
+    w, v = functions["eigh"](functions["add"](x, functions["adjoint"](x)))
+    return functions["abs"](v), w
 
 
 def signless_qr(x: Node) -> tuple[Node, ...]:
@@ -312,6 +317,19 @@ DERIVATIVES: list[tuple[str, Callable[..., Any], tuple[Array, ...]]] = [
     ("lu_solve", lambda a, b: functions["lu_solve"](
         *functions["lu_factor"](a), functions["matrix_transpose"](b), left=False), (A, B)),
     ("eig", stretched, (A,)),
+    *((f"complex {name}", of_complex(function), (a, b)) for name, function, a, b in (
+        ("cholesky", symmetrised("cholesky"), S, 0.1 * A),
+        ("qr tall", signless_qr, TALL, TALL[::-1]),
+        ("qr wide", signless_qr, WIDE, WIDE[::-1]),
+        ("eigh", signless_eigh, S, A),
+        ("svd tall", signless_svd, TALL, TALL[::-1]),
+        ("svd wide", signless_svd, WIDE, WIDE[::-1]),
+        ("pinv tall", functions["pinv"], TALL, TALL[::-1]),
+        ("pinv wide", functions["pinv"], WIDE, WIDE[::-1]),
+        ("solve", lambda a: functions["solve"](a, a), A, S),
+        ("logdet", functions["logdet"], A, S),
+        ("det", functions["det"], A, S),
+    )),
     ("reflected", lambda x, t, y: functions["ormqr"](x, t, y, transpose=True), (
         TALL, normal(2, 3), normal(2, 5, 2))),
     ("reflections", functions["householder_product"], (TALL, normal(2, 2))),
@@ -367,6 +385,42 @@ def test_first_and_second_derivatives(
             float(np.sum(g * d)) for g, d in zip(derivative(build, arrays), directions, strict=True)
         )
         np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
+
+
+def expanded_determinant(x: Node) -> Node:
+    """The sum over permutations, which knows no division."""
+    count = int(str(x.shape[-1]))
+    total: Node | None = None
+    for columns in itertools.permutations(range(count)):
+        term = held(np.asarray(np.linalg.det(np.eye(count)[list(columns)])))
+        for row, column in enumerate(columns):
+            one = functions["select"](functions["select"](x, 0, row), 0, column)
+            term = functions["multiply"](term, one)
+        total = term if total is None else functions["add"](total, term)
+    assert total is not None
+    return total
+
+
+@pytest.mark.parametrize("rank", range(5))
+def test_derivatives_of_determinants_are_those_of_the_sum_over_permutations(rank: int):
+    x = normal(4, rank) @ normal(rank, 4)
+    directions = [held(normal(4, 4)) for _ in range(3)]
+    # Third derivatives need an invertible matrix.
+    for order in range(1, 4 if rank == 4 else 3):
+        found, expected = (
+            applied(lambda node, f=function, n=order: along(f, node, directions[:n]), x)
+            for function in (functions["det"], expanded_determinant)
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
+
+
+def along(function: Callable[[Node], Node], x: Node, directions: list[Node]) -> Node:
+    """The derivative along each of some directions."""
+    value = function(x)
+    for direction in directions:
+        (slope,) = vjp([value], [x], [functions["ones_like"](value)])
+        value = functions["sum"](functions["multiply"](slope, direction))
+    return value
 
 
 # -- Fourier transforms ---------------------------------------------------------------------------

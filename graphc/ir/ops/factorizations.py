@@ -1,7 +1,7 @@
 """Factorisations of stacks of matrices [..., M, N]: Cholesky, QR, eigenvalues, singular values.
 
 LAPACK's, through NumPy, on the host. Gradients are made of matrix products and solves, so they
-exist in any order, for the papers named beside them. They are those of real matrices.
+exist in any order, for the papers named beside them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
-from graphc.ir.op import Call, HostCall, Op, Parameter, Refused
-from graphc.ir.ops.arithmetic import add, divide, multiply, negative, subtract
+from graphc.ir.op import Call, GradientRule, HostCall, Op, Parameter, Refused
+from graphc.ir.ops.arithmetic import add, divide, multiply, negative, scaled, subtract
 from graphc.ir.ops.complex_numbers import conjugate, real
 from graphc.ir.ops.contraction import matmul, matrix_transpose
 from graphc.ir.ops.conversion import cast_to
@@ -25,6 +25,7 @@ from graphc.ir.ops.creation import ones_like, zeros_like
 from graphc.ir.ops.logic import equal, where
 from graphc.ir.ops.matrices import (
     ALL_MATRICES,
+    adjoint,
     diagonal_mask,
     each_matrix,
     identity,
@@ -47,17 +48,30 @@ Array = np.ndarray[Any, Any]
 
 
 def _require_derivative(node: Node) -> None:
-    """Refuse the gradient of complex matrices, and that of vectors which complete a basis."""
-    a = node.inputs[0].tensor
-    attributes = dict(node.attributes)
-    is_completed = attributes.get("full") and not dims.always_equal(*a.shape[-2:])
-    if a.dtype.kind == "complex" or is_completed:
-        what = "with a completed basis, which is not unique," if is_completed else f"of {a}"
+    """Refuse the gradient of vectors which complete a basis."""
+    if node["full"] and not dims.always_equal(*node.inputs[0].shape[-2:]):
         raise GraphcError(
-            f"{node.op.name} {what} has no gradient",
+            f"{node.op.name} with a completed basis, which is not unique, has no gradient",
             code="no-gradient",
-            hint="take the thin factors" if is_completed else "compute with real matrices",
+            hint="take the thin factors",
         )
+
+
+def _of_conjugates(rule: GradientRule) -> GradientRule:
+    """A rule for cotangents that pair with a conjugate, as papers have it; here they pair without.
+
+    For real matrices both are the same.
+    """
+
+    def gradient(node: Node, *cotangents: Node) -> tuple[Node | None, ...]:
+        found = rule(node, *map(_conjugated, cotangents))
+        return tuple(one if one is None else _conjugated(one) for one in found)
+
+    return gradient
+
+
+def _conjugated(x: Node) -> Node:
+    return conjugate(x) if x.dtype.kind == "complex" else x
 
 
 def _cholesky_reference(call: Call, a: Array) -> Array:
@@ -67,12 +81,11 @@ def _cholesky_reference(call: Call, a: Array) -> Array:
 
 
 def _cholesky_gradient(node: Node, g: Node) -> tuple[Node]:
-    """L^-T Φ(L^T g) L^-1, made symmetric; Φ takes the lower half (I. Murray, 2016, equation 8)."""
-    _require_derivative(node)
-    upper = matrix_transpose(node)
+    """L^-H Φ(L^H g) L^-1, made symmetric; Φ takes the lower half (I. Murray, 2016, equation 8)."""
+    upper = adjoint(node)
     middle = lower_half(matmul(upper, tril(g)))
     left = solve_triangular(upper, middle, lower=False)
-    whole = solve_triangular(upper, matrix_transpose(left), lower=False)
+    whole = solve_triangular(upper, adjoint(left), lower=False)
     return (symmetric(whole),)
 
 
@@ -82,7 +95,7 @@ cholesky: Op = Op(
     infer=lambda op, operands, attributes: require_matrix(op, operands[0], ALL_MATRICES, True),
     reference=_cholesky_reference,
     lowering=HostCall(),
-    gradient=_cholesky_gradient,
+    gradient=_of_conjugates(_cholesky_gradient),
     samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0), (0, 2, 2)), ALL_MATRICES),
     refused=refused_matrices(square=True),
     doc="The lower triangular L with L @ L.T = a (the conjugate L.T, for complex ones), from the "
@@ -105,14 +118,14 @@ def _qr_reference(call: Call, a: Array) -> tuple[Array, ...]:
 
 
 def _qr_gradient(node: Node, q_bar: Node, r_bar: Node) -> tuple[Node]:
-    """(Q̄ + Q copyltu(M)) R^-T with M = R R̄^T - Q̄^T Q (M. Seeger et al., 2017, section 3.3)."""
+    """(Q̄ + Q copyltu(M)) R^-H with M = R R̄^H - Q̄^H Q (M. Seeger et al., 2017, section 3.3)."""
     _require_derivative(node)
     q, r = (project(node, index=index) for index in (0, 1))
-    inner = subtract(matmul(r, matrix_transpose(r_bar)), matmul(matrix_transpose(q_bar), q))
+    inner = subtract(matmul(r, adjoint(r_bar)), matmul(adjoint(q_bar), q))
     half = lower_half(inner)
-    mirrored = add(half, matrix_transpose(half))
+    mirrored = add(half, adjoint(half))
     left = add(q_bar, matmul(q, mirrored))
-    return (matrix_transpose(solve_triangular(r, matrix_transpose(left), lower=False)),)
+    return (adjoint(solve_triangular(r, adjoint(left), lower=False)),)
 
 
 qr: Op = Op(
@@ -121,7 +134,7 @@ qr: Op = Op(
     infer=_infer_qr,
     reference=_qr_reference,
     lowering=HostCall(),
-    gradient=_qr_gradient,
+    gradient=_of_conjugates(_qr_gradient),
     parameters=(Parameter("full", False),),
     samples=lambda: (
         *matrix_samples(((4, 3), (3, 3), (2, 1, 1), (3, 0), (0, 3, 2)), ALL_MATRICES)(),
@@ -161,12 +174,12 @@ def _inverse_or_zero(x: Node) -> Node:
 
 
 def _eigh_gradient(node: Node, w_bar: Node, v_bar: Node) -> tuple[Node]:
-    """V (diag(w̄) + F * (V^T V̄)) V^T, made symmetric, F[i, j] = 1 / (w[j] - w[i])."""
-    _require_derivative(node)
+    """V (diag(w̄) + F * (V^H V̄)) V^H, made symmetric, F[i, j] = 1 / (w[j] - w[i])."""
     w, v = (project(node, index=index) for index in (0, 1))
-    turned = multiply(_inverse_or_zero(_differences(w)), matmul(matrix_transpose(v), v_bar))
-    inner = add(on_diagonal(w_bar), turned)
-    return (symmetric(matmul(matmul(v, inner), matrix_transpose(v))),)
+    factors = cast_to(_inverse_or_zero(_differences(w)), v.dtype)
+    turned = multiply(factors, matmul(adjoint(v), v_bar))
+    inner = add(on_diagonal(cast_to(w_bar, v.dtype)), turned)
+    return (symmetric(matmul(matmul(v, inner), adjoint(v))),)
 
 
 eigh: Op = Op(
@@ -175,7 +188,7 @@ eigh: Op = Op(
     infer=_infer_eigh,
     reference=_eigh_reference,
     lowering=HostCall(),
-    gradient=_eigh_gradient,
+    gradient=_of_conjugates(_eigh_gradient),
     samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0), (0, 2, 2)), ALL_MATRICES),
     refused=refused_matrices(square=True),
     doc="Eigenvalues in ascending order and eigenvectors (columns), from the lower triangle of a "
@@ -256,32 +269,41 @@ def _svd_reference(call: Call, a: Array) -> tuple[Array, ...]:
 
 
 def _svd_gradient(node: Node, u_bar: Node, s_bar: Node, vh_bar: Node) -> tuple[Node]:
-    """J. Townsend, "Differentiating the singular value decomposition" (2016), for the thin form."""
+    """J. Townsend, "Differentiating the singular value decomposition" (2016), for the thin form.
+
+    What depends on the phases of complex vectors has no derivative. Where it does not, a turn of
+    U along its columns stands for that of both (Z. Wan and S. Zhang, "Automatic differentiation for
+    complex valued SVD", 2019).
+    """
     _require_derivative(node)
     u, s, vh = (project(node, index=index) for index in range(3))
-    v, v_bar = matrix_transpose(vh), matrix_transpose(vh_bar)
+    v, v_bar = adjoint(vh), adjoint(vh_bar)
     count = s.shape[-1]
-    squares = multiply(s, s)
-    gaps = _inverse_or_zero(_differences(squares))
-    from_u = multiply(gaps, _antisymmetric(matmul(matrix_transpose(u), u_bar)))
+    gaps = cast_to(_inverse_or_zero(_differences(multiply(s, s))), u.dtype)
+    inverse = cast_to(_inverse_or_zero(s), u.dtype)
+    s, s_bar = cast_to(s, u.dtype), cast_to(s_bar, u.dtype)
+    turn_u = _antisymmetric(matmul(adjoint(u), u_bar))
+    from_u = multiply(gaps, turn_u)
     from_v = multiply(gaps, _antisymmetric(matmul(vh, v_bar)))
     columns, rows = repeated(s, -2, count), repeated(s, -1, count)
     inner = add(add(multiply(from_u, columns), multiply(rows, from_v)), on_diagonal(s_bar))
+    if u.dtype.kind == "complex":
+        phases = multiply(turn_u, repeated(scaled(inverse, 0.5), -2, count))
+        inner = add(inner, where(diagonal_mask(phases), phases, zeros_like(phases)))
     total = matmul(matmul(u, inner), vh)
-    inverse = _inverse_or_zero(s)
     outside_u = _outside(u, u_bar, inverse)
     outside_v = _outside(v, v_bar, inverse)
     total = add(total, matmul(outside_u, vh))
-    return (add(total, matmul(u, matrix_transpose(outside_v))),)
+    return (add(total, matmul(u, adjoint(outside_v))),)
 
 
 def _antisymmetric(x: Node) -> Node:
-    return subtract(x, matrix_transpose(x))
+    return subtract(x, adjoint(x))
 
 
 def _outside(q: Node, q_bar: Node, inverse: Node) -> Node:
-    """(I - q q^T) q̄ diag(inverse): what moves the columns of q out of the space they span."""
-    inside = matmul(q, matmul(matrix_transpose(q), q_bar))
+    """(I - q q^H) q̄ diag(inverse): what moves the columns of q out of the space they span."""
+    inside = matmul(q, matmul(adjoint(q), q_bar))
     return multiply(subtract(q_bar, inside), repeated(inverse, -2, q.shape[-2]))
 
 
@@ -291,7 +313,7 @@ svd: Op = Op(
     infer=_infer_svd,
     reference=_svd_reference,
     lowering=HostCall(),
-    gradient=_svd_gradient,
+    gradient=_of_conjugates(_svd_gradient),
     parameters=(Parameter("full", False),),
     samples=lambda: (
         *matrix_samples(((4, 3), (2, 3), (3, 3), (2, 1, 1), (3, 0), (0, 3, 2)), ALL_MATRICES)(),
@@ -323,9 +345,8 @@ def _pinv_reference(call: Call, a: Array) -> Array:
 
 def _pinv_gradient(node: Node, g: Node) -> tuple[Node]:
     """The adjoint of G. Golub and V. Pereyra's derivative (1973), for matrices of constant rank."""
-    _require_derivative(node)
     a, p = node.inputs[0], node
-    p_t, g_t = matrix_transpose(p), matrix_transpose(g)
+    p_t, g_t = adjoint(p), adjoint(g)
     first = negative(matmul(matmul(p_t, g), p_t))
     ap, pa = matmul(a, p), matmul(p, a)
     second = matmul(matmul(subtract(identity(ap), ap), g_t), matmul(p, p_t))
@@ -339,7 +360,7 @@ pinv: Op = Op(
     infer=_infer_pinv,
     reference=_pinv_reference,
     lowering=HostCall(),
-    gradient=_pinv_gradient,
+    gradient=_of_conjugates(_pinv_gradient),
     parameters=(Parameter("rtol", None),),
     samples=matrix_samples(((4, 3), (2, 3), (3, 3), (2, 1, 1), (3, 0), (0, 3, 2)), ALL_MATRICES),
     refused=refused_matrices(square=False),

@@ -9,20 +9,23 @@ from typing import Literal, NamedTuple
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
-from graphc.ir.ops.arithmetic import divide, multiply
+from graphc.ir.ops.arithmetic import divide
 from graphc.ir.ops.broadcasting import Operand, broadcast_shapes, promoted
 from graphc.ir.ops.contraction import matmul, matrix_product, matrix_transpose
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
+from graphc.ir.ops.creation import constant_like, iota, ones_like, zeros_like
+from graphc.ir.ops.cumulative import cumulative_prod
+from graphc.ir.ops.determinants import det, slogdet
 from graphc.ir.ops.factorizations import cholesky, eig, eigh, pinv, qr, svd
 from graphc.ir.ops.logic import greater, where
 from graphc.ir.ops.matrices import adjoint, diagonal_mask, identity
 from graphc.ir.ops.reduction import max_over, min_over, sum_over
-from graphc.ir.ops.shape import broadcast_to, reshape
+from graphc.ir.ops.shape import broadcast_to, flip, reshape
 from graphc.ir.ops.structural import project
-from graphc.ir.ops.systems import det, inv, slogdet, solve, solve_triangular
+from graphc.ir.ops.systems import inv, solve, solve_triangular
 
 __all__: list[str] = []
 
@@ -117,7 +120,10 @@ def inverse(x: Node) -> Node:
 
 @surface("det")
 def determinant(x: Node) -> Node:
-    """The determinants of matrices [..., N, N]. Gradients need invertible ones."""
+    """The determinants of matrices [..., N, N].
+
+    First and second derivatives are right for singular matrices too; higher ones are NaN there.
+    """
     return det(x)
 
 
@@ -148,14 +154,22 @@ def _above(values: Node, rtol: Operand) -> Node:
 
 @surface("slogdet")
 def sign_and_logarithm(x: Node) -> SlogdetResult:
-    """The sign of the determinant, and the logarithm of its absolute value."""
+    """The sign of the determinant, and the logarithm of its absolute value.
+
+    Gradients need invertible matrices: for others the sign is 0 and the logarithm -inf.
+    """
     return SlogdetResult(*_results(slogdet(x), 2))
 
 
 @surface("logdet")
 def logarithm_of_determinant(x: Node) -> Node:
-    """The logarithm of the determinant; NaN where that is negative."""
+    """The logarithm of the determinant; NaN where that is negative, and -inf where it is 0.
+
+    Of complex matrices the imaginary part lies in [-pi, pi]. Gradients need invertible matrices.
+    """
     sign, logarithm = _results(slogdet(x), 2)
+    if sign.dtype.kind == "complex":
+        return functions["complex"](logarithm, functions["angle"](sign))  # type: ignore[no-any-return]
     undefined = constant_like(math.nan, logarithm)
     return where(greater(zeros_like(sign), sign), undefined, logarithm)
 
@@ -182,9 +196,9 @@ def triangular_root(x: Node, upper: bool = False) -> Node:
 @surface("cholesky_solve")
 def solve_with_root(b: Node, root: Node, upper: bool = False) -> Node:
     """x with a @ x = b, given the Cholesky factor of a."""
-    lower = matrix_transpose(root) if upper else root
+    lower = adjoint(root) if upper else root
     middle = solve_triangle(lower, b, upper=False)
-    return solve_triangle(matrix_transpose(lower), middle, upper=True)
+    return solve_triangle(adjoint(lower), middle, upper=True)
 
 
 @surface("cholesky_inverse")
@@ -229,15 +243,14 @@ def orthogonal_triangular(
     if len(x.shape) < 2:
         raise ShapeError(f"qr: {x.type} is no matrix", code="rank")
     rows, columns = x.shape[-2:]
+    full = mode == "complete" and not dims.always_less_equal(rows, columns)
     if dims.always_less_equal(columns, rows):
-        q, r = _results(qr(x, full=mode == "complete"), 2)
-    elif dims.always_less_equal(rows, columns):
-        # Q is that of the square part, and turns the rest of the columns along.
-        left = functions["narrow"](x, -1, 0, rows)
-        q, _ = _results(qr(left), 2)
-        r = functions["triu"](matmul(adjoint(q), x))
+        q, r = _results(qr(x, full=full), 2)
     else:
-        raise ShapeError(f"qr: whether {x.type} is tall or wide is not known")
+        # Q is that of the square part, and turns the rest of the columns along.
+        left = functions["narrow"](x, -1, 0, dims.minimum(rows, columns))
+        q, _ = _results(qr(left, full=full), 2)
+        r = functions["triu"](matmul(adjoint(q), x))
     return r if mode == "r" else QrResult(q, r)
 
 
@@ -376,25 +389,20 @@ def _cheapest(nodes: Sequence[Node], sizes: Sequence[int]) -> Node:
     return product(0, count - 1)
 
 
-MOST_POWERS = 1024
-"""Each one is a product in the graph."""
-
-
 @surface("vander")
-def vandermonde(x: Node, n: int | None = None, increasing: bool = False) -> Node:
+def vandermonde(x: Node, n: DimLike | None = None, increasing: bool = False) -> Node:
     """Powers of the elements of `x` [..., N] as rows; of all exponents below `n` (N)."""
     if not x.shape:
         raise ShapeError(f"vander: {x.type} has no row")
     count = x.shape[-1] if n is None else n
-    if not isinstance(count, int):
-        raise UsageError("vander: give n, since the length of x is not a number")
-    if not 0 < count <= MOST_POWERS:
-        raise UsageError(f"vander: {count} powers", hint=f"give n from 1 to {MOST_POWERS}")
-    powers = [functions["ones_like"](x)]
-    for _ in range(1, count):
-        powers.append(multiply(powers[-1], x))
-    rows: Node = functions["stack"](powers if increasing else powers[::-1], axis=-1)
-    return rows
+    if not dims.always_less_equal(0, count):
+        raise UsageError(f"vander: {count} powers", hint="give a number n of 0 or more")
+    axis, shape = len(x.shape), (*x.shape, count)
+    factors = broadcast_to(reshape(x, shape=(*x.shape, 1)), shape=shape)
+    place = iota(shape=shape, axis=axis, dtype=dtypes.i64)
+    is_first = functions["equal"](place, 0)
+    powers = cumulative_prod(where(is_first, ones_like(factors), factors), axis=axis)
+    return powers if increasing else flip(powers, axes=(axis,))
 
 
 @surface("diagonal_matrix", "diag_embed")

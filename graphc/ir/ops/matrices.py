@@ -103,8 +103,8 @@ def adjoint(x: Node) -> Node:
 
 
 def symmetric(x: Node) -> Node:
-    """The mean of `x` and its transpose."""
-    return scaled(add(x, matrix_transpose(x)), 0.5)
+    """The mean of `x` and its adjoint."""
+    return scaled(add(x, adjoint(x)), 0.5)
 
 
 def lower_half(x: Node) -> Node:

@@ -1,4 +1,4 @@
-"""Systems of equations, inverses and determinants, for stacks of matrices [..., N, N].
+"""Systems of equations and inverses, for stacks of matrices [..., N, N].
 
 LAPACK's, through NumPy, on the host. Gradients are made of further solves, so they exist in any
 order: M. Giles, "Collected matrix derivative results for forward and reverse mode algorithmic
@@ -16,8 +16,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import Call, HostCall, Op, Parameter, Refused, Sample
-from graphc.ir.ops.arithmetic import multiply, negative
-from graphc.ir.ops.complex_numbers import complex_of, imaginary
+from graphc.ir.ops.arithmetic import negative
 from graphc.ir.ops.contraction import matmul, matrix_transpose
 from graphc.ir.ops.creation import ones_like, zeros_like
 from graphc.ir.ops.logic import where
@@ -29,11 +28,9 @@ from graphc.ir.ops.matrices import (
     require_matrix,
 )
 from graphc.ir.ops.sequences import tril
-from graphc.ir.ops.shape import broadcast_to, reshape
-from graphc.ir.ops.structural import project
-from graphc.ir.types import TensorType, TupleType
+from graphc.ir.types import TensorType
 
-__all__ = ["det", "inv", "slogdet", "solve", "solve_triangular"]
+__all__ = ["inv", "solve", "solve_triangular"]
 
 Array = np.ndarray[Any, Any]
 
@@ -164,67 +161,4 @@ inv: Op = Op(
     samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0), (0, 2, 2)), ALL_MATRICES),
     refused=refused_matrices(square=True),
     doc="The inverse; NaN where the matrix is singular.",
-)
-
-
-# -- determinants ---------------------------------------------------------------------------------
-
-
-def _infer_det(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
-    type_ = require_matrix(op, operands[0], ALL_MATRICES, square=True)
-    return TensorType(type_.dtype, type_.shape[:-2])
-
-
-def _matrices(x: Node, like: Node) -> Node:
-    """A number for each matrix, repeated over its elements."""
-    return broadcast_to(reshape(x, shape=(*x.shape, 1, 1)), shape=like.shape)
-
-
-def _det_gradient(node: Node, g: Node) -> tuple[Node]:
-    a = node.inputs[0]
-    return (multiply(_matrices(multiply(g, node), a), matrix_transpose(inv(a))),)
-
-
-det: Op = Op(
-    "det",
-    1,
-    infer=_infer_det,
-    reference=lambda call, a: np.asarray(np.linalg.det(a)),
-    lowering=HostCall(),
-    gradient=_det_gradient,
-    samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0), (0, 2, 2)), ALL_MATRICES),
-    refused=refused_matrices(square=True),
-    doc="The determinant. Its gradient needs an invertible matrix.",
-)
-
-
-def _infer_slogdet(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TupleType:
-    type_ = require_matrix(op, operands[0], ALL_MATRICES, square=True)
-    batch = type_.shape[:-2]
-    return TupleType((TensorType(type_.dtype, batch), TensorType(type_.dtype.real, batch)))
-
-
-def _slogdet_reference(call: Call, a: Array) -> tuple[Array, ...]:
-    return tuple(map(np.asarray, np.linalg.slogdet(a)))
-
-
-def _slogdet_gradient(node: Node, sign: Node, g: Node) -> tuple[Node]:
-    """With t = trace(a^-1 da), the logarithm moves by the real part of t, the sign turns by i
-    times its imaginary part."""
-    a = node.inputs[0]
-    if a.dtype.kind == "complex":
-        g = complex_of(g, imaginary(multiply(sign, project(node, index=0))))
-    return (multiply(_matrices(g, a), matrix_transpose(inv(a))),)
-
-
-slogdet: Op = Op(
-    "slogdet",
-    1,
-    infer=_infer_slogdet,
-    reference=_slogdet_reference,
-    lowering=HostCall(),
-    gradient=_slogdet_gradient,
-    samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0)), ALL_MATRICES),
-    refused=refused_matrices(square=True),
-    doc="The sign of the determinant, and the logarithm of its absolute value.",
 )
