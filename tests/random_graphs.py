@@ -108,7 +108,7 @@ def graphs(
     """
     choices = [op for op in _drawable(smooth) if accept is None or accept(op)]
     # Few types to a graph, so that nodes are often of one type and meet without being fitted.
-    of_any = st.just(dtypes.f64) if smooth else st.sampled_from(dtypes.computable())
+    of_any = st.just(dtypes.f64) if smooth else st.sampled_from(dtypes.ALL)
     of_few = st.sampled_from(draw(st.lists(of_any, min_size=1, max_size=2)))
     in_few = st.sampled_from(draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=2)))
     inputs = [

@@ -24,6 +24,9 @@ from graphc.ir.op import (
 
 __all__ = ["Group", "GroupKind", "aligned", "domain_of", "is_transparent", "kept"]
 
+# A cast of 8-bit floats, a shift and a scale.
+_STEPS_FROM_CODES_AT_MOST = 3
+
 
 class GroupKind(Enum):
     """The shape of a group's computation: which schedules can claim it.
@@ -79,7 +82,31 @@ def is_transparent(node: Node) -> bool:
     if isinstance(lowering, View | Source):
         return True
     small = isinstance(lowering, Elementwise) or (isinstance(lowering, Element) and lowering.cheap)
-    return small and all(extent == 1 for extent in node.shape)
+    return small and (all(extent == 1 for extent in node.shape) or _is_widened(node))
+
+
+def _is_widened(node: Node, steps: int = _STEPS_FROM_CODES_AT_MOST) -> bool:
+    """Whether the node is 8-bit floats as wider numbers, or those scaled by smaller tensors.
+
+    To read the codes and compute it costs less than to read it. 16-bit floats are stored all the
+    same: tensor cores take them from memory.
+    """
+    lowering = node.op.lowering
+    if node.dtype.bits < 32 or steps == 0:
+        return False
+    if isinstance(lowering, Element):
+        return lowering.cheap and [one.dtype.kind for one in node.inputs] == ["storage"]
+    if not isinstance(lowering, Elementwise) or not lowering.cheap:
+        return False
+    whole = [operand for operand in node.inputs if not _is_repeated(operand)]
+    return len(whole) == 1 and _is_widened(whole[0], steps - 1)
+
+
+def _is_repeated(node: Node) -> bool:
+    """Whether the node is a view of fewer elements."""
+    if not isinstance(node.op.lowering, View):
+        return False
+    return dims.always_less_equal(node.inputs[0].tensor.size + 1, node.tensor.size)
 
 
 def domain_of(shape: Sequence[DimLike], prefix: str = "_i") -> Index:

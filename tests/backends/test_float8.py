@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import graphc
+from graphc import api
+from graphc.compiler import Built
 from graphc.ir import dtype as dtypes
 from graphc.ir import ops
 from graphc.ir.dtype import DType
+from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
+from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
 from tests.emitted import emitted
 from tests.interpreted import interpreted
@@ -159,3 +165,142 @@ def test_codes_become_whole_numbers(source: DType, target: DType, backend: str) 
     low, high = int(target.minimum_value), int(target.maximum_value)
     bounded = np.clip(np.nan_to_num(value, nan=0.0), float(low), float(high))
     assert found.tolist() == [min(max(int(one), low), high) for one in bounded]
+
+
+# -- what moves ------------------------------------------------------------------------------------
+
+
+def moved(dtype: DType) -> Graph:
+    """Ops of every kind of lowering that move 256 elements and look at none."""
+    x, y = (graph_input(name, dtype, (256,)) for name in "xy")
+    index = graph_input("index", dtypes.i64, (256,))
+    mask = graph_input("mask", dtypes.bool_, (256,))
+    f = functions
+    results = (
+        f["permute_dims"](f["reshape"](x, (4, 64)), (1, 0)),
+        f["concat"]([f["flip"](x, 0), y], 0),
+        f["where"](mask, x, y),
+        f["pad"](x, (2, 3)),
+        f["take"](x, index),
+        f["put_along_axis"](x, index, y, 0),
+        f["tile"](f["roll"](x, 5), (3,)),
+    )
+    return Graph(f"moved_{dtype.name}", (x, y, index, mask), (), results)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", FLOATS8, ids=str)
+def test_what_moves_codes_changes_no_bit(dtype: DType, backend: str) -> None:
+    """Every NaN keeps its bits, as a byte does."""
+    rng = np.random.default_rng(5)
+    x, y = (rng.permutation(256).astype(np.uint8) for _ in "xy")
+    index, mask = rng.integers(-300, 300, 256), rng.random(256) < 0.5
+    executor = BACKENDS[backend]([moved(dtype)])
+    arrays = (x.view(dtype.numpy), y.view(dtype.numpy), index, mask)
+    found = executor.call(f"moved_{dtype.name}", arrays)
+    expected, _ = evaluate(moved(dtypes.u8), (x, y, index, mask))
+    for one, codes_moved in zip(found, expected, strict=True):
+        assert one.dtype == dtype.numpy
+        np.testing.assert_array_equal(one.view(np.uint8), codes_moved)
+
+
+# -- a layer ---------------------------------------------------------------------------------------
+
+LAYER = """
+dim B: 1..64
+
+model Quantized(n=96, m=80):
+    state weight: f8e4m3[n, m] = zeros()
+    state scale: f32[m] = ones()
+
+    def forward(x: f32[B, n]) -> f32[B, m]:
+        return x @ (weight.astype(f32) * scale)
+
+    def quantize(w: f32[n, m]):
+        top = max(abs(w), axis=0) / 448
+        update scale = top
+        update weight = cast(w / top, f8e4m3)
+
+export forward = Quantized.forward
+export quantize = Quantized.quantize
+"""
+
+ROWS = (1, 3, 64)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """A linear layer whose weight takes 8 bits an element, and what quantizes a weight for it."""
+    source = tmp_path_factory.mktemp("layer") / "layer.gc"
+    source.write_text(LAYER)
+    return graphc.build(source, targets=("cpu", "sm_90a"))
+
+
+def weights() -> Array:
+    return np.random.default_rng(9).standard_normal((96, 80)).astype(np.float32)
+
+
+def test_no_wide_weight_is_stored(built: Built) -> None:
+    """The product widens and scales what it reads, and each element counts as one byte."""
+    reports = [report for report in built.reports if report.name == "forward"]
+    assert [report.target for report in reports] == ["cpu", "cuda"]
+    for report in reports:
+        assert (report.steps, report.kernels, report.arena_bytes) == (1, 1, 0)
+        assert report.state_bytes == 96 * 80 + 4 * 80
+    assert built.file.weights["weight"].nbytes == 96 * 80
+
+
+@pytest.mark.parametrize("device", ["cpu", "sim"])
+def test_a_quantized_layer_is_that_of_the_reference(built: Built, device: str) -> None:
+    module, reference = (api.load_file(built.file, one) for one in (device, "reference"))
+    for one in (module, reference):
+        one.quantize(weights())
+    state = module.state_dict()
+    scale = np.abs(weights()).max(axis=0) / np.float32(448)
+    stored = (weights() / scale).astype(dtypes.f8e4m3.numpy)
+    for name, expected in (("scale", scale), ("weight", stored)):
+        assert same_bits(state[name], expected)
+        assert same_bits(reference.state_dict()[name], expected)
+    for rows in ROWS:
+        x = np.random.default_rng(rows).standard_normal((rows, 96)).astype(np.float32)
+        wide = stored.astype(np.float32) * scale
+        bound = 97 * 2.0**-24 * (np.abs(x) @ np.abs(wide))
+        for one in (module, reference):
+            exact = x.astype(np.float64) @ wide.astype(np.float64)
+            assert np.all(np.abs(one.forward(x) - exact) <= bound)
+
+
+def test_a_saved_layer_has_the_codes_that_it_had(built: Built, tmp_path: Path) -> None:
+    module = api.load_file(built.file, "cpu")
+    module.quantize(weights())
+    module.save(tmp_path / "quantized.gcm")
+    again = graphc.load(tmp_path / "quantized.gcm", "cpu")
+    assert same_bits(again.state_dict()["weight"], module.state_dict()["weight"])
+    x = np.ones((2, 96), np.float32)
+    assert same_bits(again.forward(x), module.forward(x))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("is_transposed", [False, True])
+@pytest.mark.parametrize("dtype", FLOATS8, ids=str)
+def test_products_of_codes_are_those_of_their_values(
+    dtype: DType, is_transposed: bool, backend: str
+) -> None:
+    """On both sides, along rows and columns; to the bit, for both are chains in one order."""
+    shapes = ((70, 33), (33, 67))
+    inputs = [
+        graph_input(f"{name}{width}", kind, shape[::-1] if is_transposed else shape)
+        for width, kind in (("narrow", dtype), ("wide", dtypes.f32))
+        for name, shape in zip("ab", shapes, strict=True)
+    ]
+    results = []
+    for a, b in (inputs[:2], inputs[2:]):
+        wide = [ops.cast(one, dtype=dtypes.f32) if one.dtype is dtype else one for one in (a, b)]
+        left, right = (functions["matrix_transpose"](x) if is_transposed else x for x in wide)
+        results.append(ops.matmul(left, right))
+    rng = np.random.default_rng(2)
+    narrow = [rng.standard_normal(one.shape).astype(dtype.numpy) for one in inputs[:2]]
+    arrays = [*narrow, *(one.astype(np.float32) for one in narrow)]
+    executor = BACKENDS[backend]([Graph("products", tuple(inputs), (), tuple(results))])
+    found, expected = executor.call("products", arrays)
+    assert same_bits(found, expected)

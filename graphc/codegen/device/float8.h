@@ -52,7 +52,7 @@ GC_INLINE unsigned char gc_f32_to_f8e5m2(float x) {
   const unsigned sign = gc_bits_f32(x) >> 24 & 0x80u, magnitude = gc_bits_f32(x) & 0x7fffffffu;
   const unsigned code = gc_narrowed_f8(magnitude, 21, 0x38000000u, 128.0f);
   const unsigned number = code < 0x7cu ? code : 0x7cu;
-  return (unsigned char)(sign | (magnitude > 0x7f800000u ? 0x7eu : number));
+  return (unsigned char)(sign | (number + (magnitude > 0x7f800000u) * 2u)); /* a NaN is 0x7e */
 }
 
 GC_INLINE unsigned char gc_f64_to_f8e4m3(double x) { return gc_f32_to_f8e4m3(gc_odd_f32(x)); }

@@ -219,9 +219,13 @@ def _pack(
     i0, k0 = start
     i, k = operand.i, operand.k
     value = operand.value_at(i0 + i, k0 + k)
-    fill = _loops(((i, extent[0]), (k, extent[1])), (Store(scratch, i * most[1] + k, value),))
+    # The block lies as the operand does, so that vectors run along both.
+    axes = [(i, extent[0]), (k, extent[1])]
+    along, deep = (most[1], 1) if operand.runs_deep else (1, most[0])
+    store = Store(scratch, i * along + k * deep, value)
+    fill = _loops(axes if operand.runs_deep else axes[::-1], (store,))
     name = f"{function}_{number.name}"
-    call = Call(name, (*target, Address(scratch, 0), most[1], 1, *extent))
+    call = Call(name, (*target, Address(scratch, 0), along, deep, *extent))
     return (Declare(scratch), *fill, call)
 
 

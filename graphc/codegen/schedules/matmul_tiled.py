@@ -179,7 +179,7 @@ class _Side:
         """
         extent = depth if isinstance(depth, int) else self.config.depth
         element = counter("_element", self.size * extent)
-        if self.operand.deep == 1:
+        if self.operand.runs_deep:
             i, k = element // extent, element % extent
         else:
             i, k = element % self.size, element // self.size

@@ -21,7 +21,7 @@ from graphc.codegen.schedules.schedule import (
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
-from graphc.ir.expr import Buffer, Convert, Expr, Index, Load, Scalar, substitute
+from graphc.ir.expr import Buffer, Convert, Expr, Index, Load, Scalar, substitute, walk
 from graphc.ir.kernel import Address, Block, LetIndex, Loop, LoopKind, Statement, Store
 from graphc.ir.node import Node
 from graphc.passes.fuse import Group
@@ -57,6 +57,12 @@ class Operand:
         if {*dims.variables(i), *dims.variables(k)} & set(dims.variables(address)):
             return cls(value, i, k)
         return cls(value, i, k, value.buffer, address, along, deep)
+
+    @property
+    def runs_deep(self) -> bool:
+        """Whether what follows along k, and not along i, follows in memory."""
+        loads = (one for one in walk(self.value) if isinstance(one, Load))
+        return any(_stride(load.index, self.k) == 1 for load in loads)
 
     def at(self, i: DimLike, k: DimLike) -> Address | None:
         """The address of element (i, k), or None."""
