@@ -164,3 +164,31 @@ def test_kernels_of_complex_numbers_compile_with_a_clean_log() -> None:
     graph = Graph("slopes", (z, w, LOOKUPS), (), (loss, *gradients(loss, [z, w])))
     source = cuda_code([graph]).source
     assert compile_ptx(source, "compute_80", name="slopes", fast=True).log == ""
+
+
+LOGARITHMS: dict[str, tuple[Any, Any]] = {
+    "logsumexp": (lambda z: gc.logsumexp(z, axis=1), lambda z: np.log(np.exp(z).sum(1))),
+    "logcumsumexp": (lambda z: gc.logcumsumexp(z, 1), lambda z: np.log(np.exp(z).cumsum(1))),
+    "logaddexp": (lambda z: gc.logaddexp(z, 2 * z), lambda z: np.log(np.exp(z) + np.exp(2 * z))),
+}
+
+
+@on_every_device
+@pytest.mark.parametrize("name", LOGARITHMS)
+def test_logarithms_of_sums_are_those_of_the_formula_and_do_not_overflow(
+    name: str, device: str
+) -> None:
+    ours, theirs = LOGARITHMS[name]
+    random = np.random.default_rng(3)
+    z = random.normal(scale=4, size=(3, 5)) + 1j * random.normal(scale=4, size=(3, 5))
+    values = gc.function(ours, device=device)
+    np.testing.assert_allclose(values(z), theirs(z), rtol=1e-13, atol=1e-14)
+    assert np.isfinite(values(z + 1000)).all()
+
+    def total(z: Any) -> Any:
+        return gc.sum(gc.real(ours(z)))
+
+    step = 1e-6 * random.normal(size=z.shape)
+    expected = (theirs(z + step) - theirs(z - step)).sum().real / 2
+    slope = gc.function(gc.grad(total), device=device)(z)
+    np.testing.assert_allclose((slope * step).sum().real, expected, rtol=1e-7)

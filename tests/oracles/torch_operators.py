@@ -326,8 +326,6 @@ LEFT_OUT: Mapping[str, str] = {
 }
 """Operators that are left out, with the reason."""
 
-_NO_COMPLEX = "not for complex numbers here"
-
 PARTS_LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "argsort": ("bool whole", _TIES),
     "cholesky": ("complex gradient", "PyTorch's is not Hermitian, as the matrix is"),
@@ -336,11 +334,10 @@ PARTS_LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "median": ("bool whole", _TIES),
     "sort": ("bool whole", _TIES),
     "topk": ("bool whole", _TIES),
-    "ldexp": ("complex", _NO_COMPLEX),
+    "ldexp": ("complex", "the exponent is a whole number"),
     "log_softmax.with_dtype": ("complex", "a cast to real numbers would drop a part"),
-    "logaddexp": ("complex", _NO_COMPLEX),
-    "logcumsumexp": ("complex", _NO_COMPLEX),
-    "logsumexp": ("complex", _NO_COMPLEX),
+    "logaddexp": ("complex", "PyTorch's imaginary part leaves [-pi, pi]"),
+    "logcumsumexp": ("complex", "PyTorch's imaginary part leaves [-pi, pi]"),
     "nn.functional.avg_pool1d": ("whole", "means of whole numbers are no whole numbers"),
     "nn.functional.avg_pool2d": ("whole", "means of whole numbers are no whole numbers"),
     "nn.functional.avg_pool3d": ("whole", "means of whole numbers are no whole numbers"),
@@ -348,7 +345,7 @@ PARTS_LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "nn.functional.max_unpool1d": ("gradient", "PyTorch counts elements that others overwrite"),
     "nn.functional.max_unpool2d": ("gradient", "PyTorch counts elements that others overwrite"),
     "nn.functional.max_unpool3d": ("gradient", "PyTorch counts elements that others overwrite"),
-    "nn.functional.rms_norm": ("complex", _NO_COMPLEX),
+    "nn.functional.rms_norm": ("complex", "PyTorch's mean is of squares, not of sizes"),
     "nn.functional.softmin.with_dtype": ("complex", "a cast to real numbers would drop a part"),
     "nextafter": ("gradient", "0 here, 1 there"),
     "softmax.with_dtype": ("complex", "a cast to real numbers would drop a part"),

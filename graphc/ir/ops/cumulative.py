@@ -30,6 +30,7 @@ from graphc.ir.op import (
 )
 from graphc.ir.ops.arithmetic import add, multiplied, multiply, subtract
 from graphc.ir.ops.broadcasting import Operand, broadcast, normal_axis, promoted
+from graphc.ir.ops.complex_numbers import real
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, iota, zeros_like
 from graphc.ir.ops.elementwise import NUMERIC, REAL, require_same
@@ -389,16 +390,18 @@ def linear_recurrence_of(a: Operand, b: Node, axis: int | None = None) -> Node:
 def logcumsumexp(x: Node, axis: int | None = None) -> Node:
     """log(cumsum(exp(x))) along an axis, in the form that does not overflow.
 
-    The sum is kept relative to the largest element so far, and scaled whenever that grows.
+    The sum is kept relative to the largest element so far (complex numbers: to the largest real
+    part), and scaled whenever that grows.
     """
     place = _axis_of("logcumsumexp", x, axis)
     wide = stop_gradient(cast_to(x, x.dtype.accumulator))
-    top = cumulative_max(wide, axis=place)
+    top = cumulative_max(real(wide) if x.dtype.kind == "complex" else wide, axis=place)
     before = _shifted(top, place, float("-inf"))
     # An infinite maximum would give inf - inf. Before the first finite one the sum is 0.
     base, last = (where(isfinite(one), one, zeros_like(one)) for one in (top, before))
     is_first = equal(before, constant_like(float("-inf"), before))
     fading = where(is_first, zeros_like(top), exp(subtract(last, base)))
+    fading, base = cast_to(fading, wide.dtype), cast_to(base, wide.dtype)
     powers = exp(subtract(cast_to(x, wide.dtype), base))
     total = linear_recurrence(fading, powers, axis=place)
     return cast_to(add(log(total), base), x.dtype)

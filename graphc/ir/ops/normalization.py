@@ -21,15 +21,17 @@ from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import Call, Decomposition, Op, Parameter, Refused, Sample, surface
 from graphc.ir.ops.arithmetic import add, divide, multiply, subtract
-from graphc.ir.ops.broadcasting import Operand, broadcast, normal_axis, promoted
+from graphc.ir.ops.broadcasting import Operand, broadcast, normal_axes, normal_axis, promoted
+from graphc.ir.ops.complex_numbers import real
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, zeros_like
 from graphc.ir.ops.elementwise import require_float
 from graphc.ir.ops.logic import isfinite, where
-from graphc.ir.ops.reduction import Axis, max_over, reduce, reduced_shape, restored, sum_over
+from graphc.ir.ops.reduction import Axis, kept, max_over, reduce, reduced_shape, restored, sum_over
 from graphc.ir.ops.shape import require_axes
 from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.statistics import mean_over
+from graphc.ir.ops.structural import stop_gradient
 from graphc.ir.ops.transcendental import exp, log, rsqrt
 from graphc.ir.types import TensorType
 
@@ -226,8 +228,18 @@ logsumexp = Op(
 @surface("logsumexp")
 @also_named(dim="axis", keepdim="keepdims")
 def logsumexp_over(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
-    """log(sum(exp(x))) over axes (all by default)."""
-    return reduce(logsumexp, x, axis, keepdims)
+    """log(sum(exp(x))) over axes (all by default).
+
+    Of complex numbers it is the logarithm whose imaginary part lies in [-pi, pi].
+    """
+    if x.dtype.kind != "complex":
+        return reduce(logsumexp, x, axis, keepdims)
+    axes = normal_axes(axis, len(x.shape), "logsumexp")
+    top = max_over(stop_gradient(real(x)), axes=axes)
+    base = cast_to(where(isfinite(top), top, zeros_like(top)), x.dtype)
+    powers = exp(subtract(x, restored(base, x.shape, axes)))
+    result = add(log(sum_over(powers, axes=axes)), base)
+    return kept(result, x.shape, axes) if keepdims else result
 
 
 # -- layer norm, RMS norm -------------------------------------------------------------------------

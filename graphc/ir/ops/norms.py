@@ -101,7 +101,7 @@ def matrix_norm(
 
     "fro" is that of all elements, 1 and -1 the largest and smallest sum of a column's magnitudes,
     inf and -inf those of a row. "nuc" is the sum of the singular values, 2 and -2 the largest and
-    the smallest of them: of real matrices.
+    the smallest of them.
     """
     require_float("matrix_norm", x.dtype, INEXACT)
     rank = len(x.shape)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.node import Node
-from graphc.ir.op import surface
+from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import (
     absolute,
     add,
@@ -239,6 +239,7 @@ logaddexp = elementwise(
     gradient=_logaddexp_gradient,
     cheap=False,
     commutes=True,
+    elsewhere={"complex": lambda x, y: functions["logsumexp"](functions["stack"]((x, y), 0), 0)},
 )
 
 
