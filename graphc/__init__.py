@@ -25,7 +25,8 @@ _LAZY = {
     "build": "graphc.api",
     "can_cast": "graphc.array_api",
     "compile": "graphc.from_python",
-    "cond": "graphc.frontend.control_flow",
+    "cond": "graphc.array_transforms",
+    "custom_gradient": "graphc.array_transforms",
     "finfo": "graphc.array_api",
     "from_dlpack": "graphc.array_api",
     "function": "graphc.compiled_function",
@@ -49,11 +50,8 @@ _RENAMED = {
     "dim": ("graphc.ir.dims", "variable"),
 }
 
-_TRANSFORMS = ("grad", "hessian", "jacfwd", "jacobian", "value_and_grad", "vmap")
+_TRANSFORMS = ("checkpoint", "grad", "hessian", "jacfwd", "jacobian", "value_and_grad", "vmap")
 """Transforms of a function into another one, which arrays can be given to."""
-
-_INSIDE_TRACES = ("checkpoint", "custom_gradient")
-"""Transforms that belong into a function that is traced."""
 
 _MODULES = {
     "fft": "graphc.fft",
@@ -90,8 +88,6 @@ def _found(name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     if name in _MODULES:
         return importlib.import_module(_MODULES[name])
-    if name in _INSIDE_TRACES:
-        return getattr(importlib.import_module("graphc.transforms"), name)
     if name in _TRANSFORMS:
         transform = getattr(importlib.import_module("graphc.transforms"), name)
         return importlib.import_module("graphc.compiled_function").compiled(transform)
@@ -107,5 +103,5 @@ def _found(name: str) -> Any:
 
 def __dir__() -> list[str]:
     functions = importlib.import_module("graphc.ir.op").functions
-    own = (*_LAZY, *_RENAMED, *_TRANSFORMS, *_INSIDE_TRACES, *_MODULES, *_CONSTANTS)
+    own = (*_LAZY, *_RENAMED, *_TRANSFORMS, *_MODULES, *_CONSTANTS)
     return sorted({*__all__, *own, *functions})

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphc import transforms
-from graphc.compiled_function import MAX_GRAPHS, Function, is_traced
+from graphc.compiled_function import MAX_GRAPHS, Function, compiled, is_traced
 from graphc.frontend import control_flow
 from graphc.ir.dims import DimLike
 
-__all__ = ["jvp", "scan", "vjp", "while_loop"]
+__all__ = ["cond", "custom_gradient", "jvp", "scan", "vjp", "while_loop"]
 
 
 def _compiled(function: Callable[..., Any], like: Callable[..., Any]) -> Function:
@@ -83,3 +83,23 @@ def while_loop(
         return control_flow.while_loop(condition, body, init, max_steps=max_steps)
 
     return _compiled(loop, body)(init)
+
+
+@functools.wraps(control_flow.cond)
+def cond(
+    predicate: Any, then: Callable[..., Any], otherwise: Callable[..., Any], *operands: Any
+) -> Any:
+    """`graphc.frontend.control_flow.cond` of arrays."""
+    if isinstance(predicate, bool):
+        return then(*operands) if predicate else otherwise(*operands)
+
+    def branches(predicate: Any, operands: Any) -> Any:
+        return control_flow.cond(predicate, then, otherwise, *operands)
+
+    return _compiled(branches, then)(predicate, operands)
+
+
+@functools.wraps(transforms.custom_gradient)
+def custom_gradient(gradient: Callable[..., Any]) -> Callable[..., Function]:
+    """`graphc.transforms.custom_gradient` with a result that can be called with arrays."""
+    return compiled(transforms.custom_gradient(gradient))

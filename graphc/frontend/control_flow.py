@@ -24,6 +24,7 @@ from graphc.frontend.traced_bodies import (
     traced_branch,
     while_tensors,
 )
+from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.ops.broadcasting import promoted
@@ -68,6 +69,7 @@ def scan(
     """
     with at_python_line():
         rows = None if xs is None else as_tensors(xs, "xs")
+        over = [] if rows is None else [one for _, one in leaves(rows, "xs")]
 
         def run(form: Any, after: list[Tensor]) -> tuple[Any, Any]:
             stacked_form: list[Any] = []
@@ -82,13 +84,12 @@ def scan(
                 return after, [] if row is None else [one for _, one in leaves(row, "the row")]
 
             first = list(leaves(form, "init"))
-            over = [] if rows is None else [one for _, one in leaves(rows, "xs")]
             carries, stacked = scan_tensors(step, first, over, length, reverse)
             row = stacked_form[0]
             made = None if row is None else rebuilt(row, iter(stacked))
             return rebuilt(form, iter(carries)), made
 
-        carry, stacked = _carrying(init, run)
+        carry, stacked = _carrying(init, run, over)
         return carry, stacked
 
 
@@ -158,14 +159,47 @@ def while_loop(
 # -- carries --------------------------------------------------------------------------------------
 
 
-def _carrying(init: Any, run: Callable[[Any, list[Tensor]], Any]) -> Any:
+def _carrying(
+    init: Any, run: Callable[[Any, list[Tensor]], Any], rows: Sequence[Tensor] = ()
+) -> Any:
     """What `run` makes of the first carry; a number in that has the dtype the body gives it.
 
     Args:
         run: traces the loop from a first carry, and leaves the carries after an iteration in the
             list.
+        rows: what the loop runs over.
     """
     first = as_tensors(init, "init")
+    refused: DTypeError | None = None
+    for start in (first, *_with_floats(init, first, rows)):
+        try:
+            return _widening(init, start, run)
+        except DTypeError as error:
+            if error.code != "dtype-promotion":
+                raise
+            refused = refused or error
+    assert refused is not None
+    raise refused
+
+
+def _with_floats(init: Any, first: Any, rows: Sequence[Tensor]) -> Iterator[Any]:
+    """The first carry with one whole number of Python's as a float, and then with all of them.
+
+    A tensor of integers has no common dtype with the floats that a body adds to it; a number has.
+    """
+    tensors = list(trees.leaves(first))
+    floats = [one.dtype for one in (*rows, *tensors) if one.dtype.kind in ("float", "complex")]
+    dtype = floats[0] if floats else dtypes.f32
+    places = [place for place, value in enumerate(trees.leaves(init)) if type(value) is int]
+    for chosen in (*([place] for place in places), *([places] if len(places) > 1 else [])):
+        parts = [
+            call("cast", one, dtype) if place in chosen else one
+            for place, one in enumerate(tensors)
+        ]
+        yield rebuilt(first, iter(parts))
+
+
+def _widening(init: Any, first: Any, run: Callable[[Any, list[Tensor]], Any]) -> Any:
     numbers = list(trees.leaves(init))
     for _ in numbers:
         after: list[Tensor] = []

@@ -17,6 +17,7 @@ from graphc.frontend.named_dims import named_dims
 from graphc.frontend.state import Tracing
 from graphc.frontend.state_table import StateTable
 from graphc.frontend.tensor import Tensor
+from graphc.frontend.trees import leaves
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
@@ -336,15 +337,14 @@ class _Inputs:
 
 
 def _flattened(value: Any, what: str) -> Iterator[Node]:
-    """The nodes of a result, which may be nested tuples, lists and dicts of tensors."""
+    """The nodes of a result: nested tuples, lists and dicts of tensors, and of None for nothing."""
     if isinstance(value, Tensor):
         yield value.node
-    elif isinstance(value, list | tuple):
-        for place, part in enumerate(value):
-            yield from _flattened(part, f"{what}[{place}]")
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            yield from _flattened(part, f"{what}[{key!r}]")
+    elif isinstance(value, list | tuple | dict) and any(True for _ in leaves(value)):
+        parts = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, part in parts:
+            if part is not None:
+                yield from _flattened(part, f"{what}[{key!r}]")
     else:
         raise UsageError(
             f"{what} is {value!r} ({type(value).__name__}), expected a tensor",

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import graphc
-from graphc.errors import UsageError
+from graphc.errors import DTypeError, UsageError
 from graphc.frontend.control_flow import cond, scan, while_loop
 from graphc.frontend.trace import trace
-from graphc.ir.dtype import bool_, f32, f64, i64
+from graphc.ir.dtype import bool_, c64, f16, f32, f64, i64
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -56,6 +56,10 @@ def test_loops_over_arrays_give_arrays() -> None:
         (0, i64[3], i64),
         (True, bool_[3], bool_),
         (np.float64(0), f64[3], f64),
+        (0, f32[3], f32),
+        (0, f64[3], f64),
+        (0, f16[3], f16),
+        (0, c64[3], c64),
     ],
 )
 def test_a_number_is_carried_in_the_dtype_that_the_body_gives_it(
@@ -72,6 +76,45 @@ def test_a_dtype_passes_from_one_carried_number_to_the_next() -> None:
 
     graph, _ = trace(lambda x: scan(swap, (0.0, 0.0), x)[0], f64[4])
     assert [str(one.type) for one in graph.results] == ["f64[]", "f64[]"]
+
+
+def test_a_whole_number_stays_one_beside_another_that_is_a_float() -> None:
+    def count_and_sum(carry: Any, row: Any) -> Any:
+        return (carry[0] + 1, carry[1] + row), carry[0]
+
+    (count, total), counts = graphc.scan(count_and_sum, (0, 0), X)
+    assert count == 3 and total == 6.0 and count.dtype == counts.dtype == np.int64
+    (one, other), _ = graphc.scan(lambda c, r: ((c[0] + r, c[1] - r), None), (0, 0), X)
+    assert (one, other) == (6.0, -6.0)
+
+
+def test_tensors_of_integers_and_floats_have_no_common_dtype_in_a_loop() -> None:
+    with pytest.raises(DTypeError, match="i32 and f64 have no common dtype"):
+        graphc.scan(add_row, np.int32(0), X)
+
+
+def test_what_gradients_need_is_no_part_of_a_value() -> None:
+    np.testing.assert_array_equal(graphc.checkpoint(lambda x: x.abs() + 1)(-X), X + 1)
+    rounded = graphc.custom_gradient(lambda x, value, g: 2 * g)(lambda x: x.round())
+    np.testing.assert_array_equal(rounded(X + 0.25), X)
+    np.testing.assert_array_equal(graphc.grad(lambda x: rounded(x).sum())(X), [2.0, 2.0, 2.0])
+    both = graphc.vmap(graphc.checkpoint(rounded))(np.stack([X, -X]))
+    np.testing.assert_array_equal(both, np.stack([X, -X]))
+
+
+@pytest.mark.parametrize("predicate", [True, np.True_, np.array(True), X[0] > 0])
+def test_a_branch_on_arrays(predicate: Any) -> None:
+    branches = (lambda x: x.square(), lambda x: -x)
+    if isinstance(predicate, bool):
+        branches = (lambda x: x * x, lambda x: -x)
+    np.testing.assert_array_equal(graphc.cond(predicate, *branches, X), X * X)
+    opposite = not predicate if isinstance(predicate, bool) else ~predicate
+    np.testing.assert_array_equal(graphc.cond(opposite, *branches, X), -X)
+
+
+def test_a_branch_needs_one_bool() -> None:
+    with pytest.raises(DTypeError, match=r"bool\[3\], expected bool\[\]"):
+        graphc.cond(X > 0, lambda x: x, lambda x: -x, X)
 
 
 def test_branches_give_numbers() -> None:
