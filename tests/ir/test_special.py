@@ -43,7 +43,17 @@ DEGREES = {
     "degrees that are data": tuple(np.meshgrid(np.linspace(-1.6, 1.6, 33), np.arange(9))),
     "one degree": (np.linspace(-1.6, 1.6, 33), np.array(11)),
 }
-WITH_ZEROS = ("airy", "bessel", "beta", "expi", "gammainc", "spence", "spherical")
+WITH_ZEROS = (
+    "airy",
+    "bessel",
+    "beta",
+    "cosine",
+    "expi",
+    "fresnel",
+    "gammainc",
+    "spence",
+    "spherical",
+)
 """Functions that are accurate to so much of 1 and not of themselves: near zeros, and 1 less 1."""
 
 CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[Array, ...]]] = {
@@ -62,16 +72,20 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[Array, ...]
         scipy.special.comb,
         tuple(np.meshgrid(np.arange(-1.0, 9), np.arange(-1.0, 9))),
     ),
+    "cosine_integral": (gc.cosine_integral, lambda x: scipy.special.sici(x)[1], (WIDE,)),
     "dawsn": (gc.dawsn, scipy.special.dawsn, (REAL,)),
     "expi": (gc.expi, scipy.special.expi, (REAL,)),
     "exp1": (gc.exp1, scipy.special.exp1, (POSITIVE,)),
     "expn": (gc.expn, scipy.special.expn, ORDERS),
+    "fresnel_c": (gc.fresnel_c, lambda x: scipy.special.fresnel(x)[1], (WIDE,)),
+    "fresnel_s": (gc.fresnel_s, lambda x: scipy.special.fresnel(x)[0], (WIDE,)),
     "gammainc": (gc.gammainc, scipy.special.gammainc, SHAPES),
     "gammaincc": (gc.gammaincc, scipy.special.gammaincc, SHAPES),
     "k0": (gc.k0, scipy.special.k0, (REAL,)),
     "k0e": (gc.k0e, scipy.special.k0e, (REAL,)),
     "k1": (gc.k1, scipy.special.k1, (REAL,)),
     "k1e": (gc.k1e, scipy.special.k1e, (REAL,)),
+    "sine_integral": (gc.sine_integral, lambda x: scipy.special.sici(x)[0], (WIDE,)),
     # At inf, where it is -inf, SciPy has NaN.
     "spence": (gc.spence, scipy.special.spence, (POSITIVE[~np.isinf(POSITIVE)],)),
     "spherical_bessel_j0": (

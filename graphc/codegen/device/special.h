@@ -336,10 +336,85 @@ GC_INLINE double gc_dawsn_f64(double x) {
 }
 GC_INLINE float gc_dawsn_f32(float x) { return (float)gc_dawsn_f64(x); }
 
+/* -- Fresnel's integrals ---------------------------------------------------------------------------- */
+
+/* S (7.2.8), or C (7.2.7): the power series 7.6.4 and 7.6.6 up to 1.5; beyond, by 7.5.3 and 7.5.4 from the
+ * integrals 7.7.10 and 7.7.11 with t = u^2, by the trapezoidal rule of step 1/5. */
+GC_INLINE double gc_fresnel(double x, bool is_sine) {
+    const double size = gc_abs_f64(x), half_pi = 1.57079632679489661923;
+    if (size == GC_INFINITE) return x < 0.0 ? -0.5 : 0.5;
+    if (!(size > 1.5)) {
+        const double angle = half_pi * x * x, square = angle * angle;
+        double sum = 0.0;
+        for (int k = 14; k >= 0; --k) {
+            const double m = 2.0 * k + (is_sine ? 1.0 : 0.0);
+            sum = 1.0 / (2.0 * m + 1.0) - sum * square / ((m + 1.0) * (m + 2.0));
+        }
+        return is_sine ? x * angle * sum : x * sum;
+    }
+    double weight = 1.0, ratio = 0.9607894391523232, f = 0.5, g = 0.0; /* exp(-1/25) */
+    for (int k = 1; k < 32; ++k) {
+        const double square = k * k / 25.0 / (half_pi * size * size);
+        weight *= ratio;
+        ratio *= 0.9231163463866358; /* exp(-2/25) */
+        f += weight / (1.0 + square * square);
+        g += weight * square / (1.0 + square * square);
+    }
+    const double scale = 0.3591742442503331 / size / 5.0; /* (2 / pi)^(3/2) / sqrt(2) */
+    /* The angle pi x^2 / 2 in turns, of which the square of a whole number is 0 or a quarter. */
+    const double whole = gc_floor_f64(size), part = size - whole;
+    const double odd = 0.25 * (whole - 2.0 * gc_floor_f64(0.5 * whole));
+    const double over = 0.5 * whole * part + 0.25 * part * part;
+    const double angle = 4.0 * half_pi * (odd + (over - gc_floor_f64(over)));
+    const double sine = gc_sin_f64(angle), cosine = gc_cos_f64(angle);
+    const double rest = is_sine ? f * cosine + g * sine : g * cosine - f * sine;
+    const double value = 0.5 - scale * rest;
+    return x < 0.0 ? -value : value;
+}
+GC_INLINE double gc_fresnel_s_f64(double x) { return gc_fresnel(x, true); }
+GC_INLINE double gc_fresnel_c_f64(double x) { return gc_fresnel(x, false); }
+GC_INLINE float gc_fresnel_s_f32(float x) { return (float)gc_fresnel(x, true); }
+GC_INLINE float gc_fresnel_c_f32(float x) { return (float)gc_fresnel(x, false); }
+
+/* -- sine and cosine integrals ---------------------------------------------------------------------- */
+
+/* Si (6.2.9), or Ci of |x| (6.2.11): the power series 6.6.5 and 6.6.6 up to 4; beyond, by 6.2.17 to 6.2.20 from
+ * the integrals 6.7.13 and 6.7.14 with x t = exp(s - exp(-s)), by the trapezoidal rule of step 1/12. */
+GC_INLINE double gc_si_or_ci(double x, bool is_cosine) {
+    const double size = gc_abs_f64(x), half_pi = 1.57079632679489661923;
+    if (is_cosine && x == 0.0) return -GC_INFINITE;
+    if (is_cosine && size == GC_INFINITE) return x < 0.0 ? GC_UNDEFINED : 0.0;
+    if (size == GC_INFINITE) return x < 0.0 ? -half_pi : half_pi;
+    if (!(size > 4.0)) {
+        const double square = x * x;
+        double sum = 0.0;
+        for (int k = 18; k >= 1; --k) {
+            const double m = 2.0 * k + (is_cosine ? 0.0 : 1.0);
+            sum = (1.0 / m - sum) * square / (m * (m - 1.0));
+        }
+        return is_cosine ? GC_EULER + gc_log_f64(size) - sum : x - x * sum;
+    }
+    double f = 0.0, g = 0.0;
+    for (int k = -48; k <= 48; ++k) {
+        const double s = k / 12.0, near = gc_exp_f64(-s), v = gc_exp_f64(s - near), t = v / size;
+        const double height = gc_exp_f64(-v) * v * (1.0 + near) / (1.0 + t * t);
+        f += height;
+        g += height * t;
+    }
+    const double sine = gc_sin_f64(size), cosine = gc_cos_f64(size), scale = 1.0 / (12.0 * size);
+    if (is_cosine) return scale * (f * sine - g * cosine);
+    const double value = half_pi - scale * (f * cosine + g * sine);
+    return x < 0.0 ? -value : value;
+}
+GC_INLINE double gc_sine_integral_f64(double x) { return gc_si_or_ci(x, false); }
+GC_INLINE double gc_cosine_integral_f64(double x) { return gc_si_or_ci(x, true); }
+GC_INLINE float gc_sine_integral_f32(float x) { return (float)gc_si_or_ci(x, false); }
+GC_INLINE float gc_cosine_integral_f32(float x) { return (float)gc_si_or_ci(x, true); }
+
 /* -- orthogonal polynomials ------------------------------------------------------------------------- */
 
-/* Of degree n by the recurrences 18.9.1, each with the parameter of which its derivative has the next: 0 below
- * degree 0, NaN beyond GC_MOST_STEPS. */
+/* Of degree n by the recurrences 18.9.1, each with the parameter of which its derivative has the next: 0
+ * below degree 0, NaN beyond GC_MOST_STEPS. */
 #define GC_RECURRENCE(next)                                                                        \
     if (!(n <= GC_MOST_STEPS)) return GC_UNDEFINED;                                              \
     double before = 0.0, value = n >= 0.0 ? 1.0 : 0.0;                                             \
