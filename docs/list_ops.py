@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import graphc.ir.ops  # noqa: F401  (fills the registry)
-from graphc.frontend.arguments import usage
+from graphc.frontend.arguments import name_of, signature_of, usage
 from graphc.frontend.initializers import INITIALIZERS
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
@@ -104,7 +104,8 @@ def _function_rows() -> Iterator[str]:
     for function, (_, *others) in rows:
         first = (function.__doc__ or "").strip().split("\n\n")[0]
         aliases = ", ".join(f"`{name}`" for name in others)
-        yield f"| `{_cell(usage(function))}` | {aliases} | {_cell(first)} |\n"
+        call = usage(name_of(function), signature_of(function))
+        yield f"| `{_cell(call)}` | {aliases} | {_cell(first)} |\n"
 
 
 def _named_rows(names: Mapping[str, Any]) -> Iterator[str]:

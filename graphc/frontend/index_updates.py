@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from graphc.errors import MemberLookupError, did_you_mean
 
 if TYPE_CHECKING:
     from graphc.frontend.tensor import Tensor
@@ -41,7 +44,10 @@ class Place:
 
     __slots__ = ("_items", "_tensor")
 
-    METHODS = ("set", "add", "multiply", "min", "max")
+    METHODS = (
+        *("get", "set", "add", "subtract", "multiply", "divide", "power", "min", "max"),
+        "apply",
+    )
 
     def __init__(self, tensor: Tensor, items: Any) -> None:
         self._tensor = tensor
@@ -52,6 +58,10 @@ class Place:
         result: Tensor = update(self._items, value)
         return result
 
+    def get(self) -> Tensor:
+        """What is there: `x[items]`."""
+        return self._tensor[self._items]
+
     def set(self, value: Any) -> Tensor:
         """The tensor with the value there; of several for one element the last one."""
         return self._updated("at_set", value)
@@ -60,9 +70,26 @@ class Place:
         """The tensor with the value added there."""
         return self._updated("at_add", value)
 
+    def subtract(self, value: Any) -> Tensor:
+        """The tensor with the value subtracted there."""
+        return self._updated("at_add", -value)
+
     def multiply(self, value: Any) -> Tensor:
         """The tensor with the value multiplied there."""
         return self._updated("at_multiply", value)
+
+    def divide(self, value: Any) -> Tensor:
+        """The tensor divided by the value there; it becomes a float, as by `/`."""
+        return self._tensor / self._factors(value)
+
+    def power(self, value: Any) -> Tensor:
+        """The tensor to the power of the value there."""
+        return self._tensor ** self._factors(value)
+
+    def _factors(self, value: Any) -> Tensor:
+        """Ones, with the value there; of several for one element their product."""
+        ones: Tensor = self._tensor.ones_like()
+        return Place(ones, self._items).multiply(value)
 
     def min(self, value: Any) -> Tensor:
         """The tensor with the value there, where that is less."""
@@ -71,6 +98,15 @@ class Place:
     def max(self, value: Any) -> Tensor:
         """The tensor with the value there, where that is greater."""
         return self._updated("at_max", value)
+
+    def apply(self, function: Callable[[Tensor], Any]) -> Tensor:
+        """The tensor with what the function makes of the elements there, which no mask may say."""
+        return self.set(function(self.get()))
+
+    def __getattr__(self, name: str) -> Any:
+        raise MemberLookupError(
+            f"x.at[...] has no method {name!r}", hint=did_you_mean(name, self.METHODS)
+        )
 
     def __repr__(self) -> str:
         return f"<some places of {self._tensor.type}>"
