@@ -25,7 +25,7 @@ __all__ = ["interval_of", "is_formula", "values_between"]
 Interval = tuple[DimLike, DimLike]
 Rule = Callable[..., Interval | None]
 
-MAX_VALUES = 2**20
+MAX_VALUES = 2**16
 """Of so many values the smallest and the largest are looked for, and not of more."""
 
 

@@ -57,11 +57,15 @@ class Position(Record):
             return None
         return Position(falling, self.offset).bounds(sizes)[0]
 
-    def shifted(self, period: DimLike, sizes: Sizes) -> Position:
-        """The position with another offset, as many periods away that no sum is negative."""
-        low, _ = self.bounds(sizes)
-        offset = self.offset + dims.ceil_div(-low, period) * period
-        return replace(self, offset=offset)
+    def wrapped(self, sizes: Sizes) -> tuple[Position, DimLike]:
+        """The position among repetitions of the first `modulus` elements, and how many it needs."""
+        low, high = self.bounds(sizes)
+        period, start = self.modulus, low % self.modulus
+        stop = start + high + 1 - low
+        times = dims.ceil_div(stop, period)
+        if not dims.always_less_equal(stop, times * period):
+            times = 1 + dims.ceil_div(high - low, period)
+        return replace(self, offset=self.offset + start - low), times
 
     def largest_size(self, name: str, sizes: Sizes, axis: DimLike) -> DimLike:
         """How many values an index may take so that no sum leaves the axis, given the others.

@@ -25,8 +25,7 @@ def viewed(x: Node, axis: int, position: Position, sizes: Sizes) -> tuple[Node, 
     if position.divisor != 1:
         x = _repeated(x, axis, position.divisor)
     if position.modulus != 0:
-        position = position.shifted(position.modulus, sizes)
-        times = dims.ceil_div(position.bounds(sizes)[1] + 1, position.modulus)
+        position, times = position.wrapped(sizes)
         x = _periodic(x, axis, position.modulus, times)
     elif not fits(*position.bounds(sizes), x.shape[axis]):
         x, position = _extended(x, axis, position, sizes)
