@@ -19,7 +19,7 @@ import graphc.ir.ops  # noqa: F401  (declares the functions)
 from graphc.errors import GraphcError
 from graphc.frontend.tensor import call
 from graphc.frontend.trace import trace
-from graphc.ir.dtype import DType, bool_, c128, f32, f64, i64, u64
+from graphc.ir.dtype import DType, bool_, c128, f32, f64, i64, u8, u64
 from graphc.ir.graph import Graph
 from graphc.ir.op import functions, registry
 from graphc.ir.types import TensorType
@@ -197,6 +197,9 @@ LISTED: dict[str, list[Any]] = {
     **{f"max_unpool{rank}d": [(lambda f, x, i=rank: f(
         *call(f"max_pool{i}d", x, 2, return_indices=True), 2), operand)]
        for rank, operand in ((1, LINE), (2, IMAGE), (3, SOLID))},
+    "poly": [(lambda f, x: f(x), f64[3])],
+    "polydiv": [(lambda f, p, q: f(p, q), f64[4], f64[2])],
+    "polyfit": [(lambda f, x, y, w: f(x, y, 2, w=w), f64[6], f64[6, 2], f64[6])],
     "polyval": [(lambda f, p, x: f(p, x), f64[4], X)],
     "trapezoid": [(lambda f, y: f(y, dx=0.5), X), (lambda f, y, x: f(y, x, axis=0), X, f64[3])],
     "cumulative_trapezoid": [(lambda f, y: f(y, axis=0), X)],
@@ -292,6 +295,25 @@ LISTED: dict[str, list[Any]] = {
     "vstack": [(lambda f, x, y: f((x, y)), X, f64[4])],
     "window": [(lambda f, x: f(x, 1, 3, stride=2), LINE)],
     "overlap_add": [(lambda f, x: f(x, 0, 9, stride=2, dilation=1), f64[4, 3])],
+    # parts, orders, sets and bits
+    "argpartition": [(lambda f, x: f(x, 2), X)],
+    "block": [(lambda f, x, y: f([[x, y], [y, x]]), X, X)],
+    "choose": [(lambda f, i, x, y: f(i, (x, y), mode="wrap"), i64[3, 4], X, f64[4])],
+    "compress": [(lambda f, c, x: f(c, x, 1, size=3), bool_[4], X)],
+    "delete": [(lambda f, x: f(x, (0, -1), 1), X), (lambda f, x: f(x, 5), X)],
+    "diag_indices": [(lambda f: f(3),)],
+    "extract": [(lambda f, c, x: f(c, x, size=5), MASK, X)],
+    "fill_diagonal": [(lambda f, x: f(x, 2.5), X)],
+    "indices": [(lambda f: f((2, 3)),), (lambda f: f((2, 3), sparse=True),)],
+    "insert": [(lambda f, x, y: f(x, (0, 2), y, 1), X, f64[3, 2]), (lambda f, x: f(x, 1, 2.5), X)],
+    "ix_": [(lambda f, i, j: f(i, j), i64[3], i64[2])],
+    "lexsort": [(lambda f, x, y: f((x, y)), X, X)],
+    **{name: [(lambda f, x, y: f(x, y, size=5), ROWS, LABELS)]
+       for name in ("intersect1d", "setdiff1d", "setxor1d", "union1d")},
+    "packbits": [(lambda f, x: f(x, 1), bool_[3, 11]), (lambda f, x: f(x), ROWS)],
+    "partition": [(lambda f, x: f(x, 2), X)],
+    "resize": [(lambda f, x: f(x, (5, 3)), X)],
+    "unpackbits": [(lambda f, x: f(x, 1, 10), u8[3, 2]), (lambda f, x: f(x), u8[3])],
     # indices that are data, and masks
     "argwhere": [(lambda f, x: f(x, 5), MASK)],
     "nonzero": [(lambda f, x: f(x, 5), MASK)],

@@ -1,4 +1,4 @@
-"""Integrals, interpolation and polynomials, from samples."""
+"""Integrals, derivatives and interpolation, from samples; sums of products along a line."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, divide, multiply, scaled, subtract
-from graphc.ir.ops.broadcasting import broadcast, normal_axis, promoted
+from graphc.ir.ops.broadcasting import Operand, normal_axis, promoted
 from graphc.ir.ops.creation import dim_value, ones_like, zeros_like
-from graphc.ir.ops.cumulative import linear_recurrence
 from graphc.ir.ops.logic import equal, where
 from graphc.ir.ops.spelling import also_named
 
@@ -175,26 +174,39 @@ def interp(x: Node, xp: Node, fp: Node) -> Node:
     return where(is_flat, y1, add(y0, multiply(part, subtract(y1, y0))))
 
 
-@surface("polyval")
-def polyval(p: Node, x: Node) -> Node:
-    """The polynomial with coefficients `p`, of the highest power first, at `x` (Horner's rule).
+@surface("unwrap")
+@also_named(dim="axis")
+def unwrap(
+    x: Node, discont: float | None = None, axis: int = -1, *, period: float = 6.283185307179586
+) -> Node:
+    """Angles along an axis, moved by whole periods, so that neighbours differ by half at most.
 
-    Raises:
-        ShapeError: `p` is no vector.
+    discont: a difference below this stays as it is; half a period, or more.
     """
-    if len(p.shape) != 1:
-        raise ShapeError(f"polyval: coefficients {p.type}, expected a vector")
-    p, x = promoted(p, x)
-    if isinstance(p.shape[0], int):
-        value = zeros_like(x)
-        for place in range(p.shape[0]):
-            value = add(multiply(value, x), F["broadcast_to"](F["index"](p, (place,)), x.shape))
-        return value
-    # A first coefficient 0 changes nothing, and is the value where there are none.
-    steps: Node = F["pad"](p, ((1, 0),))
-    factors, terms = broadcast(F["expand_dims"](x, -1), steps)
-    values = linear_recurrence(factors, terms, axis=len(x.shape))
-    return F["index"](values, (..., -1))  # type: ignore[no-any-return]
+    if x.dtype.kind != "float" or not period > 0:
+        raise UsageError(f"unwrap: {x.type}, period {period}", hint="give floats, and more than 0")
+    place = normal_axis(axis, len(x.shape), "unwrap")
+    rows = F["moveaxis"](x, place, -1)
+    steps = F["diff"](rows)
+    half = period / 2
+    wrapped = F["subtract"](F["remainder"](F["add"](steps, half), period), half)
+    is_whole = F["logical_and"](F["equal"](wrapped, -half), F["greater"](steps, 0.0))
+    moves = F["subtract"](F["where"](is_whole, half, wrapped), steps)
+    is_small = F["less"](F["abs"](steps), half if discont is None else max(discont, half))
+    total = F["cumulative_sum"](F["where"](is_small, 0.0, moves), axis=-1)
+    moved = F["add"](rows, F["pad"](total, (*((0, 0) for _ in rows.shape[1:]), (1, 0))))
+    return F["moveaxis"](moved, -1, place)  # type: ignore[no-any-return]
+
+
+@surface("ediff1d")
+def ediff1d(x: Node, to_end: Operand | None = None, to_begin: Operand | None = None) -> Node:
+    """The differences of neighbours of `x`, flattened, between two other stretches of numbers."""
+    middle = F["diff"](F["flatten"](x))
+    ends = [
+        [] if one is None else [F["flatten"](promoted(middle, one)[1])]
+        for one in (to_begin, to_end)
+    ]
+    return F["concat"]([*ends[0], middle, *ends[1]], 0)  # type: ignore[no-any-return]
 
 
 # -- sums of products along a line -----------------------------------------------------------------

@@ -96,7 +96,9 @@ def _edges(x: Node, bins: int | Node | Sequence[float], range: Range) -> Node:
 
 
 @surface("histogram_bin_edges")
-def histogram_bin_edges(x: Node, bins: int | Node | Sequence[float] = 10, range: Range = None) -> Node:
+def histogram_bin_edges(
+    x: Node, bins: int | Node | Sequence[float] = 10, range: Range = None
+) -> Node:
     """The edges between which `histogram` counts."""
     return _edges(x, bins, range)
 

@@ -1,4 +1,4 @@
-"""Tables of indices: of triangles, and between flat and split indices; windows at data's places."""
+"""Tables of indices: of triangles, diagonals and grids; flat and split ones; windows of data."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, floor_divide, maximum, minimum, multiply, remainder
@@ -17,12 +18,16 @@ from graphc.ir.ops.broadcasting import broadcast
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import full_like, iota, number, zeros_like
 from graphc.ir.ops.index_updates import update
+from graphc.ir.ops.spelling import offer
 from graphc.ir.ops.take import as_indices, take
 
 __all__: list[str] = []
 
 MOST_INDICES = 1 << 20
 """Of a triangle: they are a table in the graph."""
+
+MOST_AXES = 64
+"""As many as arrays of NumPy have."""
 
 
 def _declare_triangle(name: str, indices: str, which: str) -> None:
@@ -44,6 +49,75 @@ def _declare_triangle(name: str, indices: str, which: str) -> None:
 
 _declare_triangle("tril_indices", "tril_indices", "below")
 _declare_triangle("triu_indices", "triu_indices", "above")
+
+
+def _declare_triangle_of(name: str, indices: str) -> None:
+    def call(x: Node, k: int = 0) -> tuple[Node, Node]:
+        sizes = _known_sizes(name, x, 2)
+        return functions[indices](sizes[0], k, sizes[1])  # type: ignore[no-any-return]
+
+    offer(call, name, f"`{indices}` for the rows and columns of the matrix `x`.")
+
+
+_declare_triangle_of("tril_indices_from", "tril_indices")
+_declare_triangle_of("triu_indices_from", "triu_indices")
+
+
+def _known_sizes(name: str, x: Node, rank: int | None = None) -> list[int]:
+    sizes = [one for one in x.shape if isinstance(one, int)]
+    if len(sizes) != len(x.shape) or len(sizes) != (rank or max(len(sizes), 2)):
+        raise ShapeError(f"{name}: {x.type}", hint="expected known sizes of two axes or more")
+    return sizes
+
+
+@surface("diag_indices")
+def diag_indices(n: int, ndim: int = 2) -> tuple[Node, ...]:
+    """The indices of the elements on the diagonal of a tensor of `ndim` axes of `n` elements."""
+    if n < 0 or not 0 <= ndim <= MOST_AXES:
+        raise UsageError(f"diag_indices: {ndim} axes of {n}", hint="give sizes of 0 or more")
+    return (iota(shape=(n,), axis=0, dtype=dtypes.i64),) * ndim
+
+
+@surface("diag_indices_from")
+def diag_indices_from(x: Node) -> tuple[Node, ...]:
+    """The indices of the elements on the diagonal of `x`, whose axes have one size."""
+    sizes = _known_sizes("diag_indices_from", x)
+    if len(set(sizes)) > 1:
+        raise ShapeError(f"diag_indices_from: the sizes of {x.type} differ")
+    return diag_indices(sizes[0], len(sizes))
+
+
+@surface("indices")
+def index_grid(
+    dimensions: Sequence[int], dtype: DType = dtypes.i64, sparse: bool = False
+) -> Node | tuple[Node, ...]:
+    """The index along each axis, [axes, *dimensions], of the elements of a tensor of that shape.
+
+    sparse: a tuple instead, of tensors whose size is 1 on all axes but their own.
+    """
+    sizes = tuple(dimensions)
+    if not sizes or any(type(one) is not int or one < 0 for one in sizes):
+        raise UsageError(f"indices: the shape is {dimensions!r}", hint="sizes are 0 or more")
+    found = []
+    for axis, _ in enumerate(sizes):
+        shape = tuple(n if not sparse or i == axis else 1 for i, n in enumerate(sizes))
+        found.append(iota(shape=shape, axis=axis, dtype=dtype))
+    return tuple(found) if sparse else functions["stack"](found)
+
+
+@surface("ix_")
+def open_grid(*vectors: Node) -> tuple[Node, ...]:
+    """Vectors of indices, each along an axis of its own: `x[ix_(rows, columns)]` is a submatrix."""
+    found = []
+    for axis, one in enumerate(vectors):
+        if len(one.shape) != 1 or not one.dtype.is_integer:
+            raise ShapeError(
+                f"ix_: {one.type}, expected a vector of integers",
+                hint="how many places a mask has depends on data",
+            )
+        shape = tuple(-1 if i == axis else 1 for i, _ in enumerate(vectors))
+        found.append(functions["reshape"](one, shape))
+    return tuple(found)
 
 
 def _sizes(name: str, shape: Sequence[DimLike]) -> list[DimLike]:

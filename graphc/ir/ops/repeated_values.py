@@ -24,12 +24,12 @@ from graphc.ir.ops.sort import argsort
 from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.take import take, take_along_axis
 
-__all__: list[str] = []
+__all__ = ["begins"]
 
 _I64 = dtypes.i64
 
 
-def _begins(rows: Node) -> Node:
+def begins(rows: Node) -> Node:
     """Whether each element of rows along the last axis differs from the one before it."""
     shape = (*rows.shape[:-1], 1)
     first = views.broadcast_to(number(True, dtypes.bool_), shape=shape)
@@ -59,7 +59,7 @@ def mode(x: Node, axis: int = -1, keepdims: bool = False) -> tuple[Node, Node]:
     ordered = take_along_axis(rows, order, -1)
     last = len(rows.shape) - 1
     counter = iota(shape=rows.shape, axis=last, dtype=_I64)
-    begin = cumulative_max(where(_begins(ordered), counter, zeros_like(counter)), axis=last)
+    begin = cumulative_max(where(begins(ordered), counter, zeros_like(counter)), axis=last)
     so_far = subtract(counter, begin)
     best = expand_dims(functions["argmax"](so_far, axis=-1), -1)
     found = []
@@ -132,8 +132,8 @@ def _runs(
     """One value for each run of equal elements, in an order that puts them beside each other."""
     _require_elements("unique", flat, 0)
     ordered = take(flat, order, 0)
-    begins = cast_to(_begins(ordered), _I64)
-    run = subtract(cumulative_sum(begins, axis=0), ones_like(begins))
+    firsts = cast_to(begins(ordered), _I64)
+    run = subtract(cumulative_sum(firsts, axis=0), ones_like(firsts))
     base = views.broadcast_to(number(0, _I64), shape=(size,))
     counts: Node = functions["index_add"](base, 0, run, ones_like(run))
     kind = functions["full"]((size,), fill_value, x.dtype)

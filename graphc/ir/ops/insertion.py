@@ -1,0 +1,184 @@
+"""Tensors put together from parts: rows inserted and left away, blocks, filled diagonals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import ShapeError, UsageError
+from graphc.ir import dims
+from graphc.ir import dtype as dtypes
+from graphc.ir.node import Node
+from graphc.ir.op import functions, surface
+from graphc.ir.ops.broadcasting import Operand, normal_axis, promoted
+from graphc.ir.ops.creation import iota
+
+__all__: list[str] = []
+
+F = functions
+
+Places = int | slice | Sequence[int]
+
+
+def _rows(name: str, x: Node, axis: int | None) -> tuple[Node, int, int]:
+    """`x`, flattened without an axis; the axis, and how many elements it has."""
+    if axis is None:
+        x, axis = F["flatten"](x), 0
+    place = normal_axis(axis, len(x.shape), name)
+    size = x.shape[place]
+    if not isinstance(size, int):
+        raise ShapeError(f"{name}: axis {axis} of {x.type} has no known size")
+    return x, place, size
+
+
+def _taken(x: Node, order: np.ndarray[Any, Any], axis: int) -> Node:
+    places = F["asarray"](order.tolist(), dtypes.i64)
+    return F["take"](x, places, axis=axis)  # type: ignore[no-any-return]
+
+
+def _places(name: str, places: Places, size: int) -> Any:
+    """What NumPy takes for places along an axis."""
+    if isinstance(places, slice):
+        return places
+    given = places if isinstance(places, list | tuple) else [places]
+    for one in given:
+        if isinstance(one, bool) or not isinstance(one, int):
+            raise UsageError(f"{name}: places {places!r}", hint="give whole numbers, or a slice")
+    return list(given) if isinstance(places, list | tuple) else places
+
+
+@surface("insert")
+def insert(x: Node, obj: Places, values: Operand, axis: int | None = None) -> Node:
+    """`x` with values before places along an axis; flattened without one.
+
+    Args:
+        x: the tensor.
+        obj: places in `x`: a number, a slice, or several numbers.
+        values: what stands there; a number, or what broadcasts to the rows that are new. For one
+            place as many rows as `values` has.
+        axis: of the places.
+
+    Raises:
+        ShapeError: a place is none of the axis.
+
+    >>> import numpy as np
+    >>> import graphc as gc
+    >>> gc.insert(np.array([1, 2, 3]), [1, 3], 0)
+    array([1, 0, 2, 3, 0])
+    """
+    x, place, size = _rows("insert", x, axis)
+    x, more = promoted(x, values)
+    where = _places("insert", obj, size)
+    if len(more.shape) < len(x.shape):
+        more = F["reshape"](more, (*(1,) * (len(x.shape) - len(more.shape)), *more.shape))
+    if isinstance(where, int):
+        more = F["moveaxis"](more, 0, place)
+    rows = [where] if isinstance(where, int) else _numbers(where, size)
+    count = more.shape[place] if len(rows) == 1 else len(rows)
+    if not isinstance(count, int):
+        raise ShapeError(f"insert: {more.type} has no known number of rows")
+    shape = tuple(count if i == place else n for i, n in enumerate(x.shape))
+    try:
+        order = np.insert(np.arange(size), where, np.arange(size, size + count))
+    except IndexError:
+        raise ShapeError(f"insert: places {obj!r} in {size} elements", code="axis") from None
+    return _taken(F["concat"]((x, F["broadcast_to"](more, shape)), place), order, place)
+
+
+def _numbers(where: Any, size: int) -> Any:
+    return range(*where.indices(size)) if isinstance(where, slice) else where
+
+
+@surface("delete")
+def delete(x: Node, obj: Places, axis: int | None = None) -> Node:
+    """`x` without the elements at places along an axis; flattened without one.
+
+    obj: a number, a slice, or several numbers.
+
+    Raises:
+        ShapeError: a place is none of the axis.
+    """
+    x, place, size = _rows("delete", x, axis)
+    try:
+        order = np.delete(np.arange(size), _places("delete", obj, size))
+    except IndexError:
+        raise ShapeError(f"delete: places {obj!r} in {size} elements", code="axis") from None
+    return _taken(x, order, place)
+
+
+@surface("resize")
+def resize(x: Node, shape: int | Sequence[int]) -> Node:
+    """The elements of `x` in row-major order, again and again, until they fill a shape.
+
+    An empty `x` gives zeros.
+    """
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    if any(isinstance(one, bool) or not isinstance(one, int) or one < 0 for one in sizes):
+        raise UsageError(f"resize: the shape is {shape!r}", hint="give sizes of 0 or more")
+    count, wanted = dims.product(x.shape), dims.product(sizes)
+    if not isinstance(count, int):
+        raise ShapeError(f"resize: {x.type} has no known number of elements")
+    if not count:
+        return F["zeros"](sizes, x.dtype)  # type: ignore[no-any-return]
+    rows = F["tile"](F["flatten"](x), -(-wanted // count))
+    return F["reshape"](F["narrow"](rows, 0, 0, wanted), sizes)  # type: ignore[no-any-return]
+
+
+@surface("block")
+def block(arrays: Sequence[Any] | Node) -> Node:
+    """Tensors in nested lists, put together: those of the innermost lists along the last axis.
+
+    Those of the lists around them along the one before it, and so on.
+    """
+    depth = _depth(arrays)
+    found = _leaves(arrays)
+    if not found:
+        raise UsageError("block: no tensors", hint="give tensors in nested lists")
+    rank = max(depth, *(len(one.shape) for one in found))
+    return _joined(arrays, depth, rank)
+
+
+def _depth(value: Any) -> int:
+    if not isinstance(value, list | tuple):
+        return 0
+    depths = {_depth(one) for one in value}
+    if len(depths) > 1:
+        raise UsageError("block: lists of several depths", hint="put each tensor in as many lists")
+    return 1 + max(depths, default=0)
+
+
+def _leaves(value: Any) -> list[Node]:
+    if isinstance(value, list | tuple):
+        return [one for item in value for one in _leaves(item)]
+    if not isinstance(value, Node):
+        raise UsageError(f"block: {value!r} is no tensor")
+    return [value]
+
+
+def _joined(value: Any, depth: int, rank: int) -> Node:
+    if isinstance(value, list | tuple):
+        parts = [_joined(one, depth - 1, rank) for one in value]
+        return F["concat"](promoted(*parts), -depth)  # type: ignore[no-any-return]
+    return F["reshape"](value, (*(1,) * (rank - len(value.shape)), *value.shape))  # type: ignore[no-any-return]
+
+
+@surface("fill_diagonal")
+def fill_diagonal(x: Node, value: Operand, wrap: bool = False) -> Node:
+    """`x` with a number where the indices along all of its axes, two or more, are equal.
+
+    wrap: in a matrix with more rows than columns the diagonal begins anew, after an empty row.
+    """
+    if len(x.shape) < 2:
+        raise ShapeError(f"fill_diagonal: {x.type} has no diagonal", code="rank")
+    if len(x.shape) > 2 and not all(dims.always_equal(n, x.shape[0]) for n in x.shape):
+        raise ShapeError(f"fill_diagonal: the sizes of {x.type} differ")
+    first, *others = (iota(shape=x.shape, axis=i, dtype=dtypes.i64) for i, _ in enumerate(x.shape))
+    if wrap and len(x.shape) == 2:
+        columns = F["full"]((), x.shape[1] + 1, dtypes.i64)
+        first = F["remainder"](first, columns)
+    on = F["equal"](first, others[0])
+    for one in others[1:]:
+        on = F["logical_and"](on, F["equal"](first, one))
+    return F["where"](on, value, x)  # type: ignore[no-any-return]
