@@ -88,6 +88,9 @@ class Values:
                 texts[expr], depth[expr] = known, 0
             elif isinstance(expr, Guard):
                 texts[expr], depth[expr] = self._guard(expr, texts), 0
+                if not self._is_volatile[expr]:
+                    # Sides of later guards would else compute it, and what it needs, again.
+                    self.blocks.scopes[here].names[expr] = texts[expr]
             elif isinstance(expr, WithIndex):
                 texts[expr], depth[expr] = texts[expr.body], depth[expr.body]
                 if uses[expr] > 1 and depth[expr] > 0:
