@@ -23,7 +23,7 @@ from graphc.ir.ops.structural import graph_input
 from tests.emitted import emitted
 from tests.interpreted import interpreted
 from tests.simulated import simulated
-from tests.values import same_bits
+from tests.values import random_array, same_bits
 
 Array = np.ndarray[Any, Any]
 
@@ -233,7 +233,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """A linear layer whose weight takes 8 bits an element, and what quantizes a weight for it."""
     source = tmp_path_factory.mktemp("layer") / "layer.gc"
     source.write_text(LAYER)
-    return graphc.build(source, targets=("cpu", "sm_90a"))
+    return api.build(source, targets=("cpu", "sm_90a"))
 
 
 def weights() -> Array:
@@ -299,7 +299,7 @@ def test_products_of_codes_are_those_of_their_values(
         left, right = (functions["matrix_transpose"](x) if is_transposed else x for x in wide)
         results.append(ops.matmul(left, right))
     rng = np.random.default_rng(2)
-    narrow = [rng.standard_normal(one.shape).astype(dtype.numpy) for one in inputs[:2]]
+    narrow = [random_array(one.tensor, rng, special=False) for one in inputs[:2]]
     arrays = [*narrow, *(one.astype(np.float32) for one in narrow)]
     executor = BACKENDS[backend]([Graph("products", tuple(inputs), (), tuple(results))])
     found, expected = executor.call("products", arrays)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from graphc.errors import GraphcError
 from graphc.ir import dtype as dtypes
+from graphc.ir.dtype import f8e4m3
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph, Unit
 from graphc.passes.tables import lift_tables
@@ -33,10 +35,18 @@ def _edges(name: str) -> list[SurfaceCall]:
     return [of_one_type(name, dtypes.f64, shape) for shape in EDGES]
 
 
+def _stored(one: SurfaceCall) -> SurfaceCall:
+    """The call with 8-bit floats for the others."""
+    types = (f8e4m3[type_.shape] if type_.dtype.kind == "float" else type_ for type_ in one.types)
+    return replace(one, types=tuple(types))
+
+
 @cache
 def _cases(name: str) -> list[tuple[SurfaceCall, Graph]]:
     found = []
-    for one in (*calls_of(name), *_edges(name)):
+    calls = [*calls_of(name), *_edges(name)]
+    stored = [two for one in calls if (two := _stored(one)).types != one.types]
+    for one in (*calls, *stored):
         try:
             found.append((one, one.graph(f"{name}_{len(found)}")))
         except GraphcError:
@@ -78,3 +88,17 @@ def _assert_close(one: SurfaceCall, found: Sequence[Array], expected: Sequence[A
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11, err_msg=str(one))
         else:
             np.testing.assert_array_equal(a, b, err_msg=str(one))
+
+
+# What adds overlapping windows is the gradient of taking them apart, for stored tensors too.
+ADDING_WINDOWS = {"fold", "overlap_add"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_computed_in_8_bit_floats(name: str) -> None:
+    """What comes of 8-bit floats alone, in their dtype, was moved or is refused."""
+    for one, graph in _cases(name):
+        if f8e4m3 not in {type_.dtype for type_ in one.types} or name in ADDING_WINDOWS:
+            continue
+        made = [node for node in graph.nodes() if node.op.name == "cast"]
+        assert all(node.dtype is not f8e4m3 for node in made), one

@@ -99,6 +99,24 @@ def test_the_type_rule_says_what_the_reference_gives(op: Op) -> None:
             assert value.dtype == type_.dtype.numpy and value.shape == type_.shape
 
 
+def in_8_bits(sample: Sample) -> Sample:
+    """The sample with 8-bit floats for all floats among its operands."""
+    operands = (
+        replace(one, dtype=dtypes.f8e4m3) if one.dtype.kind == "float" else one
+        for one in sample.operands
+    )
+    return replace(sample, operands=tuple(operands))
+
+
+@BY_NAME
+def test_an_op_has_samples_of_8_bit_floats_if_it_takes_them(op: Op) -> None:
+    """So that every backend is tried on them, and the table of ops says it."""
+    samples = list(op.samples())
+    changed = [two for one in samples if (two := in_8_bits(one)).operands != one.operands]
+    has_samples = any(type_.dtype.kind == "storage" for one in samples for type_ in one.operands)
+    assert has_samples == any(is_taken(op, sample) for sample in changed)
+
+
 @BY_NAME
 def test_operands_are_not_written_to(op: Op) -> None:
     for _, node, arrays in cases(op, special=False):

@@ -302,6 +302,33 @@ def test_updates_of_state_are_pointwise_groups_one_for_each_parameter() -> None:
 # -- views ----------------------------------------------------------------------------------------
 
 
+def scaled_codes(wide: dtypes.DType) -> Node:
+    """A stored weight, as its readers see it."""
+    codes = graph_input("codes", dtypes.f8e4m3, (8, 16))
+    return F["multiply"](F["cast"](codes, wide), graph_input("scale", wide, (16,)))
+
+
+def test_8_bit_floats_are_widened_and_scaled_where_they_are_read() -> None:
+    weight = scaled_codes(dtypes.f32)
+    x, g = f32("x", 4, 8), f32("g", 4, 16)
+    groups = groups_of(F["matmul"](x, weight), F["matmul"](g, F["matrix_transpose"](weight)))
+    assert [group.kind for group in groups] == [GroupKind.CONTRACTION] * 2
+    (alone,) = groups_of(weight)
+    assert [node.op.name for node in alone.outputs] == ["multiply"]
+
+
+def test_8_bit_floats_are_stored_for_tensor_cores_and_behind_long_chains() -> None:
+    """A tensor core takes 16-bit floats from memory."""
+    x = graph_input("x", dtypes.bf16, (4, 8))
+    kinds = [group.kind for group in groups_of(F["matmul"](x, scaled_codes(dtypes.bf16)))]
+    assert kinds == [GroupKind.POINTWISE, GroupKind.CONTRACTION]
+    long = scaled_codes(dtypes.f32)
+    for _ in range(3):
+        long = F["sqrt"](long)
+    kinds = [group.kind for group in groups_of(F["matmul"](f32("x", 4, 8), long))]
+    assert kinds == [GroupKind.POINTWISE, GroupKind.CONTRACTION]
+
+
 def test_views_are_part_of_their_readers() -> None:
     x = f32("x", 4, 6)
     y = F["permute"](F["reshape"](F["permute"](x, (1, 0)), (8, 3)), (1, 0))

@@ -11,6 +11,7 @@ from graphc.ir.ops.arithmetic import add, divide, multiply, power, scaled, subtr
 from graphc.ir.ops.broadcasting import broadcast
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like
+from graphc.ir.ops.elementwise import require_computable
 from graphc.ir.ops.indexing import index
 from graphc.ir.ops.normalization import layer_norm
 from graphc.ir.ops.rearrange import reshape
@@ -25,6 +26,7 @@ def _require_channels(name: str, x: Node) -> None:
         raise ShapeError(
             f"{name}: {x.type} has no channels", hint="expected [batch, channels, ...]"
         )
+    require_computable(name, x.dtype)
 
 
 def _by_channel(vector: Node, x: Node) -> Node:

@@ -29,7 +29,7 @@ from graphc.ir.ops.arithmetic import (
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
-from graphc.ir.ops.elementwise import INTEGER, operate, require_float
+from graphc.ir.ops.elementwise import INTEGER, operate, require_computable, require_float
 from graphc.ir.ops.logic import (
     equal,
     greater,
@@ -205,6 +205,7 @@ def lerp(x: Operand, y: Operand, weight: Operand) -> Node:
 def float_power(x: Operand, y: Operand) -> Node:
     """x to the power y, in f64 or c128."""
     a, b = broadcast(*promoted(x, y))
+    require_computable("float_power", a.dtype)
     wide = dtypes.c128 if a.dtype.kind == "complex" else dtypes.f64
     return power(cast_to(a, wide), cast_to(b, wide))
 
@@ -278,6 +279,7 @@ def nan_to_num(
         parts = (functions[part](x) for part in ("real", "imag"))
         whole: Node = functions["complex"](*(nan_to_num(one, nan, posinf, neginf) for one in parts))
         return whole
+    require_computable("nan_to_num", x.dtype)
     if x.dtype.kind != "float":
         return x
     high = float(x.dtype.maximum_value) if posinf is None else posinf

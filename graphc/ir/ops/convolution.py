@@ -19,6 +19,7 @@ from graphc.ir.ops.arithmetic import add, multiply
 from graphc.ir.ops.broadcasting import broadcast, promoted
 from graphc.ir.ops.contraction import matrix_product, matrix_transpose
 from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.elementwise import require_computable
 from graphc.ir.ops.reduction import sum_over
 from graphc.ir.ops.shape import permute_dims, reshape
 from graphc.ir.ops.spelling import offer
@@ -155,6 +156,7 @@ def convolution(
     if len(weight.shape) != rank + 2:
         raise ShapeError(f"{name}: the weight is {weight.type}, expected {rank + 2} axes")
     _require_channels(name, x, weight, groups, weight.shape[1] * groups, weight.shape[0])
+    require_computable(name, x.dtype)
     steps = per_axis(name, "stride", stride, rank, 1)
     apart = per_axis(name, "dilation", dilation, rank, 1)
     sizes = _Sizes(groups, weight.shape[1], weight.shape[0] // groups, weight.shape[2:])

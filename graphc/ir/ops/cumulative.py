@@ -33,7 +33,7 @@ from graphc.ir.ops.broadcasting import Operand, broadcast, normal_axis, promoted
 from graphc.ir.ops.complex_numbers import real
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, iota, zeros_like
-from graphc.ir.ops.elementwise import NUMERIC, REAL, require_same
+from graphc.ir.ops.elementwise import NUMERIC, REAL, require_computable, require_same
 from graphc.ir.ops.logic import equal, isfinite, isnan, logical_not, logical_or, where
 from graphc.ir.ops.reduction import highest, lowest
 from graphc.ir.ops.shape import flip, require_axes
@@ -393,6 +393,7 @@ def logcumsumexp(x: Node, axis: int | None = None) -> Node:
     The sum is kept relative to the largest element so far (complex numbers: to the largest real
     part), and scaled whenever that grows.
     """
+    require_computable("logcumsumexp", x.dtype)
     place = _axis_of("logcumsumexp", x, axis)
     wide = stop_gradient(cast_to(x, x.dtype.accumulator))
     top = cumulative_max(real(wide) if x.dtype.kind == "complex" else wide, axis=place)

@@ -37,6 +37,7 @@ __all__ = [
     "elementwise",
     "flat",
     "operate",
+    "require_computable",
     "require_float",
     "require_same",
     "same",
@@ -105,6 +106,16 @@ def require_float(name: str, dtype: DType, kinds: frozenset[str] = FLOAT) -> Non
     if dtype.kind not in kinds:
         raise DTypeError(
             f"{name} takes floats, not {dtype.name}",
+            code="dtype-unsupported",
+            hint="cast the operand first: cast(x, f32)",
+        )
+
+
+def require_computable(name: str, dtype: DType) -> None:
+    """Refuse the 8-bit floats, in which nothing is computed."""
+    if dtype.kind == "storage":
+        raise DTypeError(
+            f"{name} does not compute in {dtype.name}",
             code="dtype-unsupported",
             hint="cast the operand first: cast(x, f32)",
         )

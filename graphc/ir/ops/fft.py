@@ -24,6 +24,7 @@ from graphc.ir.ops.broadcasting import normal_axes, normal_axis
 from graphc.ir.ops.complex_numbers import conjugate, real
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import dim_value, full_like, iota, placed, zeros_like
+from graphc.ir.ops.elementwise import require_computable
 from graphc.ir.ops.logic import equal, greater_equal, logical_or, where
 from graphc.ir.ops.shape import require_axes
 from graphc.ir.ops.slicing import pad, slice_
@@ -91,6 +92,7 @@ transform: Op = Op(
 def _complex(x: Node) -> Node:
     if x.dtype.kind == "complex":
         return x
+    require_computable("a Fourier transform", x.dtype)
     return cast_to(x, dtypes.c128 if x.dtype is dtypes.f64 else dtypes.c64)
 
 

@@ -9,6 +9,7 @@ from graphc.ir.op import surface
 from graphc.ir.ops.arithmetic import add, divide, multiply, negative, scaled, subtract
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like
+from graphc.ir.ops.elementwise import require_computable
 from graphc.ir.ops.logic import equal, greater, less, where
 from graphc.ir.ops.special import erfc, erfinv
 from graphc.ir.ops.transcendental import exp, log, log1p, sqrt
@@ -66,6 +67,7 @@ def ndtri(p: Node) -> Node:
     -inf for 0, inf for 1, NaN outside. In the tails a first value, from the leading terms of
     log(ndtr), is improved by Newton's method on that.
     """
+    require_computable("ndtri", p.dtype)
     wide = cast_to(p, p.dtype.accumulator)
     limit = constant_like(0.02, wide)
     one = ones_like(wide)

@@ -26,6 +26,7 @@ from graphc.ir.ops.arithmetic import (
 )
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, full_like, iota, ones_like, zeros_like
+from graphc.ir.ops.elementwise import require_computable
 from graphc.ir.ops.logic import equal, less, less_equal, logical_and, where
 from graphc.ir.ops.rearrange import moveaxis, permute_dims, reshape
 from graphc.ir.ops.reduction import restored, sum_over
@@ -116,6 +117,7 @@ def interpolate(
         antialias: for "bilinear" and "bicubic": where a picture becomes smaller, whether a pixel
             follows from all those that it covers.
     """
+    require_computable("interpolate", x.dtype)
     if mode in _AXES and len(x.shape) - 2 != _AXES[mode]:
         raise ShapeError(
             f'interpolate: "{mode}" is for {_AXES[mode]} axes after the channels, not {x.type}'

@@ -21,6 +21,7 @@ from graphc.ir.ops.arithmetic import divide, floor_divide, multiply
 from graphc.ir.ops.broadcasting import Operand, normal_axis
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, number, ones_like, zeros_like
+from graphc.ir.ops.elementwise import require_computable
 from graphc.ir.ops.logic import less, where
 from graphc.ir.ops.reduction import highest, lowest
 from graphc.ir.ops.scatter import scatter
@@ -40,6 +41,8 @@ def combined(
 ) -> Node:
     """`scatter`, with sums and products of f16 and bf16 in f32: rounded once, at the end."""
     dtype = base.dtype
+    if combine != "set":
+        require_computable("scatter", dtype)
     wide = dtype.accumulator if combine in ("add", "multiply") and dtype.precision else dtype
     result = scatter(
         cast_to(base, wide), cast_to(updates, wide), *indices,
