@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from graphc.frontend.parse_table import parse_table
 from graphc.frontend.syntax import BINARY_PRECEDENCE
 
-__all__ = ["KEYWORDS", "LINE_KEYWORDS", "SYMBOLS", "TOKEN", "Comment", "Token"]
+__all__ = ["KEYWORDS", "LINE_KEYWORDS", "NAME", "NUMBER", "SYMBOLS", "TOKEN", "Comment", "Token"]
 
 # Words that are keywords only before a name, where an expression could not go on.
 LINE_KEYWORDS = frozenset(("dim", "const", "model", "param", "state", "update", "export"))
@@ -33,13 +33,17 @@ KEYWORDS = {
     "not": "PREFIX",
 }
 
+NAME = r"[^\W\d]\w*"
+NUMBER = (
+    r"0[xXoObB]\w*"
+    r"|[0-9][0-9_]*(?:\.(?!\.)[0-9_]*)?(?:[eE][+-]?[0-9][0-9_]*)?\w*"
+    r"|\.[0-9][0-9_]*(?:[eE][+-]?[0-9][0-9_]*)?\w*"
+)
 TOKEN = re.compile(
     r"[ \t]*(?:"
     r"(?P<PHRASE>(?:multiple[ \t]+of|at[ \t]+most)\b)"
-    r"|(?P<NAME>[^\W\d]\w*)"
-    r"|(?P<NUMBER>0[xXoObB]\w*"
-    r"|[0-9][0-9_]*(?:\.(?!\.)[0-9_]*)?(?:[eE][+-]?[0-9][0-9_]*)?\w*"
-    r"|\.[0-9][0-9_]*(?:[eE][+-]?[0-9][0-9_]*)?\w*)"
+    rf"|(?P<NAME>{NAME})"
+    rf"|(?P<NUMBER>{NUMBER})"
     r'|(?P<STRING>"""(?:[^"\\]++|\\[\s\S]|"(?!""))*+"""'
     r"|'''(?:[^'\\]++|\\[\s\S]|'(?!''))*+'''"
     r'|"(?!"")(?:[^"\\\r\n]++|\\[^\r\n])*+"'

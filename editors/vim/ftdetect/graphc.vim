@@ -1,0 +1,1 @@
+autocmd BufNewFile,BufRead *.gc set filetype=graphc
