@@ -233,7 +233,11 @@ class TreeBuilder(ExpressionBuilder):
         value: syntax.Expression,
     ) -> syntax.Assign:
         if not isinstance(target, syntax.Name):
-            self.refuse("only a single name can be annotated with a type", target.span)
+            is_notation = isinstance(target, syntax.Subscript)
+            hint = (
+                "how far an index runs is stated beside it: y[i: 3] = x[i]" if is_notation else None
+            )
+            self.refuse("only a single name can be annotated with a type", target.span, hint)
         return syntax.Assign(target, value, annotation, span=self.span_of(target, value))
 
     def augmented_assign(

@@ -313,6 +313,7 @@ REFUSED: dict[str, tuple[str, int, str, str]] = {
     "o[i: 3, i: 3] = x[i]": ("syntax", 13, "stands twice", ""),
     "o[i:] = x[i]": ("syntax", 7, "the names of indices", ""),
     "o[i: 3: 1] = x[i]": ("syntax", 7, "the names of indices", ""),
+    "o[i]: f64[H - 1] = x[i]": ("syntax", 5, "only a single name", "y[i: 3]"),
     "o[:3] = x[i]": ("syntax", 7, "the names of indices", "x.at[0]"),
     "for t in range(H):\n    o[t: 3] = x[t]": ("row", 14, "the loop says how far 't' runs", "o[t]"),
     "o[i] = x[i: 3]": ("index", 14, "a slice mentions an index", ""),

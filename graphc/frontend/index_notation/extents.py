@@ -214,9 +214,10 @@ class Extents:
         position, index = axis.position, text_of(axis.index)
         if position.modulus != 0:
             return f"take the remainder by {axis.size}, or pad the axis"
+        guard = "pad the axis, or guard the element, where({}, ..., 0)"
         if not dims.always_less_equal(0, low):
-            return f"pad the axis, or guard the element, where({index} >= 0, ..., 0)"
-        guard = f"pad the axis, or guard the element, where({index} < {axis.size}, ..., 0)"
+            return f"shift all indices, {guard.format(f'{index} >= 0')}"
+        guard = guard.format(f"{index} < {axis.size}")
         for name, factor in position.factors.items():
             room = position.largest_size(name, self._sizes, axis.size)
             if factor > 0 and dims.always_less_equal(0, room):
