@@ -39,6 +39,7 @@ _LAZY = {
     "scan": "graphc.array_transforms",
     "set_threads": "graphc.runtime.cpu.pool",
     "source": "graphc.from_python",
+    "stateless_call": "graphc.transforms",
     "trace": "graphc.from_python",
     "train_step": "graphc.optim",
     "vjp": "graphc.array_transforms",

@@ -40,6 +40,7 @@ __all__ = [
     "StateOfBody",
     "Tracing",
     "active_tracing",
+    "fitted",
     "is_training",
     "state_kept",
     "tracing",
@@ -135,7 +136,7 @@ class Parameter(State):
         if as_dtype(dtype).kind != "float":
             raise DTypeError(
                 f"a parameter of {as_dtype(dtype).name} has no gradient",
-                hint="use a float, or Buffer for what training does not touch",
+                hint="use a float; a Buffer, `state` in the language, is not trained",
             )
         super().__init__(shape, dtype, init)
 
@@ -193,6 +194,7 @@ class Tracing:
         self._inputs: dict[State, Node] = {}
         self._values: dict[State, Node] = {}
         self._bodies: list[StateOfBody] = []
+        self._apart: set[State] = set()
         # Apart from the values of states: a loop or a branch may draw, though it updates none.
         self._moved: dict[State, Node] = {}
         self._draws = Draws(lambda: self.before(self._counter()))
@@ -260,8 +262,29 @@ class Tracing:
 
     def update(self, state: State, value: Any) -> None:
         """Set the value of the state from here on (see `State.update`)."""
-        self.before(state)
-        self._values[state] = apply(_fitted, state.type, value).node
+        if state not in self._apart:
+            self.before(state)
+        self._values[state] = fitted(state, value)
+
+    @contextmanager
+    def apart(self, given: Mapping[State, Node]) -> Iterator[dict[State, Node]]:
+        """Let states have values inside that nothing outside sees; gives those at the end.
+
+        The states need not belong to a model that the trace knows.
+        """
+        found: dict[State, Node] = {}
+        outside = {state: self._values.pop(state, None) for state in given}
+        others, self._apart = self._apart, self._apart | given.keys()
+        try:
+            self._values.update(given)
+            yield found
+            found.update((state, self._values[state]) for state in given)
+        finally:
+            self._apart = others
+            for state, before in outside.items():
+                self._values.pop(state, None)
+                if before is not None:
+                    self._values[state] = before
 
     @contextmanager
     def standing_in(self, variables: Mapping[State, Node]) -> Iterator[None]:
@@ -321,8 +344,17 @@ class Tracing:
         ]
 
 
+def fitted(state: State, value: Any) -> Node:
+    """The value for a state.
+
+    Raises:
+        DTypeError, ShapeError: it does not fit.
+    """
+    node: Node = apply(_fitted, state.type, value).node
+    return node
+
+
 def _fitted(target: TensorType, value: Any) -> Node:
-    """The value for a state of type `target`."""
     if not isinstance(value, Node):
         return functions["full"](target.shape, value, target.dtype)  # type: ignore[no-any-return]
     if value.dtype is not target.dtype:

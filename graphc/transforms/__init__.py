@@ -11,6 +11,7 @@ from graphc.transforms.custom import custom_gradient
 from graphc.transforms.derivatives import grad, jvp, value_and_grad, vjp
 from graphc.transforms.jacobians import hessian, jacfwd, jacobian
 from graphc.transforms.rematerialization import checkpoint
+from graphc.transforms.stateless import stateless_call
 from graphc.transforms.vectorize import vmap
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "jacfwd",
     "jacobian",
     "jvp",
+    "stateless_call",
     "value_and_grad",
     "vjp",
     "vmap",

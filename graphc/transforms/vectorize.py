@@ -28,7 +28,9 @@ Axes = int | None | Sequence[int | None]
 def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: int = 0) -> Callable[..., Any]:
     """A function that applies `function` to every part of its arguments along an axis at once.
 
-    Random numbers are the same for each part, unless their seed is one of the arguments.
+    Random numbers are the same for each part, unless their seed is one of the arguments. State is
+    shared by all parts: it may be read, and updated once for all by what is the same for each. A
+    part has state of its own where that is an argument; see `stateless_call`.
 
     Args:
         function: of tensors without that axis, or of trees of them.
@@ -38,7 +40,7 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: int = 0) -> 
 
     Raises (when it is called):
         ShapeError: an argument lacks the axis, or the sizes along it differ.
-        UsageError: nothing has an axis, or the function updates state.
+        UsageError: nothing has an axis, or the function sets state to what differs between parts.
         GraphcError: an op has no rule for it (code `no-batching`).
     """
 
@@ -108,10 +110,17 @@ def _size(variables: dict[Node, Node]) -> DimLike:
 
 def _require_no_updates(variables: dict[Node, Node]) -> None:
     active = active_tracing()
-    values = [] if active is None else list(active.updates().values())
-    if any(node in variables for node in topological(values)):
+    if active is None:
+        return
+    differing = [
+        active.table.path(state)
+        for state, value in active.updates().items()
+        if any(node in variables for node in topological([value]))
+    ]
+    if differing:
         raise UsageError(
-            "vmap: the function sets state to what each part has of its own",
+            f"vmap: the function sets {', '.join(differing)} to what each part has of its own",
             code="state-in-vmap",
-            hint="return the value, and update the state outside",
+            hint="call the layer outside of vmap, on all parts; or return the value, and update "
+            "the state outside; or give each part state of its own, with stateless_call",
         )

@@ -1,0 +1,117 @@
+"""Models as functions of their state: ensembles, and what `vmap` says of state that all share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.errors import DTypeError, UsageError
+from graphc.frontend.trees import leaves
+from graphc.ir import dtype as dtypes
+from graphc.ir.evaluate import evaluate
+
+Array = np.ndarray[Any, Any]
+
+MEMBERS = 3
+
+
+class Net(gc.nn.Module):
+    def __init__(self) -> None:
+        self.hidden = gc.nn.Linear(5, 6)
+        self.norm = gc.nn.BatchNorm1d(6)
+        self.out = gc.nn.Linear(6, 1)
+
+    def forward(self, x: Any) -> Any:
+        return self.out(gc.tanh(self.norm(self.hidden(x))))
+
+
+NET = Net()
+PATHS = [path for path, _ in NET.named_state()]
+TRAINED = [path for path, _ in NET.named_parameters()]
+random = np.random.default_rng(8)
+STATES = [
+    random.uniform(1.5, 2.5, (MEMBERS, *state.sizes)).astype(state.dtype.numpy)
+    for _, state in NET.named_state()
+]
+X = random.normal(size=(4, 5)).astype(np.float32)
+
+
+def step(values: Any, x: Any) -> Any:
+    """The loss, what the running moments become, and the slopes of the parameters."""
+    state = dict(zip(PATHS, values, strict=True))
+
+    def loss(parameters: Any) -> Any:
+        result, after = gc.stateless_call(NET, {**state, **parameters}, x)
+        return gc.mean(result**2), after
+
+    return gc.value_and_grad(loss, has_aux=True)({path: state[path] for path in TRAINED})
+
+
+def in_training(function: Callable[..., Any], *arrays: Array) -> list[Array]:
+    types = [dtypes.from_numpy(one.dtype)[one.shape] for one in arrays]
+    graph = gc.trace(lambda *x: tuple(leaves(function(*x))), *types, training=True).graph
+    assert not graph.state
+    return list(evaluate(graph, list(arrays))[0])
+
+
+def test_an_ensemble_is_each_of_its_models_with_state_of_its_own() -> None:
+    many = gc.vmap(step, in_axes=(0, None))
+    found = in_training(lambda *x: many(x[:-1], x[-1]), *STATES, X)
+    for member in range(MEMBERS):
+        own = [np.array(value[member]) for value in STATES]
+        expected = in_training(lambda *x: step(x[:-1], x[-1]), *own, X)
+        assert len(found) == len(expected) == 1 + len(PATHS) + len(TRAINED)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one[member], other, rtol=1e-4, atol=1e-5)
+    moved = dict(zip(PATHS, found[1:], strict=False))
+    counts = STATES[PATHS.index("norm.num_batches_tracked")]
+    np.testing.assert_array_equal(moved["norm.num_batches_tracked"], counts + 1)
+    assert not np.allclose(moved["norm.running_mean"], STATES[PATHS.index("norm.running_mean")])
+
+
+def test_a_model_keeps_what_it_is_not_given() -> None:
+    class Sum(gc.nn.Module):
+        def __init__(self) -> None:
+            self.count, self.total = (gc.nn.Buffer((), gc.f32) for _ in range(2))
+
+        def forward(self, x: Any) -> Any:
+            self.count.update(self.count + 1)
+            self.total.update(gc.scan(self.add, x[0], x)[0])
+            return self.count * self.total
+
+        def add(self, carry: Any, one: Any) -> Any:
+            self.total.update(self.total + one)
+            return self.total + carry, one
+
+    def both(model: Any, x: Any) -> Any:
+        model(x)
+        apart, after = gc.stateless_call(model, {"total": 10.0}, x)
+        return apart, after["total"], model.total, model.count
+
+    model = Sum()
+    graph = gc.trace(both, model, gc.f32[2]).graph
+    x = np.ones(2, np.float32)
+    values, state = evaluate(graph, [x], [np.zeros((), np.float32)] * 2)
+    # The count is the model's own, and moved by both calls.
+    assert [float(one) for one in values] == [2 * 24.0, 24.0, 4.0, 2.0]
+    assert [float(one) for one in state] == [2.0, 4.0]
+
+
+def test_state_that_does_not_fit_is_refused() -> None:
+    x = gc.f32[4, 5]
+    with pytest.raises(UsageError, match=r"norm\.runing_mean") as caught:
+        gc.trace(lambda x: gc.stateless_call(NET, {"norm.runing_mean": x}, x)[0], x)
+    assert "norm.running_mean" in str(caught.value.hint)
+    with pytest.raises(DTypeError):
+        gc.trace(lambda x: gc.stateless_call(NET, {"out.bias": gc.arange(1)}, x)[0], x)
+
+
+def test_vmap_names_the_state_that_its_parts_share() -> None:
+    with pytest.raises(UsageError, match=r"norm\.running_mean, norm\.running_var to") as caught:
+        gc.trace(lambda net, x: gc.vmap(net)(x), NET, gc.f32[3, 4, 5], training=True)
+    assert "norm.num_batches_tracked" not in str(caught.value)
+    assert "stateless_call" in str(caught.value.hint)
