@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DTypeError, UsageError
+from graphc.ir import dlpack
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
@@ -162,7 +163,7 @@ def from_dlpack(
     [0, 1, 2]
     """
     _require_host(device)
-    array = np.from_dlpack(x)
+    array = dlpack.from_dlpack(x)
     return array.copy() if copy else array
 
 

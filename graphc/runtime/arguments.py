@@ -10,6 +10,7 @@ import numpy as np
 from graphc.errors import DimensionError, DTypeError, ShapeError, UsageError, did_you_mean
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.dlpack import from_dlpack
 from graphc.runtime.program import Entry, Slot
 
 __all__ = ["bind_arguments", "ordered_arguments"]
@@ -129,9 +130,13 @@ def _array(entry: Entry, slot: Slot, argument: Any) -> Array:
     declared = slot.type.dtype
     if array.dtype.newbyteorder("=") != declared.numpy:
         found = _dtype_name(array.dtype)
+        is_bytes = declared.kind == "storage" and array.dtype == np.uint8
+        hint = f"convert it: {slot.name}.astype({declared.array_api_name!r})"
+        if is_bytes:
+            hint = f"if it holds codes: {slot.name}.view({declared.array_api_name!r})"
         raise DTypeError(
             f"{entry.name}: the argument {slot.name!r} is {found}, expected {declared.name}",
-            hint=f"convert it: {slot.name}.astype({declared.array_api_name!r})",
+            hint=hint,
         )
     if array.ndim != slot.type.rank:
         raise ShapeError(
@@ -156,7 +161,7 @@ def _from_array(entry: Entry, slot: Slot, argument: Any) -> Array:
         if isinstance(argument, np.ndarray) or not hasattr(argument, "__dlpack__"):
             array = np.asarray(argument)
         else:
-            array = np.asarray(np.from_dlpack(argument))
+            array = from_dlpack(argument)
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
         raise _unreadable(entry, slot, argument, str(error)) from error
     if array.dtype.kind in "OSUMm":

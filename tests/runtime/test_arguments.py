@@ -129,6 +129,7 @@ def test_numbers(dtype: DType, value: Any) -> None:
         (dtypes.f32, (B,), np.zeros(3), DTypeError, "'x' is f64, expected f32"),
         (dtypes.f32, (), np.float64(1), DTypeError, "'x' is f64, expected f32"),
         (dtypes.bf16, (1,), np.zeros(1, np.float32), DTypeError, "'x' is f32, expected bf16"),
+        (dtypes.f8e4m3, (1,), np.zeros(1, np.uint8), DTypeError, "'x' is u8, expected f8e4m3"),
         (dtypes.f32, (1,), np.zeros(1, ml_dtypes.bfloat16), DTypeError, "is bf16, expected f32"),
         (dtypes.i32, (), 2.0, DTypeError, "'x' is f64, expected i32"),
         (dtypes.f32, (), 1j, DTypeError, "'x' is c128, expected f32"),
