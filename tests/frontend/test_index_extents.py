@@ -98,6 +98,10 @@ STATEMENTS: dict[str, tuple[Sizes, Element]] = {
         lambda **_: (5,),
         lambda a, i: a.c[i * i % 5] * a.x[i // 2],
     ),
+    "o[i: H] = x[i ** 3 // H // H]": (
+        lambda H, **_: (H,),
+        lambda a, i: a.x[i**3 // len(a.x) // len(a.x)],
+    ),
     "o[i: H] = x[i * i % H]": (lambda H, **_: (H,), lambda a, i: a.x[i * i % len(a.x)]),
     "o[i: H // K, k: K] = x[i * K + k]": (
         lambda H, K, **_: (H // K, K),
@@ -290,6 +294,8 @@ REFUSED: dict[str, tuple[str, int, str, str]] = {
     "o[i: 3] = x[i % 4]": ("index-range", 17, "0 to 3 of an axis of H", "remainder by H"),
     "o[i: 3] = n[i % N]": ("index-range", 17, "may leave an axis of N", "remainder"),
     "o[i: 3] = c[i * i + 1]": ("index-range", 17, "reads elements 1 to 5", "clip(..., 0, 4)"),
+    "o[i: 200] = c[i ** 9 % 5]": ("index-range", 19, "may be as large as 48941", "64 bits"),
+    "o[i: 3] = where(i > 0, n[i - 1], 0)": ("index-range", 30, "-1 to 1 of", "begin at 1"),
     "o[i: H] = x[i * i]": ("index-range", 17, "reads elements 0 to H*H - H*2 + 1", "clip"),
     "o[i: H] = x[where(i > 0, i - 1, 0)]": ("index-range", 17, "may leave an axis of H", "clip"),
     "o[i] = x[i] + where(i > 0, x[i - 2], 0)": ("index-range", 34, "elements -2 to H - 3", "pad"),
@@ -299,7 +305,6 @@ REFUSED: dict[str, tuple[str, int, str, str]] = {
         "elements -1 to H - 2",
         "pad",
     ),
-    "o[i: 3] = where(i > 3, n[i], 0)": ("index-range", 30, "0 to 2 of an axis of N", "where(i < N"),
     "o[i: H] = x[(i + 1) // 2] + c[i // K]": ("index-range", 35, "of an axis of 5", "pad"),
     "o[i: H] = c[i % 5] * k": ("unknown-name", 26, "'k'", ""),
     "o[i: 2.5] = x[i]": ("index-extent", 10, "the number 2.5", "whole number"),

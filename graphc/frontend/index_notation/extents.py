@@ -138,8 +138,9 @@ class Extents:
         Raises:
             ShapeError: one does not.
         """
-        for name in self._alone.keys() - self._carried:
-            self._shorten(name)
+        for name in self._alone:
+            if name not in self._carried:
+                self._shorten(name)
         while found := {
             name: dims.minimum(*rooms)
             for name in self._names
@@ -214,6 +215,8 @@ class Extents:
         position, index = axis.position, text_of(axis.index)
         if position.modulus != 0:
             return f"take the remainder by {axis.size}, or pad the axis"
+        if axis.facts and not dims.always_less_equal(1, axis.size):
+            return "pad the axis, or let the dim's range begin at 1: without elements none is read"
         guard = "pad the axis, or guard the element, where({}, ..., 0)"
         if not dims.always_less_equal(0, low):
             return f"shift all indices, {guard.format(f'{index} >= 0')}"

@@ -10,8 +10,11 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from graphc.errors import ShapeError
 from graphc.frontend import syntax
 from graphc.frontend.elaboration.calls import Operation
+from graphc.frontend.elaboration.numbers import MAX_BITS
+from graphc.frontend.index_notation.mentions import text_of
 from graphc.frontend.index_notation.positions import Sizes, sum_of
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
@@ -27,6 +30,8 @@ Rule = Callable[..., Interval | None]
 
 MAX_VALUES = 2**16
 """Of so many values the smallest and the largest are looked for, and not of more."""
+MAX_POWER = 8
+"""Higher powers have no known range if they depend on a dim."""
 
 
 def is_formula(index: Node) -> bool:
@@ -70,6 +75,9 @@ def interval_of(
         node: the expression.
         sizes: of the indices.
         evaluate_outside: the value of a part that mentions no index.
+
+    Raises:
+        ShapeError: 64 bits, in which indices are computed, do not hold a part of it.
     """
 
     def interval(node: syntax.Expression) -> Interval | None:
@@ -88,9 +96,22 @@ def interval_of(
                 return None
         found = [interval(one) for one in operands]
         known = [one for one in found if one is not None]
-        return rule(*known) if len(known) == len(found) else None
+        result = rule(*known) if len(known) == len(found) else None
+        return result and _in_64_bits(result, node)
 
     return interval(node)
+
+
+def _in_64_bits(found: Interval, node: syntax.Expression) -> Interval:
+    low, high = dims.bounds(found[0])[0], dims.bounds(found[1])[1]
+    if low < -(2**63) or high >= 2**63:
+        raise ShapeError(
+            f"{text_of(node)} may be as large as {max(-low, high)}",
+            code="index-range",
+            span=node.span,
+            hint="indices are computed in 64 bits: take a remainder before",
+        )
+    return found
 
 
 # -- rules ----------------------------------------------------------------------------------------
@@ -120,10 +141,13 @@ def _remainder(a: Interval, b: Interval) -> Interval | None:
 
 
 def _power(a: Interval, b: Interval) -> Interval | None:
-    if b not in ((2, 2), (3, 3)) or not dims.always_less_equal(0, a[0]):
+    is_positive = dims.always_less_equal(0, a[0])
+    exponent, largest = b[0], a[1] if is_positive else dims.maximum(-a[0], a[1])
+    most = MAX_BITS if isinstance(largest, int) else MAX_POWER
+    if exponent != b[1] or not isinstance(exponent, int) or not 0 <= exponent <= most:
         return None
-    low, high = ((end,) * int(b[0]) for end in a)
-    return dims.product(low), dims.product(high)
+    power = dims.product((largest,) * exponent)
+    return 0 if is_positive or exponent % 2 == 0 else -power, power
 
 
 _OPERATORS: Mapping[str, Rule] = {
