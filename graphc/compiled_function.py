@@ -22,6 +22,7 @@ from graphc.frontend.trace import Export, signature_of
 from graphc.frontend.trees import leaves, map_leaves, rebuilt
 from graphc.frontend.unit import build_unit
 from graphc.ir import dtype as dtypes
+from graphc.ir.dlpack import from_dlpack
 from graphc.ir.graph import Graph
 from graphc.ir.spec import TensorSpec
 from graphc.ir.types import TensorType
@@ -161,7 +162,9 @@ class Function:
         return self if instance is None else functools.partial(self, instance)
 
     def __repr__(self) -> str:
-        return f"<function {self.__name__} of {len(self._compiled)} graphs>"
+        count = len(self._compiled)
+        graphs = f"{count} graph{'s' * (count != 1)}"
+        return f"<function {self.__name__} with {graphs} of at most {self.max_graphs}>"
 
 
 def function(
@@ -262,7 +265,7 @@ def _type_of(leaf: Any) -> Any:
     if isinstance(leaf, bool | int | float | complex) and not isinstance(leaf, np.generic):
         return leaf
     if isinstance(leaf, np.ndarray | np.generic) or hasattr(leaf, "__dlpack__"):
-        array = leaf if isinstance(leaf, np.ndarray | np.generic) else np.from_dlpack(leaf)
+        array = leaf if isinstance(leaf, np.ndarray | np.generic) else from_dlpack(leaf)
         return TensorType(dtypes.from_numpy(array.dtype), tuple(map(int, array.shape)))
     return leaf
 

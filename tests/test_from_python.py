@@ -27,6 +27,7 @@ def test_a_function_has_a_bounded_number_of_graphs() -> None:
     def double(x):
         return {"twice": x + x}
 
+    assert repr(double) == "<function double with 0 graphs of at most 2>"
     for size in (1, 2, 1):
         assert np.array_equal(double(np.ones(size))["twice"], np.full(size, 2.0))
     assert list(double.graphs) == ["x: f64[1]", "x: f64[2]"]
@@ -41,7 +42,18 @@ def test_named_dims_are_one_graph() -> None:
 
     for rows in (1, 4):
         assert np.array_equal(total(np.ones((rows, 3), np.float32)), np.full(rows, 3))
-    assert len(total.graphs) == 1
+    assert len(total.graphs) == 1 and total.max_graphs == 32
+
+
+def test_a_module_gives_a_tuple_where_a_function_gives_what_is_nested():
+    def parts(x: gc.f32[2]):
+        return {"a": x, "b": [x + 1, None, x + 2]}
+
+    x = np.zeros(2, np.float32)
+    found = gc.function(parts, device="reference")(x)
+    assert list(found) == ["a", "b"] and found["b"][1] is None and found["b"][2][0] == 2
+    several = gc.compile(parts, device="reference")(x)
+    assert isinstance(several, tuple) and [one[0] for one in several] == [0, 1, 2]
 
 
 def test_a_compiled_model_is_called_and_saved(tmp_path: Path) -> None:

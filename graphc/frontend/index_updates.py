@@ -79,7 +79,7 @@ class Place:
         return self._updated("at_multiply", value)
 
     def divide(self, value: Any) -> Tensor:
-        """The tensor divided by the value there; it becomes a float, as by `/`."""
+        """The tensor, which has floats, divided by the value there."""
         return self._tensor / self._factors(value)
 
     def power(self, value: Any) -> Tensor:

@@ -133,3 +133,24 @@ def test_a_transform_names_the_argument_that_it_does_not_take() -> None:
     with pytest.raises(UsageError, match="has_aux") as caught:
         graphc.jacobian(graphc.sin, has_aux=True)
     assert "jacobian(" in str(caught.value.hint)
+
+
+def test_what_jax_has_is_written_as_the_tour_says() -> None:
+    counted = graphc.scan(lambda x, i: (x + i, None), 0, graphc.arange(4))[0]
+    assert counted == 6
+    chosen = graphc.cond(
+        np.False_, lambda: 1.0, lambda: graphc.cond(np.True_, lambda: 2.0, lambda: 3.0)
+    )
+    assert chosen == 2
+    np.testing.assert_array_equal(graphc.at_add(X, 0, 5.0), [6.0, 2.0, 3.0])
+    np.testing.assert_array_equal(graphc.index(X, np.array([7])), [0.0])
+    np.testing.assert_array_equal(graphc.at_set(X, np.array([7]), 5.0), X)
+    np.testing.assert_array_equal(graphc.dynamic_slice(X, (-1,), (2,)), X[:2])
+    np.testing.assert_array_equal(graphc.dynamic_slice(X, (2,), (2,)), X[1:])
+    slope = graphc.grad(
+        lambda x: graphc.while_loop(lambda c: c < 9, lambda c: c * 2, x, max_steps=5)
+    )
+    assert slope(1.0) == 16
+    for wrong in (lambda i: i + X, lambda i: i / 2):
+        with pytest.raises(DTypeError):
+            graphc.function(wrong, device="reference")(np.arange(3))
