@@ -14,8 +14,10 @@ from graphc.errors import GraphcError
 from graphc.frontend.elaborate import elaborate
 from graphc.frontend.formatter import format_source
 from graphc.frontend.graph_text import graph_text, read_graph
-from graphc.ir.graph import Unit
+from graphc.ir.graph import Graph, Unit
 from graphc.library import library
+from graphc.passes import pipeline
+from graphc.passes.fuse import fuse
 
 HEAD = "dim H: 3..9\ndim W: 3..9\ndim K: 1..3\ndim N: 0..9\n"
 PARAMETERS = "x: f64[H], q: f64[H, W], w: f64[K], c: f64[5], ids: i32[H], n: f64[N]"
@@ -276,6 +278,25 @@ def test_graphs_are_printed_and_read(unit: Unit) -> None:
 def test_programs_mean_the_same_when_they_are_formatted(unit: Unit) -> None:
     formatted = elaborate(format_source(source()), "formatted.gc", library())
     assert all(formatted.exports[name] is graph for name, graph in unit.exports.items())
+
+
+ONE_KERNEL = (
+    "o[i] = x[i + 1] - x[i]",
+    "o[i] = x[(i + 1) % H] - 2 * x[i] + x[(i - 1) % H]",
+    "o[i: H] = sum[j] where(j <= i, x[j], 0)",
+    "o[i] = sum[k] c[2 * i + k] * w[k]",
+    "o[i] = x[i] + where(i == 0, 0, x[i - 1]) + where(i == H - 1, 0, x[i + 1])",
+    "o[i, j] = q[i, j] + where((i == 0) | ~(j < W - 1), 1.0, q[i - 1, j + 1])",
+)
+
+
+@pytest.mark.parametrize("statement", ONE_KERNEL)
+def test_sums_of_indices_are_read_in_place(statement: str, unit: Unit) -> None:
+    number = list(STATEMENTS).index(statement)
+    graph = unit.exports[f"f{number}"]
+    value = Graph("value", graph.inputs, (), graph.results[:1])
+    assert len(fuse(pipeline.run(value, pipeline.standard_passes(), unit.sources))) == 1
+    assert not {"gather", "scatter"} & {node.op.name for node in graph.nodes()}
 
 
 # -- what is refused -------------------------------------------------------------------------------
