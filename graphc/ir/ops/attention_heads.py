@@ -79,7 +79,10 @@ def multi_head_attention_forward(
         query, key, value = (F["unsqueeze"](one, 1) for one in (query, key, value))
         key_padding_mask = None if key_padding_mask is None else F["unsqueeze"](key_padding_mask, 0)
     if len(query.shape) != 3 or query.shape[-1] != embed_dim_to_check:
-        raise ShapeError(f"attention: the query is {query.type}, expected [L, N, E]")
+        raise ShapeError(
+            f"attention: the query is {query.type}, expected [L, N, E]",
+            hint="E is embed_dim_to_check, a number",
+        )
     if num_heads < 1 or embed_dim_to_check % num_heads:
         raise ShapeError(f"attention: {embed_dim_to_check} features in {num_heads} heads")
     separate = (q_proj_weight, k_proj_weight, v_proj_weight)
@@ -131,7 +134,10 @@ def _thirds(x: Node | None) -> tuple[Node | None, ...]:
     if x is None:
         return (None, None, None)
     if not x.shape or not dims.divides(x.shape[0], 3):
-        raise ShapeError(f"attention: {x.type} does not split in three")
+        raise ShapeError(
+            f"attention: {x.type} does not split in three",
+            hint="it holds the weights of query, key and value, 3 * embed_dim of them",
+        )
     return F["split"](x, (x.shape[0] // 3,) * 3)  # type: ignore[no-any-return]
 
 

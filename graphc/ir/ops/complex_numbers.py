@@ -141,7 +141,10 @@ def view_as_real(z: Node) -> Node:
 def view_as_complex(x: Node) -> Node:
     """The complex numbers whose parts lie on the last axis, which has size 2."""
     if not x.shape or x.shape[-1] != 2:
-        raise ShapeError(f"view_as_complex: {x.type} has no last axis of size 2")
+        raise ShapeError(
+            f"view_as_complex: {x.type} has no last axis of size 2",
+            hint="it holds the real and the imaginary part",
+        )
     take = functions["select"]
     return complex_of(take(x, -1, 0), take(x, -1, 1))
 

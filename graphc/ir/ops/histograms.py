@@ -186,7 +186,10 @@ def histogramdd(
     """
     count = x.shape[-1] if x.shape else None
     if not isinstance(count, int) or not count:
-        raise ShapeError(f"histogramdd: points {x.type}, expected [..., D], D a number from 1")
+        raise ShapeError(
+            f"histogramdd: points {x.type}, expected [..., D], D a number from 1",
+            hint="the result has an axis for each of the D coordinates",
+        )
     columns = [F["index"](x, (..., axis)) for axis in builtins.range(count)]
     edges = _grid("histogramdd", columns, bins, range)
     return _count(columns, edges, weights, density), tuple(edges)

@@ -31,7 +31,11 @@ def _vectors(name: str, x: Node, factors: Node) -> Node:
         )
     count = factors.shape[-1]
     if not all(dims.always_less_equal(count, size) for size in x.shape[-2:]):
-        raise ShapeError(f"{name}: {count} factors for {x.type}")
+        raise ShapeError(
+            f"{name}: {count} factors for {x.type}",
+            hint="there is one for each column at most, and no more than rows; of dims this must "
+            "follow from their ranges",
+        )
     columns = F["index"](x, (..., slice(0, count)))
     return where(diagonal_mask(columns), ones_like(columns), tril(columns))
 

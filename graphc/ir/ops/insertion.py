@@ -29,7 +29,11 @@ def _rows(name: str, x: Node, axis: int | None) -> tuple[Node, int, int]:
     place = normal_axis(axis, len(x.shape), name)
     size = x.shape[place]
     if not isinstance(size, int):
-        raise ShapeError(f"{name}: axis {axis} of {x.type} has no known size")
+        raise ShapeError(
+            f"{name}: axis {axis} of {x.type} has {size} elements, expected a fixed number",
+            hint="which elements stay is decided while the program is built; put parts together: "
+            "concat((x[:i], x[i + 1:]))",
+        )
     return x, place, size
 
 
@@ -78,7 +82,10 @@ def insert(x: Node, obj: Places, values: Operand, axis: int | None = None) -> No
     rows = [where] if isinstance(where, int) else _numbers(where, size)
     count = more.shape[place] if len(rows) == 1 else len(rows)
     if not isinstance(count, int):
-        raise ShapeError(f"insert: {more.type} has no known number of rows")
+        raise ShapeError(
+            f"insert: {more.type} has {count} rows, expected a fixed number",
+            hint="put parts together: concat((x[:i], rows, x[i:]))",
+        )
     shape = tuple(count if i == place else n for i, n in enumerate(x.shape))
     try:
         order = np.insert(np.arange(size), where, np.arange(size, size + count))
@@ -119,7 +126,10 @@ def resize(x: Node, shape: int | Sequence[int]) -> Node:
         raise UsageError(f"resize: the shape is {shape!r}", hint="give sizes of 0 or more")
     count, wanted = dims.product(x.shape), dims.product(sizes)
     if not isinstance(count, int):
-        raise ShapeError(f"resize: {x.type} has no known number of elements")
+        raise ShapeError(
+            f"resize: {x.type} has {count} elements, expected a fixed number",
+            hint="reshape keeps all elements; tile and a slice repeat and cut them",
+        )
     if not count:
         return F["zeros"](sizes, x.dtype)  # type: ignore[no-any-return]
     rows = F["tile"](F["flatten"](x), -(-wanted // count))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphc.errors import UsageError
+from graphc.ir import dims
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.broadcasting import normal_axis
@@ -34,8 +35,12 @@ def lexsort(keys: Sequence[Node] | Node, axis: int = -1) -> Node:
 
 def _require_place(name: str, x: Node, kth: int, axis: int) -> None:
     size = x.shape[normal_axis(axis, len(x.shape), name)]
-    if isinstance(size, int) and not -size <= kth < size:
-        raise UsageError(f"{name}: place {kth} of {size}", code="axis")
+    if not (dims.always_less_equal(-size, kth) and dims.always_less_equal(kth + 1, size)):
+        raise UsageError(
+            f"{name}: place {kth} of {size}",
+            code="axis",
+            hint=f"a place is -{size} to {size} - 1, for every size that a call may choose",
+        )
 
 
 @surface("partition")

@@ -148,7 +148,10 @@ def cross(x: Node, y: Node, axis: int = -1) -> Node:
     a, b = broadcast(*promoted(x, y))
     place = normal_axis(axis, len(a.shape), "cross")
     if a.shape[place] != 3:
-        raise ShapeError(f"cross: axis {place} of {a.type} has not 3 elements")
+        raise ShapeError(
+            f"cross: axis {place} of {a.type} has {a.shape[place]} elements, expected 3",
+            hint="declare its size as 3, or name another axis",
+        )
     a, b = moveaxis(a, place, -1), moveaxis(b, place, -1)
     p, q = ([index(v, (..., i)) for i in range(3)] for v in (a, b))
     parts = [

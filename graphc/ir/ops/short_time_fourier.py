@@ -30,7 +30,10 @@ def _taps(name: str, x: Node, n_fft: int, win_length: int | None, window: Node |
     if window is None:
         window = F["ones"]((length,), x.dtype.real)
     if len(window.shape) != 1 or not dims.always_equal(window.shape[0], length):
-        raise ShapeError(f"{name}: the window is {window.type}, expected {length} points")
+        raise ShapeError(
+            f"{name}: the window is {window.type}, expected {length} points",
+            hint="it has as many as n_fft or win_length says",
+        )
     before = (n_fft - length) // 2
     taps: Node = F["pad"](window, ((before, n_fft - length - before),))
     return taps

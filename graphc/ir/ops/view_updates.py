@@ -67,7 +67,10 @@ def diagonal_scatter(x: Node, src: Node, offset: int = 0, axis1: int = 0, axis2:
     """
     there = diagonal(x, offset, axis1, axis2)
     if src.shape != there.shape:
-        raise ShapeError(f"diagonal_scatter: {src.type} on the diagonal {there.type} of {x.type}")
+        raise ShapeError(
+            f"diagonal_scatter: {src.type} on the diagonal {there.type} of {x.type}",
+            hint=f"expected {there.type}, as diagonal(x) gives it",
+        )
     size = dims.product(x.shape)
     counter = views.reshape(iota(shape=(size,), axis=0, dtype=dtypes.i64), shape=x.shape)
     flat = views.reshape(x, shape=(size,))

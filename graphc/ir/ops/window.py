@@ -179,6 +179,7 @@ def _infer_unskew(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, A
             f"{op.name}: {count} windows along axis {axis} of {operand.type}; an axis of {length} "
             f"has {expected} of them",
             code="window",
+            hint=f"give {expected} windows, or another length",
         )
     return TensorType(operand.dtype, (*operand.shape[:axis], length, *operand.shape[axis + 1 :]))
 
