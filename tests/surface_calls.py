@@ -163,7 +163,7 @@ MASK = bool_[3, 4]
 
 def symmetric(x: Any) -> Any:
     """A symmetric matrix with eigenvalues of at least one."""
-    return x @ call("matrix_transpose", x) + call("eye", 4, dtype=f64)
+    return x @ call("matrix_transpose", x) + call("eye", x.shape[-1], dtype=f64)
 
 
 LISTED: dict[str, list[Any]] = {
@@ -271,7 +271,7 @@ LISTED: dict[str, list[Any]] = {
     "randperm": [(lambda f, s: f(7, seed=s, stream=1), SEED)],
     "uniform": [(lambda f, s: f((3, 4), -1.0, 2.0, f64, seed=s, stream=1), SEED)],
     # shapes
-    "broadcast_to": [(lambda f, x: f(x, 2, 3, 4), X)],
+    "broadcast_to": [(lambda f, x: f(x, 2, *x.shape), X)],
     "cast": [(lambda f, x: f(x, f64), X), (lambda f, x: f(x, i64), X), (lambda f, x: f(x, f32), X)],
     "chunk": [(lambda f, x: f(x, 2, axis=1), X), (lambda f, x: f(x, 2), X)],
     "column_stack": [(lambda f, x, y: f((x, y)), X, f64[3])],
@@ -290,7 +290,7 @@ LISTED: dict[str, list[Any]] = {
     "stack": [(lambda f, x, y: f((x, y), axis=1), X, X)],
     "tensor_split": [(lambda f, x: f(x, 3, axis=1), X), (lambda f, x: f(x, [1, 2]), X)],
     "tile": [(lambda f, x: f(x, 2, 1, 3), X)],
-    "unflatten": [(lambda f, x: f(x, 1, (2, 2)), X)],
+    "unflatten": [(lambda f, x: f(x, 1, (2, -1)), X)],
     "view_as_complex": [(lambda f, x: f(x), f64[3, 2])],
     "vstack": [(lambda f, x, y: f((x, y)), X, f64[4])],
     "window": [(lambda f, x: f(x, 1, 3, stride=2), LINE)],

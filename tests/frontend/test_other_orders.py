@@ -13,7 +13,6 @@ CALLS = {
     "cross_entropy(x, y)": "axis=1",
     "layer_norm(x, (4,), w, w)": "axes: layer_norm(x, weight, bias)",
     "rms_norm(x, (4,), w)": "axes: rms_norm(x, weight)",
-    "sum(linspace(0, 1, T + 2))": "while the program is built",
 }
 
 
