@@ -118,6 +118,8 @@ def _has_dtype(value: Any, dtype: Any) -> bool:
 BY_NAME: Mapping[str, Callable[..., Any]] = {
     "argwhere": _argwhere,
     "array": _asarray,
+    "as_tensor": _asarray,
+    "asanyarray": _asarray,
     "asarray": _asarray,
     "astype": _astype,
     "masked_select": _masked_select,

@@ -295,6 +295,22 @@ LISTED: dict[str, list[Any]] = {
     "vstack": [(lambda f, x, y: f((x, y)), X, f64[4])],
     "window": [(lambda f, x: f(x, 1, 3, stride=2), LINE)],
     "overlap_add": [(lambda f, x: f(x, 0, 9, stride=2, dilation=1), f64[4, 3])],
+    # as JAX spells it
+    "broadcast_in_dim": [(lambda f, x: f(x, (3, 2, 4), (0, 2)), X)],
+    "collapse": [(lambda f, x: f(x, 0, 2), LINE)],
+    "dot_general": [(lambda f, x, y: f(x, y, (((2,), (1,)), ((0,), (0,)))), LINE, f64[2, 6, 5])],
+    "dot_product_attention": [
+        (lambda f, q, k, v: f(q, k, v, is_causal=True), *(f64[2, 5, 3, 4],) * 3),
+        (lambda f, q, k, v, b, m: f(q, k, v, b, m), f64[2, 5, 4, 3], f64[2, 6, 2, 3],
+         f64[2, 6, 2, 3], f64[4, 5, 6], bool_[5, 1])],
+    "dynamic_index_in_dim": [(lambda f, x, i: f(x, i, 1), X, i64[()])],
+    "dynamic_slice_in_dim": [(lambda f, x, i: f(x, i, 2, 1), X, i64[()])],
+    "dynamic_update_index_in_dim": [(lambda f, x, y, i: f(x, y, i, 1), X, f64[3], i64[()])],
+    "dynamic_update_slice_in_dim": [(lambda f, x, y, i: f(x, y, i, 1), X, f64[3, 2], i64[()])],
+    "index_in_dim": [(lambda f, x: f(x, 2, 1), X), (lambda f, x: f(x, 2, 1, False), X)],
+    "rollaxis": [(lambda f, x: f(x, 2), LINE), (lambda f, x: f(x, 0, 3), LINE)],
+    "select_n": [(lambda f, m, x, y: f(m, x, y), MASK, X, X)],
+    "slice_in_dim": [(lambda f, x: f(x, 1, None, 2, 1), X)],
     # parts, orders, sets and bits
     "argpartition": [(lambda f, x: f(x, 2), X)],
     "block": [(lambda f, x, y: f([[x, y], [y, x]]), X, X)],

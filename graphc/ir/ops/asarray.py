@@ -13,6 +13,7 @@ import numpy as np
 from graphc.errors import DTypeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
+from graphc.ir.dlpack import from_dlpack
 from graphc.ir.dtype import DType, PythonScalar
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
@@ -26,7 +27,7 @@ _DEFAULTS = {"b": dtypes.bool_, "i": dtypes.i64, "u": dtypes.i64, "f": dtypes.f3
 """The dtype of Python numbers, by the kind of the array that NumPy makes of them."""
 
 
-@surface("asarray", "array", "tensor")
+@surface("asarray", "array", "tensor", "as_tensor", "asanyarray")
 @placed
 def asarray(values: Node | Any, dtype: DType | None = None, *, copy: bool | None = None) -> Node:
     """The numbers of a nested list (or an array, or one number) as a tensor.
@@ -104,7 +105,7 @@ def _array(values: Any) -> np.ndarray[Any, Any]:
         return values
     try:
         if hasattr(values, "__dlpack__"):
-            return np.from_dlpack(values)
+            return from_dlpack(values)
         found = np.array(values)
         if found.dtype.kind == "f" and np.any(np.abs(found) >= 2.0**63):
             # NumPy makes floats of whole numbers that i64 and u64 hold only together.

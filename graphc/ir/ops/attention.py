@@ -176,3 +176,44 @@ def _shares(scores: Node, seen: Node | None, *, sees_something: bool) -> Node:
     shares: Node = softmax(where(seen, scores, constant_like(-math.inf, scores)), axis=-1)
     # The softmax of a row that sees nothing is NaN, which this keeps from results and gradients.
     return shares if sees_something else where(seen, shares, zeros_like(shares))
+
+
+@surface("dot_product_attention")
+def dot_product_attention(
+    query: Node,
+    key: Node,
+    value: Node,
+    bias: Node | None = None,
+    mask: Node | None = None,
+    *,
+    scale: float | None = None,
+    is_causal: bool = False,
+    local_window_size: int | None = None,
+) -> Node:
+    """`scaled_dot_product_attention` as JAX lays it out: heads after positions.
+
+    Args:
+        query: [..., L, H, E].
+        key: [..., S, K, E]; H is a multiple of K.
+        value: [..., S, K, V].
+        bias: added to the scores [..., H, L, S].
+        mask: where it is False a position is left out; it broadcasts to the scores.
+        scale: 1 / sqrt(E) unless given.
+        is_causal: position i of the query sees positions up to i of the key.
+        local_window_size: how many positions before and after it a position sees.
+    """
+    given = bias if mask is None else mask
+    if mask is not None and bias is not None:
+        given = functions["where"](mask, bias, -math.inf)
+    query, key, value = (functions["swapaxes"](one, -3, -2) for one in (query, key, value))
+    found = attention(
+        query,
+        key,
+        value,
+        given,
+        is_causal=is_causal,
+        scale=scale,
+        enable_gqa=query.shape[-3] != key.shape[-3],
+        window=None if local_window_size is None else local_window_size + 1,
+    )
+    return functions["swapaxes"](found, -3, -2)  # type: ignore[no-any-return]

@@ -146,6 +146,14 @@ def frac(x: Node) -> Node:
     return subtract(x, trunc(x))
 
 
+@surface("modf")
+def modf(x: Node) -> tuple[Node, Node]:
+    """What is behind the point and what is before it, both with the sign of x; 0 behind inf."""
+    whole = functions["trunc"](x)
+    rest = where(functions["isinf"](x), zeros_like(x), subtract(x, whole))
+    return functions["copysign"](rest, x), whole
+
+
 @surface("fmod")
 def fmod(x: Operand, y: Operand) -> Node:
     """x less y times their quotient rounded toward zero, with the sign of x, as C has it.
@@ -346,6 +354,12 @@ def array_equal(x: Node, y: Node) -> Node:
     """Whether all elements are equal."""
     same = equal(*broadcast(*promoted(x, y)))
     return all_over(same, axes=tuple(range(len(same.shape))))
+
+
+@surface("array_equiv")
+def array_equiv(x: Node, y: Node) -> Node:
+    """Whether all elements are equal, of two shapes that broadcast to each other."""
+    return array_equal(x, y)
 
 
 surface("expit", "logistic")(functions["sigmoid"])

@@ -108,6 +108,15 @@ def moveaxis(x: Node, source: int | Sequence[int], destination: int | Sequence[i
     return permute_dims(x, *order)
 
 
+@surface("rollaxis")
+def rollaxis(x: Node, axis: int, start: int = 0) -> Node:
+    """`x` with an axis moved before the one that stands at `start`."""
+    rank = len(x.shape)
+    place = normal_axis(axis, rank, "rollaxis")
+    stop = rank if start == rank else normal_axis(start, rank, "rollaxis")
+    return moveaxis(x, place, stop - (place < stop))
+
+
 @surface("expand_dims", "unsqueeze")
 @also_named(dim="axis")
 def expand_dims(x: Node, axis: int | Sequence[int]) -> Node:
