@@ -68,10 +68,7 @@ class IntegerInfo:
 
 
 def _dtype_of(value: Any) -> DType:
-    found = value if isinstance(value, DType) else getattr(value, "dtype", value)
-    if isinstance(found, DType):
-        return found
-    return dtypes.from_numpy(np.dtype(found))
+    return dtypes.as_dtype(value if isinstance(value, type) else getattr(value, "dtype", value))
 
 
 def finfo(type: Any) -> FloatInfo:

@@ -50,6 +50,7 @@ _INSTEAD = {
     "min": "the smaller of two tensors is minimum(x, y)",
     "layer_norm": "the weight's shape tells the normalised axes: layer_norm(x, weight, bias)",
     "rms_norm": "the weight's shape tells the normalised axes: rms_norm(x, weight)",
+    "cond": "a branch is `if condition: ... else: ...`, or graphc.cond in Python",
     "narrow": "dynamic_slice(x, starts, sizes) begins where a tensor says",
     "select": "x[i] takes a tensor i",
 }
@@ -117,7 +118,7 @@ def refuse_call(
         raise UsageError(
             f"{name} takes {_counted(len(positional), 'argument')}, {len(given)} were given",
             code="argument-count",
-            hint=hint,
+            hint=_INSTEAD.get(name, hint),
         )
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
         for key in named:

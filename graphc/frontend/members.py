@@ -31,11 +31,19 @@ def _size(x: Any, axis: int | None = None) -> Any:
     return x.shape if axis is None else x.shape[axis]
 
 
-def _cast(x: Any, dtype: Any) -> Any:
-    if isinstance(dtype, str) and dtype.partition(":")[0] in _DEVICES:
-        with at_python_line():
-            raise UsageError(f"a tensor of a graph is moved to {dtype!r}", hint=_DEVICE)
-    return x.astype(dtype)
+def _to(x: Any, *given: Any, **named: Any) -> Any:
+    """PyTorch's `x.to`: a dtype, or a tensor whose dtype is meant; no device."""
+    for value in (*given, named.get("device")):
+        if isinstance(value, str) and value.partition(":")[0] in _DEVICES:
+            with at_python_line():
+                raise UsageError(f"a tensor of a graph is moved to {value!r}", hint=_DEVICE)
+    return x.astype(*map(_dtype_of, given), **named)
+
+
+def _dtype_of(value: Any) -> Any:
+    """The dtype of a tensor or array; what is none, as it is."""
+    is_array = hasattr(value, "__array__") and not isinstance(value, type)
+    return value.dtype if is_array else value
 
 
 METHODS: Mapping[str, Callable[..., Any]] = {
@@ -43,7 +51,7 @@ METHODS: Mapping[str, Callable[..., Any]] = {
     "numel": lambda x: math.prod(x.shape),
     "size": _size,
     "t": lambda x: x.T,
-    "to": _cast,
+    "to": _to,
 }
 """Methods that no function of the library has the name of; each takes the tensor first."""
 
@@ -63,7 +71,7 @@ _INSTEAD: Mapping[str, str] = {
     "new_zeros": "write zeros((2, 3), x.dtype), or zeros_like(x)",
     "new_ones": "write ones((2, 3), x.dtype), or ones_like(x)",
     "type": "write x.dtype for the dtype, x.to(f16) for a cast",
-    "type_as": "write x.to(y.dtype)",
+    "type_as": "write x.to(y)",
 }
 """What to write in place of a member that a tensor of a graph has not."""
 

@@ -340,7 +340,7 @@ def _flattened(value: Any, what: str) -> Iterator[Node]:
     """The nodes of a result: nested tuples, lists and dicts of tensors, and of None for nothing."""
     if isinstance(value, Tensor):
         yield value.node
-    elif isinstance(value, list | tuple | dict) and any(True for _ in leaves(value)):
+    elif isinstance(value, list | tuple | dict) and (not value or any(True for _ in leaves(value))):
         parts = value.items() if isinstance(value, dict) else enumerate(value)
         for key, part in parts:
             if part is not None:

@@ -10,6 +10,7 @@ from graphc.frontend.state import Parameter
 from graphc.frontend.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
+from graphc.ir.ops.spelling import also_named
 
 __all__ = [
     "CELU",
@@ -122,6 +123,7 @@ class Sigmoid(_Function):
 class Softmax(_Function):
     """exp(x) / sum(exp(x)) along an axis."""
 
+    @also_named(dim="axis")
     def __init__(self, axis: int = -1) -> None:
         super().__init__("softmax", axis=axis)
 
@@ -129,6 +131,7 @@ class Softmax(_Function):
 class LogSoftmax(_Function):
     """The logarithm of softmax along an axis."""
 
+    @also_named(dim="axis")
     def __init__(self, axis: int = -1) -> None:
         super().__init__("log_softmax", axis=axis)
 
@@ -143,6 +146,7 @@ class CELU(_Function):
 class GLU(_Function):
     """a * sigmoid(b) of the halves a and b of an axis (Y. Dauphin et al., 2017)."""
 
+    @also_named(dim="axis")
     def __init__(self, axis: int = -1) -> None:
         super().__init__("glu", axis=axis)
 
@@ -206,6 +210,7 @@ class SELU(_Function):
 class Softmin(_Function):
     """Softmax of -x along an axis."""
 
+    @also_named(dim="axis")
     def __init__(self, axis: int = -1) -> None:
         super().__init__("softmin", axis=axis)
 

@@ -8,6 +8,7 @@ from typing import Any
 from graphc.errors import UsageError
 from graphc.frontend.module import Module
 from graphc.frontend.tensor import Tensor, call
+from graphc.ir.ops.spelling import also_named
 
 __all__ = ["Flatten", "Sequential"]
 
@@ -54,6 +55,7 @@ class Sequential(Module):
 class Flatten(Module):
     """The axes from `start_axis` to `end_axis` as one; by default all but the first."""
 
+    @also_named(start_dim="start_axis", end_dim="end_axis")
     def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
         self._start, self._end = start_axis, end_axis
 

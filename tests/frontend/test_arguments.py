@@ -13,6 +13,7 @@ from graphc.errors import DTypeError, GraphcError, UsageError
 from graphc.frontend.arguments import first_names
 from graphc.frontend.elaborate import elaborate
 from graphc.ir import dtype as dtypes
+from graphc.ir.evaluate import evaluate
 from graphc.ir.op import functions
 from graphc.library import library
 
@@ -139,3 +140,37 @@ def test_a_dtype_by_a_function_of_the_language() -> None:
             "float.gc",
             library(),
         )
+
+
+@pytest.mark.parametrize("layer", ["Softmax", "LogSoftmax", "Softmin", "GLU"])
+def test_layers_along_an_axis_have_the_name_of_pytorch_too(layer: str) -> None:
+    source = (
+        f"model M():\n    part = {layer}(dim=1)\n    flat = Flatten(start_dim=0)\n\n"
+        "    def forward(x: f32[2, 4, 3]):\n        return flat(part(x))\n\nexport f = M.forward\n"
+    )
+    x = np.arange(24, dtype=np.float32).reshape(2, 4, 3) / 24
+    (found,) = evaluate(elaborate(source, "layers.gc", library()).exports["f"], [x])[0]
+    make = getattr(gc.nn, layer)
+    function = {"LogSoftmax": "log_softmax"}.get(layer, layer.lower())
+    np.testing.assert_array_equal(found, getattr(gc, function)(x, dim=1).reshape(-1))
+    with pytest.raises(UsageError, match="same argument"):
+        make(dim=1, axis=1)
+
+
+def test_to_takes_what_has_a_dtype() -> None:
+    for given in (gc.f16, "float16", np.float16, np.zeros(2, np.float16)):
+        assert gc.trace(lambda x, one=given: x.to(one), gc.f32[2]).text().count("f16[2]") == 2
+    assert "f64[2]" in gc.trace(lambda x, y: x.to(y), gc.f32[2], gc.f64[3]).text()
+    for wrong in ({"device": "cuda"}, {"device": "cpu:0", "dtype": gc.f16}):
+        with pytest.raises(UsageError, match="is moved to"):
+            gc.trace(lambda x, one=wrong: x.to(**one), gc.f32[2])
+
+
+def test_types_of_numpy_are_dtypes_to_ask_about() -> None:
+    assert gc.isdtype(np.float32, "real floating") and gc.finfo("f16").bits == 16
+
+
+def test_a_branch_is_no_condition_number() -> None:
+    source = "def f(p: bool[], x: f32[]):\n    return cond(p, x, x)\n\nexport f = f\n"
+    with pytest.raises(GraphcError, match="a branch is `if condition"):
+        elaborate(source, "cond.gc", library())

@@ -226,6 +226,8 @@ def _library_call(
     named = {key: program.as_library_argument(function, v) for key, v in keywords.items()}
     target = function.forward if isinstance(function, Module) else function
     if not isinstance(function, functools.partial):
+        made_by = getattr(target, "__init__", target) if isinstance(target, type) else target
+        named = first_names(name, made_by, named)
         refuse_call(name, inspect.signature(target), given, named)
     return _guarded(name, function, given, named)
 

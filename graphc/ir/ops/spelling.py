@@ -32,8 +32,10 @@ def also_named(**names: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
             for second, first in names.items():
                 if second in kwargs:
                     if first in kwargs:
+                        name = function.__qualname__.removesuffix(".__init__")
                         raise UsageError(
-                            f"{function.__name__}: {second} and {first} are the same argument",
+                            f"{name}: {second} and {first} are the same argument",
+                            code="argument-twice",
                             hint=f"give {first} alone",
                         )
                     kwargs[first] = kwargs.pop(second)
