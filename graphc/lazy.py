@@ -16,6 +16,7 @@ __all__ = [
     "cpu_executor",
     "cuda_executor",
     "elaborate",
+    "formatter",
     "graph_text",
     "host_calls",
     "host_compiler",
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
     from graphc import compiler, library
     from graphc.codegen import nvrtc
-    from graphc.frontend import elaborate, graph_text
+    from graphc.frontend import elaborate, formatter, graph_text
     from graphc.runtime import aligned, cache, host_calls, loaded, module_file, reference, signature
     from graphc.runtime import program as program_data
     from graphc.runtime.cpu import compiler as host_compiler
@@ -63,6 +64,8 @@ else:
     elaborate = _Lazy("graphc.frontend.elaborate")
     graph_text = _Lazy("graphc.frontend.graph_text")
     library = _Lazy("graphc.library")
+    # Expressions as they are written, for messages.
+    formatter = _Lazy("graphc.frontend.formatter")
     # The compiler for GPUs, which a command line may name architectures of.
     nvrtc = _Lazy("graphc.codegen.nvrtc")
     # All ops, for programs that call some on the host.

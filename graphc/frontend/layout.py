@@ -12,7 +12,6 @@ __all__ = [
     "HARD_LINE",
     "LINE",
     "SOFT_LINE",
-    "UNLIMITED",
     "WIDTH",
     "Broken",
     "Concat",
@@ -24,7 +23,6 @@ __all__ = [
 ]
 
 WIDTH = 88
-UNLIMITED = 2**62
 INDENT = 4
 
 

@@ -12,7 +12,6 @@ from graphc.frontend.layout import (
     HARD_LINE,
     LINE,
     SOFT_LINE,
-    UNLIMITED,
     Broken,
     Concat,
     Document,
@@ -30,6 +29,7 @@ __all__ = ["Printer"]
 _COMPARISON = BINARY_PRECEDENCE["=="]
 _POWER = BINARY_PRECEDENCE["**"]
 _CONDITIONAL = 0
+_UNLIMITED = 2**62
 _ATOM = 100
 
 
@@ -120,7 +120,7 @@ class Printer:
         document = self.type(node)
         if self.comments.position != position:
             return document
-        return render(document, width=UNLIMITED)
+        return render(document, width=_UNLIMITED)
 
     def type(self, node: syntax.Type) -> Document:
         """The text of a type."""

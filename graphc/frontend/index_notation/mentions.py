@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterator
 from graphc.errors import NameLookupError
 from graphc.frontend import syntax
 from graphc.frontend.elaboration.scope import Scope
-from graphc.frontend.layout import UNLIMITED, render
-from graphc.frontend.printer import Printer
+from graphc.lazy import formatter
 
 __all__ = [
     "AXIS_WORDS",
@@ -114,5 +113,5 @@ def unbound(index: syntax.Name) -> NameLookupError:
 
 def text_of(node: syntax.Expression) -> str:
     """An expression as it is written, for messages; of what is long the beginning."""
-    text = render(Printer().expression(node), width=UNLIMITED)
+    text = " ".join(formatter.unparse(node).split())
     return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 3]}..."
