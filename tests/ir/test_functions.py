@@ -141,6 +141,20 @@ TABLE: list[Row] = [
          lambda x, method=method: np.quantile(x, 0.3, 1, method=method))
         for method in ("linear", "lower", "higher", "nearest", "midpoint")
     ),
+    *(
+        (name, (np.where(A > 1, np.nan, A),), {"q": [0.0, 0.7], "axis": axis, "keepdims": True},
+         lambda x, name=name, axis=axis: getattr(np, name)(x, [0.0, 0.7], axis, keepdims=True))
+        for name in ("quantile", "nanquantile")
+        for axis in (None, 0, (0, 1))
+    ),
+    ("quantile", (A, np.array([0.5, 1.0])), {"axis": 0}, lambda x, q: np.quantile(x, q, 0)),
+    ("percentile", (A,), {"q": [30, 60]}, lambda x: np.percentile(x, [30, 60])),
+    ("nanpercentile", (A,), {"q": ()}, lambda x: np.zeros(0)),
+    # widths of padding
+    ("pad", (A,), {"widths": 2}, lambda x: np.pad(x, 2)),
+    ("pad", (A,), {"widths": (1, 2)}, lambda x: np.pad(x, (1, 2))),
+    ("pad", (A,), {"widths": ((2,), (1,))}, lambda x: np.pad(x, ((2, 2), (1, 1)))),
+    ("pad", (A,), {"widths": ((1, 2),), "mode": "edge"}, lambda x: np.pad(x, ((1, 2),), "edge")),
     # losses and distances
     ("huber_loss", (A, B), {"delta": 0.75},
      lambda x, y: np.mean(scipy.special.huber(0.75, x - y))),
@@ -169,6 +183,9 @@ def test_functions_are_those_of_numpy_and_scipy(row: Row) -> None:
 REFUSED: list[tuple[str, tuple[Array, ...], dict[str, Any], type[GraphcError]]] = [
     ("topk", (A,), {"k": 8}, ShapeError),
     ("quantile", (A,), {"q": 1.5}, UsageError),
+    ("quantile", (A,), {"q": [0.5, -0.1]}, UsageError),
+    ("quantile", (A, A), {}, ShapeError),
+    ("pad", (A,), {"widths": ((1, 2), (1, 2), (1, 2))}, UsageError),
     ("quantile", (LINE.astype(np.int32),), {"q": 0.5}, DTypeError),
     ("median", (A[:, :0],), {"axis": 1}, ShapeError),
     ("cumulative_sum", (A,), {}, ShapeError),

@@ -360,6 +360,20 @@ def test_einsum_is_numpys(equation: str, shapes: tuple[tuple[int, ...], ...]) ->
     close(found, expected)
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [([0, 1], [1, 2], [0, 2]), ([0, 1], [1, 2]), ([30, 1], [1, 2]), ([..., 7], [7, 0], [0, ...])],
+)
+def test_einsum_takes_numbers_for_axes_as_numpy_does(numbers: tuple[list[Any], ...]) -> None:
+    x, y = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
+
+    def listed(a: Any, b: Any) -> tuple[Any, ...]:
+        return (a, numbers[0], b, *numbers[1:])
+
+    found = applied(lambda *nodes: functions["einsum"](*listed(*nodes)), x, y)
+    np.testing.assert_array_equal(found, np.einsum(*listed(x, y)))
+
+
 def test_linear_takes_its_weight_as_out_by_in() -> None:
     rng = np.random.default_rng(3)
     x, w, b = rng.normal(size=(2, 5, 3)), rng.normal(size=(4, 3)), rng.normal(size=4)
