@@ -35,7 +35,6 @@ from graphc.ir.types import TupleType
 from tests.values import same_bits
 
 __all__ = [
-    "ANY_ZERO",
     "COMPLEX_FUNCTIONS",
     "IN_NUMPY",
     "NUMPY_ULPS",
@@ -148,9 +147,6 @@ COMPLEX_FUNCTIONS = frozenset(
     }
 )
 
-# Where two zeros of different sign meet, these give either.
-ANY_ZERO = frozenset({"maximum", "minimum", "relu", "cumulative_max", "cumulative_min"})
-
 IN_NUMPY: Mapping[str, tuple[float, float]] = {name: (4, bound[1]) for name, bound in ULPS.items()}
 """The same for NumPy, which the reference and the interpreter compute with: its vectorised
 functions in f32 are within 4 units (https://numpy.org/neps/nep-0038-SIMD-optimizations.html)."""
@@ -250,15 +246,14 @@ def is_accurate(
     is_function = isinstance(rule, Elementwise) and node.op.name in ulps
     if isinstance(rule, Elementwise) and operands[-1].dtype.kind == "c":
         if node.op.name not in COMPLEX_FUNCTIONS:
-            return _same(found, expected, any_zero=False)
+            return same_bits(found, expected)
         given = [operand.astype(np.complex128) for operand in operands]
         precise = np.asarray(evaluate_node(node, given, sizes, precise=True))
         bounds = _COMPLEX_IN_NUMPY if ulps is IN_NUMPY else _COMPLEX_ULPS
         return is_near_complex(node.op.name, operands, found, precise, bounds)
-    if not dtype.precision or not (folds or is_function):
-        return _same(found, expected, any_zero=node.op.name in ANY_ZERO)
-    if isinstance(rule, Reduction) and rule.combine in ("maximum", "minimum"):
-        return _same(found, expected, any_zero=True)
+    is_extreme = isinstance(rule, Reduction) and rule.combine in ("maximum", "minimum")
+    if not dtype.precision or is_extreme or not (folds or is_function):
+        return same_bits(found, expected)
     wide = [operand.astype(_wide(operand.dtype)) for operand in operands]
     precise = np.asarray(evaluate_node(node, wide, sizes, precise=True))
     if is_function:
@@ -294,12 +289,6 @@ def first_inaccurate(
         elif not is_accurate(node, operands, values[node], sizes, ulps):
             return f"{node!r} of {operands} is {values[node]}"
     return None
-
-
-def _same(found: Array, expected: Array, *, any_zero: bool) -> bool:
-    if any_zero:
-        found, expected = found + found.dtype.type(0), expected + expected.dtype.type(0)
-    return same_bits(found, expected)
 
 
 def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -89,7 +89,7 @@ GC_UNSIGNED(u64, uint64_t)
 
 /* -- floats: NaN in, NaN out ------------------------------------------------------------------------ */
 
-/* Of two zeros of different sign, maximum and minimum give either.
+/* -0 is less than 0 for maximum and minimum (IEEE 754-2019), so that folds in any order give one zero.
  *
  * floor_divide and remainder begin with fmod, which is exact. Its result has the sign of a, and wants
  * that of b; the quotient is then whole up to its rounding. A zero has the sign of the true quotient, or
@@ -99,11 +99,11 @@ GC_UNSIGNED(u64, uint64_t)
     GC_INLINE bool gc_isinf_##suffix(type x) { return __builtin_fabs##f(x) == __builtin_inf##f(); }\
     GC_INLINE bool gc_isfinite_##suffix(type x) { return x - x == 0; }                             \
     GC_INLINE type gc_maximum_##suffix(type x, type y) {                                           \
-        const type larger = x > y ? x : y;                                                         \
+        const type larger = (x == 0) & (y == 0) ? x + y : x > y ? x : y;                           \
         return x != x ? x : larger;                                                                \
     }                                                                                              \
     GC_INLINE type gc_minimum_##suffix(type x, type y) {                                           \
-        const type smaller = x < y ? x : y;                                                        \
+        const type smaller = (x == 0) & (y == 0) ? -(-x - y) : x < y ? x : y;                      \
         return x != x ? x : smaller;                                                               \
     }                                                                                              \
     GC_INLINE type gc_relu_##suffix(type x) { return x <= 0 ? 0 : x; }                             \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ __all__ = [
     "add",
     "copysign",
     "divide",
+    "extreme",
     "floor",
     "floor_divide",
     "maximum",
@@ -262,6 +264,27 @@ power = elementwise(
 # -- extremes -------------------------------------------------------------------------------------
 
 
+def extreme(ufunc: np.ufunc, method: str = "__call__") -> Callable[..., Array]:
+    """NumPy's `maximum` or `minimum`, or its `reduce` or `accumulate`, with -0.0 less than 0.0.
+
+    NumPy leaves open which of two zeros it takes, and processors differ.
+    """
+    compute, gather = getattr(ufunc, method), getattr(np.logical_or, method)
+
+    def ordered(*operands: Array, axis: Any = None, **options: Any) -> Array:
+        along = {} if axis is None else {"axis": axis}
+        found = np.asarray(compute(*operands, **along, **options))
+        is_zero = found == 0
+        if found.dtype.kind in "iu" or not is_zero.any():
+            return found
+        is_least = ufunc is np.minimum
+        wins = gather(*((x == 0) & (np.signbit(x) == is_least) for x in operands), **along)
+        zeros = np.where(wins == is_least, -0.0, 0.0).astype(found.dtype)
+        return np.where(is_zero, zeros, found)
+
+    return ordered
+
+
 def _extreme_gradient(wins: Op) -> Any:
     def gradient(node: Node, g: Node) -> tuple[Node, Node]:
         x, y = node.inputs
@@ -274,8 +297,9 @@ def _extreme_gradient(wins: Op) -> Any:
 maximum = elementwise(
     "maximum",
     2,
-    np.maximum,
-    "The larger of x and y; NaN if one is. Equal operands share the gradient.",
+    extreme(np.maximum),
+    "The larger of x and y, where -0.0 is less than 0.0; NaN if one is. Equal operands share the "
+    "gradient.",
     kinds=REAL,
     gradient=_extreme_gradient(greater),
     commutes=True,
@@ -283,8 +307,9 @@ maximum = elementwise(
 minimum = elementwise(
     "minimum",
     2,
-    np.minimum,
-    "The smaller of x and y; NaN if one is. Equal operands share the gradient.",
+    extreme(np.minimum),
+    "The smaller of x and y, where -0.0 is less than 0.0; NaN if one is. Equal operands share the "
+    "gradient.",
     kinds=REAL,
     gradient=_extreme_gradient(less),
     commutes=True,

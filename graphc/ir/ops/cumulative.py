@@ -28,7 +28,7 @@ from graphc.ir.op import (
     find,
     surface,
 )
-from graphc.ir.ops.arithmetic import add, multiplied, multiply, subtract
+from graphc.ir.ops.arithmetic import add, extreme, multiplied, multiply, subtract
 from graphc.ir.ops.broadcasting import Operand, broadcast, normal_axis, promoted
 from graphc.ir.ops.complex_numbers import real
 from graphc.ir.ops.conversion import cast_to
@@ -134,6 +134,8 @@ def _cumulative(
     def accumulate(x: Array, axis: int) -> Array:
         if x.dtype.kind == "c":
             return _in_turn(x, axis, _COMPLEX[combine], start(dtypes.from_numpy(x.dtype)))
+        if combine in (np.maximum, np.minimum):
+            return extreme(combine, "accumulate")(x, axis=axis)
         # NumPy would add narrow integers in 64 bits.
         return np.asarray(combine.accumulate(x, axis=axis, dtype=x.dtype))
 

@@ -18,7 +18,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import Call, GradientRule, Op, Parameter, Reduction, Refused, Sample, surface
-from graphc.ir.ops.arithmetic import divide, multiply
+from graphc.ir.ops.arithmetic import divide, extreme, multiply
 from graphc.ir.ops.broadcasting import normal_axes
 from graphc.ir.ops.conversion import cast, cast_to
 from graphc.ir.ops.creation import iota, ones_like, zeros_like
@@ -222,7 +222,7 @@ prod_over = _reduction(
 max_over = _reduction(
     "max",
     "maximum",
-    np.max,
+    extreme(np.maximum, "reduce"),
     lowest,
     "The largest over the axes; NaN if there is one. Equal elements share the gradient.",
     kinds=REAL,
@@ -231,7 +231,7 @@ max_over = _reduction(
 min_over = _reduction(
     "min",
     "minimum",
-    np.min,
+    extreme(np.minimum, "reduce"),
     highest,
     "The smallest over the axes; NaN if there is one. Equal elements share the gradient.",
     kinds=REAL,
