@@ -7,7 +7,7 @@ and run at several sizes; the values are those of the call traced with these num
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 
 from graphc.errors import GraphcError
+from graphc.frontend import tensor
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
+from graphc.ir.dtype import f64
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph, Unit
 from graphc.passes.tables import lift_tables
@@ -43,6 +45,7 @@ KEPT: Mapping[str, tuple[int, ...]] = {
     "multi_head_attention_forward": (4, 12),
     "view_as_complex": (2,),
     # sizes that the call of the table names
+    "broadcast_in_dim": (3, 4),
     "fold": (8, 12),
     "istft": (3, 5),
     "overlap_add": (4, 3),
@@ -56,7 +59,9 @@ KEPT: Mapping[str, tuple[int, ...]] = {
     "conv2d": (3,),
     "conv3d": (2,),
     "diagonal_scatter": (3,),
+    "dot_product_attention": (2, 4),
     "dynamic_update_slice": (2,),
+    "dynamic_update_slice_in_dim": (2,),
     "householder_product": (2, 3),
     "lu": (3,),
     "lu_unpack": (3,),
@@ -158,7 +163,7 @@ CALLED = [name for name in NAMES if name not in REFUSED]
 
 @cache
 def _executor(unit: int) -> Any:
-    exports = {}
+    exports: dict[str, Graph] = {}
     for name in CALLED[unit::UNITS]:
         try:
             exports |= {case.graph.name: case.graph for case in _cases(name)}
@@ -208,3 +213,70 @@ def test_what_takes_no_dim_says_which_and_what_to_do(name: str) -> None:
         refused = _symbolic(call, [size], "call")
         if isinstance(refused, GraphcError):
             assert f"N{size}" in str(refused) and refused.hint, refused
+
+
+# -- sizes as arguments ---------------------------------------------------------------------------
+
+T = dims.variable("T", 0, 40, 4)
+
+SIZED: Mapping[str, Callable[[Any, Any], Any]] = {
+    "adaptive_avg_pool1d": lambda f, x: f(tensor.call("ones", (1, 7), f64), x.shape[0] + 1),
+    "arange": lambda f, x: f(x.shape[0], -3, -2),
+    "broadcast_to": lambda f, x: f(tensor.call("ones", (3, 1)), 2, 3, x.shape[0]),
+    "chunk": lambda f, x: f(x, 4),
+    "dynamic_slice": lambda f, x: f(x, (1,), (x.shape[0] // 4,)),
+    "eye": lambda f, x: f(x.shape[0], x.shape[0] + 1, k=1),
+    "fft": lambda f, x: f(tensor.call("ones", (5,)), x.shape[0] + 1),
+    "fftfreq": lambda f, x: f(x.shape[0] + 1, 0.5, f64),
+    "full": lambda f, x: f((2, x.shape[0]), x.shape[0]),
+    "geomspace": lambda f, x: f(1.0, 8.0, x.shape[0], f64),
+    "hamming": lambda f, x: f(x.shape[0], f64),
+    "hann_window": lambda f, x: f(x.shape[0] // 4, dtype=f64),
+    "interpolate": lambda f, x: f(
+        tensor.call("ones", (1, 1, 5), f64), size=x.shape[0] + 1, mode="linear"
+    ),
+    "irfft": lambda f, x: f(tensor.call("arange", 7, dtype=f64), x.shape[0] + 1),
+    "linspace": lambda f, x: f(0.0, 1.0, x.shape[0], f64),
+    "logspace": lambda f, x: f(0.0, 1.0, x.shape[0] // 4, dtype=f64),
+    "narrow": lambda f, x: f(x, 0, x.shape[0] // 4, x.shape[0] // 2),
+    "one_hot": lambda f, x: f(tensor.call("arange", 3), x.shape[0]),
+    "pad": lambda f, x: f(x, (x.shape[0], 1)),
+    "repeat": lambda f, x: f(tensor.call("arange", 3), x.shape[0]),
+    "reshape": lambda f, x: f(x, 4, -1),
+    "rfftfreq": lambda f, x: f(x.shape[0] + 1, 0.5, f64),
+    "roll": lambda f, x: f(x, x.shape[0] // 4),
+    "split": lambda f, x: f(x, [x.shape[0] // 4, 3 * (x.shape[0] // 4)]),
+    "tile": lambda f, x: f(tensor.call("arange", 3), (x.shape[0], 2)),
+    "topk": lambda f, x: f(x, x.shape[0] // 2),
+    "tri": lambda f, x: f(x.shape[0], 5, 1),
+    "unflatten": lambda f, x: f(x, 0, (-1, 4)),
+    "unravel_index": lambda f, x: f(tensor.call("arange", 9), (x.shape[0] + 1, 2)),
+    "vander": lambda f, x: f(tensor.call("arange", 3, dtype=f64), x.shape[0]),
+}
+"""Calls with sizes, and parts of sizes that are multiples, of a vector."""
+
+
+@cache
+def _sized_executor() -> Any:
+    graphs = [SurfaceCall(name, (f64[(T,)],), body).graph(name) for name, body in SIZED.items()]
+    return emitted(graphs)
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_a_size_may_be_an_argument(name: str) -> None:
+    for size in (0, 4, 12):
+        call = SurfaceCall(name, (f64[(size,)],), SIZED[name])
+        arrays = call.arrays(DOMAINS[1])
+        expected = evaluate(call.graph(), arrays)[0]
+        for a, b in zip(_sized_executor().call(name, arrays), expected, strict=True):
+            assert (a.dtype, a.shape) == (b.dtype, b.shape)
+            np.testing.assert_allclose(a, b, 1e-6, 1e-7)
+
+
+def test_pieces_of_a_dim_are_refused_by_its_name() -> None:
+    """What would divide is said with the declaration that makes it so."""
+    some = dims.variable("T", 0, 40)
+    for name in ("chunk", "reshape", "unflatten"):
+        with pytest.raises(GraphcError, match="T") as refused:
+            SurfaceCall(name, (f64[(some,)],), SIZED[name]).graph()
+        assert "dim T: 0..40 multiple of" in (refused.value.hint or "")
