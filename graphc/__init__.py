@@ -73,7 +73,7 @@ def __getattr__(name: str) -> Any:
     value = _found(name)
     if value is None:
         did_you_mean = importlib.import_module("graphc.errors").did_you_mean
-        hint = None if name.startswith("_") else did_you_mean(name, __dir__())
+        hint = None if _is_no_name(name) else did_you_mean(name, __dir__())
         raise AttributeError(
             f"module 'graphc' has no attribute {name!r}" + (f": {hint}" if hint else "")
         )
@@ -92,14 +92,18 @@ def _found(name: str) -> Any:
     if name in _TRANSFORMS:
         transform = getattr(importlib.import_module("graphc.transforms"), name)
         return importlib.import_module("graphc.compiled_function").compiled(transform)
-    # `from graphc import config` asks for the name before it imports the module.
-    if name.startswith("_") or importlib.util.find_spec(f"graphc.{name}") is not None:
+    if _is_no_name(name):
         return None
     for dtype in importlib.import_module("graphc.ir.dtype").ALL:
         if name in (dtype.name, dtype.array_api_name):
             return dtype
     eager = importlib.import_module("graphc.eager")
     return eager.named(name) if eager.is_function(name) else None
+
+
+def _is_no_name(name: str) -> bool:
+    # `from graphc import config` asks for the name before it imports the module.
+    return name.startswith("_") or importlib.util.find_spec(f"graphc.{name}") is not None
 
 
 def __dir__() -> list[str]:
