@@ -227,9 +227,7 @@ def combinations(x: Node, r: int = 2, with_replacement: bool = False) -> Node:
 
 
 @surface("meshgrid")
-def meshgrid(
-    *vectors: Node | Sequence[Node], indexing: Literal["xy", "ij"] = "xy"
-) -> tuple[Node, ...]:
+def meshgrid(*vectors: Any, indexing: Literal["xy", "ij"] = "xy") -> tuple[Node, ...]:
     """The coordinates of a grid: one tensor for each vector, which varies along its axis alone.
 
     The vectors may be given as one list.
@@ -238,10 +236,13 @@ def meshgrid(
     """
     if indexing not in ("xy", "ij"):
         raise UsageError(f"meshgrid: indexing is {indexing!r}", hint='use "xy" or "ij"')
-    listed = [one for part in vectors for one in ([part] if isinstance(part, Node) else part)]
-    if any(len(vector.shape) > 1 for vector in listed):
+    if len(vectors) == 1 and isinstance(vectors[0], list | tuple):
+        vectors = tuple(vectors[0])
+    if not all(isinstance(vector, Node) for vector in vectors):
+        raise UsageError("meshgrid takes vectors", code="argument")
+    if any(len(vector.shape) > 1 for vector in vectors):
         raise ShapeError("meshgrid takes vectors", hint="flatten them first")
-    rows = [atleast_1d(vector) for vector in listed]
+    rows = [atleast_1d(vector) for vector in vectors]
     shape = tuple(row.shape[0] for row in rows)
     grids = []
     for axis, row in enumerate(rows):
