@@ -10,6 +10,7 @@ import pytest
 import scipy.special
 
 import graphc as gc
+from graphc.errors import GraphcError
 from graphc.ir.ops.special import EULER, lgamma_of
 
 Array = np.ndarray[Any, Any]
@@ -166,3 +167,38 @@ def test_the_reference_of_lgamma_is_accurate_beside_its_zeros(zero: int) -> None
     d = x - zero
     slope, bend = zero - 1 - EULER, np.pi**2 / 12 - (zero - 1) / 2
     np.testing.assert_allclose(lgamma_of(x), d * (slope + bend * d), rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"])
+@pytest.mark.parametrize("name", ["gcd", "lcm"])
+def test_divisors_and_multiples_are_those_of_numpy(name: str, dtype: str) -> None:
+    ends = np.iinfo(dtype)
+    numbers = np.array([ends.min, ends.min // 2, 0, 1, 4, 6, ends.max - 1, ends.max], dtype)
+    pairs = tuple(map(np.ascontiguousarray, np.meshgrid(numbers, numbers)))
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(getattr(gc, name)(*pairs), getattr(np, name)(*pairs))
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_mantissas_and_exponents_are_those_of_numpy(dtype: str) -> None:
+    tiny, huge = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
+    x = np.array([0.0, -0.0, 1.0, -3.0, 0.3, tiny, -huge, np.inf, np.nan], dtype)
+    mantissas, exponents = gc.frexp(x)
+    np.testing.assert_array_equal(mantissas, np.frexp(x)[0])
+    np.testing.assert_array_equal(exponents[:-2], np.frexp(x)[1][:-2])
+    assert exponents.dtype == np.int32 and not exponents[-2:].any()
+
+
+PARAMETERS: list[Callable[[Any], Any]] = [
+    lambda a: gc.gammainc(a, 0.5),
+    lambda a: gc.gammaincc(a, 0.5),
+    lambda a: gc.betainc(a, 2.0, 0.5),
+    lambda a: gc.betainc(2.0, a, 0.5),
+]
+
+
+@pytest.mark.parametrize("function", PARAMETERS)
+def test_derivatives_by_shape_parameters_are_refused(function: Callable[[Any], Any]) -> None:
+    with pytest.raises(GraphcError) as refused:
+        gc.grad(function)(1.5)
+    assert refused.value.code == "no-gradient"

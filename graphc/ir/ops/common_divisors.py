@@ -27,5 +27,4 @@ gcd = elementwise(
 def lcm(x: Operand, y: Operand) -> Node:
     """The least common multiple of |x| and |y|, 0 where one is 0; beyond the range it wraps."""
     a, b = broadcast(*promoted(x, y))
-    size = multiply(absolute(floor_divide(a, gcd(a, b))), absolute(b))
-    return absolute(size) if a.dtype.kind == "signed" else size
+    return multiply(absolute(floor_divide(a, gcd(a, b))), absolute(b))
