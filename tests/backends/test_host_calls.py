@@ -29,6 +29,7 @@ from tests.simulated_gpu import SimulatedGpu
 Array = np.ndarray[Any, Any]
 
 B = dims.variable("B", 0, 8)
+N = dims.variable("N", 1, 6)
 
 
 def systems() -> Graph:
@@ -61,7 +62,7 @@ def inputs(graph: Graph, batch: int) -> list[Array]:
     rng = np.random.default_rng(batch)
     found = []
     for node in graph.inputs:
-        shape = tuple(dims.evaluate(size, {"B": batch}) for size in node.shape)
+        shape = tuple(dims.evaluate(size, {"B": batch, "N": batch}) for size in node.shape)
         x = rng.standard_normal(shape) * 0.2
         if len(shape) > 1 and shape[-1] == shape[-2]:
             x += np.diag(np.arange(1.0, shape[-1] + 1))
@@ -103,6 +104,21 @@ def test_batches_may_be_empty() -> None:
     loss, x, squares, *slopes = emitted([systems()]).call("f", arrays)
     assert loss == 0 and x.shape == (0, 4, 2) and squares.shape == (0, 4, 4)
     assert [slope.shape for slope in slopes] == [(0, 4, 4), (0, 4, 2)]
+
+
+@pytest.mark.parametrize("shape", [(N, N), (N, 6), (6, N)], ids=str)
+def test_a_call_may_choose_the_size_of_matrices(shape: tuple[Any, ...]) -> None:
+    a = graph_input("a", dtypes.f32, shape)
+    p, lower, upper = functions["lu"](a)
+    (slope,) = vjp([lower, upper], [a], [functions["ones_like"](x) for x in (lower, upper)])
+    product = functions["matmul"](functions["matmul"](p, lower), upper)
+    graph = Graph("f", (a,), (), (product, slope))
+    program = emitted([graph])
+    for size in (1, 4, 6):
+        (x,) = inputs(graph, size)
+        found, slopes = program.call("f", [x])
+        np.testing.assert_allclose(found, x, atol=1e-6)
+        np.testing.assert_allclose(slopes, evaluate(graph, [x])[0][1], rtol=2e-4, atol=2e-5)
 
 
 def test_calls_are_steps_of_the_program_also_inside_loops() -> None:

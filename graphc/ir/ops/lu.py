@@ -8,7 +8,7 @@ exchanged with.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
-from graphc.ir.op import Call, HostCall, Op, Parameter, Refused, Sample, functions, surface
+from graphc.ir.op import Call, HostCall, Op, Refused, Sample, functions, surface
 from graphc.ir.ops.arithmetic import add, subtract
 from graphc.ir.ops.broadcasting import broadcast_shapes
 from graphc.ir.ops.contraction import matmul, matrix_transpose
@@ -136,7 +136,7 @@ def _gradient(node: Node, g: Node, _: None) -> tuple[Node]:
     slope = _right_solved(_left_solved(square, middle), square)
     if rest is not None:
         slope = functions["concat"]((slope, rest), -1 if dims.always_equal(rows, count) else -2)
-    order = permutation_of_pivots(pivots, size=rows)
+    order = _order_of(pivots, rows)
     back = functions["argsort"](order, -1)
     return (_rows_taken(slope, back),)
 
@@ -198,9 +198,9 @@ def _infer_permutation(
     type_ = operands[0].tensor
     if type_.dtype is not dtypes.i32:
         raise DTypeError(f"{op.name} takes pivots of i32, not {type_}")
-    if not type_.rank or not dims.always_less_equal(type_.shape[-1], attributes["size"]):
-        raise ShapeError(f"{op.name}: pivots {type_} of {attributes['size']} rows")
-    return TensorType(dtypes.i64, (*type_.shape[:-1], attributes["size"]))
+    if not type_.rank:
+        raise ShapeError(f"{op.name}: {type_} has no axis of rows", code="rank")
+    return TensorType(dtypes.i64, type_.shape)
 
 
 def _permutation(call: Call, pivots: Array) -> Array:
@@ -208,14 +208,9 @@ def _permutation(call: Call, pivots: Array) -> Array:
     for place in np.ndindex(call.shape[:-1]):
         # A pivot that names no row exchanges nothing.
         rows = pivots[place].astype(np.int64) - 1
-        is_row = (rows >= 0) & (rows < call.shape[-1])
+        is_row = (rows >= 0) & (rows < len(rows))
         _exchange(order[place], np.where(is_row, rows, np.arange(len(rows))))
     return order
-
-
-def _permutation_samples() -> Iterable[Sample]:
-    for shape, size in (((3,), 3), ((2, 3), 5), ((0,), 2), ((0, 2), 2)):
-        yield Sample((TensorType(dtypes.i32, shape),), {"size": size})
 
 
 permutation_of_pivots: Op = Op(
@@ -224,16 +219,27 @@ permutation_of_pivots: Op = Op(
     infer=_infer_permutation,
     reference=_permutation,
     lowering=HostCall(),
-    parameters=(Parameter("size"),),
-    samples=_permutation_samples,
-    refused=lambda: (
-        Refused((TensorType(dtypes.i64, (3,)),), {"size": 3}, DTypeError),
-        Refused((TensorType(dtypes.i32, (3,)),), {"size": 2}, ShapeError),
-        Refused((TensorType(dtypes.i32, ()),), {"size": 2}, ShapeError),
+    samples=lambda: (
+        Sample((TensorType(dtypes.i32, shape),)) for shape in ((3,), (2, 5), (0,), (0, 2))
     ),
-    doc="The row from which each of `size` rows comes, when row i is exchanged with row pivots[i], "
-    "counted from 1, in turn.",
+    refused=lambda: (
+        Refused((TensorType(dtypes.i64, (3,)),), {}, DTypeError),
+        Refused((TensorType(dtypes.i32, ()),), {}, ShapeError),
+    ),
+    doc="The row from which each row comes, when row i is exchanged with row pivots[i], counted "
+    "from 1, in turn.",
 )
+
+
+def _order_of(pivots: Node, size: DimLike) -> Node:
+    """The row from which each of `size` rows comes; those without a pivot stay."""
+    if len(pivots.shape) < 1 or not dims.always_less_equal(pivots.shape[-1], size):
+        raise ShapeError(f"lu: pivots {pivots.type} of {size} rows")
+    if not dims.always_equal(pivots.shape[-1], size):
+        stay = functions["arange"](pivots.shape[-1] + 1, size + 1, dtype=pivots.dtype)
+        stay = functions["broadcast_to"](stay, (*pivots.shape[:-1], *stay.shape))
+        pivots = functions["concat"]((pivots, stay), -1)
+    return permutation_of_pivots(pivots)
 
 
 # -- surfaces -------------------------------------------------------------------------------------
@@ -274,7 +280,7 @@ def lu(x: Node) -> LuResult:
 def unpack(packed: Node, pivots: Node) -> LuResult:
     """P, L and U of what `lu_factor` gives; see `lu`."""
     count = _rank("lu_unpack", packed)
-    order = permutation_of_pivots(pivots, size=packed.shape[-2])
+    order = _order_of(pivots, packed.shape[-2])
     chosen = functions["one_hot"](order, packed.shape[-2], packed.dtype, axis=-2)
     left = functions["index"](packed, (..., slice(0, count)))
     upper = triu(functions["index"](packed, (..., slice(0, count), slice(None))))
@@ -303,7 +309,7 @@ def solve_factored(
         return conjugate_transpose(turned)
     batch = broadcast_shapes(packed.shape[:-2], b.shape[:-2])
     b = functions["broadcast_to"](b, (*batch, *b.shape[-2:]))
-    order = permutation_of_pivots(pivots, size=packed.shape[-1])
+    order = _order_of(pivots, packed.shape[-1])
     order = functions["broadcast_to"](order, (*batch, packed.shape[-1]))
     solved = functions["solve_triangular"]
     if not adjoint:
