@@ -22,9 +22,15 @@ from graphc.ir.dims import DimLike
 from graphc.ir.dtype import f64
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph, Unit
+from graphc.ir.ops.structural import graph_input
+from graphc.ir.source_map import SourceMap
+from graphc.ir.types import TensorType
+from graphc.passes.autodiff import vjp
+from graphc.passes.simplify import simplify
 from graphc.passes.tables import lift_tables
 from tests.emitted import emitted
 from tests.surface_calls import DOMAINS, LISTED, NAMES, REFUSED, SurfaceCall, calls_of
+from tests.values import random_array
 
 Array = np.ndarray[Any, Any]
 
@@ -203,6 +209,41 @@ def _with_numbers(call: SurfaceCall, case: Case) -> Graph:
         if error.code != "empty-axis":
             raise
         return case.graph
+
+
+NO_GRADIENT = {
+    "lu_factor": "it takes the parts of tall and of wide matrices apart",
+    "squeeze": OF_ITS_OWN["squeeze"],
+}
+"""Functions whose gradients take numbers alone, or have results of another shape."""
+
+
+def _pullback(graph: Graph) -> Graph:
+    """The gradients of a graph's results, by its inputs, for given cotangents."""
+    inputs = [one for one in graph.inputs if one.dtype.precision]
+    results = [one for one in graph.results if one.dtype.precision]
+    given = [graph_input(f"g{i}", one.dtype, one.shape) for i, one in enumerate(results)]
+    gradients = tuple(vjp(results, inputs, given))
+    return simplify(Graph("pullback", (*graph.inputs, *given), (), gradients), SourceMap())
+
+
+@pytest.mark.parametrize("name", [name for name in CALLED if name not in NO_GRADIENT])
+def test_gradients_with_dims_are_those_with_numbers(name: str) -> None:
+    for case in _cases(name):
+        *_, sizes = case.sizes()
+        one = _resized(case.call, sizes)
+        symbolic, fixed = _pullback(case.graph), _pullback(one.graph())
+        arrays = one.arrays(DOMAINS[1])
+        for node in fixed.inputs[len(arrays) :]:
+            type_ = TensorType(node.dtype, node.shape)
+            arrays.append(random_array(type_, np.random.default_rng(3), special=False))
+        with np.errstate(all="ignore"):
+            expected = evaluate(fixed, arrays)[0]
+            found = evaluate(symbolic, arrays)[0]
+        for a, b in zip(found, expected, strict=True):
+            assert (a.dtype, a.shape) == (b.dtype, b.shape), one
+            tolerance = 1e-9 if a.dtype in (np.float64, np.complex128) else 4e-5
+            np.testing.assert_allclose(a, b, tolerance, tolerance, err_msg=str(one))
 
 
 @pytest.mark.parametrize("name", KEPT)
