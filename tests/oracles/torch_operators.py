@@ -242,6 +242,9 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     "nn.functional.batch_norm": _batch_norm,
     "nn.functional.cross_entropy": _along_classes("cross_entropy"),
     "nn.functional.instance_norm": _instance_norm,
+    "nn.functional.linear_cross_entropy": lambda *given, options=None, **named: call(
+        "linear_cross_entropy", *given, **named
+    ),
     "nn.functional.nll_loss": _along_classes("nll_loss"),
     "nn.functional.one_hot": lambda x, num_classes: call("one_hot", x, num_classes, dtypes.i64),
     "nn.functional.pad": _pad,

@@ -178,6 +178,6 @@ def unique_all(x: Node) -> Node:
 
 @surface("masked_fill")
 @also_named(fill_value="value")
-def masked_fill(x: Node, mask: Node, value: int | float | bool) -> Node:
+def masked_fill(x: Node, mask: Node, value: Operand) -> Node:
     """`x` with a number where the mask holds; the mask broadcasts."""
     return functions["where"](mask, value, x)  # type: ignore[no-any-return]
