@@ -11,7 +11,7 @@ import pytest
 
 import graphc
 from graphc import api, nn
-from graphc.errors import GraphcError, SourceError, UsageError
+from graphc.errors import GraphcError, UsageError
 from graphc.frontend.control_flow import cond, scan, while_loop
 from graphc.frontend.elaborate import elaborate
 from graphc.frontend.random_draws import draws
@@ -297,7 +297,7 @@ def test_a_seed_is_a_number_of_64_bits(seed: Any) -> None:
 
 
 def test_the_language_says_where_a_draw_is_wrong() -> None:
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(UsageError) as caught:
         source_unit("def f(x: f32[3]) -> f32[3]:\n    return rand(3, sed=1)\n\nexport f = f\n")
     assert caught.value.span is not None and caught.value.span.line == 2
 
