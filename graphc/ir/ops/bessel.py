@@ -347,7 +347,7 @@ def _scaled_down(x: Node, order: int) -> Node:
     for k in range(1, _I_FAR_TERMS):
         term *= -(4 * order**2 - (2 * k - 1) ** 2) / (8 * k)
         tail.append(term)
-    root = sqrt(scaled(far, 2 * math.pi))
+    root = scaled(sqrt(far), math.sqrt(2 * math.pi))
     outer = divide(_polynomial(tail, divide(ones_like(far), far)), root)
     if order:
         outer = where(greater(x, constant_like(0, x)), outer, negative(outer))
