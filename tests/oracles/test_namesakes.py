@@ -86,6 +86,7 @@ _ELSEWHERE = {
         max_unpool1d max_unpool2d max_unpool3d ormqr ravel_multi_index solve_triangular""",
     "its values come in any order": "eig",
     "the calls give it numbers that are not sorted": "bucketize digitize searchsorted",
+    "the calls give it what is no factor": "cholesky_inverse",
 }
 FFTS = ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")
 
@@ -113,7 +114,6 @@ APART: Mapping[str, tuple[str, str]] = {
     "lgamma": ("special", "inf at -inf, as in C and PyTorch"),
     "sgn": ("special", "PyTorch has 0 for NaN"),
     "zeta": ("special", "NaN for exponents of 1 and less"),
-    "cholesky_inverse": ("special complex", "of what is no factor"),
     "polymul": ("special", "NumPy leaves out leading zeros"),
     "qr": ("special", "the vectors of what is not finite"),
     "corrcoef": ("row special", _ONE_ROW),
