@@ -20,7 +20,6 @@ from graphc.ir.node import Node
 from graphc.ir.op import Loop
 from graphc.ir.source_map import SourceMap
 from graphc.ir.verify import verify
-from graphc.nn.recurrent import _STEPS
 from graphc.passes import pipeline
 from graphc.passes.autodiff import gradients
 from graphc.passes.control_flow import tidy_control_flow
@@ -69,16 +68,25 @@ def counted(loop: Node, *names: str) -> int:
 # -- what is kept ---------------------------------------------------------------------------------
 
 
+CELLS = {"rnn_tanh_cell": (1, 1), "gru_cell": (3, 1), "lstm_cell": (4, 2)}
+"""Of each its gates, and the tensors of its state."""
+
+
 class Recurrence:
     """A cell along time, as a loop or written out, and the sum of the squares of its states."""
 
-    def __init__(self, kind: str) -> None:
-        gates, self.count, self.step = _STEPS[kind]
+    def __init__(self, cell: str) -> None:
+        self.cell = cell
+        gates, states = CELLS[cell]
         rows = gates * HIDDEN
         self.types = (
             f64[rows, FEATURES], f64[rows, HIDDEN], f64[rows], f64[rows],
-            *[f64[BATCH, HIDDEN]] * self.count,
+            *[f64[BATCH, HIDDEN]] * states,
         )  # fmt: skip
+
+    def step(self, row: Any, state: Any, weights: Any) -> Any:
+        after = call(self.cell, row, state if len(state) > 1 else state[0], *weights)
+        return after if len(state) > 1 else (after,)
 
     def looped(self, x: Any, *given: Any) -> Any:
         def body(state: Any, row: Any) -> Any:
@@ -99,11 +107,11 @@ class Recurrence:
 
 KEPT = {
     # The state before, and what is after tanh, which is the row that is asked for.
-    "rnn": 2,
+    "rnn_tanh_cell": 2,
     # The state, three gates, the product of the state in the third, and the row.
-    "gru": 6,
+    "gru_cell": 6,
     # Both states, four gates, tanh of the new one, and the row.
-    "lstm": 8,
+    "lstm_cell": 8,
 }
 """Tensors as large as the state that an iteration keeps."""
 
