@@ -14,6 +14,7 @@ from graphc.ir.graph import Graph, Unit, nested_graphs
 from graphc.ir.node import Node, build
 from graphc.ir.op import Branch, Loop
 from graphc.ir.ops.creation import tensor
+from graphc.ir.ops.custom_gradient import custom_gradient
 from graphc.ir.ops.structural import graph_input
 from graphc.passes.rewrite import rewrite, substitute
 
@@ -21,9 +22,12 @@ __all__ = ["lift_tables"]
 
 
 def lift_tables(unit: Unit) -> Unit:
-    """The unit with every `tensor` of its exports as state, named by a hash of its content."""
+    """The unit with every `tensor` of its exports as state, named by a hash of its content.
+
+    No gradient is taken of graphs with tables any more: what is said of theirs is left out.
+    """
     exports = {
-        name: rewrite(graph, _with_operands, unit.sources) for name, graph in unit.exports.items()
+        name: rewrite(graph, _prepared, unit.sources) for name, graph in unit.exports.items()
     }
     tables: dict[Node, Node] = {}
     for graph in exports.values():
@@ -39,6 +43,10 @@ def lift_tables(unit: Unit) -> Unit:
         state={**unit.state, **added},
         initial=_with_results(unit.initial, tuple(tables)),
     )
+
+
+def _prepared(node: Node) -> Node | None:
+    return node.inputs[0] if node.op is custom_gradient else _with_operands(node)
 
 
 def _with_operands(node: Node) -> Node | None:

@@ -106,3 +106,51 @@ def test_a_module_keeps_the_tables_of_bodies(device: str) -> None:
     x = np.random.default_rng(0).normal(size=(5, 3))
     for found, expected in zip(module.by_hand(x), evaluate(graph, [x])[0], strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+# -- under gradients that are said by a graph -----------------------------------------------------
+
+
+def indexed(x: Any) -> Any:
+    return graphc.sin(x[np.array([2, 0, 0])] * TABLE64)
+
+
+TABLE64 = np.array([1.0, -2.0, 0.5])
+TWICE = graphc.custom_gradient(lambda x, value, g: 2 * g * TABLE64)(lambda x: x * TABLE64)
+INNER: dict[str, Any] = {
+    "checkpoint": graphc.checkpoint(lambda x: graphc.sin(x * TABLE64)),
+    "checkpoint of an index": graphc.checkpoint(indexed),
+    "checkpoint of a gradient": graphc.checkpoint(
+        graphc.grad(lambda x: graphc.sum(x * x * TABLE64))
+    ),
+    "custom_gradient": TWICE,
+    "custom_gradient in a checkpoint": graphc.checkpoint(lambda x: graphc.sin(TWICE(x))),
+}
+
+
+def looped(f: Any, x: Any) -> Any:
+    return graphc.scan(lambda carry, row: (f(carry) * row, carry), x, length_three(x))[0]
+
+
+def length_three(x: Any) -> Any:
+    return graphc.stack([x, x + 1, x + 2])
+
+
+OUTER: dict[str, Any] = {
+    "nothing": lambda f: f,
+    "value_and_grad": lambda f: lambda x: graphc.value_and_grad(lambda x: graphc.sum(f(x)))(x)[1],
+    "hessian": lambda f: graphc.hessian(lambda x: graphc.sum(f(x))),
+    "vmap": lambda f: lambda x: graphc.vmap(f)(length_three(x)),
+    "scan": lambda f: lambda x: looped(f, x),
+    "gradient of scan": lambda f: graphc.grad(lambda x: graphc.sum(looped(f, x))),
+    "cond": lambda f: lambda x: graphc.cond(graphc.sum(x) > 0, f, lambda x: x, x),
+}
+
+
+@pytest.mark.parametrize("outer", OUTER)
+@pytest.mark.parametrize("inner", INNER)
+def test_data_under_gradients_of_its_own_is_data_of_the_module(inner: str, outer: str) -> None:
+    function = OUTER[outer](INNER[inner])
+    x = np.array([0.3, -0.2, 0.9])
+    expected = graphc.function(function, device="reference")(x)
+    np.testing.assert_allclose(graphc.function(function)(x), expected, rtol=1e-12, atol=1e-14)
