@@ -6,7 +6,7 @@ import functools
 import inspect
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +18,7 @@ from graphc.from_python import on_device
 from graphc.frontend.as_tensor import as_tensor
 from graphc.frontend.state import RANDOM_COUNTER, active_tracing
 from graphc.frontend.tensor import Tensor
-from graphc.frontend.trace import Export, signature_of
+from graphc.frontend.trace import Export, function_name, signature_of
 from graphc.frontend.trees import leaves, map_leaves, rebuilt
 from graphc.frontend.unit import build_unit
 from graphc.ir import dtype as dtypes
@@ -32,8 +32,6 @@ __all__ = ["MAX_GRAPHS", "Function", "compiled", "function", "is_traced"]
 
 MAX_GRAPHS = 32
 """How many graphs a function may have, unless it says otherwise."""
-
-_NAME = "main"
 
 
 @dataclass(frozen=True)
@@ -88,13 +86,8 @@ class Function:
             name: _typed(value, annotations.get(name)) for name, value in bound.arguments.items()
         }
         found = self._for(types, bound.signature, len(arguments))
-        arrays = [
-            leaf
-            for name, value in bound.arguments.items()
-            for leaf, type_ in zip(leaves(value), leaves(types[name]), strict=True)
-            if isinstance(type_, TensorSpec | TensorType)
-        ]
-        results = found.module.exports[_NAME](*arrays)
+        arrays = _arrays(list(bound.arguments.values()), list(types.values()))
+        results = found.module.exports[found.graph.name](*arrays)
         return rebuilt(found.result, results if isinstance(results, tuple) else [results])
 
     def _for(
@@ -139,8 +132,9 @@ class Function:
         body.__name__, body.__doc__ = self.__name__, self.__doc__
         body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         body.__wrapped__ = self.function  # type: ignore[attr-defined]
-        unit = build_unit({_NAME: Export(body, tuple(types.values()))})
-        graph = unit.exports[_NAME]
+        name = function_name(self.function)
+        unit = build_unit({name: Export(body, tuple(types.values()))})
+        graph = unit.exports[name]
         for state, _ in graph.updates:
             if state["name"] != RANDOM_COUNTER:
                 raise UsageError(
@@ -259,6 +253,17 @@ def _typed(value: Any, annotation: Any) -> Any:
     if type(value) is tuple and isinstance(annotation, tuple) and len(annotation) == len(value):
         return tuple(map(_typed, value, annotation))
     return map_leaves(_type_of, value)
+
+
+def _arrays(value: Any, type_: Any) -> Iterator[Any]:
+    """What an argument hands to the graph: whatever has a type, and no constants."""
+    if isinstance(type_, TensorSpec | TensorType):
+        yield value
+    elif isinstance(type_, list | tuple):
+        for part, one in zip(value, type_, strict=True):
+            yield from _arrays(part, one)
+    elif isinstance(type_, dict):
+        yield from _arrays(list(value.values()), list(type_.values()))
 
 
 def _type_of(leaf: Any) -> Any:

@@ -21,7 +21,7 @@ from graphc.frontend.elaborate import definitions
 from graphc.frontend.graph_text import graph_text
 from graphc.frontend.location import line_span
 from graphc.frontend.module import Module
-from graphc.frontend.trace import Export
+from graphc.frontend.trace import Export, function_name
 from graphc.frontend.unit import build_unit
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.record import Record
@@ -128,7 +128,7 @@ def compile(
         exports = {name: _export(one) for name, one in what.items()}
     else:
         export = _export(what, types)
-        exports = {_name(export): export}
+        exports = {function_name(export.body): export}
     return on_device(build_unit(exports, models=models), device, seed=seed)
 
 
@@ -145,11 +145,6 @@ def _export(what: Any, types: tuple[Any, ...] = ()) -> Export:
             hint=f"make one: {what.__name__}(...)",
         )
     return what if isinstance(what, Export) else Export(_plain(what), types)
-
-
-def _name(export: Export) -> str:
-    name = getattr(export.body, "__name__", "main")
-    return name if name.isidentifier() else "main"
 
 
 def on_device(unit: Unit, device: str | None = None, *, seed: int = 0) -> LoadedModule:
@@ -264,7 +259,7 @@ def _key_of(found: Any, name: str) -> str:
             code="argument-type",
             hint="name a model, a function with annotations, or a dict of exports",
         )
-    return _name(_export(found))
+    return function_name(_export(found).body)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 
 import graphc as gc
 from graphc import transforms
-from graphc.errors import DimensionError, DTypeError, UsageError
+from graphc.errors import DimensionError, DTypeError, ShapeError, UsageError
 from graphc.ir.op import functions
 
 
@@ -43,6 +43,20 @@ def test_named_dims_are_one_graph() -> None:
     for rows in (1, 4):
         assert np.array_equal(total(np.ones((rows, 3), np.float32)), np.full(rows, 3))
     assert len(total.graphs) == 1 and total.max_graphs == 32
+
+
+def test_an_annotated_argument_of_a_function_is_read_as_that_of_a_module():
+    @gc.function(device="reference")
+    def rows(x: gc.f32["B", 4], scale, pair: (gc.f32[()], gc.i8["B"]) = (0, [])):
+        return scale["by"] * gc.sum(x, axis=1) * pair[0] + gc.astype(pair[1], "f32")
+
+    found = rows([[1, 2, 3, 4]], {"by": np.float32(2)}, (10, [1]))
+    assert found.dtype == np.float32 and found.tolist() == [201]
+    many = rows(np.ones((2, 4), np.float32), {"by": np.float32(1)}, (1, [0, 1]))
+    assert many.tolist() == [4, 5] and len(rows.graphs) == 1
+    for wrong, error in [(None, UsageError), ([[1, 2], [3]], ShapeError), (["a"], DTypeError)]:
+        with pytest.raises(error, match="rows: the argument 'x'"):
+            rows(wrong, {"by": np.float32(1)}, (1, [0]))
 
 
 def test_a_module_gives_a_tuple_where_a_function_gives_what_is_nested():

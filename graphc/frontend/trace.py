@@ -31,6 +31,7 @@ from graphc.ir.verify import verify
 
 __all__ = [
     "Export",
+    "function_name",
     "models_by_name",
     "run_traced",
     "signature_of",
@@ -204,13 +205,14 @@ def trace(
     export = Export(function, types, training, tuple(models))
     sources = SourceMap()
     table = state_table(models_by_name(export.root_models()))
-    graph_name = name or _function_name(export.body)
+    graph_name = name or function_name(export.body)
     return run_traced(
         export, graph_name, table, named_dims(export.arguments().values()), sources
     ), sources
 
 
-def _function_name(function: Callable[..., Any]) -> str:
+def function_name(function: Callable[..., Any]) -> str:
+    """What the graph of a function is called."""
     name: str = getattr(function, "__name__", "main")
     return name if name.isidentifier() else "main"
 
