@@ -375,6 +375,10 @@ LISTED: dict[str, list[Any]] = {
     "addcdiv": [(lambda f, x, a, b: f(x, a, b * b + 0.5, value=2), X, X, X)],
     "bilinear": [(lambda f, x, y, w: f(x, y, w), X, f64[3, 2], f64[5, 4, 2])],
     "cross": [(lambda f, x, y: f(x, y), f64[4, 3], f64[4, 3])],
+    "digitize": [
+        (lambda f, x: f(x, np.array([-1.5, 0.0, 0.5, 0.5, 2.0])), X),
+        (lambda f, x: f(x, np.array([2.0, 0.5, -1.5]), right=True), X),
+    ],
     "einsum": [
         (lambda f, x, y: f("ij,jk->ki", x, y), X, Y),
         (lambda f, x, y: f("ii,i", y, x), f64[4], Y),

@@ -139,6 +139,22 @@ def test_functions_are_those_of_numpy(name: str) -> None:
     np.testing.assert_allclose(ours(), theirs(), rtol=1e-12, atol=1e-13)
 
 
+BINS: list[list[float]] = [
+    *([3.0, 2.0, 1.0, 0.0], [0.0, 1.0, 2.0, 3.0], [3.0, 3.0, 1.0, 1.0], [1.0, 1.0, 3.0, 3.0]),
+    *([], [1.0], [2.0, 2.0], [np.nan, 2.0, 1.0], [1.0, 2.0, np.nan], [np.inf, 0.0, -np.inf]),
+]
+
+
+@pytest.mark.parametrize("right", [False, True])
+@pytest.mark.parametrize("bins", BINS, ids=str)
+@pytest.mark.parametrize("device", ["cpu", "sim"])
+def test_bins_ascend_or_descend(bins: list[float], right: bool, device: str) -> None:
+    x = np.array([-1, 0, 0.5, 1, 1.5, 2, 3, 4, np.nan, np.inf, -np.inf])
+    compiled = gc.function(lambda x, bins: gc.digitize(x, bins, right), device=device)
+    for found in (compiled(x, np.array(bins)), gc.digitize(x, np.array(bins), right)):
+        np.testing.assert_array_equal(found, np.digitize(x, np.array(bins), right), strict=True)
+
+
 def test_windows_at_data_stay_inside() -> None:
     found = gc.dynamic_slice(ROWS, (np.array(3), 6), (2, 3))
     np.testing.assert_array_equal(found, ROWS[2:4, 4:7])

@@ -85,7 +85,7 @@ _ELSEWHERE = {
         betainc cholesky cholesky_solve eigh eigvalsh interp logdet lu_solve lu_unpack matrix_power
         max_unpool1d max_unpool2d max_unpool3d ormqr ravel_multi_index solve_triangular""",
     "its values come in any order": "eig",
-    "the calls give it numbers that are not sorted": "bucketize digitize searchsorted",
+    "the calls give it numbers that are not sorted": "bucketize searchsorted",
     "the calls give it what is no factor": "cholesky_inverse",
 }
 FFTS = ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")

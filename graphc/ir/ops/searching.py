@@ -11,8 +11,8 @@ from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops import shape as views
-from graphc.ir.ops.arithmetic import add, floor_divide, remainder
-from graphc.ir.ops.broadcasting import Operand, promoted
+from graphc.ir.ops.arithmetic import add, floor_divide, remainder, subtract
+from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, dim_value, iota, number, zeros_like
 from graphc.ir.ops.gather import gather
@@ -87,11 +87,22 @@ def bucketize(x: Operand, boundaries: Node, right: bool = False) -> Node:
 
 @surface("digitize")
 def digitize(x: Operand, bins: Node, right: bool = False) -> Node:
-    """`bucketize` as NumPy has it: interval i has its lower bound among its elements.
+    """The number of the interval between bounds that each element lies in, as NumPy counts them.
 
-    With `right` it has the upper one.
+    Bounds ascend or descend, as the first and the last of them say. An interval has the lower of
+    its bounds among its elements, and with `right` the upper one.
     """
-    return bucketize(x, bins, not right)
+    if len(bins.shape) != 1:
+        raise ShapeError(f"digitize: the bins are {bins.type}, expected a vector")
+    count = dim_value(dim=bins.shape[0], dtype=_I64)
+    first, last = (
+        gather(bins, place, axes=(0,), batch=0)
+        for place in (zeros_like(count), subtract(count, constant_like(1, count)))
+    )
+    is_down = _is_less(last, first)
+    ascending = where(*broadcast(is_down, views.flip(bins, axes=(0,)), bins))
+    found = bucketize(x, ascending, not right)
+    return where(*broadcast(is_down, subtract(*broadcast(count, found)), found))
 
 
 def _is_less(a: Node, b: Node) -> Node:
