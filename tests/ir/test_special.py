@@ -160,6 +160,18 @@ def test_special_functions_are_those_of_scipy(name: str) -> None:
         np.testing.assert_allclose(ours(*operands), theirs(*operands), rtol=2e-13, atol=nothing)
 
 
+@pytest.mark.parametrize("name", ["i0", "i1", "i0e", "i1e"])
+def test_modified_functions_of_narrow_floats_round_those_of_doubles(name: str) -> None:
+    function, exact = getattr(gc, name), getattr(scipy.special, name)
+    x = np.array([0, 0.5, -1, 5, 11, -30, 40, np.nan], np.float16)
+    with np.errstate(over="ignore"):
+        wanted = exact(x.astype(np.float64)).astype(np.float16)
+    np.testing.assert_allclose(function(x), wanted, rtol=1e-3)
+    bend = gc.grad(lambda x: gc.grad(lambda x: function(x).sum())(x).sum())
+    wide = bend(x[1:5].astype(np.float64))
+    np.testing.assert_allclose(bend(x[1:5]), wide, rtol=1e-2, atol=1e-4)
+
+
 @pytest.mark.parametrize("zero", [1, 2])
 def test_the_reference_of_lgamma_is_accurate_beside_its_zeros(zero: int) -> None:
     """There log(gamma) is d times digamma, and a square (Abramowitz and Stegun, 6.1.33)."""

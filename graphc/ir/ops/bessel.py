@@ -15,6 +15,7 @@ import numpy as np
 from graphc.ir.node import Node
 from graphc.ir.op import Op, surface
 from graphc.ir.ops.arithmetic import absolute, add, divide, multiply, negative, scaled, subtract
+from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise import elementwise
 from graphc.ir.ops.logic import equal, greater, where
@@ -354,25 +355,32 @@ def _scaled_down(x: Node, order: int) -> Node:
     return where(is_far, outer, inner)
 
 
+def _modified(x: Node, order: int, is_scaled: bool) -> Node:
+    """Computed in f32 at least: f16 holds neither the coefficients nor the exponential."""
+    wide = cast_to(x, x.dtype.accumulator)
+    value = _scaled_down(wide, order)
+    return cast_to(value if is_scaled else multiply(value, exp(absolute(wide))), x.dtype)
+
+
 @surface("i0e", "bessel_i0e")
 def i0e(x: Node) -> Node:
     """exp(-|x|) * i0(x)."""
-    return _scaled_down(x, 0)
+    return _modified(x, 0, True)
 
 
 @surface("i0", "modified_bessel_i0")
 def i0(x: Node) -> Node:
     """The modified Bessel function of order 0."""
-    return multiply(_scaled_down(x, 0), exp(absolute(x)))
+    return _modified(x, 0, False)
 
 
 @surface("i1e", "bessel_i1e")
 def i1e(x: Node) -> Node:
     """exp(-|x|) * i1(x)."""
-    return _scaled_down(x, 1)
+    return _modified(x, 1, True)
 
 
 @surface("i1", "modified_bessel_i1")
 def i1(x: Node) -> Node:
     """The modified Bessel function of order 1."""
-    return multiply(_scaled_down(x, 1), exp(absolute(x)))
+    return _modified(x, 1, False)
