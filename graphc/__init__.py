@@ -38,7 +38,7 @@ _LAZY = {
     "jvp": "graphc.array_transforms",
     "scan": "graphc.array_transforms",
     "set_threads": "graphc.runtime.cpu.pool",
-    "source": "graphc.from_python",
+    "source": "graphc.from_source",
     "stateless_call": "graphc.transforms",
     "trace": "graphc.from_python",
     "train_step": "graphc.optim",

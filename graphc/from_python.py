@@ -1,4 +1,4 @@
-"""The verbs for models written in Python: trace, compile, and those of a `.gc` file by name."""
+"""The verbs for models written in Python: trace and compile."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from graphc import api, config
 from graphc.errors import GraphcError, Span, UsageError, did_you_mean
 from graphc.frontend import trace as tracer
-from graphc.frontend.elaborate import definitions
 from graphc.frontend.graph_text import graph_text
 from graphc.frontend.location import line_span
 from graphc.frontend.module import Module
@@ -26,8 +25,7 @@ from graphc.frontend.unit import build_unit
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.record import Record
 from graphc.ir.source_map import SourceMap
-from graphc.lazy import compiler, library
-from graphc.source_file import read_source
+from graphc.lazy import compiler
 
 if TYPE_CHECKING:
     from graphc.runtime.loaded import LoadedModule
@@ -38,7 +36,6 @@ __all__ = [
     "on_device",
     "output_for",
     "python_unit",
-    "source",
     "trace",
     "unit_named",
 ]
@@ -89,6 +86,12 @@ def trace(
         v0 = add(x, x)  # f32[3]
         return v0
     """
+    if not callable(function):
+        raise UsageError(
+            f"what is traced is {type(function).__name__}, expected a function or a model",
+            code="argument-type",
+            hint="the sum of a diagonal is graphc.linalg.trace(x)",
+        )
     return Traced(*tracer.trace(_plain(function), *types, models=models, training=training))
 
 
@@ -153,16 +156,6 @@ def on_device(unit: Unit, device: str | None = None, *, seed: int = 0) -> Loaded
     # The other devices make their code from the graphs of the module.
     targets = ("cuda",) if wanted == "cuda" else ()
     return api.load_file(compiler.build_module(unit, targets=targets, seed=seed).file, wanted)
-
-
-def source(path: str | Path) -> SimpleNamespace:
-    """What a `.gc` file defines, as attributes: its models are classes to be used in Python.
-
-    Raises:
-        GraphcError: the file cannot be read, or something is wrong in it.
-    """
-    text = read_source(path)
-    return SimpleNamespace(**definitions(text, str(path), library.library(), read_source))
 
 
 def unit_named(name: str) -> Unit:

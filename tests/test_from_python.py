@@ -92,6 +92,99 @@ def test_a_model_of_a_file_is_a_class() -> None:
     assert "v0 = " in gc.trace(net, gc.f32[gc.dim("B", 1, 8), 64]).text()
 
 
+SOURCE = '''"""What the file is for."""
+dim N: 1..8
+
+def twice(x: f32[N, 4]) -> f32[N, 4]:
+    """Twice."""
+    return x * 2
+
+def shifted(x: f32[M, 4], y: f32[M], by: int = 2):
+    return x + y[:, None] * by
+
+def last(x: f32[..., K]):
+    return x[..., -1]
+
+model Net(n=4):
+    """A net."""
+    param w: f32[n, 3] = ones()
+    def forward(x: f32[N, n]):
+        return x @ w
+    def half(x: f32[N, n]):
+        """Half."""
+        return x / 2
+'''
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    path = tmp_path_factory.mktemp("source") / "nets.gc"
+    path.write_text(SOURCE)
+    return gc.source(path)
+
+
+def test_a_built_file_has_its_docstrings(tmp_path: Path) -> None:
+    path = tmp_path / "nets.gc"
+    path.write_text(SOURCE + "export net = Net.forward\nexport half = Net.half\n")
+    module = gc.load_file(gc.build(path).file, "reference")
+    assert module.__doc__ == "What the file is for."
+    assert module.net.__doc__ == "A net." and module.half.__doc__ == "Half."
+
+
+def test_a_model_is_documented_by_forward_or_else_its_class() -> None:
+    class Net(gc.nn.Module):
+        """A net."""
+
+        def forward(self, x: gc.f32[2]):
+            return x
+
+    class Documented(Net):
+        """A net."""
+
+        def forward(self, x: gc.f32[2]):
+            """What it computes."""
+            return x
+
+    for model, text in [(Net(), "A net."), (Documented(), "What it computes.")]:
+        assert gc.compile(model, device="reference").forward.__doc__ == text
+
+
+def test_a_file_has_its_docstrings(definitions: Any) -> None:
+    assert definitions.__doc__ == "What the file is for."
+    assert definitions.twice.__doc__ == "Twice." and definitions.Net.__doc__ == "A net."
+    assert definitions.Net().half.__doc__ == "Half."
+
+
+@pytest.mark.parametrize("types", [(), (gc.f32["N", 4],), (np.ones((3, 4), np.float32),)])
+@pytest.mark.parametrize(("name", "value"), [("twice", 2), ("Net", 4), ("half", 0.5)])
+def test_a_file_says_types_and_dims(definitions: Any, name: str, value: float, types: Any) -> None:
+    net = definitions.Net()
+    what = {"twice": definitions.twice, "Net": net, "half": net.half}[name]
+    module = gc.compile(what, *types, device="reference")
+    assert np.all(module(np.ones((3, 4), np.float32)) == value)
+    if not types or not isinstance(types[0], np.ndarray):
+        (export,) = module.exports.values()
+        assert "x: f32[N, 4]" in export.signature
+        with pytest.raises(DimensionError, match="8"):
+            module(np.ones((9, 4), np.float32))
+
+
+def test_a_model_of_a_file_has_types_by_its_own_arguments(definitions: Any) -> None:
+    assert gc.trace(definitions.Net(5)).graph.inputs[0].type.shape[1] == 5
+
+
+def test_a_function_of_a_file_is_called_with_arrays(definitions: Any) -> None:
+    x, y = np.ones((2, 4), np.float32), np.arange(2, dtype=np.float32)
+    assert np.array_equal(definitions.twice(x), 2 * x)
+    assert np.array_equal(definitions.shifted(x, y), x + 2 * y[:, None])
+    assert np.array_equal(definitions.shifted(x, y, by=3), x + 3 * y[:, None])
+    assert definitions.last(x).shape == (2,) and definitions.last(y) == 1
+    assert np.all(gc.grad(lambda x: definitions.twice(x).sum())(x) == 2)
+    # One graph for any number of rows.
+    definitions.twice(x[:1])
+    assert len(definitions.twice.graphs) == 1
+
+
 # -- the array API standard -----------------------------------------------------------------------
 
 # The extensions of the standard, release 2024.12.

@@ -15,7 +15,7 @@ from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.functions import UserFunction
 from graphc.frontend.elaboration.graphs import GraphFunction
 from graphc.frontend.elaboration.imports import Imports, imported_names
-from graphc.frontend.elaboration.models import SourceModel, method_of
+from graphc.frontend.elaboration.models import SourceModel
 from graphc.frontend.elaboration.numbers import is_number, tensor_of
 from graphc.frontend.elaboration.program import Program
 from graphc.frontend.elaboration.recovery import MAX_ERRORS
@@ -63,13 +63,16 @@ def definitions(
 ) -> dict[str, Any]:
     """What a program defines, by name, for Python: its models are classes of modules.
 
+    Its docstring is there as `__doc__`.
+
     Arguments and errors as for `elaborate`; the program need not export anything.
     """
     elaboration, _ = _elaborated(text, file, library, read)
     scope = elaboration.program.scope
     kinds = (syntax.Model, syntax.Function, syntax.Constant, syntax.Dimension)
     names = [node.name for node in elaboration.module.body if isinstance(node, kinds)]
-    return {name: scope.find(name) for name in names}
+    doc = syntax.docstring(elaboration.module)
+    return {**{name: scope.find(name) for name in names}, "__doc__": doc}
 
 
 def _elaborated(
@@ -367,9 +370,8 @@ class _Elaboration:
 
     def _methods(self, model: SourceModel) -> Iterator[UserFunction]:
         for name in model.methods:
-            method = method_of(getattr(model, name))
-            if method is not None:
-                yield method
+            method: UserFunction = getattr(model, name)
+            yield method
 
     def _check(self, function: UserFunction) -> None:
         """Trace the function by its annotations, if they say all that is needed."""
@@ -420,7 +422,8 @@ def _require_effect(name: str, graph: Graph, span: Span) -> None:
 
 
 def _doc_of(function: Callable[..., Any]) -> str:
-    """The docstring in the program; not that of a class of the compiler."""
+    """The docstring in the program, of `forward` else its model; not that of a compiler's class."""
     if isinstance(function, UserFunction):
-        return syntax.docstring(function.definition) or ""
+        is_forward = function.owner is not None and function.__name__ == "forward"
+        return function.__doc__ or (is_forward and type(function.owner).__doc__) or ""
     return function.__doc__ or ""

@@ -17,10 +17,13 @@ DEFAULT_RANGE = (1, 2**31 - 1)
 """What a named dim ranges over where no declaration says otherwise."""
 
 
-def named_dims(arguments: Iterable[Any], declared: Iterable[Dim] = ()) -> dict[str, DimLike]:
+def named_dims(
+    arguments: Iterable[Any], declared: Iterable[Dim] = (), known: Iterable[Dim] = ()
+) -> dict[str, DimLike]:
     """The dim that each name means, in all types among `arguments`.
 
-    A name that is declared nowhere ranges over `DEFAULT_RANGE`.
+    A name that neither `declared` nor a type has a dim for is the one of `known`, or else ranges
+    over `DEFAULT_RANGE`.
 
     >>> from graphc.ir.dtype import f32
     >>> B = dims.variable("B", 1, 8)
@@ -44,11 +47,13 @@ def named_dims(arguments: Iterable[Any], declared: Iterable[Dim] = ()) -> dict[s
                     code="dim-conflict",
                     hint="declare it once, and use that dim, or its name, everywhere",
                 )
+    others = {str(dim): dim for dim in known}
     for type_ in types:
         for name in type_.names() if isinstance(type_, TensorSpec) else ():
             _check_name(name)
             if name not in found:
-                found[name] = dims.variable(name, *DEFAULT_RANGE)
+                is_known = name in others
+                found[name] = others[name] if is_known else dims.variable(name, *DEFAULT_RANGE)
     return found
 
 

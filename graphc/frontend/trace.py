@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import UsageError
-from graphc.frontend.location import at_definition, spans_from
+from graphc.frontend.location import at_definition, at_raising_line, spans_from
 from graphc.frontend.module import Module
 from graphc.frontend.named_dims import named_dims
 from graphc.frontend.state import Tracing
@@ -19,7 +19,7 @@ from graphc.frontend.state_table import StateTable
 from graphc.frontend.tensor import Tensor
 from graphc.frontend.trees import leaves
 from graphc.ir import dtype as dtypes
-from graphc.ir.dims import DimLike
+from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node, topological
@@ -63,16 +63,22 @@ class Export:
 
     @property
     def doc(self) -> str:
-        """The docstring of the function, or of the model's class."""
-        owner = type(self.function) if isinstance(self.function, Module) else self.function
-        # A class without a docstring would inherit that of `Module`.
-        text = vars(owner).get("__doc__") if isinstance(owner, type) else owner.__doc__
+        """The docstring of the function; of a model, that of its `forward`, or else its class."""
+        text = self.body.__doc__
+        if isinstance(self.function, Module) and not text:
+            # A class without a docstring would inherit that of `Module`.
+            text = vars(type(self.function)).get("__doc__")
         return inspect.cleandoc(text or "")
 
     @property
     def body(self) -> Callable[..., Any]:
         """The function itself; of a model, its `forward`."""
         return self.function.forward if isinstance(self.function, Module) else self.function
+
+    @property
+    def declared_dims(self) -> tuple[Dim, ...]:
+        """The dims that the `.gc` file of the function declares: names in `types` mean them."""
+        return getattr(self.body, "declared_dims", ())
 
     def arguments(self) -> dict[str, Any]:
         """The value or type of every parameter, by name.
@@ -206,9 +212,8 @@ def trace(
     sources = SourceMap()
     table = state_table(models_by_name(export.root_models()))
     graph_name = name or function_name(export.body)
-    return run_traced(
-        export, graph_name, table, named_dims(export.arguments().values()), sources
-    ), sources
+    named = named_dims(export.arguments().values(), known=export.declared_dims)
+    return run_traced(export, graph_name, table, named, sources), sources
 
 
 def function_name(function: Callable[..., Any]) -> str:
@@ -294,7 +299,8 @@ def run_traced(
 
 def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
     bound = inspect.BoundArguments(signature_of(function), OrderedDict(given))
-    return function(*bound.args, **bound.kwargs)
+    with at_raising_line():
+        return function(*bound.args, **bound.kwargs)
 
 
 class _Inputs:

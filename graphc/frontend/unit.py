@@ -57,7 +57,8 @@ def build_unit(
     found = [model for recipe in recipes.values() for model in recipe.root_models()]
     table = state_table(models_by_name(found, models or {}))
     arguments = [one for recipe in recipes.values() for one in recipe.arguments().values()]
-    named = named_dims(arguments, dims)
+    known = [dim for recipe in recipes.values() for dim in recipe.declared_dims]
+    named = named_dims(arguments, dims, known)
     spans = SourceMap() if sources is None else sources
     graphs = {
         name: run_traced(recipe, name, table, named, spans) for name, recipe in recipes.items()

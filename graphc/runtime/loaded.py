@@ -91,6 +91,7 @@ class LoadedModule:
         self._executor = executor
         self._file = file
         self.device = device
+        self.__doc__ = str(file.manifest.get("doc", "")) or None
         docs = {name: str(e.get("doc", "")) for name, e in file.manifest["exports"].items()}
         self._turns = threading.RLock()
         self.exports: dict[str, Export] = {

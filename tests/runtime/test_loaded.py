@@ -88,7 +88,7 @@ def test_an_export_called_like_a_method_is_reached_by_name() -> None:
 def test_exports_are_documented() -> None:
     one = module({"pair": "Twice."})
     assert one.pair.__doc__ == "Twice." and one.pair.__name__ == "pair"
-    assert one.tick.__doc__ is None
+    assert one.tick.__doc__ is None and one.__doc__ is None
     assert one.pair.signature == "pair(x: i32[B]) -> (i32[B], i32[B])"
     assert repr(one.tick) == "<export tick() -> i32[]>"
     assert repr(one).splitlines()[0] == "<module on reference>"

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 from graphc.errors import GraphcError, NameLookupError, Span
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
-from graphc.frontend.elaboration.annotations import Shapes, declared_type, dtype_of
+from graphc.frontend.elaboration.annotations import (
+    Shapes,
+    declared_type,
+    dtype_of,
+    with_free_dims,
+)
 from graphc.frontend.elaboration.calls import CallSite, bind_arguments, call_value
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.gradients import is_gradient, with_own_gradient
@@ -84,14 +89,40 @@ class UserFunction:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """The signature with the types that it is exported with."""
+        """The signature with the types that it is exported with, by the program or from Python."""
+        is_own = self.program.run.exporting
         annotated = [
-            parameter.replace(annotation=self.type_of(declared))
+            parameter.replace(
+                annotation=self.type_of(declared) if is_own else self._type_in_python(declared)
+            )
             for parameter, declared in zip(
                 self.signature.parameters.values(), self.parameters, strict=True
             )
         ]
         return inspect.Signature(annotated)
+
+    @property
+    def __self__(self) -> Module | None:
+        """The model, as that of a method in Python."""
+        return self.owner
+
+    @property
+    def declared_dims(self) -> tuple[Dim, ...]:
+        """The dims that its file declares."""
+        return tuple(self.program.dims.values())
+
+    def _type_in_python(self, parameter: syntax.Parameter) -> Any:
+        """As `type_of`, with dims of any size for names that nothing defines."""
+        match parameter.annotation:
+            case syntax.TupleType(elements):
+                parts = (replace(parameter, annotation=one) for one in elements)
+                return tuple(map(self._type_in_python, parts))
+            case syntax.TensorType(_, shape) if any(
+                isinstance(one, syntax.EllipsisLiteral) for one in shape
+            ):
+                return inspect.Parameter.empty
+        scope = with_free_dims([parameter], self.scope)
+        return replace(self, scope=scope).type_of(parameter)
 
     def type_of(self, parameter: syntax.Parameter) -> Any:
         """The type of a parameter of an exported function; the class, where it is a model.

@@ -7,10 +7,8 @@ and Python code treat it as any other module.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
-from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphc.errors import DTypeError, GraphcError, Span
@@ -110,16 +108,10 @@ class _ModelScope(Scope):
 
 def method_of(value: Any) -> UserFunction | None:
     """The function behind a method of a model of a program, or behind a call of the model."""
-    if isinstance(value, MethodType) and isinstance(value.__self__, SourceModel):
-        model, name = value.__self__, value.__func__.__name__
-    elif isinstance(value, SourceModel):
-        model, name = value, "forward"
-    else:
-        return None
-    if name not in model.methods:
-        return None
-    scope = Scope(model.program.scope, _Members(model))
-    return UserFunction(model.program, model.methods[name], scope, model)
+    if isinstance(value, UserFunction):
+        return value
+    is_called = isinstance(value, SourceModel) and "forward" in value.methods
+    return method_of(value.forward) if is_called else None
 
 
 def model_class(program: Program, definition: syntax.Model) -> type[SourceModel]:
@@ -166,7 +158,7 @@ def model_class(program: Program, definition: syntax.Model) -> type[SourceModel]
         "program": program,
         "definition": definition,
         "methods": methods,
-        **{name: _method(name, method) for name, method in methods.items()},
+        **{name: _Method(method) for name, method in methods.items()},
     }
     return type(definition.name, (SourceModel,), members)
 
@@ -195,23 +187,18 @@ def _targets(target: syntax.Expression) -> Iterator[str]:
             yield from _targets(element)
 
 
-def _method(name: str, definition: syntax.Function) -> Callable[..., Any]:
-    """The method as Python sees it."""
+class _Method:
+    """A method in the class of a model: of an instance, it is the function of the program."""
 
-    def method(self: SourceModel, *arguments: Any, **keywords: Any) -> Any:
-        found = method_of(MethodType(method, self))
-        assert found is not None
-        return found.invoke(arguments, keywords, None)
+    def __init__(self, definition: syntax.Function) -> None:
+        self._definition = definition
+        self.__doc__ = syntax.docstring(definition)
 
-    method.__name__ = method.__qualname__ = name
-    method.__doc__ = syntax.docstring(definition)
-    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    named = [
-        inspect.Parameter(one.name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        for one in parameters_of(definition)
-    ]
-    method.__signature__ = inspect.Signature([own, *named])  # type: ignore[attr-defined]
-    return method
+    def __get__(self, model: SourceModel | None, owner: type | None = None) -> Any:
+        if model is None:
+            return self
+        scope = Scope(model.program.scope, _Members(model))
+        return UserFunction(model.program, self._definition, scope, model)
 
 
 # -- the body -------------------------------------------------------------------------------------

@@ -205,7 +205,7 @@ class Program:
 
     def own_function(self, value: Any) -> UserFunction | None:
         """The function of a program that a call of `value` runs, if there is one."""
-        return value if isinstance(value, UserFunction) else method_of(value)
+        return method_of(value)
 
     # -- limits
 
