@@ -46,14 +46,38 @@ def _dtype_of(value: Any) -> Any:
     return value.dtype if is_array else value
 
 
+def _repeat(x: Any, *repeats: Any, **named: Any) -> Any:
+    """PyTorch's `x.repeat(2, 3)` repeats the whole; with `axis=` each element, as NumPy does."""
+    counts = repeats[0] if len(repeats) == 1 else repeats
+    if named or not repeats or hasattr(counts, "dtype"):
+        return x.repeat_interleave(*repeats, **named)
+    given = len(counts) if isinstance(counts, tuple | list) else 1
+    if given < x.ndim:
+        with at_python_line():
+            raise UsageError(
+                f"x.repeat takes a number for each axis of a {x.type}, and has {given}",
+                code="argument",
+                hint="tile(x, n) repeats the whole along the last axis, repeat(x, n) each element",
+            )
+    return x.tile(*repeats)
+
+
+def _unfold(x: Any, dimension: int, size: int, step: int) -> Any:
+    """PyTorch's `x.unfold`: windows of one axis, with their elements along a new last axis."""
+    windows = x.window(dimension, size, step)
+    return windows.moveaxis(dimension + 1 if dimension >= 0 else dimension, -1)
+
+
 METHODS: Mapping[str, Callable[..., Any]] = {
     "dim": lambda x: x.ndim,
     "numel": lambda x: math.prod(x.shape),
+    "repeat": _repeat,
     "size": _size,
     "t": lambda x: x.T,
     "to": _to,
+    "unfold": _unfold,
 }
-"""Methods that no function of the library has the name of; each takes the tensor first."""
+"""Methods that no function of the library has the meaning of; each takes the tensor first."""
 
 _DEVICES = ("auto", "cpu", "cuda", "meta", "mps", "sim", "xpu")
 _NO_VALUE = "a tensor has no value while the program is built; return it from an export"

@@ -174,3 +174,35 @@ def test_a_branch_is_no_condition_number() -> None:
     source = "def f(p: bool[], x: f32[]):\n    return cond(p, x, x)\n\nexport f = f\n"
     with pytest.raises(GraphcError, match="a branch is `if condition"):
         elaborate(source, "cond.gc", library())
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda x: x.repeat(2, 3), np.tile(X, (2, 3))),
+        (lambda x: x.repeat((2, 2, 3)), np.tile(X, (2, 2, 3))),
+        (lambda x: x[0].repeat(2), np.tile(X[0], 2)),
+        (lambda x: x.repeat(2, axis=1), X.repeat(2, axis=1)),
+        (lambda x: gc.repeat(x, 2), X.repeat(2)),
+        (
+            lambda x: x.unfold(1, 2, 1),
+            np.lib.stride_tricks.sliding_window_view(X, 2, axis=1),
+        ),
+        (
+            lambda x: x.unfold(-2, 1, 2),
+            np.lib.stride_tricks.sliding_window_view(X, 1, axis=0)[::2],
+        ),
+        (
+            lambda x: x.unfold(size=2, dimension=0, step=1),
+            np.lib.stride_tricks.sliding_window_view(X, 2, axis=0),
+        ),
+    ],
+)
+def test_methods_mean_what_those_of_pytorch_do(call: Any, expected: Any) -> None:
+    np.testing.assert_array_equal(gc.function(call, device="reference")(X), expected)
+
+
+def test_a_repetition_that_pytorch_refuses_is_refused() -> None:
+    with pytest.raises(UsageError, match="a number for each axis") as caught:
+        gc.trace(lambda x: x.repeat(2), gc.f32[2, 3])
+    assert "repeat(x, n) each element" in str(caught.value)
