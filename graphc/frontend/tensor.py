@@ -30,11 +30,13 @@ from graphc.frontend.arguments import (
     signature_of,
     usage,
     with_dtypes,
+    with_lists,
 )
 from graphc.frontend.index_updates import At
 from graphc.frontend.location import at_python_line
 from graphc.frontend.members import CASTS, METHODS, instead
 from graphc.frontend.random_draws import with_seed
+from graphc.frontend.size import NumericSize, SymbolicSize, size_of
 from graphc.frontend.trees import map_leaves
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
@@ -118,9 +120,9 @@ def _applied(
     arguments: Sequence[Any],
     keywords: Mapping[str, Any],
 ) -> Any:
+    arguments, keywords = with_lists(operation, arguments, first_names(name, operation, keywords))
     given = [_to_node(argument) for argument in arguments]
-    named = {key: _to_node(value) for key, value in keywords.items()}
-    named = with_seed(operation, first_names(name, operation, named))
+    named = with_seed(operation, {key: _to_node(value) for key, value in keywords.items()})
     refuse_call(name, signature_of(operation), given, named)
     refuse_misfits(name, operation, given, named)
     given, named = with_dtypes(operation, given, named)
@@ -137,6 +139,8 @@ def _applied(
 def _to_node(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.node
+    if isinstance(value, NumericSize | SymbolicSize):
+        return value.plain
     if type(value) in (list, tuple):
         return type(value)(map(_to_node, value))
     if isinstance(value, dict):
@@ -229,6 +233,11 @@ class Tensor:
         return self.type.rank
 
     @property
+    def size(self) -> NumericSize | SymbolicSize:
+        """The number of elements; called, as PyTorch's method, the shape or the size of an axis."""
+        return size_of(self.shape)
+
+    @property
     def device(self) -> None:
         """None: a graph runs where it is compiled for. Creation functions take it as `device`."""
         return None
@@ -242,6 +251,16 @@ class Tensor:
     def mT(self) -> Tensor:
         """The last two axes exchanged."""
         return self._call("matrix_transpose")
+
+    @property
+    def H(self) -> Tensor:
+        """The conjugates, with the axes in reverse order."""
+        return self.T._call("conj")
+
+    @property
+    def mH(self) -> Tensor:
+        """The conjugates, with the last two axes exchanged."""
+        return self._call("adjoint")
 
     @property
     def at(self) -> At:
@@ -278,7 +297,7 @@ class Tensor:
         if operation is not None and is_tensor_first(operation):
             return functools.partial(call, name, self)
         methods = [one for one in functions if is_tensor_first(functions[one])]
-        facts = ("shape", "dtype", "ndim", "device", "T", "mT", "at")
+        facts = ("shape", "dtype", "ndim", "size", "device", "T", "mT", "H", "mH", "at")
         error = MemberLookupError(
             f"a tensor has no attribute {name!r}",
             hint=instead(name) or did_you_mean(name, facts, methods),

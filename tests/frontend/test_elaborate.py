@@ -61,6 +61,10 @@ EXPRESSIONS = {
     "x.to(f16) * x.size(0) + x.size()[1] + x.dim() * x.numel()": lambda x, y: (
         call("cast", x, dtypes.f16) * x.shape[0] + 3 + 2 * (3 * x.shape[0])
     ),
+    "x * x.size + ones(x.size, 1, 1) + x.size()[1]": lambda x, y: (
+        x * (3 * x.shape[0]) + call("ones", (3 * x.shape[0], 1, 1)) + 3
+    ),
+    "x.H + x.mH + x.mT": lambda x, y: x.T + x.T + x.T,
     "x @ y.t()": lambda x, y: x @ y.T,
     "where(x > y, x, -inf)": lambda x, y: call("where", x > y, x, float("-inf")),
     "concat([x, y], axis=1)": lambda x, y: call("concat", [x, y], axis=1),

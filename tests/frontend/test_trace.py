@@ -121,6 +121,45 @@ def test_unary_operators_and_builtins() -> None:
     np.testing.assert_array_equal(run(lambda a: ~a, np.array([1, 2], np.uint8)), [254, 253])
 
 
+SIZED: dict[str, tuple[Callable[[Tensor], Any], Callable[[Tensor, Any], Any]]] = {
+    "a factor": (lambda x: x * x.size, lambda x, n: x * n),
+    "a factor in front": (lambda x: x.size * x, lambda x, n: n * x),
+    "a divisor": (lambda x: x.sum() / x.size, lambda x, n: x.sum() / n),
+    "a size": (lambda x: call("zeros", x.size), lambda x, n: call("zeros", (n,))),
+    "a size in a shape": (lambda x: x.reshape((x.size,)), lambda x, n: x.reshape((n,))),
+    "an end": (lambda x: x[: x.size], lambda x, n: x[:n]),
+    "a sum": (lambda x: call("ones", (x.size + 1,)), lambda x, n: call("ones", (n + 1,))),
+    "the size of an axis": (lambda x: x.size(0) * x, lambda x, n: x.shape[0] * x),
+    "the size of a dim": (lambda x: x.size(dim=-1) * x, lambda x, n: 3 * x),
+    "the shape": (lambda x: call("ones", x.size()), lambda x, n: call("ones", x.shape)),
+}
+"""Uses of `x.size`, and the same with the number of elements `n` of [_, 3]."""
+
+
+@pytest.mark.parametrize("rows", [0, 2, B])
+@pytest.mark.parametrize("use", SIZED)
+def test_the_size_of_a_tensor_is_a_number_and_a_method(use: str, rows: dims.DimLike) -> None:
+    found, expected = SIZED[use]
+    x = f32[rows, 3]
+    assert trace(found, x, name="f")[0] is trace(lambda x: expected(x, rows * 3), x, name="f")[0]
+
+
+@pytest.mark.parametrize("rows", [2, B])
+def test_a_size_is_equal_to_its_number(rows: dims.DimLike) -> None:
+    size = Tensor(graph_input("x", f32, (rows, 3))).size
+    assert size == rows * 3 and rows * 3 == size and size != rows
+    assert size in {rows * 3} and rows * 3 in {size}
+    assert str(size) == str(rows * 3)
+    assert isinstance(copy.deepcopy(size), int | dims.Dim) and copy.deepcopy(size) == rows * 3
+
+
+def test_conjugate_transposes_are_those_of_numpy() -> None:
+    z = np.arange(6).reshape(2, 3) * (1 + 2j)
+    np.testing.assert_array_equal(run(lambda a: a.H, z), z.conj().T)
+    np.testing.assert_array_equal(run(lambda a: a.mH, z[None]), z.conj().T[None])
+    np.testing.assert_array_equal(run(lambda a: a.H + a.mH, z.real), 2 * z.real.T)
+
+
 def test_methods_are_the_functions_that_take_a_tensor_first() -> None:
     x = np.arange(6, dtype=np.float32).reshape(2, 3)
     assert run(lambda a: a.sum(axis=-1, keepdims=True), x).shape == (2, 1)
@@ -287,6 +326,11 @@ REFUSED_CALLS: dict[str, tuple[Callable[[], object], type[GraphcError], str]] = 
         UsageError,
         "Linear, a class of models",
     ),
+    "a dim for a number": (
+        lambda: trace(lambda x: chunk(x, x.shape[0]), f32["B", 3]),
+        UsageError,
+        r"chunk: chunks is B \(Dim\), expected a whole number",
+    ),
     "a function of NumPy": (lambda: trace(lambda x: np.sum(x), f32[2]), UsageError, "np.sum"),
 }
 
@@ -326,6 +370,12 @@ UNKNOWN: dict[str, tuple[Callable[[Any], object], str]] = {
     "assign": (lambda x: operator.setitem(x, 0, 1.0), "where"),
     "numpy": (lambda x: np.asarray(x), "graphc"),
     "ufunc with out": (lambda x: np.exp(x, out=np.zeros(3)), "graphc"),
+    "a branch on a dim": (lambda x: x if x.shape[0] > 2 else -x, "gc.cond"),
+    "the truth of a dim": (lambda x: x if x.shape[0] else -x, "gc.where"),
+    "a range of a dim": (lambda x: [x for _ in range(x.shape[0])], "gc.scan"),
+    "int of a dim": (lambda x: x * int(x.shape[0]), "a fixed size"),
+    "float of a dim": (lambda x: x * float(x.shape[0]), "gc.asarray(B)"),
+    "a shape for NumPy": (lambda x: x + np.zeros(x.shape), "a fixed size"),
     "ufunc without counterpart": (lambda x: np.spacing(x), "graphc"),
 }
 

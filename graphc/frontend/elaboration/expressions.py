@@ -34,7 +34,7 @@ __all__ = ["PROGRAM", "Evaluator", "limited"]
 
 _Sequence = TypeVar("_Sequence", bound=Sequence[Any])
 
-_TENSOR_FACTS = ("shape", "dtype", "ndim", "T", "mT", "at")
+_TENSOR_FACTS = ("shape", "dtype", "ndim", "size", "T", "mT", "H", "mH", "at")
 MAX_LEAVES = 10_000
 """Values in one tuple or list, those inside of its elements counted."""
 
