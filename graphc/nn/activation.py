@@ -6,7 +6,7 @@ from typing import Any
 
 from graphc.frontend.initializers import full
 from graphc.frontend.module import Module
-from graphc.frontend.state import Parameter
+from graphc.frontend.state import Parameter, is_training, tracing
 from graphc.frontend.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
@@ -28,11 +28,13 @@ __all__ = [
     "LogSoftmax",
     "Mish",
     "PReLU",
+    "RReLU",
     "ReLU",
     "ReLU6",
     "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softmax2d",
     "Softmin",
     "Softplus",
     "Softshrink",
@@ -126,6 +128,13 @@ class Softmax(_Function):
     @also_named(dim="axis")
     def __init__(self, axis: int = -1) -> None:
         super().__init__("softmax", axis=axis)
+
+
+class Softmax2d(_Function):
+    """Softmax along the channels of [N, C, H, W]."""
+
+    def __init__(self) -> None:
+        super().__init__("softmax", axis=-3)
 
 
 class LogSoftmax(_Function):
@@ -255,3 +264,24 @@ class PReLU(Module):
         """The function of `x`, whose channels are axis 1."""
         result: Tensor = call("prelu", x, self.weight)
         return result
+
+
+class RReLU(Module):
+    """x above 0, below x times a slope drawn anew from `lower` .. `upper` for each element in
+    training, and times the mean of both otherwise (B. Xu et al., 2015).
+    """
+
+    def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3) -> None:
+        self._lower, self._upper = lower, upper
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The function of `x`."""
+        if not is_training():
+            result: Tensor = call("rrelu", x, self._lower, self._upper)
+            return result
+        key = tracing().random_key(self)
+        slope = call(
+            "uniform", x.shape, self._lower, self._upper, x.dtype, seed=key.seed, stream=key.stream
+        )
+        drawn: Tensor = call("where", x > 0, x, x * slope)
+        return drawn

@@ -18,6 +18,7 @@ __all__ = [
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
+    "LocalResponseNorm",
 ]
 
 
@@ -175,3 +176,17 @@ class InstanceNorm3d(_InstanceNorm):
     """`instance_norm` of [N, C, D, H, W]."""
 
     _rank = 5
+
+
+class LocalResponseNorm(Module):
+    """x / (k + alpha * mean of x*x over `size` neighbouring channels) ** beta (Krizhevsky et al.,
+    2012).
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        self._arguments = (size, alpha, beta, k)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` normalised."""
+        result: Tensor = call("local_response_norm", x, *self._arguments)
+        return result

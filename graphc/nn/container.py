@@ -7,10 +7,12 @@ from typing import Any
 
 from graphc.errors import UsageError
 from graphc.frontend.module import Module
-from graphc.frontend.tensor import Tensor, call
-from graphc.ir.ops.spelling import also_named
 
-__all__ = ["Flatten", "Sequential"]
+__all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
+
+# A module finds state in lists and dicts by itself: PyTorch's names for them are other names.
+ModuleList = ParameterList = list
+ModuleDict = ParameterDict = dict
 
 
 class Sequential(Module):
@@ -50,16 +52,3 @@ class Sequential(Module):
         for module in self:
             x = module(x)
         return x
-
-
-class Flatten(Module):
-    """The axes from `start_axis` to `end_axis` as one; by default all but the first."""
-
-    @also_named(start_dim="start_axis", end_dim="end_axis")
-    def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
-        self._start, self._end = start_axis, end_axis
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`x` with those axes merged."""
-        result: Tensor = call("flatten", x, self._start, self._end)
-        return result

@@ -1,4 +1,4 @@
-"""The layer that looks up rows of a table."""
+"""Layers that look up rows of a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graphc.frontend.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 
-__all__ = ["Embedding"]
+__all__ = ["Embedding", "EmbeddingBag"]
 
 
 class Embedding(Module):
@@ -50,4 +50,48 @@ class Embedding(Module):
                 hint="ids are row numbers; cast(ids, i64)",
             )
         result: Tensor = call("embedding", ids, self.weight)
+        return result
+
+
+class EmbeddingBag(Module):
+    """The rows of `weight` [count, features] at bags of whole numbers, each bag as one row.
+
+    Args:
+        num_embeddings, embedding_dim: rows and columns of the weight.
+        mode: "sum", "mean" or "max" of the rows of a bag.
+        include_last_offset: whether the last of the offsets is where the last bag ends.
+        padding_idx: the row that counts in no bag; with offsets.
+        dtype: of the weight.
+        init: first value of the weight; by default normally distributed, as in PyTorch.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        mode: str = "mean",
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        dtype: DType = dtypes.f32,
+        init: Initializer | None = None,
+    ) -> None:
+        self._keywords = {
+            "mode": mode,
+            "include_last_offset": include_last_offset,
+            "padding_idx": padding_idx,
+        }
+        self.weight = Parameter((num_embeddings, embedding_dim), dtype, init or normal())
+
+    def forward(
+        self, ids: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None
+    ) -> Tensor:
+        """A row for each bag: ids [..., L], or a vector in which bags begin at `offsets`."""
+        result: Tensor = call(
+            "embedding_bag",
+            ids,
+            self.weight,
+            offsets=offsets,
+            per_sample_weights=per_sample_weights,
+            **self._keywords,
+        )
         return result

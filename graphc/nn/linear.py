@@ -1,4 +1,4 @@
-"""The fully connected layer."""
+"""Fully connected layers, of one operand and of two."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from graphc.frontend.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 
-__all__ = ["Linear"]
+__all__ = ["Bilinear", "Linear"]
 
 
 class Linear(Module):
@@ -64,4 +64,33 @@ class Linear(Module):
                 hint="change in_features, or the last axis of the operand, to match",
             )
         result: Tensor = call("linear", x, self.weight, self.bias)
+        return result
+
+
+class Bilinear(Module):
+    """`x @ weight[k] @ y + bias[k]` for each k, with `weight` [out, in of x, in of y].
+
+    Args:
+        in1_features, in2_features, out_features: sizes of the last axes of both operands and of
+            the result.
+        bias: whether there is one.
+        dtype: of weight and bias, at first evenly spread over (-k, k), k = 1 / sqrt(in1_features).
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        dtype: DType = dtypes.f32,
+    ) -> None:
+        bound = 1 / math.sqrt(in1_features) if in1_features else 0.0
+        init = uniform(-bound, bound) if bound else zeros()
+        self.weight = Parameter((out_features, in1_features, in2_features), dtype, init)
+        self.bias = Parameter(out_features, dtype, init) if bias else None
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """The layer applied to the last axes of `x` and `y`."""
+        result: Tensor = call("bilinear", x, y, self.weight, self.bias)
         return result

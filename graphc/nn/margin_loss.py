@@ -1,17 +1,20 @@
 """Losses of margins and of distributions as modules; each is the function of its name.
 
-Arguments of a loss come before `reduction`, which is "mean", "sum" or "none".
+Arguments of a loss come before `reduction`, which is "mean", "sum" or "none"; those of `CTCLoss`
+are in PyTorch's order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from graphc.frontend.module import Module
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tensor import Tensor, call, function
 
 __all__ = [
     "BCELoss",
+    "CTCLoss",
     "CosineEmbeddingLoss",
     "GaussianNLLLoss",
     "HingeEmbeddingLoss",
@@ -26,6 +29,7 @@ __all__ = [
     "SmoothL1Loss",
     "SoftMarginLoss",
     "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
 ]
 
 
@@ -47,6 +51,17 @@ class BCELoss(_Loss):
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__("binary_cross_entropy", reduction=reduction)
+
+
+class CTCLoss(_Loss):
+    """The negative log likelihood of targets over all alignments with their input (A. Graves et
+    al., 2006).
+    """
+
+    def __init__(
+        self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False
+    ) -> None:
+        super().__init__("ctc_loss", blank=blank, reduction=reduction, zero_infinity=zero_infinity)
 
 
 class CosineEmbeddingLoss(_Loss):
@@ -160,3 +175,34 @@ class TripletMarginLoss(_Loss):
         super().__init__(
             "triplet_margin_loss", margin=margin, p=p, eps=eps, swap=swap, reduction=reduction
         )
+
+
+class TripletMarginWithDistanceLoss(Module):
+    """`TripletMarginLoss` under a distance of one's own: a function of two tensors, by default
+    `pairwise_distance`.
+    """
+
+    def __init__(
+        self,
+        *,
+        distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+        margin: float = 1.0,
+        swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:
+        self._distance = distance_function or function("pairwise_distance")
+        self._margin, self._swap, self._reduction = margin, swap, reduction
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        """How much nearer `anchor` is to `positive` than to `negative`, up to the margin.
+
+        `swap`: the negative's distance from the positive counts, where it is the smaller.
+        """
+        near, far = self._distance(anchor, positive), self._distance(anchor, negative)
+        if self._swap:
+            far = call("minimum", far, self._distance(positive, negative))
+        sign = call("ones_like", far)
+        result: Tensor = call(
+            "margin_ranking_loss", far, near, sign, self._margin, reduction=self._reduction
+        )
+        return result

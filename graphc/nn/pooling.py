@@ -7,6 +7,7 @@ from typing import Any
 
 from graphc.frontend.module import Module
 from graphc.frontend.tensor import Tensor, call
+from graphc.ir.dims import DimLike
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -18,12 +19,18 @@ __all__ = [
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
-    "PixelShuffle",
-    "PixelUnshuffle",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
 ]
 
 Widths = int | tuple[int, ...]
@@ -49,6 +56,7 @@ class _MaxPool(_Spatial):
         padding: Widths = 0,
         dilation: Widths = 1,
         ceil_mode: bool = False,
+        return_indices: bool = False,
     ) -> None:
         self._keywords = {
             "kernel_size": kernel_size,
@@ -56,6 +64,7 @@ class _MaxPool(_Spatial):
             "padding": padding,
             "dilation": dilation,
             "ceil_mode": ceil_mode,
+            "return_indices": return_indices,
         }
 
 
@@ -75,6 +84,38 @@ class _AvgPool(_Spatial):
             "ceil_mode": ceil_mode,
             "count_include_pad": count_include_pad,
         }
+
+
+class _LPPool(_Spatial):
+    def __init__(
+        self,
+        norm_type: float,
+        kernel_size: Widths,
+        stride: Widths | None = None,
+        ceil_mode: bool = False,
+    ) -> None:
+        self._keywords = {
+            "norm_type": norm_type,
+            "kernel_size": kernel_size,
+            "stride": stride,
+            "ceil_mode": ceil_mode,
+        }
+
+
+class _MaxUnpool(Module):
+    _function: str
+
+    def __init__(
+        self, kernel_size: Widths, stride: Widths | None = None, padding: Widths = 0
+    ) -> None:
+        self._keywords = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+
+    def forward(
+        self, x: Tensor, indices: Tensor, output_size: Sequence[DimLike] | None = None
+    ) -> Tensor:
+        """The maxima `x` where they were; `output_size` is needed where several pool to one."""
+        result: Tensor = call(self._function, x, indices, output_size=output_size, **self._keywords)
+        return result
 
 
 class _Adaptive(_Spatial):
@@ -116,6 +157,42 @@ class AvgPool3d(_AvgPool):
     """The mean of each window of the last three axes."""
 
     _function = "avg_pool3d"
+
+
+class LPPool1d(_LPPool):
+    """The p-norm of each window of the last axis, p being `norm_type`."""
+
+    _function = "lp_pool1d"
+
+
+class LPPool2d(_LPPool):
+    """The p-norm of each window of the last two axes, p being `norm_type`."""
+
+    _function = "lp_pool2d"
+
+
+class LPPool3d(_LPPool):
+    """The p-norm of each window of the last three axes, p being `norm_type`."""
+
+    _function = "lp_pool3d"
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """What `MaxPool1d(..., return_indices=True)` gave back at its places, among zeros."""
+
+    _function = "max_unpool1d"
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """What `MaxPool2d(..., return_indices=True)` gave back at its places, among zeros."""
+
+    _function = "max_unpool2d"
+
+
+class MaxUnpool3d(_MaxUnpool):
+    """What `MaxPool3d(..., return_indices=True)` gave back at its places, among zeros."""
+
+    _function = "max_unpool3d"
 
 
 class AdaptiveAvgPool1d(_Adaptive):
@@ -174,19 +251,23 @@ class Upsample(_Spatial):
         }
 
 
-class PixelShuffle(_Spatial):
-    """Channels as pixels: [N, C*r*r, H, W] becomes [N, C, H*r, W*r] (W. Shi et al., 2016)."""
+class UpsamplingNearest2d(Upsample):
+    """`Upsample` of two axes by nearest elements."""
 
-    _function = "pixel_shuffle"
+    def __init__(
+        self,
+        size: int | Sequence[int] | None = None,
+        scale_factor: float | Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(size, scale_factor)
 
-    def __init__(self, upscale_factor: int) -> None:
-        self._keywords = {"upscale_factor": upscale_factor}
 
+class UpsamplingBilinear2d(Upsample):
+    """`Upsample` of two axes by lines between elements, those at corners kept."""
 
-class PixelUnshuffle(_Spatial):
-    """Pixels as channels: what `PixelShuffle` undoes."""
-
-    _function = "pixel_unshuffle"
-
-    def __init__(self, downscale_factor: int) -> None:
-        self._keywords = {"downscale_factor": downscale_factor}
+    def __init__(
+        self,
+        size: int | Sequence[int] | None = None,
+        scale_factor: float | Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(size, scale_factor, mode="bilinear", align_corners=True)

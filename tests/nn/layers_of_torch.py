@@ -26,7 +26,8 @@ class LayerCase:
     Attributes:
         make: makes it.
         shapes: of its operands.
-        arguments: what PyTorch makes its own of, where they are not those of `make`.
+        arguments: what PyTorch makes its own of, where they are not those of `make`; functions
+            make modules among them of the layers of the one library or of the other.
         draw: numbers of operands that are drawn otherwise than from a normal distribution.
         theirs: more arguments by name for PyTorch.
     """
@@ -65,18 +66,40 @@ def bits(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return rng.integers(0, 2, shape).astype(np.float64)
 
 
+def labels(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Classes but for the one called 0, which is the blank of CTC."""
+    return rng.integers(1, 4, shape)
+
+
+def lengths(size: int) -> Callable[[np.random.Generator, tuple[int, ...]], Array]:
+    return lambda rng, shape: rng.integers(1, size + 1, shape)
+
+
+def places(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Where in windows of 2 the maxima of [N, C, ...] were, as places among the elements."""
+    sizes = shape[2:]
+    at = np.indices(sizes)[:, None, None] * 2 + rng.integers(0, 2, (len(sizes), *shape))
+    return np.ravel_multi_index(tuple(at), tuple(2 * size for size in sizes))
+
+
+def of_library(layers: Any, arguments: tuple[Any, ...]) -> list[Any]:
+    """Arguments, with modules made of the layers of a library."""
+    return [one(layers) if callable(one) else one for one in arguments]
+
+
 def _layer(name: str, shapes: tuple[tuple[int, ...], ...], *arguments: Any, **more: Any) -> Any:
     return LayerCase(lambda: getattr(nn, name)(*arguments), shapes, arguments, **more)
 
 
-def _with_state(name: str, shape: tuple[int, ...], *arguments: Any, **keywords: Any) -> LayerCase:
+def _with_state(name: str, shape: tuple[Any, ...], *arguments: Any, **keywords: Any) -> LayerCase:
     from_torch = {key: value for key, value in keywords.items() if key != "theirs"}
 
     def make() -> Module:
-        made: Module = getattr(nn, name)(*arguments, **from_torch)
+        made: Module = getattr(nn, name)(*of_library(nn, arguments), **from_torch)
         return made
 
-    return LayerCase(make, (shape,), arguments, theirs={**from_torch, **keywords.get("theirs", {})})
+    shapes = shape if isinstance(shape[0], tuple) else (shape,)
+    return LayerCase(make, shapes, arguments, theirs={**from_torch, **keywords.get("theirs", {})})
 
 
 def _cases() -> dict[str, LayerCase]:
@@ -95,6 +118,12 @@ def _cases() -> dict[str, LayerCase]:
         )
         cases[f"MaxPool{rank}d"] = _layer(f"MaxPool{rank}d", (shape,), 3, 2, 1)
         cases[f"AvgPool{rank}d"] = _layer(f"AvgPool{rank}d", (shape,), 3, 2, 1)
+        cases[f"LPPool{rank}d"] = _layer(f"LPPool{rank}d", (shape,), 2.0, 3, 2)
+        cases[f"MaxUnpool{rank}d"] = _layer(f"MaxUnpool{rank}d", (shape,) * 2, 2, draw={1: places})
+        widths = (1, 2, 0, 3, 2, 1)[: 2 * rank]
+        for kind in ("CircularPad", "ReflectionPad", "ReplicationPad", "ZeroPad"):
+            cases[f"{kind}{rank}d"] = _layer(f"{kind}{rank}d", (shape,), widths)
+        cases[f"ConstantPad{rank}d"] = _layer(f"ConstantPad{rank}d", (shape,), widths, 1.5)
         for kind in ("Avg", "Max"):
             name = f"Adaptive{kind}Pool{rank}d"
             cases[name] = _layer(name, (shape,), 2)
@@ -105,6 +134,21 @@ def _cases() -> dict[str, LayerCase]:
         lambda: nn.Upsample(scale_factor=2.0, mode="bilinear"), (PICTURE,), (),
         theirs={"scale_factor": 2.0, "mode": "bilinear"},
     )  # fmt: skip
+    for kind in ("Nearest", "Bilinear"):
+        name = f"Upsampling{kind}2d"
+        cases[name] = _layer(name, (PICTURE,), None, 2.0)
+    cases["Softmax2d"] = _layer("Softmax2d", (PICTURE,))
+    cases["LocalResponseNorm"] = _layer("LocalResponseNorm", (PICTURE,), 3, 0.5)
+    cases["Unfold"] = _layer("Unfold", (PICTURE,), (3, 2), 1, 1, 2)
+    cases["Fold"] = _layer("Fold", ((3, 24, 16),), (8, 6), (3, 2), 1, 1, 2)
+    cases["Unflatten"] = _layer("Unflatten", (PICTURE,), 2, (2, -1))
+    cases["ChannelShuffle"] = _layer("ChannelShuffle", (PICTURE,), 2)
+    cases["Bilinear"] = _with_state("Bilinear", ((3, 2, 4), (3, 2, 5)), 4, 5, 6)
+    cases["EmbeddingBag"] = LayerCase(
+        lambda: nn.EmbeddingBag(4, 3, "sum"), ((5, 6),), (4, 3), {0: classes}, {"mode": "sum"}
+    )
+    cases["CosineSimilarity"] = _layer("CosineSimilarity", (PICTURE,) * 2, 2)
+    cases["PairwiseDistance"] = _layer("PairwiseDistance", table, 3.0)
     cases["PixelShuffle"] = _layer("PixelShuffle", (PICTURE,), 2)
     cases["PixelUnshuffle"] = _layer("PixelUnshuffle", (PICTURE,), 2)
     cases["MultiheadAttention"] = _with_state(
@@ -116,6 +160,26 @@ def _cases() -> dict[str, LayerCase]:
         cases[name] = _with_state(
             name, (2, 7, 4), 4, 6, num_layers=2, bidirectional=True, theirs={"batch_first": True}
         )
+    sizes = (8, 2, 12, 0.0)
+    cases["TransformerEncoderLayer"] = _with_state("TransformerEncoderLayer", (5, 3, 8), *sizes)
+    cases["TransformerEncoder"] = _with_state(
+        "TransformerEncoder", (5, 3, 8), lambda of: of.TransformerEncoderLayer(*sizes), 2
+    )
+    cases["TransformerDecoderLayer"] = _with_state(
+        "TransformerDecoderLayer", ((3, 4, 8), (3, 5, 8)), *sizes, "gelu", 1e-4, True, True, False
+    )
+    cases["TransformerDecoder"] = _with_state(
+        "TransformerDecoder",
+        ((4, 3, 8), (5, 3, 8)),
+        lambda of: of.TransformerDecoderLayer(*sizes),
+        2,
+        lambda of: of.LayerNorm(8),
+    )
+    cases["Transformer"] = _with_state("Transformer", ((5, 3, 8), (4, 3, 8)), 8, 2, 1, 2, 12, 0.0)
+    cases["CTCLoss"] = _layer(
+        "CTCLoss", ((7, 2, 4), (2, 3), (2,), (2,)),
+        draw={1: labels, 2: lambda rng, shape: np.full(shape, 7), 3: lengths(3)},
+    )  # fmt: skip
     both = {0: probabilities, 1: probabilities}
     cases["BCELoss"] = _layer("BCELoss", table, draw=both)
     cases["CosineEmbeddingLoss"] = _layer("CosineEmbeddingLoss", (*table, (5,)), draw={2: signs})

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphc import nn
-from graphc.errors import GraphcError, ShapeError, UsageError
+from graphc.errors import DTypeError, GraphcError, ShapeError, UsageError
 from graphc.frontend.initializers import Key, array, gain
 from graphc.frontend.module import Module
 from graphc.frontend.trace import Export, trace
@@ -82,6 +82,7 @@ VALUES: dict[str, tuple[Callable[[], Module], Callable[[Array], Array]]] = {
         lambda x: normalized(x, (1, 2), 2.0**-23, centered=False),
     ),
     "Dropout": (nn.Dropout, lambda x: x),
+    "RReLU": (lambda: nn.RReLU(0.1, 0.3), lambda x: np.where(x > 0, x, 0.2 * x)),
     "Sequential": (lambda: nn.Sequential(nn.ReLU(), nn.Tanh()), lambda x: np.tanh(x * (x > 0))),
 }
 LOSSES: dict[str, Callable[[Array, Array], Array]] = {
@@ -89,6 +90,14 @@ LOSSES: dict[str, Callable[[Array, Array], Array]] = {
     "L1Loss": lambda x, y: np.abs(x - y),
     "BCEWithLogitsLoss": lambda x, y: np.logaddexp(0, x) - x * y,
 }
+DROPOUTS = {
+    "Dropout1d": (20, 30, 6),
+    "Dropout2d": (20, 30, 2, 3),
+    "Dropout3d": (20, 30, 2, 3, 1),
+    "AlphaDropout": (20, 30, 6),
+    "FeatureAlphaDropout": (20, 30, 6),
+}
+"""Operands of dropouts of other kinds."""
 WITH_STATE = {"Linear", "CrossEntropyLoss", "Embedding"}
 
 
@@ -124,7 +133,7 @@ def test_linear(bias: bool) -> None:
 
 
 def test_every_layer_of_the_library_is_tried() -> None:
-    assert set(nn.LIBRARY) == {*VALUES, *LOSSES, *WITH_STATE, *OF_TORCH}
+    assert set(nn.LIBRARY) == {*VALUES, *LOSSES, *DROPOUTS, *WITH_STATE, *OF_TORCH}
     for name, layer in nn.LIBRARY.items():
         assert layer.__name__ == name and name in nn.__all__
         assert inspect.getdoc(layer)
@@ -176,6 +185,53 @@ def test_sequential_is_a_sequence() -> None:
         model[3]
 
 
+def test_lists_and_dicts_of_modules_are_those_of_python() -> None:
+    class Net(Module):
+        def __init__(self) -> None:
+            self.blocks = nn.ModuleList([nn.Linear(2, 2, bias=False)])
+            self.blocks.append(nn.Linear(2, 2, bias=False))
+            self.heads = nn.ModuleDict({"one": nn.Linear(2, 3, bias=False)})
+            self.scales = nn.ParameterList([nn.Parameter(2)])
+            self.shifts = nn.ParameterDict({"b": nn.Parameter(2)})
+
+    assert [path for path, _ in Net().named_parameters()] == [
+        "blocks.0.weight",
+        "blocks.1.weight",
+        "heads.one.weight",
+        "scales.0",
+        "shifts.b",
+    ]
+
+
+def test_the_maxima_go_back_to_their_places() -> None:
+    class Autoencoder(Module):
+        def __init__(self) -> None:
+            self.pool, self.unpool = nn.MaxPool2d(2, return_indices=True), nn.MaxUnpool2d(2)
+
+        def forward(self, x):
+            return self.unpool(*self.pool(x))
+
+    x = np.abs(RNG.normal(size=(2, 3, 4, 6))).astype(np.float32)
+    windows = x.reshape(2, 3, 2, 2, 3, 2)
+    kept = windows == windows.max((3, 5), keepdims=True)
+    np.testing.assert_array_equal(run(Autoencoder(), x)[0], (windows * kept).reshape(x.shape))
+
+
+def test_a_distance_of_ones_own() -> None:
+    a, p, n = RNG.normal(size=(3, 5, 4)).astype(np.float32)
+
+    def distance(x, y):
+        return abs(x - y).sum(axis=1)
+
+    near, far, swapped = (np.abs(x - y).sum(1) for x, y in ((a, p), (a, n), (p, n)))
+    for swap, other in ((False, far), (True, np.minimum(far, swapped))):
+        layer = nn.TripletMarginWithDistanceLoss(
+            distance_function=distance, margin=2.0, swap=swap, reduction="none"
+        )
+        found, _ = run(layer, a, p, n)
+        np.testing.assert_allclose(found, np.maximum(0, 2 + near - other), rtol=1e-5, atol=1e-5)
+
+
 REFUSED: dict[str, tuple[Callable[[], object], type[GraphcError]]] = {
     "width": (lambda: trace(nn.Linear(8, 4), f32["B", 7]), ShapeError),
     "rank": (lambda: trace(nn.Linear(8, 4), f32[()]), ShapeError),
@@ -183,6 +239,12 @@ REFUSED: dict[str, tuple[Callable[[], object], type[GraphcError]]] = {
     "negative size": (lambda: nn.Linear(-8, 4), ShapeError),
     "normalised shape": (lambda: trace(nn.LayerNorm(8), f32[4]), ShapeError),
     "probability": (lambda: nn.Dropout(1.5), UsageError),
+    "channels": (lambda: trace(nn.Dropout2d(), f32[3, 4], training=True), ShapeError),
+    "widths": (lambda: nn.ZeroPad2d((1, 2)), UsageError),
+    "axes to pad": (lambda: trace(nn.ZeroPad2d(1), f32[3]), ShapeError),
+    "mirrored": (lambda: trace(nn.ReflectionPad1d(5), f32[2, 3]), GraphcError),
+    "encoded": (lambda: trace(nn.TransformerEncoderLayer(8, 2), f32[3, 8]), ShapeError),
+    "bags": (lambda: trace(nn.EmbeddingBag(5, 3), f32[2, 4]), DTypeError),
     "no module": (lambda: nn.Sequential(nn.ReLU(), 3), UsageError),  # type: ignore[arg-type]
     "reduction": (lambda: trace(nn.MSELoss("men"), f32[3], f32[3]), UsageError),
     "labels": (lambda: trace(nn.CrossEntropyLoss(), f32[3, 4], f32[3]), GraphcError),
@@ -301,6 +363,46 @@ def test_dropout_is_silent_outside_of_training_and_at_zero() -> None:
     assert not build_unit({"f": Export(Noisy(0.0), (f32[3],), training=True)}).state
     all_zero, _ = run(nn.Dropout(1.0), np.ones(3, np.float32), training=True)
     np.testing.assert_array_equal(all_zero, np.zeros(3))
+
+
+@pytest.mark.parametrize("name", DROPOUTS)
+def test_kinds_of_dropout(name: str) -> None:
+    shape = DROPOUTS[name]
+    layer = nn.LIBRARY[name](0.25)
+    ones = np.ones(shape, np.float32)
+    np.testing.assert_array_equal(run(layer, ones)[0], ones)
+    found, _ = run(layer, ones, training=True)
+    low, high = np.unique(found)
+    alpha = "Alpha" in name
+    # SELU saturates at -1.758; scaling brings mean and variance back.
+    kept = (0.75 + 1.7580993**2 * 0.75 * 0.25) ** -0.5
+    shift = kept * 1.7580993 * 0.25
+    expected = [-kept * 1.7580993 + shift, kept + shift] if alpha else [0, 1 / 0.75]
+    np.testing.assert_allclose([low, high], expected, rtol=1e-5)
+    dropped = (found == low).reshape(20, 30, 6)
+    assert abs(dropped.mean() - 0.25) < 0.08
+    is_whole = (dropped == dropped[..., :1]).all()
+    assert is_whole == (name != "AlphaDropout")
+
+
+def test_slopes_are_drawn_in_training() -> None:
+    x = RNG.normal(size=(40, 50)).astype(np.float32)
+    found, _ = run(nn.RReLU(0.1, 0.3), x, training=True)
+    np.testing.assert_array_equal(found[x > 0], x[x > 0])
+    slopes = found[x < 0] / x[x < 0]
+    assert slopes.min() > 0.0999 and slopes.max() < 0.3001
+    assert abs(slopes.mean() - 0.2) < 0.01 and abs(slopes.std() - 0.2 * UNIFORM / 2) < 0.005
+
+
+def test_attention_drops_keys_in_training() -> None:
+    layer = nn.MultiheadAttention(8, 2, dropout=0.5)
+    unit = build_unit({"f": Export(layer, (f32[2, 3, 8],), training=True)})
+    assert "random.counter" in unit.state
+    x = RNG.normal(size=(2, 3, 8)).astype(np.float32)
+    quiet, weights = run(nn.MultiheadAttention(8, 2), x)
+    noisy, same = run(layer, x, training=True)
+    np.testing.assert_array_equal(weights["in_proj_weight"], same["in_proj_weight"])
+    assert np.isfinite(noisy).all() and not np.allclose(noisy, quiet)
 
 
 def test_neighbouring_seeds_do_not_share_a_sequence() -> None:

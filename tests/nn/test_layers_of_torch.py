@@ -139,6 +139,56 @@ def test_a_network_of_the_language_trains(device: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(module.predict(x), reference.predict(x), rtol=1e-3, atol=1e-4)
 
 
+READER = '''"""A small transformer that reads words."""
+
+dim B: 1..8
+
+model Reader():
+    words = Embedding(11, 8)
+    encoder = TransformerEncoder(
+        TransformerEncoderLayer(8, 2, 12, batch_first=True, norm_first=True), 2, LayerNorm(8)
+    )
+    drop = Dropout1d(0.25)
+    head = Linear(8, 3)
+
+    def forward(ids: i32[B, 5]) -> f32[B, 3]:
+        return head(mean(drop(encoder(words(ids), is_causal=True)), axis=1))
+
+def loss(net: Reader, ids: i32[B, 5], y: i32[B]) -> f32[]:
+    return cross_entropy(net(ids), y)
+
+export predict = Reader.forward
+export train = train_step(Reader, loss, sgd(lr=1e-1))
+'''
+
+
+def test_a_transformer_of_the_language_trains(tmp_path: Path) -> None:
+    (tmp_path / "reader.gc").write_text(READER)
+    file = graphc.build(tmp_path / "reader.gc").file
+    module, reference = graphc.load_file(file, "cpu"), graphc.load_file(file, "reference")
+    ids = RNG.integers(0, 11, (4, 5)).astype(np.int32)
+    y = np.array([0, 1, 2, 2], np.int32)
+    for _ in range(2):
+        np.testing.assert_allclose(module.train(ids, y), reference.train(ids, y), rtol=1e-4)
+    names = module.state_dict().keys()
+    assert {"encoder.layers.1.self_attn.in_proj_weight", "encoder.norm.weight"} <= names
+    np.testing.assert_allclose(module.predict(ids), reference.predict(ids), rtol=1e-3, atol=1e-4)
+
+
+def test_a_causal_transformer_is_one_with_the_mask_of_later_places() -> None:
+    x = RNG.normal(size=(5, 2, 8)).astype(np.float32)
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            self.inner = nn.TransformerEncoderLayer(8, 2, 12)
+
+        def forward(self, x: Any) -> Any:
+            mask = nn.Transformer.generate_square_subsequent_mask(5)
+            return self.inner(x, mask) - self.inner(x, is_causal=True)
+
+    np.testing.assert_allclose(run(Both(), x)[0], 0, atol=1e-6)
+
+
 REFUSED = {
     "channels": (lambda: nn.Conv2d(3, 4, 3), (2, 5, 8, 8)),
     "axes": (lambda: nn.BatchNorm2d(4), (2, 4)),
