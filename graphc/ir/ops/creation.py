@@ -26,6 +26,7 @@ __all__ = [
     "full",
     "full_like",
     "iota",
+    "known_values",
     "number",
     "ones",
     "ones_like",
@@ -237,6 +238,13 @@ tensor = Op(
     ),
     doc="A table of numbers: little-endian bytes in row-major order.",
 )
+
+
+def known_values(x: Node) -> np.ndarray[Any, Any] | None:
+    """The numbers of a table; None for a tensor that is not known while the program is built."""
+    if x.op is not tensor:
+        return None
+    return np.frombuffer(x["data"], x.dtype.numpy).reshape(x.shape)
 
 
 # -- filled tensors -------------------------------------------------------------------------------

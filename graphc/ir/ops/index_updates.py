@@ -1,6 +1,7 @@
 """`x.at[items].set(value)` and its like: a tensor in which what an index chooses is new.
 
-A mask of booleans may stand for the index: the shape of the result does not depend on it.
+A mask of booleans may stand for the index, and be data: the shape of the result does not depend
+on it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from graphc.ir.op import find, surface
 from graphc.ir.ops import shape as views
 from graphc.ir.ops.broadcasting import Operand, broadcast_shapes
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import number, ones_like
-from graphc.ir.ops.indexing import Item, Selection, split
+from graphc.ir.ops.creation import known_values, number, ones_like
+from graphc.ir.ops.indexing import Item, Selection, as_mask, split
 from graphc.ir.ops.logic import where
 from graphc.ir.ops.updates import combined
 
@@ -31,8 +32,11 @@ def update(x: Node, items: Item | tuple[Item, ...], value: Operand, combine: str
         ShapeError: the value does not broadcast.
     """
     given = items if isinstance(items, tuple) else (items,)
-    if len(given) == 1 and isinstance(given[0], Node) and given[0].dtype is dtypes.bool_:
-        return _masked(x, given[0], value, combine)
+    mask = as_mask(given[0]) if len(given) == 1 else None
+    if mask is not None:
+        is_one = not isinstance(value, Node) or len(value.shape) <= len(x.shape) - len(mask.shape)
+        if is_one or known_values(mask) is None:
+            return _masked(x, mask, value, combine)
     selection, lookup = split(x, items)
     part = selection.read(x)
     if lookup is None:

@@ -1,8 +1,8 @@
-"""`x[items]` with numbers, dims, slices, `...`, None and tensors of integers."""
+"""`x[items]` with numbers, dims, slices, `...`, None, tensors of integers and constant masks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import EllipsisType
 from typing import Any
 
@@ -13,17 +13,18 @@ from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.node import Node
-from graphc.ir.op import surface
+from graphc.ir.op import functions, surface
 from graphc.ir.ops import shape as views
 from graphc.ir.ops import slicing
 from graphc.ir.ops.broadcasting import broadcast
+from graphc.ir.ops.creation import known_values
 from graphc.ir.ops.gather import gather
 from graphc.ir.ops.take import as_indices
 from graphc.ir.record import Record
 
-__all__ = ["Item", "Lookup", "Selection", "index", "split"]
+__all__ = ["Item", "Lookup", "Selection", "as_mask", "index", "split"]
 
-Item = DimLike | slice | EllipsisType | Node | list[int] | None
+Item = DimLike | slice | EllipsisType | Node | list[Any] | None
 
 
 @surface("index")
@@ -32,11 +33,12 @@ def index(x: Node, items: Item | tuple[Item, ...]) -> Node:
 
     A number or dim counts from the end where it is negative for certain. Slices are cut to the
     axis; their bounds may be dims. Tensors broadcast; an element of theirs that is negative
-    counts from the end, and one out of range gives 0.
+    counts from the end, and one out of range gives 0. A mask of booleans that is a constant, an
+    array or a list, stands for the places at which it holds.
 
     Raises:
         ShapeError: a number out of range, or more items than axes.
-        UsageError: a mask of booleans, whose number of elements is not known before it runs.
+        UsageError: a mask of booleans that is data: how many elements it chooses is not known.
     """
     selection, lookup = split(x, items)
     part = selection.read(x)
@@ -148,23 +150,17 @@ def split(x: Node, items: Item | tuple[Item, ...]) -> tuple[Selection, Lookup | 
 
 
 def _without_ellipsis(x: Node, items: Iterable[Item]) -> list[Any]:
-    spelled = [as_indices("index", i) if isinstance(i, list) else i for i in items]
+    spelled = [_read(item) for item in items]
     for item in spelled:
-        is_item = isinstance(item, int | Dim | slice | EllipsisType | Node | None)
+        is_item = isinstance(item, int | Dim | slice | EllipsisType | Node | np.ndarray | None)
         if isinstance(item, bool) or not is_item:
             raise UsageError(
                 f"{item!r} ({type(item).__name__}) is no index",
                 code="index",
                 hint="index with numbers, slices, tensors of integers, ... and None",
             )
-        if isinstance(item, Node) and item.dtype is dtypes.bool_:
-            raise UsageError(
-                f"the shape of a tensor at a mask ({item.type}) depends on data",
-                code="data-dependent-shape",
-                hint="choose with where(mask, x, other), or replace with x.at[mask].set(value)",
-            )
     dots = [place for place, item in enumerate(spelled) if item is ...]
-    used = sum(item is not None and item is not ... for item in spelled)
+    used = sum(_axis_count(item) for item in spelled)
     missing = len(x.shape) - used
     if len(dots) > 1 or missing < 0:
         raise ShapeError(
@@ -174,7 +170,60 @@ def _without_ellipsis(x: Node, items: Iterable[Item]) -> list[Any]:
         )
     at = dots[0] if dots else len(spelled)
     whole: list[Item] = [slice(None)] * missing
-    return [*spelled[:at], *whole, *spelled[at + len(dots) :]]
+    return list(_without_masks(x, [*spelled[:at], *whole, *spelled[at + len(dots) :]]))
+
+
+def as_mask(item: object) -> Node | None:
+    """The mask that an item is, a tensor or nested list of booleans; None for another item."""
+    if isinstance(item, list) and _are_booleans(item):
+        item = functions["asarray"](item)
+    is_mask = isinstance(item, Node) and item.dtype is dtypes.bool_
+    return item if is_mask else None  # type: ignore[return-value]
+
+
+def _are_booleans(values: object) -> bool:
+    if isinstance(values, list):
+        return bool(values) and all(map(_are_booleans, values))
+    return isinstance(values, bool)
+
+
+def _read(item: object) -> object:
+    """A list as a tensor, and a mask as an array."""
+    mask = as_mask(item)
+    if mask is None:
+        return as_indices("index", item) if isinstance(item, list) else item
+    values = known_values(mask)
+    if values is None:
+        raise UsageError(
+            f"the shape of a tensor at a mask ({mask.type}) depends on data",
+            code="data-dependent-shape",
+            hint="choose with where(mask, x, other), or replace with x.at[mask].set(value)",
+        )
+    if not values.shape:
+        raise UsageError("one bool is no index", code="index", hint="a mask has an axis or more")
+    return values
+
+
+def _axis_count(item: object) -> int:
+    """How many axes of the tensor an item is for."""
+    return item.ndim if isinstance(item, np.ndarray) else item is not None and item is not ...
+
+
+def _without_masks(x: Node, items: Iterable[Any]) -> Iterator[Any]:
+    """Each mask as the indices, along each of its axes, of the places at which it holds."""
+    axis = 0
+    for item in items:
+        if not isinstance(item, np.ndarray):
+            yield item
+        elif item.shape != x.shape[axis : axis + item.ndim]:
+            raise ShapeError(
+                f"a mask {list(item.shape)} from axis {axis} of {x.type}",
+                code="index",
+                hint="the axes of a mask are as long as those of the tensor that it stands for",
+            )
+        else:
+            yield from (as_indices("index", places.tolist()) for places in np.nonzero(item))
+        axis += _axis_count(item)
 
 
 def _from_end(value: DimLike, size: DimLike) -> DimLike:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import numpy as np
+
 from graphc.errors import ShapeError, UsageError
+from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import PythonScalar
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
-from graphc.ir.ops.broadcasting import promoted
+from graphc.ir.ops.broadcasting import normal_axis, promoted
+from graphc.ir.ops.creation import known_values
 from graphc.ir.ops.logic import logical_and, logical_not, not_equal
 from graphc.ir.ops.repeated_values import begins
 from graphc.ir.ops.spelling import offer
@@ -39,22 +43,20 @@ def compress(
         condition: for each of the first N.
         x: of any shape.
         axis: of the slices.
-        size: how many there are in the result: the shape cannot depend on data.
+        size: how many there are in the result: the shape cannot depend on data. As many as a
+            condition that is a constant chooses, by default.
         fill_value: what stands where there are fewer.
 
     Raises:
-        UsageError: there is no size.
+        UsageError: there is no size, and the condition is no constant.
+        ShapeError: a constant chooses slices that there are not.
     """
-    if size is None:
-        raise UsageError(
-            "compress: the shape of the result depends on data, and shapes are known before a run",
-            code="data-dependent-shape",
-            hint="give a bound, size=n",
-        )
     if len(condition.shape) != 1:
         raise ShapeError(f"compress: the condition is {condition.type}, expected a vector")
     if axis is None:
         x, axis = F["flatten"](x), 0
+    if size is None:
+        return _at_constant(condition, x, axis)
     places = F["flatnonzero"](condition, size)
     found = F["take"](x, F["maximum"](places, 0), axis=axis)
     shape = [1] * len(x.shape)
@@ -63,12 +65,28 @@ def compress(
     return F["where"](is_there, found, fill_value)  # type: ignore[no-any-return]
 
 
+def _at_constant(condition: Node, x: Node, axis: int) -> Node:
+    known = known_values(condition)
+    if known is None:
+        raise UsageError(
+            "compress: the shape of the result depends on data, and shapes are known before a run",
+            code="data-dependent-shape",
+            hint="give a bound, size=n",
+        )
+    places: list[int] = np.flatnonzero(known).tolist()
+    count = x.shape[normal_axis(axis, len(x.shape), "compress")]
+    if places and not dims.always_less_equal(places[-1] + 1, count):
+        raise ShapeError(f"compress: the condition holds at {places[-1]}, of {count} slices")
+    return F["take"](x, places, axis=axis)  # type: ignore[no-any-return]
+
+
 @surface("extract")
 def extract(
     condition: Node, x: Node, *, size: DimLike | None = None, fill_value: PythonScalar = 0
 ) -> Node:
     """The elements of `x` for which a condition holds; see `compress`."""
-    flat = F["flatten"](condition)
+    known = known_values(condition)
+    flat = F["flatten"](condition) if known is None else F["asarray"](known.ravel())
     return compress(flat, F["flatten"](x), 0, size=size, fill_value=fill_value)
 
 
