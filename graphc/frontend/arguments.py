@@ -8,6 +8,8 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from graphc.errors import UsageError, did_you_mean
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType, as_dtype
@@ -24,6 +26,7 @@ __all__ = [
     "signature_of",
     "usage",
     "with_dtypes",
+    "with_lists",
 ]
 
 
@@ -31,7 +34,7 @@ _NO_NUMBERS = (str, list, tuple, dict, slice, DType, Node)
 
 _MISFITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "Node": ("a tensor", lambda value: not isinstance(value, Node)),
-    "int": ("a whole number", lambda value: isinstance(value, (*_NO_NUMBERS, float, complex))),
+    "int": ("a whole number", lambda value: isinstance(value, (*_NO_NUMBERS, float, complex, Dim))),
     "float": ("a number", lambda value: isinstance(value, _NO_NUMBERS)),
     "Order": ("a number", lambda value: isinstance(value, _NO_NUMBERS)),
     "DimLike": (
@@ -170,11 +173,14 @@ def refuse_misfits(
         expected, is_misfit = _MISFITS[kind]
         if is_misfit(value):
             is_number = kind == "Node" and isinstance(value, bool | int | float | complex)
+            hint = "make one: full((), value, dtype)" if is_number else _INSTEAD.get(name)
+            if isinstance(value, Dim):
+                hint = "its value is known when the program runs only: give the axis a fixed size"
             raise UsageError(
                 f"{name}: {parameter.name} is {value!r} ({type(value).__name__}), "
                 f"expected {expected}",
                 code="argument",
-                hint="make one: full((), value, dtype)" if is_number else _INSTEAD.get(name),
+                hint=hint,
             )
 
 
@@ -220,6 +226,35 @@ def _refused_tensor(name: str, parameter: str, kind: str, value: Node) -> UsageE
         code="argument",
         hint=_INSTEAD.get(name) or (_KNOWN if is_size else None),
     )
+
+
+def with_lists(
+    operation: Callable[..., Any], given: Sequence[Any], named: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments with arrays as nested lists, where what is known has a place, and no tensor."""
+    known, rest = _known_parameters(operation)
+    places = itertools.chain(_places(operation), itertools.repeat(rest))
+    return (
+        [
+            _listed(value) if name in known else value
+            for name, value in zip(places, given, strict=False)
+        ],
+        {name: _listed(value) if name in known else value for name, value in named.items()},
+    )
+
+
+@functools.cache
+def _known_parameters(operation: Callable[..., Any]) -> tuple[frozenset[str], str]:
+    """The parameters that have no room for a tensor, and which takes all arguments that follow."""
+    parameters = signature_of(operation).parameters.values()
+    rest = next((one.name for one in parameters if one.kind is one.VAR_POSITIONAL), "")
+    return frozenset(one.name for one in parameters if not _takes_tensors(one)), rest
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return type(value)(map(_listed, value)) if type(value) in (list, tuple) else value
 
 
 def with_dtypes(

@@ -43,25 +43,33 @@ def _taken(x: Node, order: np.ndarray[Any, Any], axis: int) -> Node:
 
 
 def _places(name: str, places: Places, size: int) -> Any:
-    """What NumPy takes for places along an axis."""
+    """What NumPy takes for places along an axis; those where a mask holds."""
     if isinstance(places, slice):
         return places
     given = places if isinstance(places, list | tuple) else [places]
+    if given is places and given and all(isinstance(one, bool) for one in given):
+        if len(given) != size:
+            raise ShapeError(f"{name}: a mask of {len(given)} places for {size} elements")
+        return np.flatnonzero(given).tolist()
     for one in given:
         if isinstance(one, bool) or not isinstance(one, int):
-            raise UsageError(f"{name}: places {places!r}", hint="give whole numbers, or a slice")
+            raise UsageError(
+                f"{name}: places {places!r}", hint="give whole numbers, a slice, or a mask"
+            )
     return list(given) if isinstance(places, list | tuple) else places
 
 
 @surface("insert")
-def insert(x: Node, obj: Places, values: Operand, axis: int | None = None) -> Node:
+def insert(
+    x: Node, obj: Places, values: Operand | Sequence[object], axis: int | None = None
+) -> Node:
     """`x` with values before places along an axis; flattened without one.
 
     Args:
         x: the tensor.
-        obj: places in `x`: a number, a slice, or several numbers.
-        values: what stands there; a number, or what broadcasts to the rows that are new. For one
-            place as many rows as `values` has.
+        obj: places in `x`: a number, a slice, several numbers, or a mask that is a list.
+        values: what stands there; a number, a list, or what broadcasts to the rows that are new.
+            For one place as many rows as `values` has.
         axis: of the places.
 
     Raises:
@@ -73,7 +81,7 @@ def insert(x: Node, obj: Places, values: Operand, axis: int | None = None) -> No
     array([1, 0, 2, 3, 0])
     """
     x, place, size = _rows("insert", x, axis)
-    x, more = promoted(x, values)
+    x, more = promoted(x, values if isinstance(values, Operand) else F["asarray"](values, x.dtype))
     where = _places("insert", obj, size)
     if len(more.shape) < len(x.shape):
         more = F["reshape"](more, (*(1,) * (len(x.shape) - len(more.shape)), *more.shape))
@@ -102,7 +110,7 @@ def _numbers(where: Any, size: int) -> Any:
 def delete(x: Node, obj: Places, axis: int | None = None) -> Node:
     """`x` without the elements at places along an axis; flattened without one.
 
-    obj: a number, a slice, or several numbers.
+    obj: a number, a slice, several numbers, or a mask that is a list.
 
     Raises:
         ShapeError: a place is none of the axis.

@@ -6,6 +6,7 @@ Their lengths are numbers, and no leading zeros are cut off: how many there are 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from graphc.errors import ShapeError, UsageError
 from graphc.ir.dtype import PythonScalar
@@ -114,14 +115,22 @@ def polyder(p: Node, m: int = 1) -> Node:
 
 
 @surface("polyint")
-def polyint(p: Node, m: int = 1, k: PythonScalar = 0) -> Node:
-    """The coefficients of the integral of order `m`, with the constant `k` at each order."""
+def polyint(p: Node, m: int = 1, k: PythonScalar | Sequence[PythonScalar] = 0) -> Node:
+    """The coefficients of the integral of order `m`.
+
+    k: the constant of integration at each order, one or a list of `m`.
+    """
     count = _count("polyint", p)
     if not 0 <= m <= MOST_COEFFICIENTS - count:
         raise UsageError(f"polyint: order {m}", hint="give 0 or more")
+    constants = list(k) if isinstance(k, list | tuple) else [k]
+    if len(constants) == 1:
+        constants *= m
+    if len(constants) < m:
+        raise UsageError(f"polyint: {len(constants)} constants for order {m}")
     for order in range(m):
         powers = F["arange"](count + order, 0, -1, dtype=p.dtype)
-        p = F["pad"](F["divide"](p, powers), ((0, 1),), k)
+        p = F["pad"](F["divide"](p, powers), ((0, 1),), constants[order])
     return p
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from graphc.errors import ShapeError, UsageError
+import numpy as np
+
+from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
@@ -17,6 +19,7 @@ from graphc.ir.ops import shape as views
 from graphc.ir.ops.arithmetic import (
     add,
     ceil,
+    divide,
     floor,
     maximum,
     multiply,
@@ -26,7 +29,7 @@ from graphc.ir.ops.arithmetic import (
 )
 from graphc.ir.ops.broadcasting import broadcast, normal_axes
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import constant_like, full, number, ones_like, zeros_like
+from graphc.ir.ops.creation import constant_like, full, known_values, ones_like, zeros_like
 from graphc.ir.ops.elementwise import REAL, require_float
 from graphc.ir.ops.logic import equal, isnan, less_equal, logical_and, logical_not, where
 from graphc.ir.ops.rearrange import moveaxis
@@ -39,24 +42,23 @@ __all__: list[str] = []
 
 Interpolation = Literal["linear", "lower", "higher", "nearest", "midpoint"]
 _METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
-Shares = float | Sequence[float] | Node
 
 
 @surface("quantile")
 @also_named(dim="axis", keepdim="keepdims", interpolation="method")
 def quantile(
     x: Node,
-    q: Shares,
+    q: float | Sequence[Any] | Node,
     axis: Axis = None,
     keepdims: bool = False,
     method: Interpolation = "linear",
 ) -> Node:
     """The value below which a share `q` of the elements along an axis lies (of all by default).
 
-    Several shares, a list or a vector, give a result for each, along a first axis. Between two
-    elements it is interpolated: "linear", by the place between them, "midpoint", or one of both,
-    "lower", "higher" or "nearest" (to even). NaN if there is one, or the share is a tensor's and
-    not between 0 and 1.
+    Several shares, a list or a tensor, give a result for each, along their axes, which come
+    first. Between two elements it is interpolated: "linear", by the place between them,
+    "midpoint", or one of both, "lower", "higher" or "nearest" (to even). NaN if there is one, or
+    the share is data and not between 0 and 1.
     """
     return _quantile("quantile", x, _shares("quantile", q), axis, keepdims, method)
 
@@ -65,7 +67,7 @@ def quantile(
 @also_named(dim="axis", keepdim="keepdims", interpolation="method")
 def percentile(
     x: Node,
-    q: Shares,
+    q: float | Sequence[Any] | Node,
     axis: Axis = None,
     keepdims: bool = False,
     method: Interpolation = "linear",
@@ -78,7 +80,7 @@ def percentile(
 @also_named(dim="axis", keepdim="keepdims", interpolation="method")
 def nanquantile(
     x: Node,
-    q: Shares,
+    q: float | Sequence[Any] | Node,
     axis: Axis = None,
     keepdims: bool = False,
     method: Interpolation = "linear",
@@ -92,7 +94,7 @@ def nanquantile(
 @also_named(dim="axis", keepdim="keepdims", interpolation="method")
 def nanpercentile(
     x: Node,
-    q: Shares,
+    q: float | Sequence[Any] | Node,
     axis: Axis = None,
     keepdims: bool = False,
     method: Interpolation = "linear",
@@ -120,23 +122,22 @@ def nanmedian(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     return _quantile("nanmedian", x, shares, axis, keepdims, "midpoint", skips_nan=True)
 
 
-def _shares(name: str, q: Shares, whole: float = 1) -> Node:
-    """Shares of `whole` as f64 between 0 and 1; NaN for others in a tensor."""
-    if isinstance(q, Node):
-        if len(q.shape) > 1 or q.dtype.kind not in REAL:
-            raise ShapeError(f"{name}: q is {q.type}, expected a vector of numbers")
-        share = scaled(cast_to(q, dtypes.f64), 1 / whole)
-        low, high = zeros_like(share), constant_like(1, share)
+def _shares(name: str, q: float | Sequence[Any] | Node, whole: float = 1) -> Node:
+    """Shares of `whole` as f64 between 0 and 1; NaN for others that are data."""
+    known = known_values(q) if isinstance(q, Node) else q
+    if isinstance(q, Node) and known is None:
+        if q.dtype.kind not in REAL:
+            raise DTypeError(f"{name}: q is {q.type}, expected real numbers")
+        share = cast_to(q, dtypes.f64)
+        share = divide(share, constant_like(whole, share))
+        low, high = zeros_like(share), ones_like(share)
         is_share = logical_and(less_equal(low, share), less_equal(share, high))
         return where(is_share, share, constant_like(float("nan"), share))
-    several = isinstance(q, list | tuple)
-    given: list[Any] = [*q] if isinstance(q, list | tuple) else [q]
-    for one in given:
+    values = np.asarray(known, np.object_)
+    for one in values.ravel().tolist():
         if isinstance(one, bool) or not isinstance(one, int | float) or not 0 <= one <= whole:
             raise UsageError(f"{name}: q is {one!r}, expected 0 to {whole}")
-    if not several:
-        return number(given[0] / whole, dtypes.f64)
-    made: Node = functions["asarray"]([one / whole for one in given], dtypes.f64)
+    made: Node = functions["asarray"]((values.astype(np.float64) / whole).tolist(), dtypes.f64)
     return made
 
 
@@ -172,7 +173,8 @@ def _quantile(
         numbers = cast_to(logical_not(isnan(ordered)), dtypes.f64)
         whole = kept(sum_over(numbers, axes=(len(batch),)), ordered.shape, (len(batch),))
     last = maximum(subtract(whole, ones_like(whole)), zeros_like(whole))
-    found = _between(ordered, multiply(*broadcast(last, shares)), method)
+    row = views.reshape(shares, shape=(dims.product(shares.shape),))
+    found = _between(ordered, multiply(*broadcast(last, row)), method)
     if not skips_nan:
         largest = _elements(ordered, last)
         found = where(*broadcast(isnan(largest), largest, found))
