@@ -10,9 +10,10 @@ import pytest
 
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, Unit
 from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
+from graphc.passes.tables import lift_tables
 from tests.emitted import emitted
 from tests.ir.test_functions import TABLE
 
@@ -33,7 +34,10 @@ def graph_of(number: int) -> Graph:
 
 @cache
 def unit() -> Any:
-    return emitted([graph_of(number) for number in range(len(TABLE))])
+    graphs = {graph.name: graph for graph in map(graph_of, range(len(TABLE)))}
+    lifted = lift_tables(Unit(graphs, {}, Graph("initial", (), (), ())))
+    tables = dict(zip(lifted.state, evaluate(lifted.initial, ())[0], strict=True))
+    return emitted(list(lifted.exports.values()), tables)
 
 
 @pytest.mark.parametrize("number", range(len(TABLE)), ids=lambda number: TABLE[number][0])
