@@ -37,11 +37,11 @@ class _Padding(Module):
     _value: float = 0
 
     def __init__(self, padding: Widths) -> None:
-        widths = [padding] * 2 * self._rank if isinstance(padding, int) else list(padding)
-        if len(widths) != 2 * self._rank:
+        widths = padding if isinstance(padding, list | tuple) else [padding] * 2 * self._rank
+        if len(widths) != 2 * self._rank or not all(isinstance(width, int) for width in widths):
             raise UsageError(
-                f"{type(self).__name__}: {len(widths)} widths",
-                hint=f"give one, or {2 * self._rank}: (before, after) of the last axis first",
+                f"{type(self).__name__}: the padding is {padding!r}",
+                hint=f"give a number, or {2 * self._rank}: those of the last axis first",
             )
         self._pairs = [(widths[i], widths[i + 1]) for i in range(0, len(widths), 2)][::-1]
 

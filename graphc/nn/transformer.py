@@ -14,7 +14,7 @@ from typing import Any
 
 from graphc.frontend.initializers import xavier_uniform
 from graphc.frontend.module import Module
-from graphc.frontend.tensor import Tensor, call, function
+from graphc.frontend.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.nn.attention import MultiheadAttention
@@ -50,7 +50,7 @@ class _Layer(Module):
         dtype: DType = dtypes.f32,
     ) -> None:
         self._heads, self._batch_first, self._norm_first = nhead, batch_first, norm_first
-        self._activation = function(activation) if isinstance(activation, str) else activation
+        self._activation = activation
         for name in self._attentions:
             attention = MultiheadAttention(d_model, nhead, bias, dtype=dtype, dropout=dropout)
             setattr(self, name, attention)
@@ -91,7 +91,9 @@ class _Layer(Module):
         return result
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.linear2(self.dropout(self._activation(self.linear1(x))))
+        rows, name = self.linear1(x), self._activation
+        active = call(name, rows) if isinstance(name, str) else name(rows)
+        result: Tensor = self.linear2(self.dropout(active))
         return result
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphc import nn
-from graphc.errors import DTypeError, GraphcError, ShapeError, UsageError
+from graphc.errors import DTypeError, GraphcError, NameLookupError, ShapeError, UsageError
 from graphc.frontend.initializers import Key, array, gain
 from graphc.frontend.module import Module
 from graphc.frontend.trace import Export, trace
@@ -241,6 +241,15 @@ REFUSED: dict[str, tuple[Callable[[], object], type[GraphcError]]] = {
     "probability": (lambda: nn.Dropout(1.5), UsageError),
     "channels": (lambda: trace(nn.Dropout2d(), f32[3, 4], training=True), ShapeError),
     "widths": (lambda: nn.ZeroPad2d((1, 2)), UsageError),
+    "half a width": (lambda: nn.ZeroPad2d(1.5), UsageError),  # type: ignore[arg-type]
+    "activation": (
+        lambda: trace(nn.TransformerEncoderLayer(8, 2, activation="relux"), f32[3, 2, 8]),
+        NameLookupError,
+    ),
+    "share of keys": (
+        lambda: trace(nn.MultiheadAttention(8, 2, dropout=3.0), f32[3, 2, 8], training=True),
+        UsageError,
+    ),
     "axes to pad": (lambda: trace(nn.ZeroPad2d(1), f32[3]), ShapeError),
     "mirrored": (lambda: trace(nn.ReflectionPad1d(5), f32[2, 3]), GraphcError),
     "encoded": (lambda: trace(nn.TransformerEncoderLayer(8, 2), f32[3, 8]), ShapeError),
