@@ -72,10 +72,10 @@ def __getattr__(name: str) -> Any:
         return _CONSTANTS[name]
     value = _found(name)
     if value is None:
-        did_you_mean = importlib.import_module("graphc.errors").did_you_mean
-        hint = None if _is_no_name(name) else did_you_mean(name, __dir__())
-        raise AttributeError(
-            f"module 'graphc' has no attribute {name!r}" + (f": {hint}" if hint else "")
+        if _is_no_name(name):
+            raise AttributeError(f"module 'graphc' has no attribute {name!r}")
+        raise importlib.import_module("graphc.frontend.members").no_member(
+            "graphc", name, __dir__()
         )
     globals()[name] = value
     return value
@@ -107,6 +107,7 @@ def _is_no_name(name: str) -> bool:
 
 
 def __dir__() -> list[str]:
+    importlib.import_module("graphc.ir.ops")  # fills the registry
     functions = importlib.import_module("graphc.ir.op").functions
     own = (*_LAZY, *_RENAMED, *_TRANSFORMS, *_MODULES, *_CONSTANTS)
     return sorted({*__all__, *own, *functions})

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from graphc import array_functions
-from graphc.errors import did_you_mean
 from graphc.frontend import tensor
 from graphc.frontend.arguments import first_names
 from graphc.frontend.location import spans_from
+from graphc.frontend.members import no_member
 from graphc.frontend.state import active_tracing
 from graphc.frontend.trees import leaves, map_leaves
 from graphc.ir.evaluate import evaluate
@@ -47,10 +47,7 @@ def member(module: str, names: Collection[str], name: str) -> Callable[..., Any]
         AttributeError: the module has no such function.
     """
     if name not in names:
-        hint = did_you_mean(name, names)
-        raise AttributeError(
-            f"module {module!r} has no attribute {name!r}" + (f": {hint}" if hint else "")
-        )
+        raise no_member(module, name, names)
     return named(name)
 
 

@@ -185,6 +185,28 @@ def test_a_function_of_a_file_is_called_with_arrays(definitions: Any) -> None:
     assert len(definitions.twice.graphs) == 1
 
 
+def test_an_array_is_the_first_value_of_state() -> None:
+    values = np.arange(6.0).reshape(3, 2).T
+    first, narrow = gc.nn.Parameter(values), gc.nn.Parameter(values, gc.f32)
+    table = gc.nn.Buffer(np.array(7, np.int8))
+    assert [one.type for one in (first, narrow, table)] == [
+        *(gc.trace(lambda x: x, dtype[2, 3]).graph.inputs[0].type for dtype in (gc.f64, gc.f32)),
+        gc.trace(lambda x: x, gc.i8[()]).graph.inputs[0].type,
+    ]
+
+    class Net(gc.nn.Module):
+        def __init__(self):
+            self.first, self.narrow, self.table = first, narrow, table
+
+        def forward(self):
+            return self.first + self.narrow.double() + self.table.double()
+
+    module = gc.compile(Net(), device="reference")
+    assert np.array_equal(module(), 2 * values + 7)
+    with pytest.raises(DTypeError, match="no gradient"):
+        gc.nn.Parameter(np.arange(3))
+
+
 # -- the array API standard -----------------------------------------------------------------------
 
 # The extensions of the standard, release 2024.12.

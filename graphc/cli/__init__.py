@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from graphc import __version__, config
 from graphc.cli.streams import discard, fault_of_output, prepare_streams, tell
-from graphc.errors import GraphcError, InternalError
+from graphc.errors import GraphcError, InternalError, did_you_mean
 
 __all__ = ["EXIT_CODES", "main"]
 
@@ -100,6 +100,10 @@ def _options(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"graphc {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     command = next((word for word in given if not word.startswith("-")), None)
+    if command is not None and command not in _COMMANDS and given[0] == command:
+        near = did_you_mean(command, _COMMANDS)
+        if near is not None:
+            parser.error(f"there is no command {command!r}: {near}")
     for name, summary in _COMMANDS.items():
         one = commands.add_parser(name, help=summary, allow_abbrev=False)
         if name == command:

@@ -18,7 +18,7 @@ import numpy as np
 from graphc.api import load
 from graphc.cli.arguments import NamedArguments, named_argument, named_file
 from graphc.config import device_named
-from graphc.errors import UsageError
+from graphc.errors import UsageError, did_you_mean
 from graphc.ordinary_file import open_ordinary
 from graphc.runtime.atomic_write import write_atomically
 from graphc.runtime.output_path import array_path, check_output, module_path
@@ -60,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(
             f"{options.module} has no export {options.export!r}",
             code="unknown-export",
-            hint=f"it has {', '.join(module.exports)}",
+            hint=did_you_mean(options.export, module.exports)
+            or f"it has {', '.join(module.exports)}",
         )
     result = module.exports[options.export](**named)
     results = result if isinstance(result, tuple) else (result,)

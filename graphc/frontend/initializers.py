@@ -76,7 +76,7 @@ def array(values: Any) -> Initializer:
     Raises:
         ShapeError: the parameter has another shape than the array.
     """
-    source = np.ascontiguousarray(values)
+    source = np.asarray(values, order="C")
 
     def initialize(shape: tuple[int, ...], dtype: DType, key: Key) -> Node:
         if source.shape != shape and (source.size or 0 not in shape):

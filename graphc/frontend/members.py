@@ -1,18 +1,18 @@
-"""Members of tensors under PyTorch's names, and what to write for those that a graph has not."""
+"""Members under PyTorch's names, and what to write for those that tensors and modules have not."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from graphc.errors import UsageError
+from graphc.errors import UsageError, did_you_mean
 from graphc.frontend.location import at_python_line
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.op import functions
 
-__all__ = ["CASTS", "METHODS", "instead"]
+__all__ = ["CASTS", "METHODS", "instead", "no_member"]
 
 CASTS: Mapping[str, DType] = {
     "bfloat16": dtypes.bf16,
@@ -83,6 +83,7 @@ _DEVICES = ("auto", "cpu", "cuda", "meta", "mps", "sim", "xpu")
 _NO_VALUE = "a tensor has no value while the program is built; return it from an export"
 _DEVICE = "a program has no devices: the one that it runs on is chosen where the module is loaded"
 _GRADIENT = "use grad(f) for the gradient of a function, or train_step(...) for a training step"
+_AT_THE_TOP = "functions are at the top: graphc.exp(x), graphc.softmax(x)"
 _VALUE = "tensors are values: x = x + y, x = x.at[i].set(y)"
 
 _INSTEAD: Mapping[str, str] = {
@@ -96,8 +97,13 @@ _INSTEAD: Mapping[str, str] = {
     "new_ones": "write ones((2, 3), x.dtype), or ones_like(x)",
     "type": "write x.dtype for the dtype, x.to(f16) for a cast",
     "type_as": "write x.to(y)",
+    **dict.fromkeys(("graphc.numpy", "graphc.lax", "graphc.nn.functional"), _AT_THE_TOP),
+    "graphc.jit": "write graphc.function(f)",
+    "graphc.jacrev": "write graphc.jacobian(f)",
+    "graphc.manual_seed": "give the seed to graphc.compile(..., seed=1), or to rand(3, seed=1)",
+    "graphc.no_grad": "there are gradients where grad(f) asks for them; stop_gradient(x) has none",
 }
-"""What to write in place of a member that a tensor of a graph has not."""
+"""What to write in place of a member that a tensor of a graph, or the package, has not."""
 
 
 def instead(name: str) -> str | None:
@@ -106,3 +112,12 @@ def instead(name: str) -> str | None:
     if name in _INSTEAD or plain == name or plain not in functions:
         return _INSTEAD.get(name)
     return f"tensors are values: x = x.{plain}(...) in place of x.{name}(...)"
+
+
+def no_member(module: str, name: str, known: Iterable[str]) -> AttributeError:
+    """The error for a name that a module of the package has not."""
+    hint = None
+    if not name.startswith("_"):
+        hint = instead(f"{module}.{name}") or did_you_mean(name, known)
+    text = f"module {module!r} has no attribute {name!r}"
+    return AttributeError(f"{text}: {hint}" if hint else text)

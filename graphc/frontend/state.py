@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.closures import stand_ins
-from graphc.frontend.initializers import SEED_DTYPE, Initializer, Key, zeros
+from graphc.frontend.initializers import SEED_DTYPE, Initializer, Key, array, zeros
 from graphc.frontend.random_draws import Draws, active_draws, draw_counter
 from graphc.frontend.tensor import Tensor, apply
 from graphc.ir import dtype as dtypes
@@ -51,8 +53,8 @@ class State(Tensor):
     """A tensor that lives in the module between calls; inside a trace it is its current value.
 
     Args:
-        shape: numbers only: what is stored has a size.
-        dtype: of the elements.
+        shape: numbers only: what is stored has a size; or an array, which is the first value.
+        dtype: of the elements; f32 by default, or that of the array.
         init: its first value (zeros by default), see `graphc.frontend.initializers`.
 
     Attributes:
@@ -65,10 +67,14 @@ class State(Tensor):
 
     def __init__(
         self,
-        shape: int | tuple[int, ...] | list[int] = (),
-        dtype: DType = dtypes.f32,
+        shape: int | tuple[int, ...] | list[int] | np.ndarray[Any, Any] = (),
+        dtype: DType | None = None,
         init: Initializer | None = None,
     ) -> None:
+        if isinstance(shape, np.ndarray):
+            dtype = dtypes.from_numpy(shape.dtype) if dtype is None else dtype
+            shape, init = shape.shape, array(shape) if init is None else init
+        dtype = dtypes.f32 if dtype is None else dtype
         sizes = (shape,) if isinstance(shape, int) else tuple(shape)
         for size in sizes:
             if isinstance(size, bool) or not isinstance(size, int) or size < 0:
@@ -129,16 +135,16 @@ class Parameter(State):
 
     def __init__(
         self,
-        shape: int | tuple[int, ...] | list[int] = (),
-        dtype: DType = dtypes.f32,
+        shape: int | tuple[int, ...] | list[int] | np.ndarray[Any, Any] = (),
+        dtype: DType | None = None,
         init: Initializer | None = None,
     ) -> None:
-        if as_dtype(dtype).kind != "float":
+        super().__init__(shape, dtype, init)
+        if self.dtype.kind != "float":
             raise DTypeError(
-                f"a parameter of {as_dtype(dtype).name} has no gradient",
+                f"a parameter of {self.dtype.name} has no gradient",
                 hint="use a float; a Buffer, `state` in the language, is not trained",
             )
-        super().__init__(shape, dtype, init)
 
 
 class Buffer(State):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from graphc.frontend.tensor import Tensor
-from graphc.optim.optimizer import Optimizer, Rate, Scalar, require, sqrt
+from graphc.optim.optimizer import Optimizer, Rate, Scalar, is_at_least_0, require, sqrt
 
 __all__ = ["Adam", "adam", "adamw"]
 
@@ -18,17 +18,20 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        lr: Rate,
-        betas: tuple[float, float],
-        eps: float,
-        weight_decay: float,
-        decoupled: bool,
-        name: str,
+        lr: Rate = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        decoupled: bool = False,
+        name: str = "optimizer",
     ) -> None:
         super().__init__(lr, weight_decay, name)
+        is_pair = isinstance(betas, tuple | list) and len(betas) == 2
+        require(is_pair, "adam", "betas", betas, "two numbers, (0.9, 0.999)")
         for place, beta in enumerate(betas):
-            require(0 <= beta < 1, "adam", f"betas[{place}]", beta, "0 or more and below 1")
-        require(eps >= 0, "adam", "eps", eps, "0 or more")
+            is_share = is_at_least_0(beta) and beta < 1
+            require(is_share, "adam", f"betas[{place}]", beta, "0 or more and below 1")
+        require(is_at_least_0(eps), "adam", "eps", eps, "0 or more")
         self.betas = betas
         self.eps = eps
         self.decoupled = decoupled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from graphc.errors import ShapeError, UsageError
@@ -11,7 +12,7 @@ from graphc.frontend.state import Buffer, Parameter, State, tracing
 from graphc.frontend.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 
-__all__ = ["Optimizer", "Rate", "Scalar", "require", "sqrt"]
+__all__ = ["Optimizer", "Rate", "Scalar", "is_at_least_0", "require", "sqrt"]
 
 Scalar = float | Tensor
 """A number known while the graph is built, or a tensor without axes."""
@@ -30,6 +31,11 @@ def require(holds: bool, optimizer: str, name: str, value: object, expected: str
         raise UsageError(
             f"{optimizer}: {name} is {value!r}, expected {expected}", code="optimizer-argument"
         )
+
+
+def is_at_least_0(value: object) -> bool:
+    """Whether a value is a number, and not negative."""
+    return isinstance(value, Real) and float(value) >= 0
 
 
 class Optimizer:
@@ -56,10 +62,11 @@ class Optimizer:
 
     def __init__(self, lr: Rate, weight_decay: float, name: str) -> None:
         kind = type(self).__name__
-        if not callable(lr):
-            require(lr >= 0, kind, "lr", lr, "a number of 0 or more, or a schedule")
-        require(weight_decay >= 0, kind, "weight_decay", weight_decay, "0 or more")
-        require(name.isidentifier(), kind, "name", name, "an identifier")
+        is_rate = callable(lr) or is_at_least_0(lr)
+        require(is_rate, kind, "lr", lr, "a number of 0 or more, or a schedule")
+        require(is_at_least_0(weight_decay), kind, "weight_decay", weight_decay, "0 or more")
+        is_name = isinstance(name, str) and name.isidentifier()
+        require(is_name, kind, "name", name, "an identifier")
         self.lr = lr
         self.weight_decay = weight_decay
         self.name = name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from graphc.frontend.tensor import Tensor
-from graphc.optim.optimizer import Optimizer, Rate, Scalar, require
+from graphc.optim.optimizer import Optimizer, Rate, Scalar, is_at_least_0, require
 
 __all__ = ["SGD", "sgd"]
 
@@ -14,10 +14,15 @@ class SGD(Optimizer):
     """See `sgd`."""
 
     def __init__(
-        self, lr: Rate, momentum: float, nesterov: bool, weight_decay: float, name: str
+        self,
+        lr: Rate = 1e-3,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        name: str = "optimizer",
     ) -> None:
         super().__init__(lr, weight_decay, name)
-        require(momentum >= 0, "sgd", "momentum", momentum, "0 or more")
+        require(is_at_least_0(momentum), "sgd", "momentum", momentum, "0 or more")
         require(not nesterov or momentum > 0, "sgd", "nesterov", nesterov, "a momentum beside it")
         self.momentum = momentum
         self.nesterov = nesterov

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from graphc.errors import DTypeError, NameLookupError, ShapeError, UsageError
+from graphc.errors import DTypeError, NameLookupError, ShapeError, UsageError, did_you_mean
 from graphc.ir import dims
 from graphc.runtime.arguments import ordered_arguments
 from graphc.runtime.cpu import pool
@@ -106,9 +106,9 @@ class LoadedModule:
         if name in exports:
             export: Export = exports[name]
             return export
-        raise AttributeError(
-            f"the module has no export {name!r}; it has {', '.join(exports) or 'none'}"
-        )
+        near = did_you_mean(name, exports)
+        listed = f"it has {', '.join(exports) or 'none'}"
+        raise AttributeError(f"the module has no export {name!r}; {near or listed}")
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Call the export of a module that has one.

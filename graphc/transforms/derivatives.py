@@ -16,6 +16,7 @@ from graphc.transforms.variables import (
     Applied,
     apply_to_variables,
     as_tensors,
+    require_function,
     result_nodes,
 )
 
@@ -61,6 +62,7 @@ def value_and_grad(
         ShapeError, DTypeError: the result is no float without axes, or an argument no float.
         GraphcError: an op on the way has no gradient (code `no-gradient`).
     """
+    require_function(function, "value_and_grad")
 
     @functools.wraps(function)
     def derived(*arguments: Any, **keywords: Any) -> Any:
@@ -85,6 +87,7 @@ def grad(
 
     Arguments and errors as for `value_and_grad`.
     """
+    require_function(function, "grad")
     both = value_and_grad(function, argnums, has_aux)
 
     @functools.wraps(function)

@@ -18,7 +18,13 @@ from graphc.ir.ops.shape import reshape
 from graphc.passes import autodiff
 from graphc.passes.batch import batched
 from graphc.transforms.derivatives import Argnums, grad, places, require_floats
-from graphc.transforms.variables import Applied, apply_to_variables, fresh, result_nodes
+from graphc.transforms.variables import (
+    Applied,
+    apply_to_variables,
+    fresh,
+    require_function,
+    result_nodes,
+)
 
 __all__ = ["hessian", "jacfwd", "jacobian"]
 
@@ -39,6 +45,7 @@ def jacobian(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[...
         DTypeError: an argument or a result is no float.
         GraphcError: an op on the way has no gradient, or cannot be batched.
     """
+    require_function(function, "jacobian")
 
     @functools.wraps(function)
     def derived(*arguments: Any, **keywords: Any) -> Any:
@@ -55,6 +62,7 @@ def jacfwd(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., 
 
     The better one where the argument is much smaller than the result.
     """
+    require_function(function, "jacfwd")
 
     @functools.wraps(function)
     def derived(*arguments: Any, **keywords: Any) -> Any:
@@ -74,6 +82,7 @@ def hessian(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[...,
     For one argument of shape A its shape is A + A; trees of arguments give trees of trees.
     Arguments and errors as for `grad`.
     """
+    require_function(function, "hessian")
     return jacobian(grad(function, argnums), argnums)
 
 

@@ -12,7 +12,7 @@ from graphc.frontend.location import at_python_line
 from graphc.frontend.tensor import Tensor
 from graphc.frontend.trees import leaves, rebuilt
 from graphc.passes.recompute import recomputed
-from graphc.transforms.variables import apply_to_variables, result_nodes
+from graphc.transforms.variables import apply_to_variables, require_function, result_nodes
 
 __all__ = ["checkpoint"]
 
@@ -35,6 +35,7 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
     >>> round(float(gc.grad(block)(0.0)), 4)
     0.42
     """
+    require_function(function, "checkpoint")
 
     @functools.wraps(function)
     def derived(*arguments: Any, **keywords: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 
 from graphc.errors import UsageError
 from graphc.frontend.as_tensor import as_tensor
+from graphc.frontend.location import at_python_line
 from graphc.frontend.module import Module
 from graphc.frontend.state import State, active_tracing
 from graphc.frontend.tensor import Tensor
@@ -26,9 +27,31 @@ from graphc.ir.record import Record
 from graphc.ir.source_map import SourceMap
 from graphc.passes.rewrite import substitute
 
-__all__ = ["Applied", "apply_to_variables", "as_tensors", "fresh", "result_nodes"]
+__all__ = [
+    "Applied",
+    "apply_to_variables",
+    "as_tensors",
+    "fresh",
+    "require_function",
+    "result_nodes",
+]
 
 _numbers = itertools.count()
+
+
+def require_function(function: object, transform: str) -> None:
+    """Refuse to transform what cannot be called.
+
+    Raises:
+        UsageError: it is no function.
+    """
+    if not callable(function):
+        with at_python_line():
+            raise UsageError(
+                f"{transform} takes a function, and is given a {type(function).__name__}",
+                code="argument-type",
+                hint=f"give the function first, and its arguments to the result: {transform}(f)(x)",
+            )
 
 
 def fresh(dtype: DType, shape: tuple[DimLike, ...]) -> Node:

@@ -18,7 +18,7 @@ from graphc.ir.node import Node, topological
 from graphc.ir.op import functions
 from graphc.ir.ops.broadcasting import normal_axis
 from graphc.passes.batch import batched
-from graphc.transforms.variables import fresh, result_nodes
+from graphc.transforms.variables import fresh, require_function, result_nodes
 
 __all__ = ["vmap"]
 
@@ -43,6 +43,7 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: int = 0) -> 
         UsageError: nothing has an axis, or the function sets state to what differs between parts.
         GraphcError: an op has no rule for it (code `no-batching`).
     """
+    require_function(function, "vmap")
 
     @functools.wraps(function)
     def derived(*arguments: Any, **keywords: Any) -> Any:

@@ -26,7 +26,7 @@ from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Unit
 from graphc.ir.node import Node, topological
 from graphc.ir.verify import verify
-from graphc.optim import LIBRARY, Optimizer, adam, adamw, sgd, train_step
+from graphc.optim import LIBRARY, SGD, Adam, Optimizer, adam, adamw, sgd, train_step
 
 Array = np.ndarray[Any, Any]
 State = dict[str, Array]
@@ -456,6 +456,30 @@ REFUSED: dict[str, tuple[Callable[[], object], type[GraphcError], str]] = {
 
 def step(loss: Callable[..., Any], *types: Any, optimizer: Optimizer | None = None) -> Unit:
     return build_unit({"train": train_step(MLP(), loss, optimizer or sgd(0.1), *types)})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"lr": "a"},
+        {"lr": None},
+        {"lr": float("nan")},
+        {"betas": 0.9},
+        {"betas": (0.9, "b")},
+        {"eps": "a"},
+        {"weight_decay": "a"},
+        {"name": 3},
+    ],
+)
+@pytest.mark.parametrize("optimizer", [Adam, adam, adamw])
+def test_what_is_no_number_is_refused(optimizer: Any, given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=f"{next(iter(given))}.* is .*, expected"):
+        optimizer(**given)
+
+
+def test_classes_have_the_defaults_of_their_functions() -> None:
+    assert vars(Adam(lr=0.1)) == vars(adam(lr=0.1))
+    assert vars(SGD(lr=0.1)) == vars(sgd(lr=0.1))
 
 
 @pytest.mark.parametrize("case", REFUSED)

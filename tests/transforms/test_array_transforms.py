@@ -154,3 +154,11 @@ def test_what_jax_has_is_written_as_the_tour_says() -> None:
     for wrong in (lambda i: i + X, lambda i: i / 2):
         with pytest.raises(DTypeError):
             graphc.function(wrong, device="reference")(np.arange(3))
+
+
+@pytest.mark.parametrize(
+    "transform", ["checkpoint", "grad", "hessian", "jacfwd", "jacobian", "value_and_grad", "vmap"]
+)
+def test_what_is_no_function_is_refused(transform: str) -> None:
+    with pytest.raises(UsageError, match=f"{transform} takes a function, and is given a ndarray"):
+        getattr(graphc, transform)(np.ones(3))

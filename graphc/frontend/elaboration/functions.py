@@ -42,6 +42,7 @@ _STATIC_TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
 }
 _MAX_NOTES = 4
+_DECORATORS = "write @checkpoint, @gradient(f), or the name of what makes a function of this one"
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,13 +186,10 @@ class UserFunction:
     def _decorator(self, node: syntax.Expression) -> Any:
         try:
             return Evaluator(self.program, self.scope).evaluate(node)
-        except NameLookupError:
-            raise refused(
-                "this decorator has no meaning",
-                "decorator",
-                node.span,
-                "write @checkpoint, @gradient(f), or the name of what makes a function of this one",
-            ) from None
+        except NameLookupError as error:
+            is_near = (error.hint or "").startswith("did you mean")
+            hint = error.hint if is_near else _DECORATORS
+            raise refused("this decorator has no meaning", "decorator", node.span, hint) from None
 
     def _run(self, bound: dict[str, Any], places: dict[str, Span]) -> Any:
         frame = Scope(self.scope)
