@@ -11,14 +11,21 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, FrameType, TracebackType
 
 import numpy as np
 
-from graphc.errors import Span
+from graphc.errors import GraphcError, Span
 from graphc.ir.source_map import SourceMap
 
-__all__ = ["at_definition", "at_python_line", "line_span", "python_span", "spans_from"]
+__all__ = [
+    "at_definition",
+    "at_python_line",
+    "at_raising_line",
+    "line_span",
+    "python_span",
+    "spans_from",
+]
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
 _LIBRARIES = (_PACKAGE, str(Path(np.__file__).resolve().parent) + os.sep)
@@ -60,21 +67,44 @@ def at_definition(function: Callable[..., object]) -> AbstractContextManager[Non
     return sources.at(line_span(code.co_filename, code.co_firstlineno))
 
 
+@contextmanager
+def at_raising_line() -> Iterator[None]:
+    """Place errors that have no place yet, as those of dims, at the user's line that met them."""
+    try:
+        yield
+    except GraphcError as error:
+        frames = [
+            (tb.tb_frame.f_code, tb.tb_lasti, tb.tb_lineno)
+            for tb in _tracebacks(error)
+            if not tb.tb_frame.f_code.co_filename.startswith(_LIBRARIES)
+        ]
+        if frames and _recording.get() is not None:
+            error.at(_span_in(*frames[-1]))
+        raise
+
+
+def _tracebacks(error: BaseException) -> Iterator[TracebackType]:
+    found = error.__traceback__
+    while found is not None:
+        yield found
+        found = found.tb_next
+
+
 def python_span() -> Span | None:
     """The expression that the innermost frame outside graphc is executing."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_LIBRARIES):
         frame = frame.f_back
-    return None if frame is None else _span_of(frame)
+    return None if frame is None else _span_in(frame.f_code, frame.f_lasti, frame.f_lineno)
 
 
-def _span_of(frame: FrameType) -> Span:
-    file = frame.f_code.co_filename
+def _span_in(code: CodeType, offset: int, number: int) -> Span:
+    """The expression of an instruction, which stands on the line of that number."""
+    file = code.co_filename
     # Instructions are two bytes wide, and `co_positions` counts instructions.
-    instruction = frame.f_lasti // 2
-    place = next(itertools.islice(frame.f_code.co_positions(), instruction, None), None)
+    place = next(itertools.islice(code.co_positions(), offset // 2, None), None)
     if place is None or None in place:
-        return line_span(file, frame.f_lineno)
+        return line_span(file, number)
     line, end_line, start, end = place
     assert line is not None and end_line is not None and start is not None and end is not None
     return Span(file, line, _column(file, line, start), end_line, _column(file, end_line, end))

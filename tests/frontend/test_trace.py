@@ -327,7 +327,7 @@ REFUSED_CALLS: dict[str, tuple[Callable[[], object], type[GraphcError], str]] = 
         "Linear, a class of models",
     ),
     "a dim for a number": (
-        lambda: trace(lambda x: chunk(x, x.shape[0]), f32["B", 3]),
+        lambda: trace(lambda x: call("chunk", x, x.shape[0]), f32["B", 3]),
         UsageError,
         r"chunk: chunks is B \(Dim\), expected a whole number",
     ),

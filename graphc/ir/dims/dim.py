@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NoReturn, TypeAlias, cast
 from weakref import WeakValueDictionary
 
-from graphc.errors import DimensionError
+from graphc.errors import DimensionError, TracedValueError
 from graphc.ir.dims import polynomial
 from graphc.ir.dims.atoms import (
     Atom,
@@ -38,6 +38,11 @@ MAX_BITS = 1024
 """Bits of a number in an expression: far beyond any index range, and printable in decimal."""
 LARGEST_VALUE = 2**63 - 1
 """Limit of the range of a variable, to both sides."""
+
+_BRANCH = (
+    "choose with gc.where or gc.cond, by the dim as a tensor: gc.asarray(x.shape[0]) > 2; or give "
+    "the axis a fixed size"
+)
 
 
 class Dim:
@@ -90,18 +95,41 @@ class Dim:
         return cast("str", self.text_found)
 
     def __bool__(self) -> NoReturn:
-        raise TypeError(
-            f"the truth of the symbolic dimension {self} is not known at build time; "
-            "compare with always_equal, never_equal or always_less_equal"
+        raise TracedValueError(
+            f"whether the dim {self} is 0 is not known while the graph is built", hint=_BRANCH
         )
 
-    def _refuse_order(self, other: object) -> NoReturn:
-        raise TypeError(
-            f"cannot order the symbolic dimension {self} and {other!r} at build time; "
-            "use always_less_equal(a, b), or sort_key to sort"
+    def __lt__(self, other: object) -> bool:
+        raise self._unordered("<", other)
+
+    def __le__(self, other: object) -> bool:
+        raise self._unordered("<=", other)
+
+    def __gt__(self, other: object) -> bool:
+        raise self._unordered(">", other)
+
+    def __ge__(self, other: object) -> bool:
+        raise self._unordered(">=", other)
+
+    def _unordered(self, symbol: str, other: object) -> TracedValueError:
+        return TracedValueError(
+            f"whether {self} {symbol} {other!r} is not known while the graph is built",
+            hint=_BRANCH,
         )
 
-    __lt__ = __le__ = __gt__ = __ge__ = _refuse_order
+    def __index__(self) -> int:
+        raise TracedValueError(
+            f"the dim {self} has no value while the graph is built, expected a whole number",
+            hint="loop over an axis with gc.scan; or give the axis a fixed size",
+        )
+
+    def __float__(self) -> float:
+        raise TracedValueError(
+            f"the dim {self} has no value while the graph is built, expected a number",
+            hint=f"as a tensor it is gc.asarray({self}); or give the axis a fixed size",
+        )
+
+    __complex__ = __float__
 
     def __add__(self, other: DimLike) -> DimLike:
         return _operate(_add, self, other)
