@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from graphc.frontend.initializers import INITIALIZERS
+from graphc.frontend.members import no_member
 from graphc.frontend.module import Module
 from graphc.frontend.state import Buffer, Parameter
 from graphc.nn.activation import (
@@ -304,3 +305,7 @@ LIBRARY: dict[str, Callable[..., Any]] = {
     if isinstance(value, type) and issubclass(value, Module) and value not in _OF_PYTHON
 }
 """What the language calls each layer; calling the value makes one."""
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise no_member(__name__, name, __all__)

@@ -1,5 +1,6 @@
 """Which names are taken for ones that were mistyped."""
 
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,7 @@ def test_neighbours_that_change_places(name: str, data: st.DataObject) -> None:
         (graphc, "ff", "fft"),
         (graphc.linalg, "sovle", "solve"),
         (graphc.optim, "adamm", "adam"),
+        (graphc.nn, "Linaer", "Linear"),
     ],
 )
 def test_names_of_modules(module: object, name: str, meant: str) -> None:
@@ -75,6 +77,7 @@ def test_names_of_modules(module: object, name: str, meant: str) -> None:
 @pytest.mark.parametrize(
     ("name", "instead"),
     [
+        ("nn.functional", "at the top"),
         ("jit", r"graphc\.function"),
         ("jacrev", r"graphc\.jacobian"),
         ("numpy", "at the top"),
@@ -84,8 +87,9 @@ def test_names_of_modules(module: object, name: str, meant: str) -> None:
     ],
 )
 def test_names_of_other_libraries(name: str, instead: str) -> None:
-    with pytest.raises(AttributeError, match=f"no attribute '{name}': .*{instead}"):
-        getattr(graphc, name)
+    last = name.rpartition(".")[2]
+    with pytest.raises(AttributeError, match=f"no attribute '{last}': .*{instead}"):
+        attrgetter(name)(graphc)
 
 
 def test_exports_of_a_module() -> None:
