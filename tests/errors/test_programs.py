@@ -258,7 +258,15 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     ),
     "branch on a dim": (
         function("if B > 3:", "    return x", "return -x"),
-        [Told("not-static", 3, 8, "whether B > 3 is", "narrow")],
+        [Told("not-supported", 3, 8, "a return in one block", "return from both")],
+    ),
+    "choice by a dim": (
+        function("return x if B > 3 else -x"),
+        [Told("not-supported", 3, 17, "run time only", "where")],
+    ),
+    "comparison of a dim with a text": (
+        function('return x if B > "a" else -x'),
+        [Told("operand", 3, 17, "have no order")],
     ),
     "carry that changes its dtype": (
         function("for i in range(B):", "    x = f16(x)", "return x"),

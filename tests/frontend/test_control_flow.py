@@ -270,3 +270,45 @@ def test_one_body_is_one_graph_whatever_it_was_traced_from() -> None:
 
     first, second = (trace(twice, f32[T, 3])[0] for _ in range(2))
     assert first is second
+
+
+OF_DIMS = """
+dim B: 1..8
+
+def returned(x: f32[B]) -> f32[B]:
+    if B > 2.5:
+        return x
+    else:
+        return x * 2
+
+def chained(x: f32[B]) -> f32[B]:
+    if B >= 4:
+        y = x
+    elif 1 < B < 3:
+        y = x * 5
+    else:
+        y = x * 2
+    return where(B == 8, y + 1, y)
+
+def known(x: f32[B]) -> f32[B]:
+    return x if B < 9 else x * 2
+
+export returned = returned
+export chained = chained
+export known = known
+"""
+
+
+@pytest.mark.parametrize("device", ["cpu", "reference"])
+def test_a_dim_decides_a_branch(tmp_path: Path, device: str) -> None:
+    path = tmp_path / "dims.gc"
+    path.write_text(OF_DIMS)
+    module = graphc.load_file(graphc.build(path).file, device)
+    for size in range(1, 9):
+        x = np.arange(size, dtype=np.float32)
+        assert np.array_equal(module.returned(x), x if size > 2.5 else 2 * x)
+        factor = 1 if size >= 4 else 5 if size == 2 else 2
+        assert np.array_equal(module.chained(x), factor * x + (size == 8))
+        assert np.array_equal(module.known(x), x)
+    graph = graphc.trace(graphc.source(path).known).text()
+    assert "multiply" not in graph and "less" not in graph

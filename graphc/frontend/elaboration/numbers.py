@@ -230,7 +230,7 @@ def compare(symbol: str, left: Any, right: Any) -> Any:
     """`left symbol right` for a comparison: a truth value, or a tensor of them.
 
     Raises:
-        SourceError: what is compared has no order, or the answer depends on a dim.
+        SourceError: what is compared has no order.
         GraphcError: whatever the operation on tensors refuses.
     """
     if isinstance(left, Tensor) or isinstance(right, Tensor):
@@ -244,11 +244,10 @@ def compare(symbol: str, left: Any, right: Any) -> Any:
             # As in Python: the tensor is asked first.
             return binary(_MIRRORED[symbol], right, left)
         return binary(symbol, left, right)
-    if isinstance(left, Formula) or isinstance(right, Formula):
-        a, b = _formula(left), _formula(right)
-        dtype = dtypes.i64 if a.is_whole and b.is_whole else dtypes.f32
-        return binary(symbol, a.at(dtype), b.at(dtype))
-    if isinstance(left, Dim) or isinstance(right, Dim):
+    are_numbers = is_number(left) and is_number(right)
+    if are_numbers and (isinstance(left, Formula) or isinstance(right, Formula)):
+        return _compared_at_run_time(symbol, left, right)
+    if are_numbers and (isinstance(left, Dim) or isinstance(right, Dim)):
         return _compare_dims(symbol, left, right)
     try:
         return bool(_ORDER[symbol](left, right))
@@ -258,16 +257,20 @@ def compare(symbol: str, left: Any, right: Any) -> Any:
         ) from None
 
 
-def _compare_dims(symbol: str, left: Any, right: Any) -> bool:
+def _compare_dims(symbol: str, left: Any, right: Any) -> bool | Tensor:
+    """The truth where the ranges of dims say it, else the tensor of it."""
     is_opposite = symbol in _OPPOSITE
     known = _known_order(_OPPOSITE.get(symbol, symbol), left, right)
     if known is None:
-        raise SourceError(
-            f"whether {left} {symbol} {right} is not known while the program is built",
-            code="not-static",
-            hint="narrow the range of the dim, or compare consts",
-        )
+        return _compared_at_run_time(symbol, left, right)
     return known != is_opposite
+
+
+def _compared_at_run_time(symbol: str, left: Any, right: Any) -> Tensor:
+    a, b = _formula(left), _formula(right)
+    dtype = dtypes.i64 if a.is_whole and b.is_whole else dtypes.f32
+    found: Tensor = binary(symbol, a.at(dtype), b.at(dtype))
+    return found
 
 
 def _known_order(symbol: str, left: Any, right: Any) -> bool | None:
