@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from graphc.errors import UsageError, did_you_mean
+from graphc.errors import DTypeError, ShapeError, UsageError, did_you_mean
 from graphc.frontend.as_tensor import as_tensor
 from graphc.frontend.location import at_python_line
 from graphc.frontend.module import Module
-from graphc.frontend.state import fitted, tracing
+from graphc.frontend.state import State, tracing
 from graphc.frontend.tensor import Tensor
+from graphc.ir.node import Node
 
 __all__ = ["stateless_call"]
 
@@ -43,10 +44,18 @@ def stateless_call(
                     code="unknown-state",
                     hint=did_you_mean(path, known) or f"its state is {', '.join(known) or 'empty'}",
                 )
-        given = {
-            known[path]: fitted(known[path], as_tensor(value, path))
-            for path, value in state.items()
-        }
+        given = {known[path]: _value(path, known[path], one) for path, one in state.items()}
         with tracing().apart(given) as after:
             result = model(*arguments, **keywords)
         return result, {path: Tensor(after[known[path]]) for path in state}
+
+
+def _value(path: str, state: State, given: Any) -> Node:
+    """What is given for a state, which must have its type: nothing is broadcast or cast."""
+    value = as_tensor(given, f"the state {path!r}")
+    found = f"the state {path!r} is given {value.type}, expected {state.type}"
+    if value.dtype is not state.dtype:
+        raise DTypeError(found, hint=f"cast it: value.astype({state.dtype.name})")
+    if value.shape != state.sizes:
+        raise ShapeError(found, hint="give values of the shapes that model.named_state() has")
+    return value.node

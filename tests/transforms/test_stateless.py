@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.errors import DTypeError, UsageError
+from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.trees import leaves
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
@@ -106,8 +106,14 @@ def test_state_that_does_not_fit_is_refused() -> None:
     with pytest.raises(UsageError, match=r"norm\.runing_mean") as caught:
         gc.trace(lambda x: gc.stateless_call(NET, {"norm.runing_mean": x}, x)[0], x)
     assert "norm.running_mean" in str(caught.value.hint)
-    with pytest.raises(DTypeError):
-        gc.trace(lambda x: gc.stateless_call(NET, {"out.bias": gc.arange(1)}, x)[0], x)
+    for value, error in [
+        (gc.arange(1), DTypeError),
+        (np.zeros((), np.float32), ShapeError),
+        (np.zeros((1, 1), np.float32), ShapeError),
+        ("cat", UsageError),
+    ]:
+        with pytest.raises(error, match=r"the state 'out\.bias' is .* expected"):
+            gc.trace(lambda x, one=value: gc.stateless_call(NET, {"out.bias": one}, x)[0], x)
 
 
 def test_vmap_names_the_state_that_its_parts_share() -> None:
