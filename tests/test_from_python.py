@@ -22,6 +22,12 @@ def test_every_function_of_the_language_is_a_name() -> None:
         assert callable(getattr(gc, name)), name
 
 
+def test_a_matrix_is_not_traced() -> None:
+    with pytest.raises(UsageError) as refused:
+        gc.trace(np.eye(3))
+    assert "graphc.linalg.trace" in (refused.value.hint or "")
+
+
 def test_a_function_has_a_bounded_number_of_graphs() -> None:
     @gc.function(device="reference", max_graphs=2)
     def double(x):
