@@ -138,6 +138,13 @@ def jvp(
         GraphcError: an op on the way has no gradient.
     """
     with at_python_line():
+        for name, values in (("primals", primals), ("tangents", tangents)):
+            if not isinstance(values, list | tuple):
+                raise UsageError(
+                    f"jvp: the {name} are {values!r}",
+                    code="argument",
+                    hint="give a list, with a value for each argument: jvp(f, [x], [v])",
+                )
         applied = apply_to_variables(function, primals, {}, range(len(primals)))
         require_floats(applied)
         given = [one.node for one in leaves(as_tensors(list(tangents), "a tangent"))]

@@ -137,3 +137,9 @@ def test_gradients_have_the_containers_of_the_argument() -> None:
 def test_what_cannot_be_transformed_is_refused(function: Any, error: Any) -> None:
     with pytest.raises(error):
         trace(function, X)
+
+
+@pytest.mark.parametrize("places", [([X], X), (X, [X]), (None, None)])
+def test_what_a_jvp_is_given_is_a_list(places: tuple[Any, Any]) -> None:
+    with pytest.raises(UsageError, match="give a list"):
+        run(lambda x: gc.jvp(abs, *places)[1], X)
