@@ -31,8 +31,14 @@ MOST_AXES = 64
 
 
 def _declare_triangle(name: str, indices: str, which: str) -> None:
-    def call(rows: int, k: int = 0, columns: int | None = None) -> tuple[Node, Node]:
+    def call(rows: DimLike, k: int = 0, columns: DimLike | None = None) -> tuple[Node, Node]:
         width = rows if columns is None else columns
+        if not isinstance(rows, int) or not isinstance(width, int):
+            raise ShapeError(
+                f"{name}: {rows} rows and {width} columns, expected fixed numbers",
+                hint="how many indices there are would differ from call to call; a mask has one "
+                "shape: where(triu(ones_like(x)) > 0, x, y)",
+            )
         if rows < 0 or width < 0 or rows * width > MOST_INDICES:
             raise UsageError(f"{name}: {rows} rows and {width} columns")
         places = getattr(np, indices)(rows, min(max(k, -rows - 1), width + 1), width)

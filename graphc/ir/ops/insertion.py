@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.broadcasting import Operand, normal_axis, promoted
-from graphc.ir.ops.creation import iota
+from graphc.ir.ops.creation import dim_value, iota
 
 __all__: list[str] = []
 
@@ -22,19 +24,12 @@ F = functions
 Places = int | slice | Sequence[int]
 
 
-def _rows(name: str, x: Node, axis: int | None) -> tuple[Node, int, int]:
+def _rows(name: str, x: Node, axis: int | None) -> tuple[Node, int, DimLike]:
     """`x`, flattened without an axis; the axis, and how many elements it has."""
     if axis is None:
         x, axis = F["flatten"](x), 0
     place = normal_axis(axis, len(x.shape), name)
-    size = x.shape[place]
-    if not isinstance(size, int):
-        raise ShapeError(
-            f"{name}: axis {axis} of {x.type} has {size} elements, expected a fixed number",
-            hint="which elements stay is decided while the program is built; put parts together: "
-            "concat((x[:i], x[i + 1:]))",
-        )
-    return x, place, size
+    return x, place, x.shape[place]
 
 
 def _taken(x: Node, order: np.ndarray[Any, Any], axis: int) -> Node:
@@ -42,7 +37,21 @@ def _taken(x: Node, order: np.ndarray[Any, Any], axis: int) -> Node:
     return F["take"](x, places, axis=axis)  # type: ignore[no-any-return]
 
 
-def _places(name: str, places: Places, size: int) -> Any:
+def _ascending(name: str, places: Places, size: DimLike, last: DimLike) -> list[DimLike]:
+    """Places up to the last one, of an axis whose size is a dim, as they lie for every size."""
+    given = _places(name, [places] if isinstance(places, int) else places, size)
+    hint = "put parts together, concat((x[:i], x[i + 1:])), or let the range of the dim begin later"
+    if isinstance(given, slice):
+        raise ShapeError(f"{name}: the places {places!r} of {size} elements", hint=hint)
+    counted = sorted(given, key=lambda one: (one < 0, one))
+    found: list[DimLike] = [one + size if one < 0 else one for one in counted]
+    for low, high in itertools.pairwise((0, *found, last) if found else ()):
+        if not dims.always_less_equal(low, high):
+            raise ShapeError(f"{name}: places {places!r} in {size} elements", hint=hint)
+    return found
+
+
+def _places(name: str, places: Places, size: DimLike) -> Any:
     """What NumPy takes for places along an axis; those where a mask holds."""
     if isinstance(places, slice):
         return places
@@ -87,6 +96,8 @@ def insert(
         more = F["reshape"](more, (*(1,) * (len(x.shape) - len(more.shape)), *more.shape))
     if isinstance(where, int):
         more = F["moveaxis"](more, 0, place)
+    if not isinstance(size, int):
+        return _between_rows(x, obj, more, place)
     rows = [where] if isinstance(where, int) else _numbers(where, size)
     count = more.shape[place] if len(rows) == 1 else len(rows)
     if not isinstance(count, int):
@@ -100,6 +111,24 @@ def insert(
     except IndexError:
         raise ShapeError(f"insert: places {obj!r} in {size} elements", code="axis") from None
     return _taken(F["concat"]((x, F["broadcast_to"](more, shape)), place), order, place)
+
+
+def _between_rows(x: Node, obj: Places, more: Node, axis: int) -> Node:
+    """`x`, of an axis whose size is a dim, with a part of the new rows before each place."""
+    size = x.shape[axis]
+    places = _ascending("insert", obj, size, size)
+    given = [obj] if isinstance(obj, int) else list(cast("Sequence[int]", obj))
+    order = sorted(range(len(given)), key=lambda i: (given[i] < 0, given[i]))
+    count = more.shape[axis] if len(given) == 1 else len(given)
+    shape = tuple(count if i == axis else n for i, n in enumerate(x.shape))
+    rows = F["broadcast_to"](more, shape)
+    start: DimLike = 0
+    parts: list[Node] = []
+    for place, row in zip(places, order, strict=True):
+        new = rows if len(given) == 1 else F["narrow"](rows, axis, row, 1)
+        parts += [F["narrow"](x, axis, start, place - start), new]
+        start = place
+    return F["concat"]([*parts, F["narrow"](x, axis, start, size - start)], axis)  # type: ignore[no-any-return]
 
 
 def _numbers(where: Any, size: int) -> Any:
@@ -116,6 +145,14 @@ def delete(x: Node, obj: Places, axis: int | None = None) -> Node:
         ShapeError: a place is none of the axis.
     """
     x, place, size = _rows("delete", x, axis)
+    if not isinstance(size, int):
+        start: DimLike = 0
+        parts: list[Node] = []
+        for one in dict.fromkeys(_ascending("delete", obj, size, size - 1)):
+            parts.append(F["narrow"](x, place, start, one - start))
+            start = one + 1
+        parts.append(F["narrow"](x, place, start, size - start))
+        return F["concat"](parts, place)  # type: ignore[no-any-return]
     try:
         order = np.delete(np.arange(size), _places("delete", obj, size))
     except IndexError:
@@ -134,10 +171,12 @@ def resize(x: Node, shape: int | Sequence[int]) -> Node:
         raise UsageError(f"resize: the shape is {shape!r}", hint="give sizes of 0 or more")
     count, wanted = dims.product(x.shape), dims.product(sizes)
     if not isinstance(count, int):
-        raise ShapeError(
-            f"resize: {x.type} has {count} elements, expected a fixed number",
-            hint="reshape keeps all elements; tile and a slice repeat and cut them",
-        )
+        if not dims.always_less_equal(1, count):
+            raise ShapeError(
+                f"resize: {x.type} may be empty", hint="let the range of the dim begin at 1"
+            )
+        places = F["remainder"](F["arange"](wanted), dim_value(dim=count, dtype=dtypes.i64))
+        return F["reshape"](F["take"](F["flatten"](x), places), sizes)  # type: ignore[no-any-return]
     if not count:
         return F["zeros"](sizes, x.dtype)  # type: ignore[no-any-return]
     rows = F["tile"](F["flatten"](x), -(-wanted // count))

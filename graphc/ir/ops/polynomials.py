@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 from graphc.errors import ShapeError, UsageError
+from graphc.ir import dims
 from graphc.ir.dtype import PythonScalar
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
@@ -40,10 +41,16 @@ def polyval(p: Node, x: Node) -> Node:
     """The polynomial with coefficients `p`, of the highest power first, at `x` (Horner's rule).
 
     Raises:
-        ShapeError: `p` is no vector of a known length.
+        ShapeError: `p` is no vector, or may be empty.
     """
-    count = _count("polyval", p)
+    if len(p.shape) == 1 and dims.always_less_equal(1, p.shape[0]):
+        count = p.shape[0]
+    else:
+        count = _count("polyval", p)
     p, x = promoted(p, x)
+    if not isinstance(count, int) or count > MOST_COEFFICIENTS:
+        rows = F["reshape"](p, (count, *(1,) * len(x.shape)))
+        return F["index"](F["linear_recurrence"](x, rows, axis=0), (-1,))  # type: ignore[no-any-return]
     value = zeros_like(x)
     for place in range(count):
         value = add(multiply(value, x), F["broadcast_to"](F["index"](p, (place,)), x.shape))
