@@ -46,8 +46,33 @@ def _repeat(x: Any, repeats: Any, axis: int | None = None, **keywords: Any) -> A
     return np.repeat(x, repeats, axis)
 
 
-def _unique(x: Any, *arguments: Any, **keywords: Any) -> Any:
-    return NotImplemented if arguments or keywords else np.unique_values(x)
+def _unique(x: Any, size: int | None = None, *arguments: Any, **named: Any) -> Any:
+    wanted = {"with_inverse", "with_counts"}
+    if size is not None or arguments or not wanted.issuperset(named):
+        return NotImplemented
+    parts: dict[str, Any] = {name.replace("with", "return"): value for name, value in named.items()}
+    return np.unique(x, **parts, equal_nan=False)
+
+
+def _unique_consecutive(x: Any, size: int | None = None, *arguments: Any, **named: Any) -> Any:
+    wanted = {"with_inverse", "with_counts"}
+    if size is not None or arguments or not wanted.issuperset(named):
+        return NotImplemented
+    flat = np.ravel(x)
+    begins = np.concatenate((np.ones(min(flat.size, 1), bool), flat[1:] != flat[:-1]))
+    results = [flat[begins]]
+    if named.get("with_inverse"):
+        results.append((np.cumsum(begins) - 1).reshape(np.shape(x)))
+    if named.get("with_counts"):
+        results.append(np.diff(np.flatnonzero(begins), append=flat.size))
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+def _bincount(x: Any, length: Any = None, weights: Any = None, minlength: int = 0) -> Any:
+    if length is not None:
+        return NotImplemented
+    flat = None if weights is None else np.ravel(weights)
+    return np.bincount(np.ravel(x), flat, minlength)
 
 
 # -- memory ---------------------------------------------------------------------------------------
@@ -122,6 +147,7 @@ BY_NAME: Mapping[str, Callable[..., Any]] = {
     "asanyarray": _asarray,
     "asarray": _asarray,
     "astype": _astype,
+    "bincount": _bincount,
     "masked_select": _masked_select,
     "nonzero": _nonzero,
     "repeat": _repeat,
@@ -130,6 +156,7 @@ BY_NAME: Mapping[str, Callable[..., Any]] = {
     "tensor": _asarray,
     "unique": _unique,
     "unique_all": np.unique_all,
+    "unique_consecutive": _unique_consecutive,
     "unique_counts": np.unique_counts,
     "unique_inverse": np.unique_inverse,
     "unique_values": _unique,

@@ -28,6 +28,23 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     *(("polyint", (P, m), {}) for m in range(3)),
     ("polyint", (P, 2), {"k": 1.5}),
     ("polyval", (P, X), {}),
+    ("polyval", (np.full(1100, 0.5), X / 4), {}),
+    ("interp", (X, Q[::-1], Q), {"left": -7.0, "right": 9}),
+    ("interp", (5 * X, np.array([5.0, -3, 0.5, 9]), P), {"period": 3.5}),
+    ("interp", (5 * X, np.array([5.0, -3, 0.5, 9]), P), {"period": -4, "left": 1.0}),
+    ("bincount", (abs(WHOLE[0]),), {}),
+    ("bincount", (abs(WHOLE[0]),), {"minlength": 9}),
+    ("bincount", (abs(WHOLE[0]),), {"weights": X[0]}),
+    ("bincount", (WHOLE[0, :0],), {}),
+    ("unique", (WHOLE,), {"return_counts": True}),
+    ("unique", (WHOLE,), {"return_inverse": True}),
+    ("unique", (WHOLE,), {"return_inverse": True, "return_counts": True}),
+    *(
+        (name, (LINE[:a] * 1j, LINE[-b:] + 2j), {"mode": mode})
+        for name in ("correlate", "convolve")
+        for mode in ("full", "same", "valid")
+        for a, b in ((1, 2), (2, 5), (3, 4), (4, 4), (6, 3))
+    ),
     ("poly", (LINE,), {}),
     ("poly", (X[:, :3],), {}),
     ("polyfit", (LINE, RNG.normal(size=6), 3), {}),

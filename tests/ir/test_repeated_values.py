@@ -35,6 +35,16 @@ def test_unique_is_that_of_numpy_up_to_a_size(size: int) -> None:
     assert np.all(values[:taken] == exact[:taken])
 
 
+def test_runs_of_an_array_need_no_size() -> None:
+    x = np.array([[2.0, 2.0, np.nan], [np.nan, 2.0, 2.0]])
+    values, inverse, counts = gc.unique_consecutive(x, return_inverse=True, return_counts=True)
+    np.testing.assert_array_equal(values, [2, np.nan, np.nan, 2])
+    np.testing.assert_array_equal(inverse, [[0, 0, 1], [2, 3, 3]])
+    np.testing.assert_array_equal(counts, [2, 1, 1, 2])
+    values, counts = gc.unique_consecutive(x[:0], with_counts=True)
+    assert values.shape == counts.shape == (0,)
+
+
 def test_unique_needs_a_size() -> None:
     with pytest.raises(GraphcError, match="data"):
         functions["unique"](graph_input("x", dtypes.i64, (3,)))

@@ -148,13 +148,23 @@ def cumulative_trapezoid(y: Node, x: Node | None = None, dx: float = 1.0, axis: 
 
 
 @surface("interp")
-def interp(x: Node, xp: Node, fp: Node) -> Node:
+def interp(
+    x: Node,
+    xp: Node,
+    fp: Node,
+    left: Operand | None = None,
+    right: Operand | None = None,
+    period: float | None = None,
+) -> Node:
     """The values at `x` of lines between the points (xp, fp); beyond them, those of their ends.
 
     Args:
         x: any shape.
         xp: where the points are, in ascending order, [N].
         fp: their values, [N].
+        left: what stands below the first point instead.
+        right: what stands above the last one instead.
+        period: `x` and `xp`, which may be in any order, are modulo this, and nothing is beyond.
 
     Raises:
         ShapeError: the points are not two vectors of one length, of one point at least.
@@ -162,6 +172,9 @@ def interp(x: Node, xp: Node, fp: Node) -> Node:
     if len(xp.shape) != 1 or xp.shape != fp.shape or not dims.always_less_equal(1, xp.shape[0]):
         raise ShapeError(f"interp: points {xp.type} and {fp.type}, expected vectors of one length")
     x, xp, fp = promoted(x, xp, fp)
+    if period is not None:
+        x, xp, fp = _on_a_circle(x, xp, fp, abs(period))
+        left = right = None
     last = dim_value(dim=xp.shape[0] - 1, dtype=dtypes.i64)
     high = F["minimum"](F["searchsorted"](xp, x, side="right"), last)
     low = F["maximum"](F["subtract"](high, 1), 0)
@@ -171,7 +184,26 @@ def interp(x: Node, xp: Node, fp: Node) -> Node:
     inside = F["clip"](x, F["min"](xp), F["max"](xp))
     part = divide(subtract(inside, x0), where(is_flat, ones_like(width), width))
     # At an end the slope is that of a line to itself.
-    return where(is_flat, y1, add(y0, multiply(part, subtract(y1, y0))))
+    found: Node = where(is_flat, y1, add(y0, multiply(part, subtract(y1, y0))))
+    if left is not None:
+        found = F["where"](F["less"](x, F["min"](xp)), left, found)
+    if right is not None:
+        found = F["where"](F["greater"](x, F["max"](xp)), right, found)
+    return found
+
+
+def _on_a_circle(x: Node, xp: Node, fp: Node, period: float) -> tuple[Node, Node, Node]:
+    """Places modulo a period, and the points in order between those a period before and after."""
+    if not period:
+        raise UsageError("interp: the period is 0", hint="give another number")
+    x, xp = F["remainder"](x, period), F["remainder"](xp, period)
+    order = F["argsort"](xp)
+    xp, fp = F["take"](xp, order, axis=0), F["take"](fp, order, axis=0)
+    first, last = slice(0, 1), slice(-1, None)
+    before = F["subtract"](F["index"](xp, (last,)), period)
+    after = F["add"](F["index"](xp, (first,)), period)
+    ends = F["index"](fp, (last,)), F["index"](fp, (first,))
+    return x, F["concat"]((before, xp, after), 0), F["concat"]((ends[0], fp, ends[1]), 0)
 
 
 @surface("unwrap")
@@ -231,12 +263,14 @@ def _slid(name: str, x: Node, weights: Node, mode: str) -> Node:
 def correlate(x: Node, y: Node, mode: str = "valid") -> Node:
     """The sums of products of the conjugate of `y` with the stretches of a vector `x`.
 
-    mode: "valid" of those inside, "same" of as many as `x` has, "full" of all that overlap.
+    mode: "valid" of those inside, "same" of as many as the longer one has, "full" of all that
+    overlap.
 
     Raises:
-        ShapeError: `y` is longer, and mode is not "full".
+        ShapeError: which one is longer differs from call to call, and mode is not "full".
     """
-    _require_shorter("correlate", x, y, mode)
+    if _is_longer("correlate", y, x, mode):
+        return F["flip"](_slid("correlate", F["conj"](y), x, mode))  # type: ignore[no-any-return]
     return _slid("correlate", x, F["conj"](y), mode)
 
 
@@ -245,9 +279,10 @@ def convolve(x: Node, y: Node, mode: str = "full") -> Node:
     """The convolution of two vectors; see `correlate` for the modes.
 
     Raises:
-        ShapeError: `y` is longer, and mode is not "full".
+        ShapeError: which one is longer differs from call to call, and mode is not "full".
     """
-    _require_shorter("convolve", x, y, mode)
+    if _is_longer("convolve", y, x, mode):
+        x, y = y, x
     if mode == "same":
         whole = _slid("convolve", x, F["flip"](y), "full")
         start = (y.shape[0] - 1) // 2
@@ -256,8 +291,15 @@ def convolve(x: Node, y: Node, mode: str = "full") -> Node:
     return _slid("convolve", x, F["flip"](y), mode)
 
 
-def _require_shorter(name: str, x: Node, y: Node, mode: str) -> None:
+def _is_longer(name: str, x: Node, y: Node, mode: str) -> bool:
+    """Whether a vector is longer, where that matters: "full" is the same for both orders."""
     if mode == "full" or len(x.shape) != 1 or len(y.shape) != 1:
-        return
+        return False
+    if dims.always_less_equal(x.shape[0], y.shape[0]):
+        return False
     if not dims.always_less_equal(y.shape[0], x.shape[0]):
-        raise ShapeError(f"{name}: {y.type} is longer than {x.type}", hint="exchange them")
+        raise ShapeError(
+            f"{name}: which one of {x.type} and {y.type} is longer is not known",
+            hint='use mode "full", or ranges of the dims that do not overlap',
+        )
+    return True

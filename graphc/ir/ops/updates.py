@@ -212,15 +212,25 @@ def index_fill(x: Node, dim: int, index: Node | int | Sequence[int], value: Oper
 
 
 @surface("bincount")
-def bincount(x: Node, length: DimLike, weights: Node | None = None) -> Node:
+def bincount(
+    x: Node, length: DimLike | None = None, weights: Node | None = None, minlength: int = 0
+) -> Node:
     """How often each of 0 .. length - 1 occurs, or the sum of the weights of where it does.
 
     The length is given, since the shape of a result cannot depend on data; other numbers count
-    for nothing.
+    for nothing. Without it an array has as many counts as its elements say, `minlength` at least.
 
     Raises:
         ShapeError: the weights have another shape.
+        UsageError: there is no length.
     """
+    if length is None:
+        raise UsageError(
+            "bincount: the shape of the result depends on data, and shapes are known before a run",
+            code="data-dependent-shape",
+            hint=f"give a length, bincount(x, length={minlength or 'n'})",
+        )
+    length = dims.maximum(length, minlength)
     flat = views.reshape(cast_to(x, dtypes.i64), shape=(dims.product(x.shape),))
     # Negative numbers count from the end elsewhere, and are out of range here.
     beyond = constant_like(dtypes.i64.maximum_value, flat)
