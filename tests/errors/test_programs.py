@@ -43,6 +43,18 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
         function("return sofmax(x)"),
         [Told("unknown-name", 3, 12, "'sofmax'", "did you mean 'softmax'")],
     ),
+    "a name that only a loop assigns": (
+        function("for row in x:", "    h = row * 2", "return h"),
+        [Told("unknown-name", 5, 12, "'h' has no value before the loop", "before the loop")],
+    ),
+    "a name that only a bounded loop assigns": (
+        function("while max(x) > 1, at most 3:", "    h = x", "    x = x / 2", "return h"),
+        [Told("unknown-name", 6, 12, "may run 0 times", "before the loop")],
+    ),
+    "a name that only one block assigns": (
+        function("if max(x) > 1:", "    h = x", "return h"),
+        [Told("unknown-name", 5, 12, "'h' has a value in one block", "before the branch")],
+    ),
     "unknown name of another case": (
         function("return X"),
         [Told("unknown-name", 3, 12, "'X'", "did you mean 'x'")],

@@ -110,6 +110,7 @@ def scan_loop(evaluator: Evaluator, node: syntax.For, over: Tensor | Rounds, run
     carried.define(evaluator.scope, carries)
     for name, value in zip(rows, stacked, strict=True):
         evaluator.scope.define(name, value)
+    _leave_loop(evaluator.scope, node.body)
 
 
 def bounded_loop(evaluator: Evaluator, node: syntax.While, run: Run) -> None:
@@ -160,6 +161,13 @@ def bounded_loop(evaluator: Evaluator, node: syntax.While, run: Run) -> None:
     with evaluator.program.sources.at(node.test.span), carried.told():
         found = while_tensors(test, step, carried.init, bound)
     carried.define(evaluator.scope, found)
+    _leave_loop(evaluator.scope, node.body)
+
+
+def _leave_loop(scope: Scope, body: Sequence[syntax.Statement]) -> None:
+    for name, _ in syntax.assigned(body):
+        why = "has no value before the loop, which may run 0 times"
+        scope.leave_without(name, why, "give it one before the loop")
 
 
 def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -> Any:
@@ -204,6 +212,9 @@ def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -
         chosen = iter(_chosen(predicate, parts, traced))
         for name, values in chosen_from.items():
             evaluator.scope.define(name, trees.rebuilt(values[0], chosen))
+        for name in names:
+            why, hint = "has a value in one block of a branch only", "give it one before the branch"
+            evaluator.scope.leave_without(name, why, hint)
     return None
 
 

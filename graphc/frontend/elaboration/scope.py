@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from graphc.errors import Span
+from graphc.errors import NameLookupError, Span
 from graphc.frontend.elaboration.refusal import Consequence, unknown_name
 
 __all__ = ["UNKNOWN", "Definitions", "Scope"]
@@ -30,6 +30,7 @@ class Scope:
         self._given = names if names is not None else {}
         self._own: dict[str, Any] = {}
         self._axes: dict[str, tuple[str, ...]] = {}
+        self._without: dict[str, tuple[str, str]] = {}
 
     def find(self, name: str) -> Any:
         """What the name means, or `Scope.MISSING`."""
@@ -55,6 +56,7 @@ class Scope:
         if found is UNKNOWN:
             raise Consequence(f"{name!r} is not known", span=span)
         if found is _MISSING:
+            self._require_value(name, span)
             raise unknown_name(name, *self._names(), span)
         return found
 
@@ -62,6 +64,19 @@ class Scope:
         """Give a name a meaning in this block; the axes of a tensor may have names too."""
         self._own[name] = value
         self._axes[name] = axes
+
+    def leave_without(self, name: str, why: str, hint: str) -> None:
+        """Say why a name that a block inside assigns has no value after it, if it has none."""
+        if self.find(name) is _MISSING:
+            self._without[name] = why, hint
+
+    def _require_value(self, name: str, span: Span | None) -> None:
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope._without:
+                why, hint = scope._without[name]
+                raise NameLookupError(f"{name!r} {why}", span=span, hint=hint)
+            scope = scope.outer
 
     def axis_names(self, name: str) -> tuple[str, ...]:
         """The indices that a tensor was defined with; none for any other value."""
