@@ -43,6 +43,10 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
         function("return sofmax(x)"),
         [Told("unknown-name", 3, 12, "'sofmax'", "did you mean 'softmax'")],
     ),
+    "a complex result where a real one is declared": (
+        HEAD + "def f(x: c64[B]) -> f32[B]:\n    return x\nexport f = f\n",
+        [Told("dtype-mismatch", 3, 12, "is c64[B], expected f32[B]", "real(x)")],
+    ),
     "a name that only a loop assigns": (
         function("for row in x:", "    h = row * 2", "return h"),
         [Told("unknown-name", 5, 12, "'h' has no value before the loop", "before the loop")],

@@ -66,11 +66,15 @@ class Shapes:
     def _axes(
         self, what: str, annotation: syntax.TensorType, type_: TensorType, place: Span | None
     ) -> Iterator[_Axis]:
-        if type_.dtype is not dtype_of(annotation):
+        expected = dtype_of(annotation)
+        if type_.dtype is not expected:
+            loses_a_part = type_.dtype.kind == "complex" != expected.kind
             raise DTypeError(
                 f"{what} is {type_}, expected {_text(annotation)}",
                 span=place,
-                hint=f"cast it: cast(x, {annotation.dtype})",
+                hint="take a part of it: real(x), imag(x) or abs(x)"
+                if loses_a_part
+                else f"cast it: cast(x, {annotation.dtype})",
             )
         pattern, sizes = list(annotation.shape), list(type_.shape)
         dots = [i for i, one in enumerate(pattern) if isinstance(one, syntax.EllipsisLiteral)]
@@ -106,7 +110,8 @@ class Shapes:
         for used in _names(axis.pattern):
             if used in self.bound:
                 size, source = self.bound[used]
-                error.note(f"{used} is {size}, as {source} says")
+                if str(size) != used:
+                    error.note(f"{used} is {size}, as {source} says")
         raise error
 
     def _is_free(self, name: str) -> bool:
