@@ -31,6 +31,7 @@ from graphc.errors import (
     ToolchainError,
     UsageError,
 )
+from graphc.ir.op import functions
 from graphc.runtime.cpu import compiler as host_compiler
 from graphc.runtime.loaded import LoadedModule
 from graphc.runtime.module_file import read_module
@@ -301,6 +302,11 @@ def python(code: str, *arguments: str, folder: Path, **environment: str) -> str:
     )
     assert result.returncode == 0, result.stderr
     return result.stdout
+
+
+def test_the_names_of_the_package_are_all_listed_before_one_is_used(tmp_path: Path) -> None:
+    code = "import sys, graphc; sys.stdout.write(' '.join(dir(graphc)))"
+    assert {*functions} <= set(python(code, folder=tmp_path).split())
 
 
 def test_the_same_model_gives_the_same_bytes_wherever_it_lies(

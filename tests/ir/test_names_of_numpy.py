@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 import graphc as gc
 from graphc.errors import GraphcError
+from graphc.ir.ops.quantiles import Interpolation
 
 RNG = np.random.default_rng(7)
 X, Y, LINE = RNG.normal(size=(3, 4)), RNG.normal(size=(3, 4)), RNG.normal(size=6)
@@ -45,6 +46,13 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
         for mode in ("full", "same", "valid")
         for a, b in ((1, 2), (2, 5), (3, 4), (4, 4), (6, 3))
     ),
+    *(
+        (name, (X, [0, 0.03, 0.25, 0.5, 0.7, 1]), {"axis": axis, "method": method})
+        for name in ("quantile", "nanquantile")
+        for axis in (0, 1, None)
+        for method in get_args(Interpolation)
+    ),
+    ("compress", (WHOLE[0] > 0, X), {}),
     ("poly", (LINE,), {}),
     ("poly", (X[:, :3],), {}),
     ("polyfit", (LINE, RNG.normal(size=6), 3), {}),
@@ -202,7 +210,6 @@ def test_elements_are_chosen_by_number(mode: Any) -> None:
         lambda: gc.diag_indices_from(X),
         lambda: gc.tril_indices_from(LINE),
         lambda: gc.unwrap(WHOLE),
-        lambda: gc.compress(WHOLE[0] > 0, X),
         lambda: gc.compress(WHOLE > 0, X, size=2),
         lambda: gc.choose(WHOLE, []),
         lambda: gc.choose(X, [X]),

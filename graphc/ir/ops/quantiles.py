@@ -5,8 +5,8 @@ R. J. Hyndman and Y. Fan, "Sample quantiles in statistical packages" (1996); "li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from graphc.ir.ops.arithmetic import (
     divide,
     floor,
     maximum,
+    minimum,
     multiply,
     round_to_even,
     scaled,
@@ -38,10 +39,32 @@ from graphc.ir.ops.sort import sort
 from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.take import take_along_axis
 
-__all__: list[str] = []
+__all__ = ["Interpolation"]
 
-Interpolation = Literal["linear", "lower", "higher", "nearest", "midpoint"]
-_METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
+Interpolation = Literal[
+    "linear",
+    "lower",
+    "higher",
+    "nearest",
+    "midpoint",
+    "inverted_cdf",
+    "interpolated_inverted_cdf",
+    "hazen",
+    "weibull",
+    "median_unbiased",
+    "normal_unbiased",
+]
+_OFFSETS: Mapping[str, tuple[float, float]] = {
+    "inverted_cdf": (0, 1),
+    "interpolated_inverted_cdf": (0, 1),
+    "hazen": (1 / 2, 1 / 2),
+    "weibull": (0, 0),
+    "median_unbiased": (1 / 3, 1 / 3),
+    "normal_unbiased": (3 / 8, 3 / 8),
+}
+"""By the method: alpha and beta, with which a share q of n elements lies at the place
+n q + alpha + q (1 - alpha - beta) - 1, inside of the row. Those not listed have 1 and 1."""
+_METHODS = get_args(Interpolation)
 
 
 @surface("quantile")
@@ -174,7 +197,7 @@ def _quantile(
         whole = kept(sum_over(numbers, axes=(len(batch),)), ordered.shape, (len(batch),))
     last = maximum(subtract(whole, ones_like(whole)), zeros_like(whole))
     row = views.reshape(shares, shape=(dims.product(shares.shape),))
-    found = _between(ordered, multiply(*broadcast(last, row)), method)
+    found = _between(ordered, _places(whole, last, row, method), method)
     if not skips_nan:
         largest = _elements(ordered, last)
         found = where(*broadcast(isnan(largest), largest, found))
@@ -185,12 +208,22 @@ def _quantile(
     return views.reshape(result, shape=(*shares.shape, *shape))
 
 
+def _places(whole: Node, last: Node, shares: Node, method: str) -> Node:
+    """Where shares of rows with `whole` elements lie, of which the last is at `last`."""
+    if method not in _OFFSETS:
+        return multiply(*broadcast(last, shares))
+    alpha, beta = _OFFSETS[method]
+    moved = add(scaled(shares, 1 - alpha - beta), constant_like(alpha - 1, shares))
+    at, end = broadcast(add(*broadcast(multiply(*broadcast(whole, shares)), moved)), last)
+    return minimum(maximum(at, zeros_like(at)), end)
+
+
 def _between(rows: Node, at: Node, method: str) -> Node:
     """The values at places of sorted rows that need not be whole."""
     if method == "nearest":
         return _elements(rows, round_to_even(at))
     low, high = floor(at), ceil(at)
-    if method in ("lower", "higher"):
+    if method in ("lower", "higher", "inverted_cdf"):
         return _elements(rows, low if method == "lower" else high)
     below, above = _elements(rows, low), _elements(rows, high)
     if method == "midpoint":
