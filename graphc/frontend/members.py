@@ -27,10 +27,6 @@ CASTS: Mapping[str, DType] = {
 """The methods that cast: `x.float()`."""
 
 
-def _size(x: Any, axis: int | None = None) -> Any:
-    return x.shape if axis is None else x.shape[axis]
-
-
 def _to(x: Any, *given: Any, **named: Any) -> Any:
     """PyTorch's `x.to`: a dtype, or a tensor whose dtype is meant; no device."""
     for value in (*given, named.get("device")):
@@ -72,7 +68,6 @@ METHODS: Mapping[str, Callable[..., Any]] = {
     "dim": lambda x: x.ndim,
     "numel": lambda x: math.prod(x.shape),
     "repeat": _repeat,
-    "size": _size,
     "t": lambda x: x.T,
     "to": _to,
     "unfold": _unfold,
