@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 
 from graphc.errors import ShapeError, UsageError
-from graphc.ir import dims
 from graphc.ir.dtype import PythonScalar
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
@@ -40,18 +39,20 @@ def _count(name: str, p: Node) -> int:
 def polyval(p: Node, x: Node) -> Node:
     """The polynomial with coefficients `p`, of the highest power first, at `x` (Horner's rule).
 
+    That without coefficients is 0.
+
     Raises:
-        ShapeError: `p` is no vector, or may be empty.
+        ShapeError: `p` is no vector.
     """
-    if len(p.shape) == 1 and dims.always_less_equal(1, p.shape[0]):
-        count = p.shape[0]
-    else:
-        count = _count("polyval", p)
+    if len(p.shape) != 1:
+        raise ShapeError(f"polyval: coefficients {p.type}", hint="expected a vector")
+    (count,) = p.shape
     p, x = promoted(p, x)
-    if not isinstance(count, int) or count > MOST_COEFFICIENTS:
-        rows = F["reshape"](p, (count, *(1,) * len(x.shape)))
-        return F["index"](F["linear_recurrence"](x, rows, axis=0), (-1,))  # type: ignore[no-any-return]
     value = zeros_like(x)
+    if not isinstance(count, int) or count > MOST_COEFFICIENTS:
+        # A zero in front, so that there is a last step.
+        rows = F["reshape"](F["pad"](p, ((1, 0),)), (count + 1, *(1,) * len(x.shape)))
+        return F["index"](F["linear_recurrence"](x, rows, axis=0), (-1,))  # type: ignore[no-any-return]
     for place in range(count):
         value = add(multiply(value, x), F["broadcast_to"](F["index"](p, (place,)), x.shape))
     return value
