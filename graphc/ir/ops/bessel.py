@@ -17,7 +17,7 @@ from graphc.ir.op import Op, surface
 from graphc.ir.ops.arithmetic import absolute, add, divide, multiply, negative, scaled, subtract
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
-from graphc.ir.ops.elementwise import elementwise, require_computable
+from graphc.ir.ops.elementwise import elementwise, require_float
 from graphc.ir.ops.logic import equal, greater, where
 from graphc.ir.ops.special import EULER, in_doubles
 from graphc.ir.ops.transcendental import exp, slope, sqrt
@@ -357,7 +357,7 @@ def _scaled_down(x: Node, order: int) -> Node:
 
 def _modified(x: Node, order: int, is_scaled: bool) -> Node:
     """Computed in f32 at least: f16 holds neither the coefficients nor the exponential."""
-    require_computable(f"i{order}e" if is_scaled else f"i{order}", x.dtype)
+    require_float(f"i{order}e" if is_scaled else f"i{order}", x.dtype)
     wide = cast_to(x, x.dtype.accumulator)
     value = _scaled_down(wide, order)
     return cast_to(value if is_scaled else multiply(value, exp(absolute(wide))), x.dtype)

@@ -13,7 +13,7 @@ import numpy as np
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
-from graphc.ir.dims import DimLike
+from graphc.ir.dims import Dim, DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import surface
 from graphc.ir.ops import shape as views
@@ -230,6 +230,11 @@ def bincount(
             code="data-dependent-shape",
             hint=f"give a length, bincount(x, length={minlength or 'n'})",
         )
+    for size in (length, minlength):
+        if not isinstance(size, int | Dim):
+            raise UsageError(
+                f"bincount: {size!r} is no number of counts", hint="give a whole number"
+            )
     length = dims.maximum(length, minlength)
     flat = views.reshape(cast_to(x, dtypes.i64), shape=(dims.product(x.shape),))
     # Negative numbers count from the end elsewhere, and are out of range here.
