@@ -24,7 +24,7 @@ from graphc.ir.op import functions
 from graphc.library import library
 from tests.fuzzing import count
 
-COUNT = count(3000)
+COUNT = count(1500)
 PARTS = 10
 SECONDS = 60
 """Processor time that a text may take: many times what any takes, however busy the machine is."""
