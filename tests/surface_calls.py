@@ -25,7 +25,16 @@ from graphc.ir.op import functions, registry
 from graphc.ir.types import TensorType
 from tests.values import random_array
 
-__all__ = ["DOMAINS", "LISTED", "NAMES", "REFUSED", "SurfaceCall", "calls_of", "of_one_type"]
+__all__ = [
+    "DOMAINS",
+    "LISTED",
+    "NAMES",
+    "REFUSED",
+    "SurfaceCall",
+    "aliases",
+    "calls_of",
+    "of_one_type",
+]
 
 Array = np.ndarray[Any, Any]
 Spec = Any  # f64[3, 4]
@@ -103,7 +112,7 @@ def operand_count(name: str) -> int | None:
     for parameter in inspect.signature(functions[name]).parameters.values():
         annotation = str(parameter.annotation)
         if parameter.kind is parameter.VAR_POSITIONAL and annotation in ("Operand", "Node"):
-            op = next((registry[n] for n in _aliases(name) if n in registry), None)
+            op = next((registry[n] for n in aliases(name) if n in registry), None)
             count += 2 if op is None or op.arity is None else op.arity
         elif parameter.default is not parameter.empty or parameter.name in ("seed", "stream"):
             continue
@@ -114,7 +123,9 @@ def operand_count(name: str) -> int | None:
     return count or None
 
 
-def _aliases(name: str) -> list[str]:
+@cache
+def aliases(name: str) -> list[str]:
+    """The names of a function, this one among them."""
     return [other for other, function in functions.items() if function is functions[name]]
 
 

@@ -21,6 +21,7 @@ import pytest
 from graphc.errors import GraphcError
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
+from graphc.ir.graph import Graph
 from graphc.ir.op import functions
 from tests.surface_calls import (
     DOMAINS,
@@ -28,6 +29,7 @@ from tests.surface_calls import (
     NAMES,
     REFUSED,
     SurfaceCall,
+    aliases,
     calls_of,
     of_one_type,
     operand_count,
@@ -135,16 +137,9 @@ def library(name: str) -> Any:
         return importlib.import_module(name)
 
 
-@functools.cache
-def names_of(name: str) -> tuple[str, ...]:
-    """The names of a function, its own first."""
-    aliases = (other for other, function in functions.items() if function is functions[name])
-    return (name, *aliases)
-
-
 def namesakes(name: str, libraries: Sequence[str]) -> Iterator[tuple[str, Any]]:
     for place in libraries:
-        names = [alias for alias in names_of(name) if (place, alias) not in OTHERS]
+        names = [alias for alias in aliases(name) if (place, alias) not in OTHERS]
         found = (getattr(library(place), alias, None) for alias in names)
         function = next((one for one in found if callable(one)), None)
         if function is not None:
@@ -196,36 +191,42 @@ def difference(ours: Sequence[Array], other: Sequence[Array]) -> str:
     return ""
 
 
-def arrays_of(one: SurfaceCall) -> Iterator[list[Array]]:
+def left_out(name: str) -> list[str]:
+    """What is not compared of a function."""
+    return APART.get(name, ("", ""))[0].split()
+
+
+def arrays_of(one: SurfaceCall, graph: Graph) -> Iterator[list[Array]]:
     """Numbers of which the function has numbers; and special values where all are of one type."""
     given: list[Array] = []
     for domain in DOMAINS:
         given = one.arrays(domain)
-        results = evaluate(one.graph(), given)[0]
+        results = evaluate(graph, given)[0]
         if all(np.isfinite(x).all() for x in results if x.dtype.kind in "fc"):
             break
     yield given
-    what = APART.get(one.name, ("", ""))[0].split()
+    what = left_out(one.name)
     is_left_out = "special" in what or ("complex" in what and one.types[0].dtype.kind == "complex")
     if one.name not in LISTED and one.types and not is_left_out:
         yield one.arrays(DOMAINS[0], special=True)
 
 
-def all_calls(name: str) -> Iterator[SurfaceCall]:
+def all_calls(name: str) -> Iterator[tuple[SurfaceCall, Graph]]:
     """The calls of a function; those of any type where its tensors may be of one type."""
-    yield from calls_of(name)
+    for one in calls_of(name):
+        yield one, one.graph()
     if name in LISTED or not operand_count(name):
         return
-    what = APART.get(name, ("", ""))[0].split()
+    what = left_out(name)
     for dtype, shape in itertools.product(DTYPES, SHAPES):
         if "row" in what and shape[:1] == (1,):
             continue
         one = of_one_type(name, dtype, shape)
         try:
-            one.graph()
+            graph = one.graph()
         except GraphcError:
             continue
-        yield one
+        yield one, graph
 
 
 def compared(name: str, libraries: Sequence[str]) -> int:
@@ -235,11 +236,11 @@ def compared(name: str, libraries: Sequence[str]) -> int:
         AssertionError: a call has namesakes that take it, and agrees with none.
     """
     count = 0
-    for one in all_calls(name):
-        for arrays in arrays_of(one):
+    for one, graph in all_calls(name):
+        for arrays in arrays_of(one, graph):
             try:
                 with np.errstate(all="ignore"):
-                    ours = evaluate(one.graph(), arrays)[0]
+                    ours = evaluate(graph, arrays)[0]
             except GraphcError:
                 continue
             found = {}
