@@ -68,6 +68,8 @@ TABLE: list[Row] = [
     ("fmin", (X, Y), {}, np.fmin),
     ("heaviside", (X, Y), {}, np.heaviside),
     ("nan_to_num", (SPECIAL,), {}, np.nan_to_num),
+    ("nansum", (SPECIAL > 0,), {}, np.nansum),
+    ("nancumsum", (SPECIAL > 0,), {}, np.nancumsum),
     ("isposinf", (SPECIAL,), {}, np.isposinf),
     ("isneginf", (SPECIAL,), {}, np.isneginf),
     ("isclose", (X, Y), {"equal_nan": True}, lambda x, y: np.isclose(x, y, equal_nan=True)),

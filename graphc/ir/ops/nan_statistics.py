@@ -14,6 +14,7 @@ from graphc.ir.ops.norms import root
 from graphc.ir.ops.rearrange import flatten
 from graphc.ir.ops.reduction import Axis, highest, kept, lowest, restored, sum_over
 from graphc.ir.ops.spelling import also_named
+from graphc.ir.ops.summaries import without_nan
 
 __all__: list[str] = []
 
@@ -51,7 +52,7 @@ def _declare_position(name: str, extreme: str) -> None:
     @also_named(dim="axis", keepdim="keepdims")
     def call(x: Node, axis: int | None = None, keepdims: bool = False) -> Node:
         bound = lowest(x.dtype) if extreme == "argmax" else highest(x.dtype)
-        numbers = where(isnan(x), constant_like(bound, x), x) if x.dtype.kind == "float" else x
+        numbers = without_nan(x, bound)
         found: Node = F[extreme](numbers, axis=axis, keepdims=keepdims)
         return found
 
@@ -67,8 +68,7 @@ _declare_position("nanargmin", "argmin")
 def _declare_scan(name: str, scan: str, start: float, what: str) -> None:
     @also_named(dim="axis")
     def call(x: Node, axis: int | None = None) -> Node:
-        may_be_nan = x.dtype.kind in ("float", "complex")
-        numbers = where(isnan(x), constant_like(start, x), x) if may_be_nan else x
+        numbers = without_nan(x, start)
         found: Node = F[scan](
             flatten(numbers) if axis is None else numbers, 0 if axis is None else axis
         )

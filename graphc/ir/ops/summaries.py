@@ -31,7 +31,7 @@ from graphc.ir.ops.reduction import (
 from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.statistics import mean, standard_deviation, variance
 
-__all__: list[str] = []
+__all__ = ["without_nan"]
 
 
 @surface("count_nonzero")
@@ -113,36 +113,38 @@ def sum_to_size(x: Node, *shape: Any) -> Node:
 # -- without NaN ----------------------------------------------------------------------------------
 
 
-def _replaced(x: Node, value: float) -> Node:
-    return x if x.dtype.is_integer else where(isnan(x), constant_like(value, x), x)
+def without_nan(x: Node, value: float) -> Node:
+    """`x` with `value` in place of NaN."""
+    has_none = x.dtype.is_integer or x.dtype.kind == "bool"
+    return x if has_none else where(isnan(x), constant_like(value, x), x)
 
 
 @surface("nansum")
 @also_named(dim="axis", keepdim="keepdims")
 def nansum(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """The sum of the elements that are not NaN."""
-    return reduce(sum_over, cast_to(_replaced(x, 0), dtypes.sum_dtype(x.dtype)), axis, keepdims)
+    return reduce(sum_over, cast_to(without_nan(x, 0), dtypes.sum_dtype(x.dtype)), axis, keepdims)
 
 
 @surface("nanprod")
 @also_named(dim="axis", keepdim="keepdims")
 def nanprod(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """The product of the elements that are not NaN."""
-    return reduce(prod_over, cast_to(_replaced(x, 1), dtypes.sum_dtype(x.dtype)), axis, keepdims)
+    return reduce(prod_over, cast_to(without_nan(x, 1), dtypes.sum_dtype(x.dtype)), axis, keepdims)
 
 
 @surface("nanmax")
 @also_named(dim="axis", keepdim="keepdims")
 def nanmax(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """The largest of the elements that are not NaN; -inf where all are."""
-    return reduce(max_over, _replaced(x, lowest(x.dtype)), axis, keepdims)
+    return reduce(max_over, without_nan(x, lowest(x.dtype)), axis, keepdims)
 
 
 @surface("nanmin")
 @also_named(dim="axis", keepdim="keepdims")
 def nanmin(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """The smallest of the elements that are not NaN; inf where all are."""
-    return reduce(min_over, _replaced(x, highest(x.dtype)), axis, keepdims)
+    return reduce(min_over, without_nan(x, highest(x.dtype)), axis, keepdims)
 
 
 @surface("nanmean")
@@ -153,7 +155,7 @@ def nanmean(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
         return mean(x, axis, keepdims)
     axes = normal_axes(axis, len(x.shape), "nanmean")
     wide = cast_to(x, x.dtype.accumulator)
-    total = sum_over(_replaced(wide, 0), axes=axes)
+    total = sum_over(without_nan(wide, 0), axes=axes)
     count = sum_over(cast_to(logical_not(isnan(wide)), wide.dtype), axes=axes)
     result = cast_to(divide(total, count), x.dtype)
     return kept(result, x.shape, axes) if keepdims else result
