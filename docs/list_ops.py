@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import graphc.ir.ops  # noqa: F401  (fills the registry)
-from graphc.frontend.arguments import name_of, signature_of, usage
-from graphc.frontend.initializers import INITIALIZERS
+from graphc.frontend.tracing.arguments import name_of, signature_of, usage
+from graphc.frontend.tracing.initializers import INITIALIZERS
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import Branch, Decomposition, HostCall, Loop, Op, Sample, functions, registry

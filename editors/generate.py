@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from graphc.frontend.parsing.tokens import KEYWORDS, LINE_KEYWORDS, NAME, NUMBER, SYMBOLS
 from graphc.frontend.syntax import REDUCTIONS
-from graphc.frontend.tokens import KEYWORDS, LINE_KEYWORDS, NAME, NUMBER, SYMBOLS
 from graphc.ir import dtype as dtypes
 
 __all__ = ["FOLDER", "texts"]

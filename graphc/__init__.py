@@ -17,9 +17,9 @@ __version__ = "0.1.0"
 __array_api_version__ = "2025.12"
 
 _LAZY = {
-    "Export": "graphc.frontend.trace",
+    "Export": "graphc.frontend.tracing.trace",
     "GraphcError": "graphc.errors",
-    "Tensor": "graphc.frontend.tensor",
+    "Tensor": "graphc.frontend.tracing.tensor",
     "__array_namespace_info__": "graphc.array_api",
     "broadcast_shapes": "graphc.array_api",
     "build": "graphc.api",
@@ -56,7 +56,7 @@ _TRANSFORMS = ("checkpoint", "grad", "hessian", "jacfwd", "jacobian", "value_and
 
 _MODULES = {
     "fft": "graphc.fft",
-    "initializers": "graphc.frontend.initializers",
+    "initializers": "graphc.frontend.tracing.initializers",
     "linalg": "graphc.linalg",
     "nn": "graphc.nn",
     "optim": "graphc.optim",
@@ -74,7 +74,7 @@ def __getattr__(name: str) -> Any:
     if value is None:
         if _is_no_name(name):
             raise AttributeError(f"module 'graphc' has no attribute {name!r}")
-        raise importlib.import_module("graphc.frontend.members").no_member(
+        raise importlib.import_module("graphc.frontend.tracing.members").no_member(
             "graphc", name, __dir__()
         )
     globals()[name] = value

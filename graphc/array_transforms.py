@@ -11,7 +11,7 @@ from typing import Any
 
 from graphc import transforms
 from graphc.compiled_function import MAX_GRAPHS, Function, compiled, is_traced
-from graphc.frontend import control_flow
+from graphc.frontend.tracing import control_flow
 from graphc.ir.dims import DimLike
 
 __all__ = ["cond", "custom_gradient", "jvp", "scan", "vjp", "while_loop"]
@@ -60,7 +60,7 @@ def scan(
     length: DimLike | None = None,
     reverse: bool = False,
 ) -> tuple[Any, Any]:
-    """`graphc.frontend.control_flow.scan` of arrays."""
+    """`graphc.frontend.tracing.control_flow.scan` of arrays."""
 
     def loop(init: Any, xs: Any) -> tuple[Any, Any]:
         return control_flow.scan(body, init, xs, length=length, reverse=reverse)
@@ -77,7 +77,7 @@ def while_loop(
     *,
     max_steps: DimLike | None = None,
 ) -> Any:
-    """`graphc.frontend.control_flow.while_loop` of arrays."""
+    """`graphc.frontend.tracing.control_flow.while_loop` of arrays."""
 
     def loop(init: Any) -> Any:
         return control_flow.while_loop(condition, body, init, max_steps=max_steps)
@@ -89,7 +89,7 @@ def while_loop(
 def cond(
     predicate: Any, then: Callable[..., Any], otherwise: Callable[..., Any], *operands: Any
 ) -> Any:
-    """`graphc.frontend.control_flow.cond` of arrays."""
+    """`graphc.frontend.tracing.control_flow.cond` of arrays."""
     if isinstance(predicate, bool):
         return then(*operands) if predicate else otherwise(*operands)
 

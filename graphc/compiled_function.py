@@ -15,12 +15,12 @@ import numpy as np
 
 from graphc.errors import UsageError
 from graphc.from_python import on_device
-from graphc.frontend.as_tensor import as_tensor
-from graphc.frontend.state import RANDOM_COUNTER, active_tracing
-from graphc.frontend.tensor import Tensor
-from graphc.frontend.trace import Export, function_name, signature_of
-from graphc.frontend.trees import leaves, map_leaves, rebuilt
-from graphc.frontend.unit import build_unit
+from graphc.frontend.tracing.as_tensor import as_tensor
+from graphc.frontend.tracing.state import RANDOM_COUNTER, active_tracing
+from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trace import Export, function_name, signature_of
+from graphc.frontend.tracing.trees import leaves, map_leaves, rebuilt
+from graphc.frontend.tracing.unit import build_unit
 from graphc.ir import dtype as dtypes
 from graphc.ir.dlpack import from_dlpack
 from graphc.ir.graph import Graph

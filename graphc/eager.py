@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from graphc import array_functions
-from graphc.frontend import tensor
-from graphc.frontend.arguments import first_names
-from graphc.frontend.location import spans_from
-from graphc.frontend.members import no_member
-from graphc.frontend.state import active_tracing
-from graphc.frontend.trees import leaves, map_leaves
+from graphc.frontend.tracing import tensor
+from graphc.frontend.tracing.arguments import first_names
+from graphc.frontend.tracing.location import spans_from
+from graphc.frontend.tracing.members import no_member
+from graphc.frontend.tracing.state import active_tracing
+from graphc.frontend.tracing.trees import leaves, map_leaves
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.op import functions

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from graphc import api, config
 from graphc.errors import GraphcError, Span, UsageError, did_you_mean
-from graphc.frontend import trace as tracer
 from graphc.frontend.graph_text import graph_text
-from graphc.frontend.location import line_span
-from graphc.frontend.module import Module
-from graphc.frontend.trace import Export, function_name
-from graphc.frontend.unit import build_unit
+from graphc.frontend.tracing import trace as tracer
+from graphc.frontend.tracing.location import line_span
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.trace import Export, function_name
+from graphc.frontend.tracing.unit import build_unit
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.record import Record
 from graphc.ir.source_map import SourceMap

@@ -50,7 +50,8 @@ if TYPE_CHECKING:
 
     from graphc import compiler, library
     from graphc.codegen import nvrtc
-    from graphc.frontend import elaborate, formatter, graph_text
+    from graphc.frontend import elaborate, graph_text
+    from graphc.frontend.formatting import formatter
     from graphc.runtime import aligned, cache, host_calls, loaded, module_file, reference, signature
     from graphc.runtime import program as program_data
     from graphc.runtime.cpu import compiler as host_compiler
@@ -65,7 +66,7 @@ else:
     graph_text = _Lazy("graphc.frontend.graph_text")
     library = _Lazy("graphc.library")
     # Expressions as they are written, for messages.
-    formatter = _Lazy("graphc.frontend.formatter")
+    formatter = _Lazy("graphc.frontend.formatting.formatter")
     # The compiler for GPUs, which a command line may name architectures of.
     nvrtc = _Lazy("graphc.codegen.nvrtc")
     # All ops, for programs that call some on the host.

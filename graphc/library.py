@@ -8,7 +8,7 @@ from typing import Any
 
 from graphc import nn, optim, transforms
 from graphc.errors import UsageError
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tracing.tensor import Tensor
 
 __all__ = ["library"]
 

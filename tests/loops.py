@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from graphc.frontend.control_flow import cond, scan, while_loop
-from graphc.frontend.tensor import Tensor, function
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.control_flow import cond, scan, while_loop
+from graphc.frontend.tracing.tensor import Tensor, function
+from graphc.frontend.tracing.trace import trace
 from graphc.ir import dims
 from graphc.ir.dtype import f64, i32
 from graphc.ir.graph import Graph

@@ -17,8 +17,8 @@ import numpy as np
 
 import graphc.ir.ops  # noqa: F401  (declares the functions)
 from graphc.errors import GraphcError
-from graphc.frontend.tensor import call
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.tensor import call
+from graphc.frontend.tracing.trace import trace
 from graphc.ir.dtype import DType, bool_, c128, f32, f64, i64, u8, u64
 from graphc.ir.graph import Graph
 from graphc.ir.op import functions, registry

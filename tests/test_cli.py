@@ -25,8 +25,8 @@ from graphc.config import Settings
 from graphc.errors import ErrorGroup, GraphcError, UsageError
 from graphc.frontend import syntax
 from graphc.frontend.graph_text import graph_text, read_graph
-from graphc.frontend.literals import string_literal
-from graphc.frontend.parser import parse
+from graphc.frontend.parsing.literals import string_literal
+from graphc.frontend.parsing.parser import parse
 from graphc.runtime.atomic_write import write_atomically
 
 SOURCE = '''"""Two exports."""

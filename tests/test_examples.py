@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import graphc
-from graphc.frontend.formatter import format_source
+from graphc.frontend.formatting.formatter import format_source
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from graphc.cli.arguments import named_file
-from graphc.frontend.formatter import format_source
+from graphc.frontend.formatting.formatter import format_source
 from graphc.runtime.atomic_write import write_atomically
 from graphc.source_file import read_source
 

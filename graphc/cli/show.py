@@ -23,7 +23,7 @@ from graphc.api import unit_of
 from graphc.cli.arguments import named_file
 from graphc.codegen import nvrtc
 from graphc.codegen.compile import PIPELINE
-from graphc.codegen.listing import entry_text
+from graphc.codegen.plan_listing import entry_text
 from graphc.compiler import ARCHITECTURES, compile_for
 from graphc.errors import UsageError
 from graphc.from_python import unit_named

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from graphc.codegen import listing
+from graphc.codegen import plan_listing
 from graphc.codegen.arena import with_places
 from graphc.codegen.bind import bind
 from graphc.codegen.dialect import Dialect
@@ -80,7 +80,7 @@ GRAPH_PASSES: tuple[Pass[GraphPlan], ...] = (
         after="every node is stored once, or computed in exactly the groups that read it",
         function=_fuse,
         verify=verify_fused,
-        text=listing.groups_text,
+        text=plan_listing.groups_text,
     ),
     Pass(
         "schedule",
@@ -89,7 +89,7 @@ GRAPH_PASSES: tuple[Pass[GraphPlan], ...] = (
         after="kernels are sound, and read and write what their groups do",
         function=_schedule,
         verify=verify_scheduled,
-        text=listing.launches_text,
+        text=plan_listing.launches_text,
     ),
     Pass(
         "state-last",
@@ -98,7 +98,7 @@ GRAPH_PASSES: tuple[Pass[GraphPlan], ...] = (
         after="no launch reads what a later one stores",
         function=_order,
         verify=verify_ordered,
-        text=listing.launches_text,
+        text=plan_listing.launches_text,
     ),
     Pass(
         "donate",
@@ -107,7 +107,7 @@ GRAPH_PASSES: tuple[Pass[GraphPlan], ...] = (
         after="what a launch reads is still there, and at the end state and results are",
         function=lambda plan, sources: donate(plan),
         verify=verify_donated,
-        text=listing.slots_text,
+        text=plan_listing.slots_text,
     ),
     Pass(
         "bind",
@@ -116,7 +116,7 @@ GRAPH_PASSES: tuple[Pass[GraphPlan], ...] = (
         after="kernels are bound to slots of their parameters' types",
         function=bind,
         verify=verify_bound,
-        text=listing.steps_text,
+        text=plan_listing.steps_text,
     ),
     Pass(
         "merge-launches",
@@ -125,7 +125,7 @@ GRAPH_PASSES: tuple[Pass[GraphPlan], ...] = (
         after="every slot holds the values that it held without merging",
         function=_merge,
         verify=verify_merged,
-        text=listing.steps_text,
+        text=plan_listing.steps_text,
     ),
 )
 """From a decomposed graph to steps, in their order."""
@@ -137,7 +137,7 @@ MEMORY: Pass[Entry] = Pass(
     after="what a step reads is intact, for any dims, and the peak is what offsets say",
     function=_place,
     verify=verify_memory,
-    text=listing.memory_text,
+    text=plan_listing.memory_text,
 )
 """The last pass, over the whole of an entry."""
 

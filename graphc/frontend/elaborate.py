@@ -22,11 +22,11 @@ from graphc.frontend.elaboration.recovery import MAX_ERRORS
 from graphc.frontend.elaboration.refusal import Consequence, TooLarge, described, refused
 from graphc.frontend.elaboration.scope import UNKNOWN
 from graphc.frontend.graph_reader import is_graph
-from graphc.frontend.module import Module
-from graphc.frontend.parser import parse
-from graphc.frontend.tensor import Tensor
-from graphc.frontend.trace import Export
-from graphc.frontend.unit import build_unit
+from graphc.frontend.parsing.parser import parse
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trace import Export
+from graphc.frontend.tracing.unit import build_unit
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.sizes import check_sizes
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from graphc.errors import GraphcError, SourceError, Span, register_source
 from graphc.frontend import syntax
-from graphc.frontend.parser import parse
+from graphc.frontend.parsing.parser import parse
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike

@@ -46,7 +46,7 @@ from typing import Any
 
 from graphc.errors import UsageError, VerificationError
 from graphc.frontend.graph_reader import read_graph
-from graphc.frontend.literals import string_literal
+from graphc.frontend.parsing.literals import string_literal
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike

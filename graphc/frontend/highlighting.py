@@ -25,8 +25,8 @@ from pygments.token import (
     Whitespace,
 )
 
-from graphc.frontend.lexer import Lexer
-from graphc.frontend.tokens import KEYWORDS, LINE_KEYWORDS, SYMBOLS, Token
+from graphc.frontend.parsing.lexer import Lexer
+from graphc.frontend.parsing.tokens import KEYWORDS, LINE_KEYWORDS, SYMBOLS, Token
 from graphc.ir import dtype as dtypes
 
 __all__ = ["GraphcLexer"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from graphc.frontend.initializers import INITIALIZERS
-from graphc.frontend.members import no_member
-from graphc.frontend.module import Module
-from graphc.frontend.state import Buffer, Parameter
+from graphc.frontend.tracing.initializers import INITIALIZERS
+from graphc.frontend.tracing.members import no_member
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.state import Buffer, Parameter
 from graphc.nn.activation import (
     CELU,
     ELU,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphc.frontend.initializers import full
-from graphc.frontend.module import Module
-from graphc.frontend.state import Parameter, is_training, tracing
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.initializers import full
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.state import Parameter, is_training, tracing
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.ops.spelling import also_named

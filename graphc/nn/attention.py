@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 from graphc.errors import ShapeError
-from graphc.frontend.initializers import xavier_uniform, zeros
-from graphc.frontend.module import Module
-from graphc.frontend.state import Parameter, is_training, tracing
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.initializers import xavier_uniform, zeros
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.state import Parameter, is_training, tracing
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
@@ -31,7 +31,7 @@ class MultiheadAttention(Module):
             et al., "GQA", 2023); by default as many as heads.
         dropout: the probability with which a query leaves out a key, in training.
 
-    >>> from graphc.frontend.trace import trace
+    >>> from graphc.frontend.tracing.trace import trace
     >>> trace(MultiheadAttention(8, 2), dtypes.f32["B", 5, 8])[0].results[0].type
     f32[B, 5, 8]
     """

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from graphc.errors import ShapeError
-from graphc.frontend.initializers import ones, zeros
-from graphc.frontend.module import Module
-from graphc.frontend.state import Buffer, Parameter, is_training
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.initializers import ones, zeros
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.state import Buffer, Parameter, is_training
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from graphc.errors import UsageError
-from graphc.frontend.module import Module
+from graphc.frontend.tracing.module import Module
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 

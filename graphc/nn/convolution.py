@@ -10,10 +10,10 @@ import math
 from typing import Any
 
 from graphc.errors import ShapeError
-from graphc.frontend.initializers import Initializer, uniform, zeros
-from graphc.frontend.module import Module
-from graphc.frontend.state import Parameter
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.initializers import Initializer, uniform, zeros
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.state import Parameter
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 
@@ -135,7 +135,7 @@ class _Transposed(_Convolution):
 class Conv1d(_Forward):
     """The convolution over one spatial axis; `padding` may be "same" or "valid".
 
-    >>> from graphc.frontend.trace import trace
+    >>> from graphc.frontend.tracing.trace import trace
     >>> trace(Conv1d(4, 8, 3, padding=1), dtypes.f32[2, 4, 10])[0].results[0].type
     f32[2, 8, 10]
     """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from graphc.frontend.module import Module
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir.ops.spelling import also_named
 
 __all__ = ["CosineSimilarity", "PairwiseDistance"]

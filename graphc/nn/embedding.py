@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from graphc.errors import DTypeError
-from graphc.frontend.initializers import Initializer, normal
-from graphc.frontend.module import Module
-from graphc.frontend.state import Parameter
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.initializers import Initializer, normal
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.state import Parameter
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 

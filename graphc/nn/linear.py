@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from graphc.errors import ShapeError
-from graphc.frontend.initializers import Initializer, kaiming_uniform, uniform, zeros
-from graphc.frontend.module import Module
-from graphc.frontend.state import Parameter
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.initializers import Initializer, kaiming_uniform, uniform, zeros
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.state import Parameter
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphc.frontend.module import Module
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.tensor import Tensor, call
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "L1Loss", "MSELoss"]
 

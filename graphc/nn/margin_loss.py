@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from graphc.frontend.module import Module
-from graphc.frontend.tensor import Tensor, call, function
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.tensor import Tensor, call, function
 
 __all__ = [
     "BCELoss",

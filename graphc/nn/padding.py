@@ -7,8 +7,8 @@ last axis first. A negative width cuts.
 from __future__ import annotations
 
 from graphc.errors import ShapeError, UsageError
-from graphc.frontend.module import Module
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.tensor import Tensor, call
 
 __all__ = [
     "CircularPad1d",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from graphc.frontend.module import Module
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir.dims import DimLike
 from graphc.ir.ops.spelling import also_named
 

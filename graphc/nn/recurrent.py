@@ -10,11 +10,11 @@ import math
 from typing import Any
 
 from graphc.errors import ShapeError
-from graphc.frontend.control_flow import scan
-from graphc.frontend.initializers import uniform
-from graphc.frontend.module import Module
-from graphc.frontend.state import Parameter
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.control_flow import scan
+from graphc.frontend.tracing.initializers import uniform
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.state import Parameter
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 
@@ -183,7 +183,7 @@ class RNN(_Layers):
 class GRU(_Layers):
     """Layers of gated recurrent units along time (K. Cho et al., 2014).
 
-    >>> from graphc.frontend.trace import trace
+    >>> from graphc.frontend.tracing.trace import trace
     >>> results = trace(GRU(4, 6), dtypes.f32["B", "T", 4])[0].results
     >>> [result.type for result in results]
     [f32[B, T, 6], f32[1, B, 6]]

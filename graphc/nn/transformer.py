@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from graphc.frontend.initializers import xavier_uniform
-from graphc.frontend.module import Module
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.initializers import xavier_uniform
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.nn.attention import MultiheadAttention

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from graphc.frontend.members import no_member
+from graphc.frontend.tracing.members import no_member
 from graphc.optim.adam import Adam, adam, adamw
 from graphc.optim.optimizer import Optimizer
 from graphc.optim.sgd import SGD, sgd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tracing.tensor import Tensor
 from graphc.optim.optimizer import Optimizer, Rate, Scalar, is_at_least_0, require, sqrt
 
 __all__ = ["Adam", "adam", "adamw"]

@@ -7,9 +7,9 @@ from numbers import Real
 from typing import Any
 
 from graphc.errors import ShapeError, UsageError
-from graphc.frontend.initializers import zeros
-from graphc.frontend.state import Buffer, Parameter, State, tracing
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.initializers import zeros
+from graphc.frontend.tracing.state import Buffer, Parameter, State, tracing
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 
 __all__ = ["Optimizer", "Rate", "Scalar", "is_at_least_0", "require", "sqrt"]

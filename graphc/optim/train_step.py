@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphc.errors import ShapeError, UsageError
-from graphc.frontend.module import Module
-from graphc.frontend.state import Parameter, tracing
-from graphc.frontend.tensor import Tensor
-from graphc.frontend.trace import Export, signature_of
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.state import Parameter, tracing
+from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trace import Export, signature_of
 from graphc.ir.node import Node
 from graphc.ir.ops.structural import stop_gradient
 from graphc.optim.optimizer import Optimizer

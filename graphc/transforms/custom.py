@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, UsageError
-from graphc.frontend.location import at_python_line
-from graphc.frontend.tensor import Tensor
-from graphc.frontend.trees import leaves, map_leaves
+from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trees import leaves, map_leaves
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node, topological
 from graphc.ir.ops.creation import zeros_like

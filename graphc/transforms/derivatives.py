@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, UsageError
-from graphc.frontend.location import at_python_line
-from graphc.frontend.tensor import Tensor
-from graphc.frontend.trees import leaves, rebuilt
+from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trees import leaves, rebuilt
 from graphc.ir.node import Node
 from graphc.passes import autodiff
 from graphc.transforms.variables import (

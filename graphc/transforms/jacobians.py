@@ -6,9 +6,9 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from graphc.frontend.location import at_python_line
-from graphc.frontend.tensor import Tensor
-from graphc.frontend.trees import rebuilt
+from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trees import rebuilt
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType

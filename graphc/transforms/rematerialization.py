@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from graphc.frontend.location import at_python_line
-from graphc.frontend.tensor import Tensor
-from graphc.frontend.trees import leaves, rebuilt
+from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trees import leaves, rebuilt
 from graphc.passes.recompute import recomputed
 from graphc.transforms.variables import apply_to_variables, require_function, result_nodes
 

@@ -13,12 +13,12 @@ from contextlib import nullcontext
 from typing import Any
 
 from graphc.errors import UsageError
-from graphc.frontend.as_tensor import as_tensor
-from graphc.frontend.location import at_python_line
-from graphc.frontend.module import Module
-from graphc.frontend.state import State, active_tracing
-from graphc.frontend.tensor import Tensor
-from graphc.frontend.trees import leaves, map_leaves, rebuilt
+from graphc.frontend.tracing.as_tensor import as_tensor
+from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.state import State, active_tracing
+from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trees import leaves, map_leaves, rebuilt
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node

@@ -11,8 +11,8 @@ import pytest
 
 import graphc as gc
 from graphc.codegen.nvrtc import compile_ptx
-from graphc.frontend.initializers import full
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tracing.initializers import full
+from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir import dtype as dtypes
 from graphc.ir import ops
 from graphc.ir.dtype import DType

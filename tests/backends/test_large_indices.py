@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphc.frontend.tensor import call
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.tensor import call
+from graphc.frontend.tracing.trace import trace
 from graphc.ir.dtype import i64
 from graphc.ir.graph import Graph
 from graphc.passes import pipeline

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphc.frontend.control_flow import cond, scan, while_loop
-from graphc.frontend.tensor import call
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.control_flow import cond, scan, while_loop
+from graphc.frontend.tracing.tensor import call
+from graphc.frontend.tracing.trace import trace
 from graphc.ir.dtype import bf16, c64, f32, f64, i64, u64
 from graphc.ir.graph import Graph
 from graphc.passes import pipeline

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from graphc.errors import GraphcError
-from graphc.frontend import tensor
+from graphc.frontend.tracing import tensor
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import f64

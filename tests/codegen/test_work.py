@@ -12,9 +12,9 @@ from graphc import config
 from graphc.codegen.host import HOST
 from graphc.codegen.kernel_library import Library
 from graphc.codegen.plan import plan_entry
-from graphc.frontend.control_flow import scan
-from graphc.frontend.tensor import Tensor, function
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.control_flow import scan
+from graphc.frontend.tracing.tensor import Tensor, function
+from graphc.frontend.tracing.trace import trace
 from graphc.ir import dims
 from graphc.ir.dtype import DType, bf16, f32, f64
 from graphc.ir.graph import Graph

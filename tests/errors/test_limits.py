@@ -5,8 +5,8 @@ import pytest
 from graphc.compiler import build_module, initial_state
 from graphc.errors import DimensionError, UsageError
 from graphc.frontend.elaborate import elaborate
-from graphc.frontend.trace import Export
-from graphc.frontend.unit import build_unit
+from graphc.frontend.tracing.trace import Export
+from graphc.frontend.tracing.unit import build_unit
 from graphc.ir import dims
 from graphc.ir.dtype import f32
 from graphc.library import library

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from graphc.frontend import syntax
-from graphc.frontend.tokens import LINE_KEYWORDS
+from graphc.frontend.parsing.tokens import LINE_KEYWORDS
 
 ORDINARY_NAMES = ["x", "fc1", "i", "B", "_", "inf", "multiple", "at", "of", "most", "β1", "f32"]
 NAMES = st.sampled_from([*ORDINARY_NAMES, *sorted(LINE_KEYWORDS), *syntax.REDUCTIONS])

@@ -10,8 +10,8 @@ import pytest
 
 import graphc as gc
 from graphc.errors import DTypeError, GraphcError, UsageError
-from graphc.frontend.arguments import first_names
 from graphc.frontend.elaborate import elaborate
+from graphc.frontend.tracing.arguments import first_names
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 from graphc.ir.op import functions

@@ -13,9 +13,9 @@ import graphc
 from graphc import api
 from graphc.compiler import compile_for
 from graphc.errors import DTypeError, ShapeError, UsageError
-from graphc.frontend.control_flow import cond, scan, while_loop
-from graphc.frontend.tensor import Tensor
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.control_flow import cond, scan, while_loop
+from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trace import trace
 from graphc.ir import dims
 from graphc.ir.dtype import f32, i32
 from graphc.runtime.module_file import read_module

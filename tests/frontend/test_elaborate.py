@@ -9,9 +9,9 @@ from graphc import nn, optim
 from graphc.errors import GraphcError
 from graphc.frontend.elaborate import elaborate
 from graphc.frontend.graph_text import graph_text
-from graphc.frontend.tensor import call
-from graphc.frontend.trace import Export, trace
-from graphc.frontend.unit import build_unit
+from graphc.frontend.tracing.tensor import call
+from graphc.frontend.tracing.trace import Export, trace
+from graphc.frontend.tracing.unit import build_unit
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate

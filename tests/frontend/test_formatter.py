@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from syntax_trees import EXPRESSIONS, MODULES, TYPES
 
-from graphc.frontend.formatter import format_source, unparse
-from graphc.frontend.layout import WIDTH
-from graphc.frontend.lexer import Lexer
-from graphc.frontend.parser import parse, parse_expression
+from graphc.frontend.formatting.formatter import format_source, unparse
+from graphc.frontend.formatting.layout import WIDTH
+from graphc.frontend.parsing.lexer import Lexer
+from graphc.frontend.parsing.parser import parse, parse_expression
 from graphc.frontend.syntax import Constant, Module, Parameter
 
 

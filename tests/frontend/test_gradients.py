@@ -8,7 +8,7 @@ import pytest
 from graphc.errors import GraphcError
 from graphc.frontend.elaborate import elaborate
 from graphc.frontend.graph_text import graph_text, read_graph
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.trace import trace
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.op import functions

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import graphc.ir.ops as ops
 from graphc.errors import GraphcError, SourceError, VerificationError
-from graphc.frontend.formatter import format_source
+from graphc.frontend.formatting.formatter import format_source
 from graphc.frontend.graph_text import graph_text, read_graph
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes

@@ -26,7 +26,7 @@ from pygments.token import (
 )
 
 from graphc.frontend.highlighting import GraphcLexer
-from graphc.frontend.tokens import KEYWORDS, LINE_KEYWORDS, SYMBOLS
+from graphc.frontend.parsing.tokens import KEYWORDS, LINE_KEYWORDS, SYMBOLS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
@@ -115,5 +115,7 @@ def test_pygments_finds_the_lexer() -> None:
 
 
 def test_importing_graphc_loads_no_pygments() -> None:
-    code = "import sys, graphc, graphc.frontend.parser; assert 'pygments' not in sys.modules"
+    code = (
+        "import sys, graphc, graphc.frontend.parsing.parser; assert 'pygments' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -12,7 +12,7 @@ import pytest
 import graphc
 from graphc.errors import GraphcError
 from graphc.frontend.elaborate import elaborate
-from graphc.frontend.formatter import format_source
+from graphc.frontend.formatting.formatter import format_source
 from graphc.frontend.graph_text import graph_text, read_graph
 from graphc.ir.graph import Graph, Unit
 from graphc.library import library

@@ -11,7 +11,7 @@ import pytest
 import graphc
 from graphc.errors import GraphcError, MemberLookupError
 from graphc.frontend.elaborate import elaborate
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 from graphc.ir.op import functions as F

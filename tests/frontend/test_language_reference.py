@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from graphc.frontend.elaborate import elaborate
-from graphc.frontend.formatter import format_source
+from graphc.frontend.formatting.formatter import format_source
 from graphc.frontend.graph_text import graph_text, read_graph
 from graphc.ir import dims
 from graphc.ir.evaluate import evaluate

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from graphc.config import MOST_CHARACTERS
 from graphc.errors import ErrorGroup, GraphcError, SourceError
 from graphc.frontend import syntax
-from graphc.frontend.formatter import format_source, unparse
-from graphc.frontend.lexer import MAX_ERRORS
-from graphc.frontend.parse_table import TABLE_FILE, parse_table
-from graphc.frontend.parser import parse, parse_expression
+from graphc.frontend.formatting.formatter import format_source, unparse
+from graphc.frontend.parsing.lexer import MAX_ERRORS
+from graphc.frontend.parsing.parse_table import TABLE_FILE, parse_table
+from graphc.frontend.parsing.parser import parse, parse_expression
+from graphc.frontend.parsing.table_generator import generate_table
+from graphc.frontend.parsing.tree_builder import TreeBuilder
 from graphc.frontend.syntax import (
     Assign,
     Attribute,
@@ -59,8 +61,6 @@ from graphc.frontend.syntax import (
     While,
     children,
 )
-from graphc.frontend.table_generator import generate_table
-from graphc.frontend.tree_builder import TreeBuilder
 
 A, B, C, D, X = (Name(name) for name in "abcdx")
 ONE, TWO = Integer(1), Integer(2)
@@ -68,7 +68,7 @@ ONE, TWO = Integer(1), Integer(2)
 
 def test_the_parse_table_belongs_to_the_grammar():
     assert generate_table() == TABLE_FILE.read_text(encoding="utf-8"), (
-        "run python -m graphc.frontend.table_generator"
+        "run python -m graphc.frontend.parsing.table_generator"
     )
 
 

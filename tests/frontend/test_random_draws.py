@@ -12,12 +12,12 @@ import pytest
 import graphc
 from graphc import api, nn
 from graphc.errors import GraphcError, UsageError
-from graphc.frontend.control_flow import cond, scan, while_loop
 from graphc.frontend.elaborate import elaborate
-from graphc.frontend.random_draws import draws
-from graphc.frontend.tensor import call, function
-from graphc.frontend.trace import Export
-from graphc.frontend.unit import build_unit
+from graphc.frontend.tracing.control_flow import cond, scan, while_loop
+from graphc.frontend.tracing.random_draws import draws
+from graphc.frontend.tracing.tensor import call, function
+from graphc.frontend.tracing.trace import Export
+from graphc.frontend.tracing.unit import build_unit
 from graphc.ir.dtype import f32, i32
 from graphc.ir.graph import Unit
 from graphc.ir.op import functions

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 
 from graphc.compiler import initial_state
-from graphc.frontend.formatter import format_source
+from graphc.frontend.formatting.formatter import format_source
 from graphc.frontend.graph_text import graph_text, read_graph
-from graphc.frontend.parser import parse
+from graphc.frontend.parsing.parser import parse
 from graphc.ir.evaluate import evaluate
 from graphc.ir.source_map import SourceMap
 from graphc.ir.verify import verify

@@ -17,9 +17,9 @@ import pytest
 
 from graphc.errors import ErrorGroup, GraphcError, SourceError
 from graphc.frontend.elaborate import elaborate
-from graphc.frontend.formatter import format_source
-from graphc.frontend.parse_table import parse_table
-from graphc.frontend.parser import parse
+from graphc.frontend.formatting.formatter import format_source
+from graphc.frontend.parsing.parse_table import parse_table
+from graphc.frontend.parsing.parser import parse
 from graphc.ir.op import functions
 from graphc.library import library
 from tests.fuzzing import count

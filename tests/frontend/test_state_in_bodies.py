@@ -11,8 +11,8 @@ import pytest
 
 import graphc as gc
 from graphc.errors import UsageError
-from graphc.frontend.state import Buffer, Parameter
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.state import Buffer, Parameter
+from graphc.frontend.tracing.trace import trace
 from tests.values import same_bits
 
 Array = np.ndarray[Any, Any]

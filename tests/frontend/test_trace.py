@@ -23,13 +23,14 @@ from graphc.errors import (
     TracedValueError,
     UsageError,
 )
-from graphc.frontend.initializers import Key, array, normal
-from graphc.frontend.module import Module
-from graphc.frontend.named_dims import DEFAULT_RANGE
-from graphc.frontend.state import Buffer, Parameter
-from graphc.frontend.tensor import BINARY, Tensor, apply, call, function
-from graphc.frontend.trace import Export, trace
-from graphc.frontend.unit import build_unit
+from graphc.frontend.tracing.initializers import Key, array, normal
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.named_dims import DEFAULT_RANGE
+from graphc.frontend.tracing.operators import BINARY
+from graphc.frontend.tracing.state import Buffer, Parameter
+from graphc.frontend.tracing.tensor import Tensor, apply, call, function
+from graphc.frontend.tracing.trace import Export, trace
+from graphc.frontend.tracing.unit import build_unit
 from graphc.ir import dims, ops
 from graphc.ir.dtype import bool_, f16, f32, f64, i32, i64, u8, u64
 from graphc.ir.evaluate import evaluate

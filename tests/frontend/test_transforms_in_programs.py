@@ -13,8 +13,8 @@ from graphc import transforms
 from graphc.errors import GraphcError
 from graphc.frontend.elaborate import elaborate
 from graphc.frontend.graph_text import graph_text
-from graphc.frontend.tensor import call
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.tensor import call
+from graphc.frontend.tracing.trace import trace
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Unit
 from graphc.library import library

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from graphc.errors import GraphcError
-from graphc.frontend.tensor import Tensor, call
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.tensor import Tensor, call
+from graphc.frontend.tracing.trace import trace
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from graphc import nn
-from graphc.frontend.module import Module
+from graphc.frontend.tracing.module import Module
 
 __all__ = ["OF_TORCH", "LayerCase", "operands_of"]
 

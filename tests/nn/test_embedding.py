@@ -11,9 +11,9 @@ import pytest
 import graphc
 from graphc import nn
 from graphc.errors import DTypeError
-from graphc.frontend.tensor import Tensor
-from graphc.frontend.trace import Export
-from graphc.frontend.unit import build_unit
+from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trace import Export
+from graphc.frontend.tracing.unit import build_unit
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 from graphc.ir.ops.structural import graph_input

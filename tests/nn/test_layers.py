@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from graphc import nn
 from graphc.errors import DTypeError, GraphcError, NameLookupError, ShapeError, UsageError
-from graphc.frontend.initializers import Key, array, gain
-from graphc.frontend.module import Module
-from graphc.frontend.trace import Export, trace
-from graphc.frontend.unit import build_unit
+from graphc.frontend.tracing.initializers import Key, array, gain
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.trace import Export, trace
+from graphc.frontend.tracing.unit import build_unit
 from graphc.ir.dtype import DType, bf16, f16, f32, f64, i32, u64
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph, Unit

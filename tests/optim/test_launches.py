@@ -12,9 +12,9 @@ import pytest
 import graphc as gc
 from graphc.api import source_unit
 from graphc.compiler import compile_for
-from graphc.frontend.initializers import normal, ones
-from graphc.frontend.state import Parameter
-from graphc.frontend.unit import build_unit
+from graphc.frontend.tracing.initializers import normal, ones
+from graphc.frontend.tracing.state import Parameter
+from graphc.frontend.tracing.unit import build_unit
 from graphc.ir.graph import Unit
 from graphc.passes.tables import lift_tables
 from graphc.runtime.loaded import LoadedModule

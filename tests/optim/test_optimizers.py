@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from graphc import nn, optim
 from graphc.errors import DTypeError, GraphcError, ShapeError, UsageError
-from graphc.frontend.initializers import normal
-from graphc.frontend.module import Module
-from graphc.frontend.state import Buffer, Parameter
-from graphc.frontend.tensor import call
-from graphc.frontend.trace import Export
-from graphc.frontend.unit import build_unit
+from graphc.frontend.tracing.initializers import normal
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.state import Buffer, Parameter
+from graphc.frontend.tracing.tensor import call
+from graphc.frontend.tracing.trace import Export
+from graphc.frontend.tracing.unit import build_unit
 from graphc.ir import dims
 from graphc.ir.dtype import DType, bf16, f16, f32, f64, i32, i64
 from graphc.ir.evaluate import evaluate

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from graphc import nn, transforms
-from graphc.frontend.trace import Export
-from graphc.frontend.unit import build_unit
+from graphc.frontend.tracing.trace import Export
+from graphc.frontend.tracing.unit import build_unit
 from graphc.ir.evaluate import evaluate
 from tests.nn.layers_of_torch import OF_TORCH, LayerCase, of_library, operands_of
 

@@ -17,7 +17,7 @@ import pytest
 
 import graphc.ir.ops  # noqa: F401  (fills the registry)
 from graphc.errors import DTypeError, GraphcError, ShapeError
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph

@@ -16,8 +16,8 @@ import numpy as np
 
 import graphc
 from graphc.eager import on_arrays
-from graphc.frontend.tensor import call
-from graphc.frontend.trees import leaves, map_leaves
+from graphc.frontend.tracing.tensor import call
+from graphc.frontend.tracing.trees import leaves, map_leaves
 from graphc.ir.dtype import DType
 
 __all__ = ["Array", "xp"]

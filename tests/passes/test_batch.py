@@ -11,9 +11,9 @@ import pytest
 
 from graphc import transforms
 from graphc.errors import GraphcError
-from graphc.frontend.control_flow import while_loop
-from graphc.frontend.tensor import Tensor, call
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.control_flow import while_loop
+from graphc.frontend.tracing.tensor import Tensor, call
+from graphc.frontend.tracing.trace import trace
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate

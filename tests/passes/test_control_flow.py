@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphc.frontend.control_flow import cond, scan
 from graphc.frontend.graph_text import graph_text, read_graph
-from graphc.frontend.tensor import function
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.control_flow import cond, scan
+from graphc.frontend.tracing.tensor import function
+from graphc.frontend.tracing.trace import trace
 from graphc.ir import dims
 from graphc.ir.dtype import f64
 from graphc.ir.evaluate import evaluate

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from graphc import transforms
-from graphc.frontend.control_flow import cond, scan, while_loop
-from graphc.frontend.tensor import call, function
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.control_flow import cond, scan, while_loop
+from graphc.frontend.tracing.tensor import call, function
+from graphc.frontend.tracing.trace import trace
 from graphc.ir import dims
 from graphc.ir.dtype import f64
 from graphc.ir.evaluate import evaluate

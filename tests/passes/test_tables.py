@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import graphc
-from graphc.frontend.trace import Export
-from graphc.frontend.unit import build_unit
+from graphc.frontend.tracing.trace import Export
+from graphc.frontend.tracing.unit import build_unit
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph, Unit

@@ -25,11 +25,11 @@ import pytest
 import graphc as gc
 from graphc.compiler import Built, build_module, compile_for
 from graphc.errors import GraphcError, InternalError
-from graphc.frontend.control_flow import cond, scan, while_loop
 from graphc.frontend.elaborate import elaborate
-from graphc.frontend.tensor import Tensor
-from graphc.frontend.trace import Export
-from graphc.frontend.unit import build_unit
+from graphc.frontend.tracing.control_flow import cond, scan, while_loop
+from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trace import Export
+from graphc.frontend.tracing.unit import build_unit
 from graphc.ir.graph import Unit
 from graphc.library import library
 from graphc.runtime.module_file import read_manifest, read_module

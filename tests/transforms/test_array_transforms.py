@@ -9,8 +9,8 @@ import pytest
 
 import graphc
 from graphc.errors import DTypeError, UsageError
-from graphc.frontend.control_flow import cond, scan, while_loop
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.control_flow import cond, scan, while_loop
+from graphc.frontend.tracing.trace import trace
 from graphc.ir.dtype import bool_, c64, f16, f32, f64, i64
 
 X = np.array([1.0, 2.0, 3.0])

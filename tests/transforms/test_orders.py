@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from graphc import transforms as gc
-from graphc.frontend.control_flow import scan, while_loop
-from graphc.frontend.tensor import call
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.control_flow import scan, while_loop
+from graphc.frontend.tracing.tensor import call
+from graphc.frontend.tracing.trace import trace
 from graphc.ir.evaluate import evaluate
 
 Array = np.ndarray[Any, Any]

@@ -11,8 +11,8 @@ import pytest
 import graphc as gc
 from graphc import transforms
 from graphc.compiler import compile_for
-from graphc.frontend.state import Parameter
-from graphc.frontend.unit import build_unit
+from graphc.frontend.tracing.state import Parameter
+from graphc.frontend.tracing.unit import build_unit
 from graphc.ir.graph import Unit
 from graphc.passes.tables import lift_tables
 

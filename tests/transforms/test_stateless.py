@@ -10,7 +10,7 @@ import pytest
 
 import graphc as gc
 from graphc.errors import DTypeError, ShapeError, UsageError
-from graphc.frontend.trees import leaves
+from graphc.frontend.tracing.trees import leaves
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 

@@ -9,9 +9,9 @@ import pytest
 
 from graphc import transforms as gc
 from graphc.errors import DTypeError, ShapeError, UsageError
-from graphc.frontend.control_flow import scan
-from graphc.frontend.tensor import call
-from graphc.frontend.trace import trace
+from graphc.frontend.tracing.control_flow import scan
+from graphc.frontend.tracing.tensor import call
+from graphc.frontend.tracing.trace import trace
 from graphc.ir.evaluate import evaluate
 
 Array = np.ndarray[Any, Any]

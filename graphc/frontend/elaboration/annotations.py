@@ -23,7 +23,7 @@ from graphc.frontend import syntax
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.refusal import refused
 from graphc.frontend.elaboration.scope import Scope
-from graphc.frontend.named_dims import DEFAULT_RANGE
+from graphc.frontend.tracing.named_dims import DEFAULT_RANGE
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from graphc.errors import GraphcError, Span
 from graphc.frontend import syntax
-from graphc.frontend.arguments import first_names, refuse_call
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.refusal import described, refused
-from graphc.frontend.module import Module
-from graphc.frontend.random_draws import draws
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.arguments import first_names, refuse_call
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.random_draws import draws
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType
 from graphc.ir.op import functions

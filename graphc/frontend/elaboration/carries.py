@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from graphc.errors import DTypeError, GraphcError, ShapeError, Span
-from graphc.frontend import syntax, trees
+from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tracing import trees
+from graphc.frontend.tracing.tensor import Tensor
 
 __all__ = ["Carries", "alike", "form_of", "is_tensors"]
 

@@ -19,16 +19,17 @@ from dataclasses import replace
 from typing import Any
 
 from graphc.errors import DTypeError, ShapeError
-from graphc.frontend import syntax, trees
-from graphc.frontend.control_flow import leaves, rebuilt, require_form
+from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.carries import Carries, alike, form_of, is_tensors
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
-from graphc.frontend.loop_index import LoopIndex
-from graphc.frontend.tensor import Tensor
-from graphc.frontend.traced_bodies import (
+from graphc.frontend.tracing import trees
+from graphc.frontend.tracing.control_flow import leaves, rebuilt, require_form
+from graphc.frontend.tracing.loop_index import LoopIndex
+from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.traced_bodies import (
     TracedBranch,
     branch_tensors,
     scan_tensors,

@@ -17,11 +17,12 @@ from graphc.frontend.elaboration.refusal import (
     refused,
 )
 from graphc.frontend.elaboration.scope import UNKNOWN, Definitions, Scope
-from graphc.frontend.index_updates import At, Place
-from graphc.frontend.loop_index import LoopIndex
-from graphc.frontend.members import CASTS, METHODS, instead
-from graphc.frontend.module import Module
-from graphc.frontend.tensor import UNARY, Tensor, call
+from graphc.frontend.tracing.index_updates import At, Place
+from graphc.frontend.tracing.loop_index import LoopIndex
+from graphc.frontend.tracing.members import CASTS, METHODS, instead
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.operators import UNARY
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
 from graphc.ir.op import functions

@@ -25,8 +25,8 @@ from graphc.frontend.elaboration.gradients import is_gradient, with_own_gradient
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.elaboration.statements import run_body
-from graphc.frontend.module import Module
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir.dims import Dim
 from graphc.ir.record import Record
 

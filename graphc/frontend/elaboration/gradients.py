@@ -16,7 +16,7 @@ from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.numbers import is_number, tensor_of
 from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.ops.custom_gradient import custom_gradient, differentiable, inlined

@@ -15,7 +15,7 @@ from graphc.frontend import syntax
 from graphc.frontend.elaboration.program import Program
 from graphc.frontend.elaboration.refusal import refused
 from graphc.frontend.elaboration.scope import Definitions, Scope
-from graphc.frontend.parser import parse
+from graphc.frontend.parsing.parser import parse
 
 __all__ = ["Imports", "imported_names"]
 

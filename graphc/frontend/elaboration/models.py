@@ -22,10 +22,10 @@ from graphc.frontend.elaboration.recovery import Recovery
 from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.elaboration.statements import run_body
-from graphc.frontend.initializers import INITIALIZERS, Initializer, full
-from graphc.frontend.module import Module
-from graphc.frontend.state import Buffer, Parameter, State
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tracing.initializers import INITIALIZERS, Initializer, full
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.state import Buffer, Parameter, State
+from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir.dims import Dim
 from graphc.ir.op import functions
 from graphc.ir.record import Record

@@ -15,7 +15,8 @@ from typing import Any
 
 from graphc.errors import GraphcError, SourceError
 from graphc.frontend.elaboration.refusal import described
-from graphc.frontend.tensor import BINARY, Tensor, binary, call
+from graphc.frontend.tracing.operators import BINARY
+from graphc.frontend.tracing.tensor import Tensor, binary, call
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim

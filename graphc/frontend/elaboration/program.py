@@ -22,8 +22,8 @@ from graphc.frontend.elaboration.refusal import TooLarge, described, not_support
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.graph_reader import read_definition
 from graphc.frontend.index_notation import elaborate_named, elaborate_notation
-from graphc.frontend.module import Module
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim

@@ -11,8 +11,8 @@ from graphc.frontend.elaboration import control_flow, numbers
 from graphc.frontend.elaboration.expressions import Evaluator, limited
 from graphc.frontend.elaboration.recovery import Recovery
 from graphc.frontend.elaboration.refusal import described, refused
-from graphc.frontend.state import State
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tracing.state import State
+from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir import dtype as dtypes
 from graphc.ir.record import Record
 

@@ -21,7 +21,7 @@ from graphc.frontend.index_notation.mentions import mentions, require_bound, tex
 from graphc.frontend.index_notation.positions import Position, fits, position_of
 from graphc.frontend.index_notation.space import Space, tensor
 from graphc.frontend.index_notation.views import viewed
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir.dims import DimLike
 from graphc.ir.ops.gather import gather
 from graphc.ir.types import TensorType

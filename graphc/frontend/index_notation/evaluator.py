@@ -18,8 +18,8 @@ from graphc.frontend.index_notation.guards import Fact, facts_of, is_guard
 from graphc.frontend.index_notation.mentions import mentions, require_bound, text_of
 from graphc.frontend.index_notation.named_axes import Axes, call_along
 from graphc.frontend.index_notation.space import Space, tensor
-from graphc.frontend.members import CASTS
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.members import CASTS
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir.dtype import DType
 from graphc.ir.op import functions
 

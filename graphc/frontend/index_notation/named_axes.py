@@ -10,7 +10,7 @@ from graphc.frontend.elaboration.calls import call_value
 from graphc.frontend.elaboration.refusal import not_supported
 from graphc.frontend.index_notation.mentions import AXIS_WORDS, text_of
 from graphc.frontend.index_notation.space import Space, tensor
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir.record import Record
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from graphc.errors import Span
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.index_notation.extents import Extents
 from graphc.frontend.index_notation.positions import Sizes
-from graphc.frontend.tensor import Tensor, call
+from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir.dtype import DType
 from graphc.ir.ops.creation import iota
 

@@ -19,7 +19,7 @@ from graphc.frontend.index_notation.mentions import (
     unbound,
 )
 from graphc.frontend.index_notation.space import Space
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 

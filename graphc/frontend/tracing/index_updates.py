@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from graphc.errors import MemberLookupError, did_you_mean
 
 if TYPE_CHECKING:
-    from graphc.frontend.tensor import Tensor
+    from graphc.frontend.tracing.tensor import Tensor
 
 __all__ = ["At", "Place"]
 
@@ -37,7 +37,7 @@ class Place:
 
     >>> from graphc.ir.dtype import f32
     >>> from graphc.ir.ops.structural import graph_input
-    >>> from graphc.frontend.tensor import Tensor
+    >>> from graphc.frontend.tracing.tensor import Tensor
     >>> Tensor(graph_input("x", f32, (3, 4))).at[0, 1:].add(1.0)
     <tensor f32[3, 4]>
     """

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from graphc.errors import DTypeError, ShapeError, UsageError
-from graphc.frontend.closures import stand_ins
-from graphc.frontend.initializers import SEED_DTYPE, Initializer, Key, array, zeros
-from graphc.frontend.random_draws import Draws, active_draws, draw_counter
-from graphc.frontend.tensor import Tensor, apply
+from graphc.frontend.tracing.closures import stand_ins
+from graphc.frontend.tracing.initializers import SEED_DTYPE, Initializer, Key, array, zeros
+from graphc.frontend.tracing.random_draws import Draws, active_draws, draw_counter
+from graphc.frontend.tracing.tensor import Tensor, apply
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType, as_dtype
 from graphc.ir.node import Node, topological
@@ -31,8 +31,8 @@ from graphc.ir.types import TensorType
 from graphc.passes.rewrite import substitute
 
 if TYPE_CHECKING:
-    from graphc.frontend.module import Module
-    from graphc.frontend.state_table import StateTable
+    from graphc.frontend.tracing.module import Module
+    from graphc.frontend.tracing.state_table import StateTable
 
 __all__ = [
     "RANDOM_COUNTER",
@@ -55,7 +55,7 @@ class State(Tensor):
     Args:
         shape: numbers only: what is stored has a size; or an array, which is the first value.
         dtype: of the elements; f32 by default, or that of the array.
-        init: its first value (zeros by default), see `graphc.frontend.initializers`.
+        init: its first value (zeros by default), see `graphc.frontend.tracing.initializers`.
 
     Attributes:
         trainable: whether `train_step` computes a gradient for it and hands it to the optimizer.

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from graphc.errors import UsageError
-from graphc.frontend.initializers import SEED_DTYPE, first_value
-from graphc.frontend.module import Module
-from graphc.frontend.named_dims import named_dims
-from graphc.frontend.state_table import StateTable
-from graphc.frontend.trace import Export, models_by_name, run_traced, state_table
+from graphc.frontend.tracing.initializers import SEED_DTYPE, first_value
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.named_dims import named_dims
+from graphc.frontend.tracing.state_table import StateTable
+from graphc.frontend.tracing.trace import Export, models_by_name, run_traced, state_table
 from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.ops.structural import graph_input

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from graphc.frontend.parse_table import parse_table
+from graphc.frontend.parsing.parse_table import parse_table
 from graphc.frontend.syntax import BINARY_PRECEDENCE
 
 __all__ = ["KEYWORDS", "LINE_KEYWORDS", "NAME", "NUMBER", "SYMBOLS", "TOKEN", "Comment", "Token"]

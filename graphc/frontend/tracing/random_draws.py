@@ -16,8 +16,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from graphc.errors import UsageError
-from graphc.frontend.arguments import name_of
-from graphc.frontend.initializers import SEED_DTYPE, Key
+from graphc.frontend.tracing.arguments import name_of
+from graphc.frontend.tracing.initializers import SEED_DTYPE, Key
 from graphc.ir.node import Node
 from graphc.ir.op import functions
 from graphc.ir.ops.arithmetic import add

@@ -11,9 +11,9 @@ from typing import Any
 
 from graphc.errors import Span
 from graphc.frontend import syntax
-from graphc.frontend.diagnosis import unused_hint
-from graphc.frontend.expression_builder import ExpressionBuilder, nodes_among
-from graphc.frontend.tokens import Token
+from graphc.frontend.parsing.diagnosis import unused_hint
+from graphc.frontend.parsing.expression_builder import ExpressionBuilder, nodes_among
+from graphc.frontend.parsing.tokens import Token
 from graphc.ir.record import Record
 
 __all__ = ["TreeBuilder"]

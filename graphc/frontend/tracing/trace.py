@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import UsageError
-from graphc.frontend.location import at_definition, at_raising_line, spans_from
-from graphc.frontend.module import Module
-from graphc.frontend.named_dims import named_dims
-from graphc.frontend.state import Tracing
-from graphc.frontend.state_table import StateTable
-from graphc.frontend.tensor import Tensor
-from graphc.frontend.trees import leaves
+from graphc.frontend.tracing.location import at_definition, at_raising_line, spans_from
+from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.named_dims import named_dims
+from graphc.frontend.tracing.state import Tracing
+from graphc.frontend.tracing.state_table import StateTable
+from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trees import leaves
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphc.errors import ErrorGroup, SourceError, register_source
-from graphc.frontend.diagnosis import diagnose
-from graphc.frontend.expression_builder import TooManyErrors
-from graphc.frontend.lexer import MAX_ERRORS, Lexer
-from graphc.frontend.parse_table import ParseTable, Rule, parse_table
-from graphc.frontend.placement import check_depth, check_placement
+from graphc.frontend.parsing.diagnosis import diagnose
+from graphc.frontend.parsing.expression_builder import TooManyErrors
+from graphc.frontend.parsing.lexer import MAX_ERRORS, Lexer
+from graphc.frontend.parsing.parse_table import ParseTable, Rule, parse_table
+from graphc.frontend.parsing.placement import check_depth, check_placement
+from graphc.frontend.parsing.tokens import Comment, Token
+from graphc.frontend.parsing.tree_builder import TreeBuilder
 from graphc.frontend.syntax import Expression, Module
-from graphc.frontend.tokens import Comment, Token
-from graphc.frontend.tree_builder import TreeBuilder
 
 __all__ = ["parse", "parse_expression", "parse_with_comments"]
 

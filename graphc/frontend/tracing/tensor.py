@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +18,10 @@ import graphc.ir.ops  # fills the registry
 from graphc.errors import (
     MemberLookupError,
     NameLookupError,
-    TracedValueError,
     UsageError,
     did_you_mean,
 )
-from graphc.frontend.arguments import (
+from graphc.frontend.tracing.arguments import (
     first_names,
     is_tensor_first,
     refuse_call,
@@ -32,12 +31,14 @@ from graphc.frontend.arguments import (
     with_dtypes,
     with_lists,
 )
-from graphc.frontend.index_updates import At
-from graphc.frontend.location import at_python_line
-from graphc.frontend.members import CASTS, METHODS, instead
-from graphc.frontend.random_draws import with_seed
-from graphc.frontend.size import NumericSize, SymbolicSize, size_of
-from graphc.frontend.trees import map_leaves
+from graphc.frontend.tracing.index_updates import At
+from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.members import CASTS, METHODS, instead
+from graphc.frontend.tracing.operators import BINARY, UNARY, Operators
+from graphc.frontend.tracing.random_draws import with_seed
+from graphc.frontend.tracing.size import NumericSize, SymbolicSize, size_of
+from graphc.frontend.tracing.trees import map_leaves
+from graphc.frontend.tracing.without_value import WithoutValue
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
@@ -47,35 +48,9 @@ from graphc.ir.ops.creation import dim_value
 from graphc.ir.ops.creation import tensor as table
 from graphc.ir.types import TensorType
 
-__all__ = ["BINARY", "UNARY", "Tensor", "apply", "binary", "call", "function"]
-
-BINARY = {
-    "+": "add",
-    "-": "subtract",
-    "*": "multiply",
-    "/": "divide",
-    "//": "floor_divide",
-    "%": "remainder",
-    "**": "power",
-    "@": "matmul",
-    "==": "equal",
-    "!=": "not_equal",
-    "<": "less",
-    "<=": "less_equal",
-    ">": "greater",
-    ">=": "greater_equal",
-    "&": "bitwise_and",
-    "|": "bitwise_or",
-    "^": "bitwise_xor",
-    "<<": "bitwise_left_shift",
-    ">>": "bitwise_right_shift",
-}
-"""The function behind each binary operator, in Python and in the language."""
+__all__ = ["Tensor", "apply", "binary", "call", "function"]
 
 _ARRAY_API_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
-
-UNARY = {"-": "negative", "~": "bitwise_invert"}
-"""The function behind each unary operator; `+x` is x."""
 
 
 def call(name: str, *arguments: Any, **keywords: Any) -> Any:
@@ -185,7 +160,7 @@ def _beside(value: Any, other: Any) -> Any:
         return Tensor(dim_value(dim=value, dtype=dtype if counts else dtypes.i64))
 
 
-class Tensor:
+class Tensor(Operators, WithoutValue):
     """A tensor of the graph that is being traced. It has a type, and no value yet.
 
     Operators follow NumPy's broadcasting and the promotion of the array API standard. Each
@@ -320,162 +295,11 @@ class Tensor:
     def __getitem__(self, items: Any) -> Tensor:
         return self._call("index", items)
 
-    # -- operators --------------------------------------------------------------------------------
-
-    def __add__(self, other: Any) -> Tensor:
-        return _tensor(binary("+", self, other))
-
-    def __radd__(self, other: Any) -> Tensor:
-        return _tensor(binary("+", other, self))
-
-    def __sub__(self, other: Any) -> Tensor:
-        return _tensor(binary("-", self, other))
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return _tensor(binary("-", other, self))
-
-    def __mul__(self, other: Any) -> Tensor:
-        return _tensor(binary("*", self, other))
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return _tensor(binary("*", other, self))
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return _tensor(binary("/", self, other))
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return _tensor(binary("/", other, self))
-
-    def __floordiv__(self, other: Any) -> Tensor:
-        return _tensor(binary("//", self, other))
-
-    def __rfloordiv__(self, other: Any) -> Tensor:
-        return _tensor(binary("//", other, self))
-
-    def __mod__(self, other: Any) -> Tensor:
-        return _tensor(binary("%", self, other))
-
-    def __rmod__(self, other: Any) -> Tensor:
-        return _tensor(binary("%", other, self))
-
-    def __pow__(self, other: Any) -> Tensor:
-        return _tensor(binary("**", self, other))
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return _tensor(binary("**", other, self))
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return _tensor(binary("@", self, other))
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return _tensor(binary("@", other, self))
-
-    def __and__(self, other: Any) -> Tensor:
-        return _tensor(binary("&", self, other))
-
-    def __rand__(self, other: Any) -> Tensor:
-        return _tensor(binary("&", other, self))
-
-    def __or__(self, other: Any) -> Tensor:
-        return _tensor(binary("|", self, other))
-
-    def __ror__(self, other: Any) -> Tensor:
-        return _tensor(binary("|", other, self))
-
-    def __xor__(self, other: Any) -> Tensor:
-        return _tensor(binary("^", self, other))
-
-    def __rxor__(self, other: Any) -> Tensor:
-        return _tensor(binary("^", other, self))
-
-    def __lshift__(self, other: Any) -> Tensor:
-        return _tensor(binary("<<", self, other))
-
-    def __rlshift__(self, other: Any) -> Tensor:
-        return _tensor(binary("<<", other, self))
-
-    def __rshift__(self, other: Any) -> Tensor:
-        return _tensor(binary(">>", self, other))
-
-    def __rrshift__(self, other: Any) -> Tensor:
-        return _tensor(binary(">>", other, self))
-
-    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return _tensor(binary("==", self, other))
-
-    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return _tensor(binary("!=", self, other))
-
-    def __lt__(self, other: Any) -> Tensor:
-        return _tensor(binary("<", self, other))
-
-    def __le__(self, other: Any) -> Tensor:
-        return _tensor(binary("<=", self, other))
-
-    def __gt__(self, other: Any) -> Tensor:
-        return _tensor(binary(">", self, other))
-
-    def __ge__(self, other: Any) -> Tensor:
-        return _tensor(binary(">=", self, other))
-
-    # Tensors are keys by identity, though == builds a graph.
-    __hash__ = object.__hash__
-
-    def __neg__(self) -> Tensor:
-        return self._call(UNARY["-"])
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __invert__(self) -> Tensor:
-        return self._call(UNARY["~"])
-
     def __abs__(self) -> Tensor:
         return self._call("abs")
 
-    # -- what needs a value, and a trace has none -------------------------------------------------
-
-    def __bool__(self) -> NoReturn:
-        self._refuse(
-            "the truth of a tensor is not known while the graph is built",
-            "choose elements with where(condition, a, b), a branch on one bool with cond, repeat "
-            "with while_loop; combine conditions with & | ~ in place of and, or, not, a < b < c",
-        )
-
-    def _as_number(self) -> NoReturn:
-        self._refuse(
-            "the value of a tensor is not known while the graph is built",
-            "keep computing with the tensor; cast(x, dtype) changes its dtype, and sizes are "
-            "in x.shape",
-        )
-
-    __int__ = __float__ = __complex__ = _as_number
-
-    def __index__(self) -> NoReturn:
-        self._refuse(
-            "a tensor is no number for Python, which counts and indexes by it while the graph is "
-            "built",
-            "x[i] takes a tensor i; a loop that a tensor ends is while_loop, and sizes are in "
-            "x.shape",
-        )
-
-    def __format__(self, form: str) -> str:
-        return format(str(self), form) if not form else self._as_number()
-
     def __round__(self, digits: int | None = None) -> Tensor:
         return self._call("round") if digits is None else self._call("round", digits)
-
-    def __array__(self, *arguments: Any, **keywords: Any) -> NoReturn:
-        self._refuse(
-            "NumPy asks for the value of a tensor, which is not known while the graph is built",
-            "use the function of graphc in place of NumPy's",
-        )
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **keywords: Any) -> Any:
-        """`numpy.exp(x)` and `array + x` call the function of that name here."""
-        if method == "__call__" and ufunc.__name__ in functions and not keywords:
-            return call(ufunc.__name__, *operands)
-        return self.__array__()
 
     def __len__(self) -> int:
         if self.ndim == 0 or not isinstance(self.shape[0], int):
@@ -494,23 +318,18 @@ class Tensor:
             )
         return (self[place] for place in range(self.shape[0]))
 
-    def __contains__(self, item: object) -> NoReturn:
-        self._refuse("whether a tensor contains a value is not known", "write any(x == value)")
-
-    def __setitem__(self, items: Any, value: Any) -> NoReturn:
-        self._refuse(
-            "the elements of a tensor cannot be assigned",
-            "build a new tensor: x.at[items].set(value), or where(mask, value, x)",
-        )
+    def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **keywords: Any) -> Any:
+        """`numpy.exp(x)` and `array + x` call the function of that name here."""
+        if method == "__call__" and ufunc.__name__ in functions and not keywords:
+            return call(ufunc.__name__, *operands)
+        return self.__array__()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         return self
 
-    def _refuse(self, message: str, hint: str) -> NoReturn:
-        with at_python_line():
-            raise TracedValueError(f"{message}: {self!r}", hint=hint)
+    def _binary(self, operator: str, left: Any, right: Any) -> Tensor:
+        result: Tensor = binary(operator, left, right)
+        return result
 
-
-def _tensor(value: Any) -> Tensor:
-    assert isinstance(value, Tensor)
-    return value
+    def _unary(self, operator: str) -> Tensor:
+        return self._call(UNARY[operator])

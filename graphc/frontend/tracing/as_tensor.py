@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import UsageError
-from graphc.frontend.tensor import Tensor, apply, call
+from graphc.frontend.tracing.tensor import Tensor, apply, call
 from graphc.ir.node import Node
 
 __all__ = ["as_tensor"]

@@ -27,7 +27,7 @@ __all__ = [
     "spans_from",
 ]
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
+_PACKAGE = str(Path(__file__).resolve().parents[2]) + os.sep
 _LIBRARIES = (_PACKAGE, str(Path(np.__file__).resolve().parent) + os.sep)
 """Where no frame is one of the user's: NumPy calls the methods of what it is given."""
 

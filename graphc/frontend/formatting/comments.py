@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from graphc.errors import Span
-from graphc.frontend.tokens import Comment
+from graphc.frontend.parsing.tokens import Comment
 
 __all__ = ["CommentQueue"]
 

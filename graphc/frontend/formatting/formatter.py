@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 from graphc.errors import Span
 from graphc.frontend import syntax
-from graphc.frontend.comments import CommentQueue
-from graphc.frontend.layout import INDENT, Broken, Concat, Document, render
-from graphc.frontend.literals import string_literal
-from graphc.frontend.parser import parse_with_comments
-from graphc.frontend.printer import Printer
-from graphc.frontend.tokens import Comment
+from graphc.frontend.formatting.comments import CommentQueue
+from graphc.frontend.formatting.layout import INDENT, Broken, Concat, Document, render
+from graphc.frontend.formatting.printer import Printer
+from graphc.frontend.parsing.literals import string_literal
+from graphc.frontend.parsing.parser import parse_with_comments
+from graphc.frontend.parsing.tokens import Comment
 
 __all__ = ["format_source", "unparse"]
 

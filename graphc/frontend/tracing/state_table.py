@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from graphc.errors import UsageError
 
 if TYPE_CHECKING:
-    from graphc.frontend.module import Module
-    from graphc.frontend.state import State
+    from graphc.frontend.tracing.module import Module
+    from graphc.frontend.tracing.state import State
 
 __all__ = ["StateTable"]
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from graphc.errors import DTypeError, ShapeError, UsageError
-from graphc.frontend.closures import captured, stand_ins
-from graphc.frontend.initializers import SEED_DTYPE
-from graphc.frontend.random_draws import each_iteration
-from graphc.frontend.state import State, StateOfBody, active_tracing, state_kept, tracing
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tracing.closures import captured, stand_ins
+from graphc.frontend.tracing.initializers import SEED_DTYPE
+from graphc.frontend.tracing.random_draws import each_iteration
+from graphc.frontend.tracing.state import State, StateOfBody, active_tracing, state_kept, tracing
+from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node, topological

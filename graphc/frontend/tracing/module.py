@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from graphc.errors import UsageError
-from graphc.frontend.state import Parameter, State
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tracing.state import Parameter, State
+from graphc.frontend.tracing.tensor import Tensor
 
 __all__ = ["Module"]
 

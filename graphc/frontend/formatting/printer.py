@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from graphc.errors import Span
 from graphc.frontend import syntax
-from graphc.frontend.comments import CommentQueue
-from graphc.frontend.layout import (
+from graphc.frontend.formatting.comments import CommentQueue
+from graphc.frontend.formatting.layout import (
     HARD_LINE,
     LINE,
     SOFT_LINE,
@@ -20,8 +20,8 @@ from graphc.frontend.layout import (
     Nest,
     render,
 )
-from graphc.frontend.literals import string_literal
-from graphc.frontend.operators import REDUCTION_PRECEDENCE
+from graphc.frontend.parsing.literals import string_literal
+from graphc.frontend.parsing.operators import REDUCTION_PRECEDENCE
 from graphc.frontend.syntax import BINARY_PRECEDENCE, REDUCTIONS, UNARY_PRECEDENCE
 
 __all__ = ["Printer"]

@@ -5,7 +5,7 @@ order, to `grammar.table.json`, from where the parser takes it. Building the tab
 longer than checking a model, so it is built when the grammar changes and kept beside it; a test
 holds the two together. Run it with
 
-    python -m graphc.frontend.table_generator
+    python -m graphc.frontend.parsing.table_generator
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lark import Lark
 from lark.lexer import Lexer
 from lark.parsers.lalr_analysis import Shift
 
-from graphc.frontend.parse_table import GRAMMAR_FILE, TABLE_FILE
+from graphc.frontend.parsing.parse_table import GRAMMAR_FILE, TABLE_FILE
 
 __all__ = ["generate_table"]
 

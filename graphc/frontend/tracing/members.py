@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from graphc.errors import UsageError, did_you_mean
-from graphc.frontend.location import at_python_line
+from graphc.frontend.tracing.location import at_python_line
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.op import functions

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DTypeError, UsageError
-from graphc.frontend import trees
-from graphc.frontend.as_tensor import as_tensor
-from graphc.frontend.location import at_python_line
-from graphc.frontend.tensor import Tensor, call
-from graphc.frontend.traced_bodies import (
+from graphc.frontend.tracing import trees
+from graphc.frontend.tracing.as_tensor import as_tensor
+from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.tensor import Tensor, call
+from graphc.frontend.tracing.traced_bodies import (
     RowOf,
     TracedBranch,
     branch_tensors,
@@ -60,7 +60,7 @@ def scan(
         ShapeError, DTypeError: the body changes the type of a carry, or lengths differ.
         UsageError: no length, or a body that returns no pair.
 
-    >>> from graphc.frontend.trace import trace
+    >>> from graphc.frontend.tracing.trace import trace
     >>> from graphc.ir.dtype import f32
     >>> def sums(x):
     ...     return scan(lambda total, row: (total + row, total + row), x[0] * 0, x)[1]

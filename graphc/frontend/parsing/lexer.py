@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from graphc.config import MOST_CHARACTERS
 from graphc.errors import SourceError, Span
-from graphc.frontend.parse_table import parse_table
+from graphc.frontend.parsing.parse_table import parse_table
+from graphc.frontend.parsing.tokens import KEYWORDS, LINE_KEYWORDS, SYMBOLS, TOKEN, Comment, Token
 from graphc.frontend.syntax import REDUCTIONS
-from graphc.frontend.tokens import KEYWORDS, LINE_KEYWORDS, SYMBOLS, TOKEN, Comment, Token
 
 __all__ = ["MAX_ERRORS", "Lexer"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from graphc.frontend.tensor import Tensor
+from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir.node import Node
 
 __all__ = ["LoopIndex"]

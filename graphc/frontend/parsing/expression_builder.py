@@ -16,10 +16,10 @@ from typing import Any
 
 from graphc.errors import SourceError, Span
 from graphc.frontend import syntax
-from graphc.frontend.lexer import MAX_ERRORS
-from graphc.frontend.literals import LiteralError, number_value, string_value
-from graphc.frontend.operators import ReductionPrefix, apply_precedence
-from graphc.frontend.tokens import Token
+from graphc.frontend.parsing.lexer import MAX_ERRORS
+from graphc.frontend.parsing.literals import LiteralError, number_value, string_value
+from graphc.frontend.parsing.operators import ReductionPrefix, apply_precedence
+from graphc.frontend.parsing.tokens import Token
 
 __all__ = ["ExpressionBuilder", "TooManyErrors", "nodes_among"]
 

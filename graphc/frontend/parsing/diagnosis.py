@@ -7,8 +7,8 @@ from collections.abc import Sequence, Set
 
 from graphc.errors import SourceError, Span
 from graphc.frontend import syntax
-from graphc.frontend.parse_table import parse_table
-from graphc.frontend.tokens import LINE_KEYWORDS, Token
+from graphc.frontend.parsing.parse_table import parse_table
+from graphc.frontend.parsing.tokens import LINE_KEYWORDS, Token
 
 __all__ = ["diagnose", "unused_hint"]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from graphc.errors import SourceError, Span
+from graphc.frontend.parsing.tokens import Token
 from graphc.frontend.syntax import (
     BINARY_PRECEDENCE,
     COMPARISONS,
@@ -17,7 +18,6 @@ from graphc.frontend.syntax import (
     Reduction,
     Unary,
 )
-from graphc.frontend.tokens import Token
 from graphc.ir.record import Record
 
 __all__ = ["REDUCTION_PRECEDENCE", "ReductionPrefix", "apply_precedence"]

@@ -1,0 +1,1 @@
+"""From syntax trees back to text, in one canonical layout."""

@@ -1,0 +1,1 @@
+"""Tensors that stand for nodes, and the functions and models of Python that compute with them."""
