@@ -101,6 +101,27 @@ def test_a_model_keeps_what_it_is_not_given() -> None:
     assert [float(one) for one in state] == [2.0, 4.0]
 
 
+def test_a_model_that_the_trace_does_not_know_draws_random_numbers() -> None:
+    class Noisy(gc.nn.Module):
+        def __init__(self) -> None:
+            self.fc = gc.nn.Linear(5, 5)
+            self.drops = [gc.nn.Dropout(0.5) for _ in range(2)]
+
+        def forward(self, x: Any) -> Any:
+            return tuple(drop(self.fc(x)) for drop in self.drops)
+
+    model = Noisy()
+    state = {path: np.ones(one.sizes, np.float32) for path, one in model.named_state()}
+    graph = gc.trace(
+        lambda x: gc.stateless_call(model, state, x)[0], gc.f32[4, 5], training=True
+    ).graph
+    counter = np.array(3, np.uint64)
+    (one, other), (after,) = evaluate(graph, [np.ones((4, 5), np.float32)], [counter])
+    assert {0.0, 12.0} == set(one.flat) == set(other.flat)
+    assert not np.array_equal(one, other)
+    assert after == counter + 1
+
+
 def test_state_that_does_not_fit_is_refused() -> None:
     x = gc.f32[4, 5]
     with pytest.raises(UsageError, match=r"norm\.runing_mean") as caught:

@@ -46,9 +46,9 @@ class Draws:
         self._seed = counter
         self._counts: dict[str, int] = {}
 
-    def key(self, path: str = _IN_FUNCTIONS) -> Key:
-        """A key that no other draw has; `path` is that of the module that draws."""
-        return Key.of(self._seed(), self._numbered(path))
+    def key(self, path: str | None = None) -> Key:
+        """A key that no other draw has; `path` is that of the module that draws, if it has one."""
+        return Key.of(self._seed(), self._numbered(_IN_FUNCTIONS if path is None else path))
 
     def _numbered(self, path: str) -> str:
         count = self._counts[path] = self._counts.get(path, -1) + 1

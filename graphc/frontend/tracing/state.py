@@ -321,7 +321,8 @@ class Tracing:
     def random_key(self, module: Module) -> Key:
         """A key for random numbers that are new at each call, for each use of each module.
 
-        The counter behind it is state: a call that draws moves it by one.
+        The counter behind it is state: a call that draws moves it by one. A module of no model that
+        the trace knows draws as a function does.
         """
         return self._draws.key(self.table.module_path(module))
 

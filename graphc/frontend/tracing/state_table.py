@@ -65,19 +65,9 @@ class StateTable:
             )
         return self._paths[state]
 
-    def module_path(self, module: Module) -> str:
-        """What the module is called; "" is the only model of a unit.
-
-        Raises:
-            UsageError: it is no part of a model of the unit.
-        """
-        if module not in self._modules:
-            raise UsageError(
-                f"a {type(module).__name__} belongs to no model that this trace knows",
-                code="unknown-module",
-                hint="keep it in an attribute of a Module; one made while tracing has no name",
-            )
-        return self._modules[module]
+    def module_path(self, module: Module) -> str | None:
+        """What the module is called, "" the only model of a unit; None if it is no part of one."""
+        return self._modules.get(module)
 
     def __iter__(self) -> Iterator[tuple[str, State]]:
         return iter(list(self._states.items()))
