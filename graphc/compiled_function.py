@@ -15,8 +15,9 @@ import numpy as np
 
 from graphc.errors import UsageError
 from graphc.from_python import on_device
+from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor
-from graphc.frontend.tracing.state import RANDOM_COUNTER, active_tracing
+from graphc.frontend.tracing.state import RANDOM_COUNTER
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trace import Export, function_name, signature_of
 from graphc.frontend.tracing.trees import leaves, map_leaves, rebuilt

@@ -16,10 +16,10 @@ import numpy as np
 
 from graphc import array_functions
 from graphc.frontend.tracing import tensor
+from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.arguments import first_names
 from graphc.frontend.tracing.location import spans_from
 from graphc.frontend.tracing.members import no_member
-from graphc.frontend.tracing.state import active_tracing
 from graphc.frontend.tracing.trees import leaves, map_leaves
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from graphc.errors import UsageError
+from graphc.frontend.tracing.active_trace import tracing
 from graphc.frontend.tracing.module import Module
-from graphc.frontend.tracing.state import is_training, tracing
+from graphc.frontend.tracing.state import is_training
 from graphc.frontend.tracing.tensor import Tensor, call
 
 __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]

@@ -7,8 +7,9 @@ from numbers import Real
 from typing import Any
 
 from graphc.errors import ShapeError, UsageError
+from graphc.frontend.tracing.active_trace import tracing
 from graphc.frontend.tracing.initializers import zeros
-from graphc.frontend.tracing.state import Buffer, Parameter, State, tracing
+from graphc.frontend.tracing.state import Buffer, Parameter, State
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphc.errors import ShapeError, UsageError
+from graphc.frontend.tracing.active_trace import tracing
 from graphc.frontend.tracing.module import Module
-from graphc.frontend.tracing.state import Parameter, tracing
+from graphc.frontend.tracing.state import Parameter
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trace import Export, signature_of
 from graphc.ir.node import Node

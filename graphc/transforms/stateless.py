@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, UsageError, did_you_mean
+from graphc.frontend.tracing.active_trace import tracing
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.module import Module
-from graphc.frontend.tracing.state import State, tracing
+from graphc.frontend.tracing.state import State
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir.node import Node
 

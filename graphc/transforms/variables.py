@@ -13,10 +13,11 @@ from contextlib import nullcontext
 from typing import Any
 
 from graphc.errors import UsageError
+from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.module import Module
-from graphc.frontend.tracing.state import State, active_tracing
+from graphc.frontend.tracing.state import State
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import leaves, map_leaves, rebuilt
 from graphc.ir.dims import DimLike

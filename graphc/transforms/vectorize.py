@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphc.errors import ShapeError, UsageError
+from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.location import at_python_line
-from graphc.frontend.tracing.state import active_tracing
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import map_leaves, rebuilt
 from graphc.ir import dims

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graphc import transforms
 from graphc.errors import (
     DimensionError,
     DTypeError,
@@ -23,6 +24,7 @@ from graphc.errors import (
     TracedValueError,
     UsageError,
 )
+from graphc.frontend.tracing.control_flow import cond, scan
 from graphc.frontend.tracing.initializers import Key, array, normal
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.named_dims import DEFAULT_RANGE
@@ -442,11 +444,115 @@ def test_layers_of_the_library_are_placed_at_the_user_of_the_layer() -> None:
     assert sources.spans(product)[0].line == lines_of(Affine.forward) + 1
 
 
-def test_an_escaped_tensor_is_refused() -> None:
-    kept: list[Any] = []
-    trace(lambda x: kept.append(x) or x, f32[2])
-    with pytest.raises(UsageError, match="left behind by another trace"):
-        trace(lambda y: y + kept[0], f32[2])
+KEPT: list[Any] = []
+
+
+def keep(x):
+    """Leave a tensor behind where it outlives the trace."""
+    KEPT.append(x)
+    return x
+
+
+class Keeping(Module):
+    """Keeps a tensor in a list, which no assignment to an attribute sees."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+
+    def forward(self, x):
+        self.kept.append(x * 2)
+        return x + self.kept[0]
+
+
+ESCAPED: dict[str, Callable[[], Any]] = {
+    "an argument of the same name and type": lambda: trace(lambda x: x + KEPT[0], f32[2]),
+    "an argument of another name": lambda: trace(lambda y: y + KEPT[0], f32[2]),
+    "as the result": lambda: trace(lambda x: KEPT[0], f32[2]),
+    "in a list": lambda: trace(lambda x: call("concat", [x, KEPT[0]]), f32[2]),
+    "in a branch": lambda: trace(lambda x: cond(x[0] > 0, lambda: x + KEPT[0], lambda: x), f32[2]),
+    "in the body of a loop": lambda: trace(
+        lambda x: scan(lambda c, row: (c + KEPT[0][0], None), row_of(x), x)[0], f32[2]
+    ),
+    "in a transformed function": lambda: trace(
+        lambda x: transforms.grad(lambda y: (y * KEPT[0]).sum())(x), f32[2]
+    ),
+    "where nothing is traced": lambda: KEPT[0] + 1,
+}
+
+
+def row_of(x):
+    """A number without axes, in the dtype of x."""
+    return x[0] * 0
+
+
+@pytest.mark.parametrize("place", ESCAPED)
+def test_a_tensor_of_another_trace_is_refused(place: str) -> None:
+    KEPT.clear()
+    trace(lambda x: keep(x), f32[2])
+    with pytest.raises(UsageError, match="of another trace is used") as caught:
+        ESCAPED[place]()
+    assert caught.value.code == "leaked-tensor"
+    assert "hand it over as an argument" in (caught.value.hint or "")
+    (note,) = caught.value.notes
+    made = int(note.rsplit(":", 2)[1])
+    assert "trace(lambda x: keep(x)" in linecache.getline(__file__, made)
+
+
+def test_a_tensor_that_a_model_keeps_is_refused_in_the_next_trace() -> None:
+    net = Keeping()
+    trace(net, f32[2])
+    with pytest.raises(UsageError) as caught:
+        trace(net, f32[2])
+    span = caught.value.span
+    assert span is not None
+    assert linecache.getline(span.file, span.line)[span.column - 1 :].startswith("x + self.kept")
+    made = lines_of(Keeping.forward) + 1
+    assert caught.value.notes == (f"it was made at {__file__}:{made}:26",)
+
+
+INNER: dict[str, Callable[[Any], Any]] = {
+    "loop": lambda x: scan(lambda c, row: (keep(c) + row, None), row_of(x), x)[0] + KEPT[-1],
+    "grad": lambda x: transforms.grad(lambda y: (keep(y) * y).sum())(x) + KEPT[-1],
+    "vmap": lambda x: transforms.vmap(lambda y: keep(y) * y)(x) + KEPT[-1],
+}
+
+
+@pytest.mark.parametrize("name", INNER)
+def test_a_tensor_from_inside_is_refused_outside(name: str) -> None:
+    with pytest.raises(UsageError, match="is used outside of it") as caught:
+        trace(INNER[name], f32[2])
+    span = caught.value.span
+    assert span is not None
+    assert linecache.getline(span.file, span.line)[: span.end_column - 1].endswith("KEPT[-1]")
+
+
+NESTED: dict[str, Callable[[Any], Any]] = {
+    "grad of grad": lambda x: transforms.grad(
+        lambda y: (transforms.grad(lambda z: (z * y * x).sum())(y) * x).sum()
+    )(x),
+    "vmap of grad": lambda x: transforms.vmap(
+        lambda y: transforms.grad(lambda z: z * z * y * x.sum())(y)
+    )(x),
+    "grad of a scan": lambda x: transforms.grad(
+        lambda y: scan(lambda c, row: (c * row + y.sum() * x[0], None), row_of(x), y)[0]
+    )(x),
+    "scan of a branch": lambda x: scan(
+        lambda c, row: (cond(c > 0, lambda: c + x[0], lambda: c * row), x), row_of(x), x
+    )[0],
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_inner_functions_use_tensors_of_outer_ones(name: str) -> None:
+    graph, _ = trace(NESTED[name], f32[2])
+    assert [one["name"] for one in graph.inputs] == ["x"]
+
+
+def test_a_constant_belongs_to_no_trace() -> None:
+    KEPT.clear()
+    trace(lambda x: x + keep(call("ones", (2,), f32)), f32[2])
+    graph, _ = trace(lambda x: x * KEPT[0], f32[2])
+    assert graph.results[0].type == KEPT[0].type
 
 
 # -- state ----------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from typing import Any
 from graphc.errors import ShapeError
 from graphc.frontend.elaboration.numbers import tensor_of
 from graphc.frontend.elaboration.refusal import refused
-from graphc.frontend.tracing.state import Buffer, State, tracing
+from graphc.frontend.tracing.active_trace import tracing
+from graphc.frontend.tracing.state import Buffer, State
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node, build

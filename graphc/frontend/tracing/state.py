@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.frontend.tracing.active_trace import activated, active_tracing, tracing
 from graphc.frontend.tracing.closures import stand_ins
 from graphc.frontend.tracing.initializers import SEED_DTYPE, Initializer, Key, array, zeros
 from graphc.frontend.tracing.random_draws import Draws, active_draws, draw_counter
@@ -41,11 +41,9 @@ __all__ = [
     "State",
     "StateOfBody",
     "Tracing",
-    "active_tracing",
     "fitted",
     "is_training",
     "state_kept",
-    "tracing",
 ]
 
 
@@ -208,12 +206,8 @@ class Tracing:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Make this the trace that state is read and updated in."""
-        token = _active.set(self)
-        try:
-            with active_draws(self._draws):
-                yield
-        finally:
-            _active.reset(token)
+        with activated(self), active_draws(self._draws):
+            yield
 
     def before(self, state: State) -> Node:
         """The `input` node of the state: its value before the call."""
@@ -372,31 +366,6 @@ def _fitted(target: TensorType, value: Any) -> Node:
     return functions["broadcast_to"](value, *target.shape)  # type: ignore[no-any-return]
 
 
-_active: ContextVar[Tracing | None] = ContextVar("graphc_tracing", default=None)
-
-
-def active_tracing() -> Tracing | None:
-    """The active trace, if a function is being traced."""
-    return _active.get()
-
-
-def tracing() -> Tracing:
-    """The active trace.
-
-    Raises:
-        UsageError: no function is being traced.
-    """
-    found = _active.get()
-    if found is None:
-        raise UsageError(
-            "a model computes only while a function is traced",
-            code="not-traced",
-            hint="trace or compile it: graphc.compile(model, graphc.f32[...]) can be called with "
-            "arrays",
-        )
-    return found
-
-
 def is_training() -> bool:
     """Whether the function that is being traced is a training step."""
     return tracing().training
@@ -409,7 +378,7 @@ def state_kept(where: str) -> Iterator[None]:
     Raises:
         UsageError: state was updated.
     """
-    active = _active.get()
+    active = active_tracing()
     before = {} if active is None else active.values()
     yield
     if active is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from graphc.errors import (
     UsageError,
     did_you_mean,
 )
+from graphc.frontend.tracing.active_trace import active_tracing, require_active
 from graphc.frontend.tracing.arguments import (
     first_names,
     is_tensor_first,
@@ -47,6 +48,9 @@ from graphc.ir.op import functions
 from graphc.ir.ops.creation import dim_value
 from graphc.ir.ops.creation import tensor as table
 from graphc.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from graphc.frontend.tracing.state import Tracing
 
 __all__ = ["Tensor", "apply", "binary", "call", "function"]
 
@@ -175,22 +179,30 @@ class Tensor(Operators, WithoutValue):
     <tensor f32[4, 4]>
     """
 
-    __slots__ = ("_node",)
+    __slots__ = ("_node", "_trace")
 
     _node: Node
+    _trace: Tracing | None
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._trace = active_tracing()
 
     @property
     def node(self) -> Node:
-        """The node that the tensor stands for."""
+        """The node that the tensor stands for.
+
+        Raises:
+            UsageError: another trace made the tensor.
+        """
+        if self._trace is not None and self._trace is not active_tracing():
+            require_active(self._node, self._trace)
         return self._node
 
     @property
     def type(self) -> TensorType:
         """Dtype and shape."""
-        return self.node.tensor
+        return self._node.tensor
 
     @property
     def shape(self) -> tuple[DimLike, ...]:

@@ -290,7 +290,7 @@ def run_traced(
             roots = (*results, *updates.values())
             used = tracing.used(roots)
             state = tuple(tracing.before(one) for one in used)
-            _require_closed(roots, (*inputs.nodes, *state))
+            _require_closed(roots, (*inputs.nodes, *state), sources)
     pairs = tuple((tracing.before(one), value) for one, value in updates.items())
     graph = Graph(name, tuple(inputs.nodes), state, results, pairs)
     verify(graph, after="tracing", sources=sources)
@@ -362,8 +362,8 @@ def _flattened(value: Any, what: str) -> Iterator[Node]:
         )
 
 
-def _require_closed(roots: Sequence[Node], listed: Sequence[Node]) -> None:
-    """Refuse tensors that another trace has left behind."""
+def _require_closed(roots: Sequence[Node], listed: Sequence[Node], sources: SourceMap) -> None:
+    """Refuse what stands for a value inside a body or a transform, and is used outside of it."""
     known = set(listed)
     names = {node["name"] for node in listed}
     if len(names) != len(listed):
@@ -373,9 +373,13 @@ def _require_closed(roots: Sequence[Node], listed: Sequence[Node]) -> None:
         )
     for node in topological(roots):
         if node.op is input_ and node not in known:
+            users = (one for one in topological(roots) if node in one.inputs)
+            places = (span for one in users for span in sources.spans(one))
             raise UsageError(
-                f"{node['name']!r} ({node.type}) is no argument of the function: it was left "
-                "behind by another trace",
+                f"a tensor {node.type} of a loop's body, or of a function that is transformed, is "
+                "used outside of it",
                 code="leaked-tensor",
-                hint="hand it over as an argument, and keep no tensors in attributes or globals",
+                span=next(places, None),
+                hint="return it from there: scan stacks what its body gives beside the carry, and "
+                "grad takes has_aux=True",
             )
