@@ -367,14 +367,12 @@ def mish(x: Node) -> Node:
 
 
 @surface("softmin")
-@also_named(dim="axis")
 def softmin(x: Node, axis: int = -1, dtype: DType | None = None) -> Node:
     """softmax(-x) along an axis, of `x` in a dtype if one is given."""
     return softmax_along(negative(x if dtype is None else cast_to(x, dtype)), axis)
 
 
 @surface("glu")
-@also_named(dim="axis")
 def glu(x: Node, axis: int = -1) -> Node:
     """The first half of an axis times the sigmoid of the second (Y. Dauphin et al., 2016)."""
     place = normal_axis(axis, len(x.shape), "glu")

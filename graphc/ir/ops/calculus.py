@@ -14,7 +14,6 @@ from graphc.ir.ops.arithmetic import add, divide, multiply, scaled, subtract
 from graphc.ir.ops.broadcasting import Operand, normal_axis, promoted
 from graphc.ir.ops.creation import dim_value, ones_like, zeros_like
 from graphc.ir.ops.logic import equal, where
-from graphc.ir.ops.spelling import also_named
 
 __all__: list[str] = []
 
@@ -39,7 +38,6 @@ def _strips(name: str, y: Node, x: Node | None, dx: float, axis: int) -> Node:
 
 
 @surface("trapezoid", "trapz")
-@also_named(dim="axis")
 def trapezoid(y: Node, x: Node | None = None, dx: float = 1.0, axis: int = -1) -> Node:
     """The integral of samples `y` along an axis, by the trapezoidal rule.
 
@@ -55,7 +53,6 @@ def trapezoid(y: Node, x: Node | None = None, dx: float = 1.0, axis: int = -1) -
 
 
 @surface("gradient")
-@also_named(dim="axis")
 def gradient(
     x: Node,
     spacing: float | Node | Sequence[float | Node] = 1.0,
@@ -138,7 +135,6 @@ def _cut(x: Node, start: int, stop: int | None) -> Node:
 
 
 @surface("cumulative_trapezoid")
-@also_named(dim="axis")
 def cumulative_trapezoid(y: Node, x: Node | None = None, dx: float = 1.0, axis: int = -1) -> Node:
     """The integrals of samples `y` up to each but the first, by the trapezoidal rule."""
     place = normal_axis(axis, len(y.shape), "cumulative_trapezoid")
@@ -207,7 +203,6 @@ def _on_a_circle(x: Node, xp: Node, fp: Node, period: float) -> tuple[Node, Node
 
 
 @surface("unwrap")
-@also_named(dim="axis")
 def unwrap(
     x: Node, discont: float | None = None, axis: int = -1, *, period: float = 6.283185307179586
 ) -> Node:

@@ -38,7 +38,6 @@ from graphc.ir.ops.logic import equal, isfinite, isnan, logical_not, logical_or,
 from graphc.ir.ops.reduction import highest, lowest
 from graphc.ir.ops.shape import flip, require_axes
 from graphc.ir.ops.slicing import pad, slice_
-from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.structural import stop_gradient
 from graphc.ir.ops.transcendental import exp, log
 from graphc.ir.types import TensorType
@@ -327,7 +326,6 @@ def _axis_of(name: str, x: Node, axis: int | None) -> int:
 
 
 def _scan_surface(op: Op, alias: str, initial: int) -> None:
-    @also_named(dim="axis")
     def call(
         x: Node,
         axis: int | None = None,
@@ -354,7 +352,6 @@ _scan_surface(cumulative_prod, "cumprod", 1)
 
 
 def _extreme_surface(op: Op, name: str, what: str) -> None:
-    @also_named(dim="axis")
     def call(x: Node, axis: int | None = None) -> tuple[Node, Node]:
         place = _axis_of(name, x, axis)
         values = op(x, axis=place)
@@ -375,7 +372,6 @@ _extreme_surface(cumulative_min, "cummin", "smallest")
 
 
 @surface("linear_recurrence")
-@also_named(dim="axis")
 def linear_recurrence_of(a: Operand, b: Node, axis: int | None = None) -> Node:
     """y[i] = a[i] * y[i-1] + b[i] along an axis, from y = 0.
 
@@ -388,7 +384,6 @@ def linear_recurrence_of(a: Operand, b: Node, axis: int | None = None) -> Node:
 
 
 @surface("logcumsumexp", "cumlogsumexp")
-@also_named(dim="axis")
 def logcumsumexp(x: Node, axis: int | None = None) -> Node:
     """log(cumsum(exp(x))) along an axis, in the form that does not overflow.
 

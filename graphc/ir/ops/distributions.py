@@ -28,7 +28,6 @@ from graphc.ir.ops.random import random_bits
 from graphc.ir.ops.rearrange import moveaxis
 from graphc.ir.ops.sequences import one_hot
 from graphc.ir.ops.sort import argsort_along, topk
-from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.structural import stop_gradient
 from graphc.ir.ops.transcendental import cos, log, sqrt
 
@@ -370,7 +369,6 @@ def multinomial(
 
 
 @surface("gumbel_softmax")
-@also_named(dim="axis")
 def gumbel_softmax(
     logits: Node,
     tau: float = 1.0,

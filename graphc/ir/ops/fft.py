@@ -28,7 +28,7 @@ from graphc.ir.ops.elementwise import require_computable
 from graphc.ir.ops.logic import equal, greater_equal, logical_or, where
 from graphc.ir.ops.shape import require_axes
 from graphc.ir.ops.slicing import pad, slice_
-from graphc.ir.ops.spelling import also_named, offer
+from graphc.ir.ops.spelling import offer
 from graphc.ir.types import TensorType
 
 __all__ = ["transform"]
@@ -148,14 +148,12 @@ def _along(name: str, x: Node, n: DimLike | None, axis: int, norm: str, inverse:
 
 
 @surface("fft")
-@also_named(dim="axis")
 def fft(x: Node, n: DimLike | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
     """The discrete Fourier transform along an axis, of `n` elements (cut, or padded with zeros)."""
     return _along("fft", x, n, axis, norm, inverse=False)
 
 
 @surface("ifft")
-@also_named(dim="axis")
 def ifft(x: Node, n: DimLike | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
     """The inverse of `fft`."""
     return _along("ifft", x, n, axis, norm, inverse=True)
@@ -169,7 +167,6 @@ def _require_real(name: str, x: Node) -> None:
 
 
 @surface("rfft")
-@also_named(dim="axis")
 def rfft(x: Node, n: DimLike | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
     """The first n // 2 + 1 elements of the transform of real numbers; the others mirror them."""
     _require_real("rfft", x)
@@ -179,7 +176,6 @@ def rfft(x: Node, n: DimLike | None = None, axis: int = -1, norm: Norm = "backwa
 
 
 @surface("irfft")
-@also_named(dim="axis")
 def irfft(x: Node, n: DimLike | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
     """The inverse of `rfft`, `n` real numbers (2 * (elements - 1) unless given)."""
     place = normal_axis(axis, len(x.shape), "irfft")
@@ -202,14 +198,12 @@ def _mirrored(x: Node, axis: int, count: DimLike) -> Node:
 
 
 @surface("hfft")
-@also_named(dim="axis")
 def hfft(x: Node, n: DimLike | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
     """The transform of a signal that equals its mirrored conjugate: real numbers."""
     return irfft(conjugate(_complex(x)), n, axis, _opposite("hfft", norm))
 
 
 @surface("ihfft")
-@also_named(dim="axis")
 def ihfft(x: Node, n: DimLike | None = None, axis: int = -1, norm: Norm = "backward") -> Node:
     """The inverse of `hfft`."""
     return conjugate(rfft(x, n, axis, _opposite("ihfft", norm)))
@@ -260,7 +254,6 @@ def _in_turn(
 
 
 def _declare_several(name: str, inverse: bool, default: Axes) -> None:
-    @also_named(dim="axes")
     def call(
         x: Node, s: Sequence[DimLike] | None = None, axes: Axes = default, norm: Norm = "backward"
     ) -> Node:
@@ -270,7 +263,6 @@ def _declare_several(name: str, inverse: bool, default: Axes) -> None:
 
 
 def _declare_real(name: str, default: Axes) -> None:
-    @also_named(dim="axes")
     def call(
         x: Node, s: Sequence[DimLike] | None = None, axes: Axes = default, norm: Norm = "backward"
     ) -> Node:
@@ -281,7 +273,6 @@ def _declare_real(name: str, default: Axes) -> None:
 
 
 def _declare_inverse_real(name: str, default: Axes) -> None:
-    @also_named(dim="axes")
     def call(
         x: Node, s: Sequence[DimLike] | None = None, axes: Axes = default, norm: Norm = "backward"
     ) -> Node:
@@ -292,7 +283,6 @@ def _declare_inverse_real(name: str, default: Axes) -> None:
 
 
 def _declare_hermitian(name: str, default: Axes) -> None:
-    @also_named(dim="axes")
     def call(
         x: Node, s: Sequence[DimLike] | None = None, axes: Axes = default, norm: Norm = "backward"
     ) -> Node:
@@ -303,7 +293,6 @@ def _declare_hermitian(name: str, default: Axes) -> None:
 
 
 def _declare_inverse_hermitian(name: str, default: Axes) -> None:
-    @also_named(dim="axes")
     def call(
         x: Node, s: Sequence[DimLike] | None = None, axes: Axes = default, norm: Norm = "backward"
     ) -> Node:
@@ -363,14 +352,12 @@ def _shifted(name: str, x: Node, axes: Axes, sign: int) -> Node:
 
 
 @surface("fftshift")
-@also_named(dim="axes")
 def fftshift(x: Node, axes: Axes = None) -> Node:
     """The spectrum with frequency zero in the middle of each axis."""
     return _shifted("fftshift", x, axes, 1)
 
 
 @surface("ifftshift")
-@also_named(dim="axes")
 def ifftshift(x: Node, axes: Axes = None) -> Node:
     """The inverse of `fftshift`."""
     return _shifted("ifftshift", x, axes, -1)

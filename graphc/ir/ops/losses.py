@@ -33,7 +33,6 @@ from graphc.ir.ops.logic import equal, greater, less, logical_and, not_equal, wh
 from graphc.ir.ops.normalization import log_softmax
 from graphc.ir.ops.rearrange import moveaxis
 from graphc.ir.ops.reduction import restored, sum_over
-from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.statistics import mean
 from graphc.ir.ops.transcendental import exp, log
 
@@ -248,7 +247,6 @@ def gaussian_nll_loss(
 
 
 @surface("nll_loss")
-@also_named(dim="axis")
 def nll_loss(
     x: Node,
     labels: Node,
@@ -324,7 +322,6 @@ def _class_weights(logits: Node, weight: Node) -> Node:
 
 
 @surface("cross_entropy")
-@also_named(dim="axis")
 def cross_entropy_loss(
     logits: Node,
     labels: Node,

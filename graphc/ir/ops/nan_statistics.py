@@ -22,7 +22,7 @@ F = functions
 
 
 @surface("nanvar")
-@also_named(dim="axis", keepdim="keepdims", ddof="correction")
+@also_named(ddof="correction")
 def nanvar(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Node:
     """The variance of the elements that are not NaN, over axes (all by default)."""
     require_float("nanvar", x.dtype)
@@ -42,14 +42,13 @@ def nanvar(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = F
 
 
 @surface("nanstd")
-@also_named(dim="axis", keepdim="keepdims", ddof="correction")
+@also_named(ddof="correction")
 def nanstd(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Node:
     """The square root of `nanvar`, with the derivatives of `std`."""
     return root(nanvar(x, axis, correction, keepdims), 2.0)
 
 
 def _declare_position(name: str, extreme: str) -> None:
-    @also_named(dim="axis", keepdim="keepdims")
     def call(x: Node, axis: int | None = None, keepdims: bool = False) -> Node:
         bound = lowest(x.dtype) if extreme == "argmax" else highest(x.dtype)
         numbers = without_nan(x, bound)
@@ -66,7 +65,6 @@ _declare_position("nanargmin", "argmin")
 
 
 def _declare_scan(name: str, scan: str, start: float, what: str) -> None:
-    @also_named(dim="axis")
     def call(x: Node, axis: int | None = None) -> Node:
         numbers = without_nan(x, start)
         found: Node = F[scan](

@@ -29,7 +29,6 @@ from graphc.ir.ops.elementwise import require_float
 from graphc.ir.ops.logic import isfinite, where
 from graphc.ir.ops.reduction import Axis, kept, max_over, reduce, reduced_shape, restored, sum_over
 from graphc.ir.ops.shape import require_axes
-from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.statistics import mean_over
 from graphc.ir.ops.structural import stop_gradient
 from graphc.ir.ops.transcendental import exp, log, rsqrt
@@ -150,7 +149,6 @@ log_softmax = Op(
 
 
 @surface("softmax")
-@also_named(dim="axis")
 def softmax_along(x: Node, axis: int = -1, dtype: DType | None = None) -> Node:
     """exp(x) / sum(exp(x)) along an axis, of `x` in a dtype if one is given."""
     x = x if dtype is None else cast_to(x, dtype)
@@ -158,7 +156,6 @@ def softmax_along(x: Node, axis: int = -1, dtype: DType | None = None) -> Node:
 
 
 @surface("log_softmax")
-@also_named(dim="axis")
 def log_softmax_along(x: Node, axis: int = -1, dtype: DType | None = None) -> Node:
     """The logarithm of softmax along an axis, of `x` in a dtype if one is given."""
     x = x if dtype is None else cast_to(x, dtype)
@@ -226,7 +223,6 @@ logsumexp = Op(
 
 
 @surface("logsumexp")
-@also_named(dim="axis", keepdim="keepdims")
 def logsumexp_over(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """log(sum(exp(x))) over axes (all by default).
 

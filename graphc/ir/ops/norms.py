@@ -76,7 +76,6 @@ def root(total: Node, order: float) -> Node:
 
 
 @surface("vector_norm")
-@also_named(dim="axis", keepdim="keepdims")
 def vector_norm(x: Node, ord: Order = 2, axis: Axis = None, keepdims: bool = False) -> Node:
     """sum(|x| ** ord) ** (1 / ord) over axes (all by default).
 
@@ -90,7 +89,6 @@ def vector_norm(x: Node, ord: Order = 2, axis: Axis = None, keepdims: bool = Fal
 
 
 @surface("matrix_norm")
-@also_named(dim="axis", keepdim="keepdims")
 def matrix_norm(
     x: Node,
     ord: Order | Literal["fro", "nuc"] = "fro",
@@ -133,7 +131,7 @@ def matrix_norm(
 
 
 @surface("norm")
-@also_named(dim="axis", keepdim="keepdims", p="ord")
+@also_named(p="ord")
 def norm(
     x: Node,
     ord: Order | Literal["fro", "nuc"] | None = None,
@@ -155,7 +153,6 @@ def norm(
 
 
 @surface("renorm")
-@also_named(dim="axis")
 def renorm(x: Node, p: Order, axis: int, maxnorm: float) -> Node:
     """`x` with the slices along an axis whose p-norm is above `maxnorm` scaled down to it."""
     place = normal_axis(axis, len(x.shape), "renorm")
@@ -169,7 +166,6 @@ def renorm(x: Node, p: Order, axis: int, maxnorm: float) -> Node:
 
 
 @surface("normalize")
-@also_named(dim="axis")
 def normalize(x: Node, p: Order = 2, axis: int = 1, eps: float = 1e-12) -> Node:
     """x / max(|x|, eps), for the p-norm along an axis."""
     norm = vector_norm(x, p, axis, keepdims=True)
@@ -183,7 +179,7 @@ def normalize(x: Node, p: Order = 2, axis: int = 1, eps: float = 1e-12) -> Node:
 
 
 @surface("cosine_similarity")
-@also_named(dim="axis", x1="x", x2="y")
+@also_named(x1="x", x2="y")
 def cosine_similarity(x: Node, y: Node, axis: int = 1, eps: float = 1e-8) -> Node:
     """The cosine of the angle between vectors along an axis; norms below `eps` count as `eps`."""
     a, b = broadcast(*promoted(x, y))
@@ -198,7 +194,7 @@ def cosine_similarity(x: Node, y: Node, axis: int = 1, eps: float = 1e-8) -> Nod
 
 
 @surface("pairwise_distance")
-@also_named(x1="x", x2="y", keepdim="keepdims")
+@also_named(x1="x", x2="y")
 def pairwise_distance(
     x: Node, y: Node, p: Order = 2.0, eps: float = 1e-6, keepdims: bool = False
 ) -> Node:

@@ -9,7 +9,6 @@ from graphc.ir import dims
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.broadcasting import normal_axis
-from graphc.ir.ops.spelling import also_named
 
 __all__: list[str] = []
 
@@ -17,7 +16,6 @@ F = functions
 
 
 @surface("lexsort")
-@also_named(dim="axis")
 def lexsort(keys: Sequence[Node] | Node, axis: int = -1) -> Node:
     """The positions along an axis that sort by the last key, and of equal ones by that before it.
 
@@ -44,7 +42,6 @@ def _require_place(name: str, x: Node, kth: int, axis: int) -> None:
 
 
 @surface("partition")
-@also_named(dim="axis")
 def partition(x: Node, kth: int, axis: int = -1) -> Node:
     """`x` in an order along an axis in which no element before place `kth` is greater than it.
 
@@ -55,7 +52,6 @@ def partition(x: Node, kth: int, axis: int = -1) -> Node:
 
 
 @surface("argpartition")
-@also_named(dim="axis")
 def argpartition(x: Node, kth: int, axis: int = -1) -> Node:
     """The positions of the elements of `partition`."""
     _require_place("argpartition", x, kth, axis)

@@ -81,7 +81,6 @@ def inner(x: Node, y: Node) -> Node:
 
 
 @surface("vecdot", "linalg_vecdot")
-@also_named(dim="axis")
 def vecdot(x: Node, y: Node, axis: int = -1) -> Node:
     """The sums of conj(x) * y along an axis, counted from the end; the other axes broadcast.
 
@@ -102,7 +101,6 @@ def vecdot(x: Node, y: Node, axis: int = -1) -> Node:
 
 
 @surface("tensordot")
-@also_named(dims="axes")
 def tensordot(x: Node, y: Node, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Node:
     """Products summed over axes: the last `axes` of `x` and the first of `y`, or pairs of axes."""
     left_rank, right_rank = len(x.shape), len(y.shape)
@@ -142,7 +140,6 @@ def kron(x: Node, y: Node) -> Node:
 
 
 @surface("cross")
-@also_named(dim="axis")
 def cross(x: Node, y: Node, axis: int = -1) -> Node:
     """The vector products of vectors with 3 elements along an axis."""
     a, b = broadcast(*promoted(x, y))

@@ -68,7 +68,7 @@ _METHODS = get_args(Interpolation)
 
 
 @surface("quantile")
-@also_named(dim="axis", keepdim="keepdims", interpolation="method")
+@also_named(interpolation="method")
 def quantile(
     x: Node,
     q: float | Sequence[Any] | Node,
@@ -87,7 +87,7 @@ def quantile(
 
 
 @surface("percentile")
-@also_named(dim="axis", keepdim="keepdims", interpolation="method")
+@also_named(interpolation="method")
 def percentile(
     x: Node,
     q: float | Sequence[Any] | Node,
@@ -100,7 +100,7 @@ def percentile(
 
 
 @surface("nanquantile")
-@also_named(dim="axis", keepdim="keepdims", interpolation="method")
+@also_named(interpolation="method")
 def nanquantile(
     x: Node,
     q: float | Sequence[Any] | Node,
@@ -114,7 +114,7 @@ def nanquantile(
 
 
 @surface("nanpercentile")
-@also_named(dim="axis", keepdim="keepdims", interpolation="method")
+@also_named(interpolation="method")
 def nanpercentile(
     x: Node,
     q: float | Sequence[Any] | Node,
@@ -128,7 +128,6 @@ def nanpercentile(
 
 
 @surface("median")
-@also_named(dim="axis", keepdim="keepdims")
 def median(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """The middle element along axes (all by default), or the mean of the two in the middle.
 
@@ -138,7 +137,6 @@ def median(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
 
 
 @surface("nanmedian")
-@also_named(dim="axis", keepdim="keepdims")
 def nanmedian(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """`median` of the elements that are not NaN."""
     shares = _shares("nanmedian", 0.5)

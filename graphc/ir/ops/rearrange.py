@@ -118,7 +118,6 @@ def rollaxis(x: Node, axis: int, start: int = 0) -> Node:
 
 
 @surface("expand_dims", "unsqueeze")
-@also_named(dim="axis")
 def expand_dims(x: Node, axis: int | Sequence[int]) -> Node:
     """New axes of size 1 at the places `axis` of the result."""
     count = 1 if isinstance(axis, int) else len(axis)
@@ -129,7 +128,6 @@ def expand_dims(x: Node, axis: int | Sequence[int]) -> Node:
 
 
 @surface("squeeze")
-@also_named(dim="axis")
 def squeeze(x: Node, axis: int | Sequence[int] | None = None) -> Node:
     """`x` without axes of size 1: those given (which must be 1), or all."""
     if axis is None:
@@ -157,7 +155,6 @@ def flatten(x: Node, start_axis: int = 0, end_axis: int = -1) -> Node:
 
 
 @surface("unflatten")
-@also_named(dim="axis")
 def unflatten(x: Node, axis: int, sizes: Sequence[DimLike]) -> Node:
     """One axis as several of `sizes`, of which one may be -1."""
     place = normal_axis(axis, len(x.shape), "unflatten")
@@ -200,7 +197,6 @@ def reshape_as(x: Node, other: Node) -> Node:
 
 
 @surface("concat", "cat", "concatenate")
-@also_named(dim="axis")
 def concat(tensors: Sequence[Node], axis: int | None = 0) -> Node:
     """The tensors one after another along an axis, promoted to one dtype; None flattens first."""
     if not tensors:
@@ -212,14 +208,12 @@ def concat(tensors: Sequence[Node], axis: int | None = 0) -> Node:
 
 
 @surface("stack")
-@also_named(dim="axis")
 def stack(tensors: Sequence[Node], axis: int = 0) -> Node:
     """The tensors, of one shape, along a new axis."""
     return concat([expand_dims(tensor, axis) for tensor in tensors], axis)
 
 
 @surface("split", "split_with_sizes")
-@also_named(dim="axis")
 def split(x: Node, size: DimLike | Sequence[DimLike], axis: int = 0) -> tuple[Node, ...]:
     """Pieces of `size` along an axis (the last may be shorter), or pieces of the given sizes.
 
@@ -259,14 +253,12 @@ def _sizes_of_pieces(x: Node, axis: int, size: DimLike) -> list[DimLike]:
 
 
 @surface("flip")
-@also_named(dims="axis", dim="axis")
 def flip(x: Node, axis: int | Sequence[int] | None = None) -> Node:
     """The elements in reverse order along axes (all by default)."""
     return views.flip(x, axes=normal_axes(axis, len(x.shape), "flip"))
 
 
 @surface("roll")
-@also_named(dims="axis", dim="axis")
 def roll(
     x: Node, shift: DimLike | Sequence[DimLike], axis: int | Sequence[int] | None = None
 ) -> Node:
@@ -301,7 +293,7 @@ def tile(x: Node, repetitions: Any = (), *others: Any) -> Node:
 
 
 @surface("repeat", "repeat_interleave")
-@also_named(dim="axis", total_repeat_length="output_size")
+@also_named(total_repeat_length="output_size")
 def repeat(
     x: Node, repeats: DimLike | Node, axis: int | None = None, output_size: DimLike | None = None
 ) -> Node:

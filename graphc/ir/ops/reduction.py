@@ -25,7 +25,6 @@ from graphc.ir.ops.creation import iota, ones_like, zeros_like
 from graphc.ir.ops.elementwise import BOOLEAN, NUMERIC, REAL
 from graphc.ir.ops.logic import equal, where
 from graphc.ir.ops.shape import broadcast_to, permute_dims, require_axes, reshape
-from graphc.ir.ops.spelling import also_named
 from graphc.ir.types import TensorType
 
 __all__ = [
@@ -278,7 +277,6 @@ def _refuse_no_elements(op: Op, x: Node, axes: Iterable[int]) -> None:
 
 
 def _fold_surface(op: Op, *aliases: str, widen: bool = False, of_truth: bool = False) -> None:
-    @also_named(dim="axis", keepdim="keepdims")
     def call(
         x: Node, axis: Axis = None, keepdims: bool = False, dtype: DType | None = None
     ) -> Node:

@@ -46,7 +46,6 @@ def _require_elements(name: str, x: Node, axis: int) -> None:
 
 
 @surface("mode")
-@also_named(dim="axis", keepdim="keepdims")
 def mode(x: Node, axis: int = -1, keepdims: bool = False) -> tuple[Node, Node]:
     """The value that occurs most often along an axis, and where it occurs last.
 

@@ -33,7 +33,6 @@ from graphc.ir.ops.gather import gather
 from graphc.ir.ops.indexing import index
 from graphc.ir.ops.rearrange import flatten, moveaxis
 from graphc.ir.ops.reduction import kept
-from graphc.ir.ops.spelling import also_named
 from graphc.ir.types import TensorType
 
 __all__ = ["along", "argsort", "in_order", "sort"]
@@ -215,7 +214,6 @@ def along(x: Node, axis: int | None, name: str) -> tuple[Node, int]:
 
 
 @surface("sort")
-@also_named(dim="axis")
 def sort_along(
     x: Node, axis: int | None = -1, descending: bool = False, stable: bool = True
 ) -> Node:
@@ -228,7 +226,6 @@ def sort_along(
 
 
 @surface("argsort")
-@also_named(dim="axis")
 def argsort_along(
     x: Node, axis: int | None = -1, descending: bool = False, stable: bool = True
 ) -> Node:
@@ -251,7 +248,6 @@ def _first(x: Node, count: DimLike) -> Node:
 
 
 @surface("topk")
-@also_named(dim="axis")
 def topk(
     x: Node, k: DimLike, axis: int = -1, largest: bool = True, sorted: bool = True
 ) -> tuple[Node, Node]:
@@ -271,7 +267,6 @@ def topk(
 
 
 @surface("kthvalue")
-@also_named(dim="axis", keepdim="keepdims")
 def kthvalue(x: Node, k: DimLike, axis: int = -1, keepdims: bool = False) -> tuple[Node, Node]:
     """The `k`-th smallest element along an axis, counted from 1, and its position."""
     rows, place = along(x, axis, "kthvalue")

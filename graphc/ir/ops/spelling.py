@@ -47,7 +47,12 @@ def also_named(**names: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     return decorate
 
 
-_EVERYWHERE = {"dim": "axis", "axis": "dim", "dims": "axes", "keepdim": "keepdims"}
+_EVERYWHERE = {
+    "axis": ("dim", "dims"),
+    "axes": ("dims", "dim"),
+    "dim": ("axis",),
+    "keepdims": ("keepdim",),
+}
 """Second names that every function takes whose argument has the first one."""
 
 
@@ -55,13 +60,14 @@ _EVERYWHERE = {"dim": "axis", "axis": "dim", "dims": "axes", "keepdim": "keepdim
 def second_names(function: Callable[..., Any]) -> Mapping[str, str]:
     """The second names of a function's arguments, with the first ones.
 
-    >>> dict(second_names(also_named(n="count")(lambda x, axis, count: x)))
-    {'n': 'count', 'dim': 'axis'}
+    >>> dict(second_names(also_named(n="count")(lambda x, keepdims, count: x)))
+    {'n': 'count', 'keepdim': 'keepdims'}
     """
     parameters = inspect.signature(function).parameters
     usual = {
         second: first
-        for second, first in _EVERYWHERE.items()
+        for first, others in _EVERYWHERE.items()
+        for second in others
         if first in parameters and second not in parameters
     }
     return {**getattr(function, "second_names", {}), **usual}

@@ -32,7 +32,6 @@ def _sliced(x: Node, axis: int, item: Any) -> Node:
 
 
 @surface("narrow")
-@also_named(dim="axis")
 def narrow(x: Node, axis: int, start: DimLike, length: DimLike) -> Node:
     """`length` elements from `start` on, along an axis."""
     place = normal_axis(axis, len(x.shape), "narrow")
@@ -40,14 +39,12 @@ def narrow(x: Node, axis: int, start: DimLike, length: DimLike) -> Node:
 
 
 @surface("select")
-@also_named(dim="axis")
 def select(x: Node, axis: int, position: DimLike) -> Node:
     """The elements at one position of an axis, which is removed."""
     return _sliced(x, normal_axis(axis, len(x.shape), "select"), position)
 
 
 @surface("unstack", "unbind")
-@also_named(dim="axis")
 def unstack(x: Node, axis: int = 0) -> tuple[Node, ...]:
     """The tensors that lie along an axis, one by one.
 
@@ -60,7 +57,6 @@ def unstack(x: Node, axis: int = 0) -> tuple[Node, ...]:
 
 
 @surface("chunk")
-@also_named(dim="axis")
 def chunk(x: Node, chunks: int, axis: int = 0) -> tuple[Node, ...]:
     """At most `chunks` pieces of equal size along an axis; the last may be shorter.
 
@@ -84,7 +80,6 @@ def chunk(x: Node, chunks: int, axis: int = 0) -> tuple[Node, ...]:
 
 
 @surface("tensor_split", "array_split")
-@also_named(dim="axis")
 def tensor_split(x: Node, sections: int | Sequence[DimLike], axis: int = 0) -> tuple[Node, ...]:
     """As many pieces as `sections`, the first ones longer by 1 at most; or cut at places."""
     place = normal_axis(axis, len(x.shape), "tensor_split")
@@ -268,7 +263,6 @@ def flipud(x: Node) -> Node:
 
 
 @surface("rot90")
-@also_named(dims="axes")
 def rot90(x: Node, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Node:
     """The plane of two axes turned `k` times by 90 degrees, from the first toward the second."""
     rank = len(x.shape)
@@ -294,7 +288,6 @@ MOST_DIFFERENCES = 64
 
 
 @surface("diff")
-@also_named(dim="axis")
 def diff(
     x: Node,
     axis: int = -1,

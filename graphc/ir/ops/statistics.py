@@ -115,7 +115,6 @@ def _position(name: str, find_place: Callable[..., Array], extreme: Op, what: st
         "there is one.",
     )
 
-    @also_named(dim="axis", keepdim="keepdims")
     def call(x: Node, axis: int | None = None, keepdims: bool = False) -> Node:
         if axis is None:
             flat = op(reshape(x, shape=(x.tensor.size,)), axis=0)
@@ -153,7 +152,6 @@ def _count(x: Node, axes: tuple[int, ...], like: Node) -> Node:
 
 
 @surface("mean")
-@also_named(dim="axis", keepdim="keepdims")
 def mean(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """The arithmetic mean over axes (all by default). f16 and bf16 are computed in f32."""
     require_float("mean", x.dtype, INEXACT)
@@ -164,7 +162,7 @@ def mean(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
 
 
 @surface("var")
-@also_named(dim="axis", keepdim="keepdims", unbiased="correction", ddof="correction")
+@also_named(unbiased="correction", ddof="correction")
 def variance(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Node:
     """The mean squared distance from the mean, over axes (all by default), in two passes.
 
@@ -189,7 +187,7 @@ def variance(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool =
 
 
 @surface("std")
-@also_named(dim="axis", keepdim="keepdims", unbiased="correction", ddof="correction")
+@also_named(unbiased="correction", ddof="correction")
 def standard_deviation(
     x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False
 ) -> Node:
@@ -214,7 +212,6 @@ def standardize(
 
 
 @surface("logmeanexp")
-@also_named(dim="axis", keepdim="keepdims")
 def logmeanexp(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """log(mean(exp(x))) over axes (all by default)."""
     total: Node = functions["logsumexp"](x, axis, keepdims)

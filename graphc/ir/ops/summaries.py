@@ -35,7 +35,6 @@ __all__ = ["without_nan"]
 
 
 @surface("count_nonzero")
-@also_named(dim="axis", keepdim="keepdims")
 def count_nonzero(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """How many elements along axes (all by default) are not 0; NaN is not."""
     counted = x if x.dtype.kind == "bool" else not_equal(x, zeros_like(x))
@@ -43,14 +42,12 @@ def count_nonzero(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
 
 
 @surface("aminmax")
-@also_named(dim="axis", keepdim="keepdims")
 def aminmax(x: Node, axis: Axis = None, keepdims: bool = False) -> tuple[Node, Node]:
     """The smallest and the largest element along axes (all by default)."""
     return reduce(min_over, x, axis, keepdims), reduce(max_over, x, axis, keepdims)
 
 
 @surface("ptp")
-@also_named(dim="axis", keepdim="keepdims")
 def ptp(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """The largest less the smallest element along axes (all by default)."""
     low, high = aminmax(x, axis, keepdims)
@@ -58,7 +55,6 @@ def ptp(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
 
 
 @surface("average")
-@also_named(dim="axis", keepdim="keepdims")
 def average(
     x: Node, axis: Axis = None, weights: Node | None = None, keepdims: bool = False
 ) -> Node:
@@ -77,7 +73,7 @@ def average(
 
 
 @surface("std_mean")
-@also_named(dim="axis", keepdim="keepdims", unbiased="correction")
+@also_named(unbiased="correction")
 def std_mean(
     x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False
 ) -> tuple[Node, Node]:
@@ -86,7 +82,7 @@ def std_mean(
 
 
 @surface("var_mean")
-@also_named(dim="axis", keepdim="keepdims", unbiased="correction")
+@also_named(unbiased="correction")
 def var_mean(
     x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False
 ) -> tuple[Node, Node]:
@@ -120,35 +116,30 @@ def without_nan(x: Node, value: float) -> Node:
 
 
 @surface("nansum")
-@also_named(dim="axis", keepdim="keepdims")
 def nansum(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """The sum of the elements that are not NaN."""
     return reduce(sum_over, cast_to(without_nan(x, 0), dtypes.sum_dtype(x.dtype)), axis, keepdims)
 
 
 @surface("nanprod")
-@also_named(dim="axis", keepdim="keepdims")
 def nanprod(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """The product of the elements that are not NaN."""
     return reduce(prod_over, cast_to(without_nan(x, 1), dtypes.sum_dtype(x.dtype)), axis, keepdims)
 
 
 @surface("nanmax")
-@also_named(dim="axis", keepdim="keepdims")
 def nanmax(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """The largest of the elements that are not NaN; -inf where all are."""
     return reduce(max_over, without_nan(x, lowest(x.dtype)), axis, keepdims)
 
 
 @surface("nanmin")
-@also_named(dim="axis", keepdim="keepdims")
 def nanmin(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """The smallest of the elements that are not NaN; inf where all are."""
     return reduce(min_over, without_nan(x, highest(x.dtype)), axis, keepdims)
 
 
 @surface("nanmean")
-@also_named(dim="axis", keepdim="keepdims")
 def nanmean(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """The mean of the elements that are not NaN; NaN where all are."""
     if x.dtype.kind != "float":

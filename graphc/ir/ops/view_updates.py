@@ -33,7 +33,7 @@ def _before(axis: int) -> tuple[slice, ...]:
 
 
 @surface("select_scatter")
-@also_named(dim="axis", index="position")
+@also_named(index="position")
 def select_scatter(x: Node, src: Operand, axis: int, position: DimLike) -> Node:
     """`x` in which what `select(x, axis, position)` reads is `src`."""
     place = normal_axis(axis, len(x.shape), "select_scatter")
@@ -41,7 +41,7 @@ def select_scatter(x: Node, src: Operand, axis: int, position: DimLike) -> Node:
 
 
 @surface("slice_scatter")
-@also_named(dim="axis", end="stop")
+@also_named(end="stop")
 def slice_scatter(
     x: Node,
     src: Operand,
