@@ -51,6 +51,7 @@ from graphc.nn.channel_normalization import (
     InstanceNorm3d,
     LocalResponseNorm,
 )
+from graphc.nn.construction import with_checked_arguments
 from graphc.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from graphc.nn.convolution import (
     Conv1d,
@@ -70,6 +71,7 @@ from graphc.nn.dropout import (
     FeatureAlphaDropout,
 )
 from graphc.nn.embedding import Embedding, EmbeddingBag
+from graphc.nn.left_out import LEFT_OUT
 from graphc.nn.linear import Bilinear, Linear
 from graphc.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss
 from graphc.nn.margin_loss import (
@@ -157,6 +159,7 @@ __all__ = [
     "GLU",
     "GRU",
     "INITIALIZERS",
+    "LEFT_OUT",
     "LIBRARY",
     "LSTM",
     "RNN",
@@ -306,6 +309,11 @@ LIBRARY: dict[str, Callable[..., Any]] = {
 }
 """What the language calls each layer; calling the value makes one."""
 
+for _layer in (*LIBRARY.values(), TripletMarginWithDistanceLoss):
+    with_checked_arguments(_layer)
+
 
 def __getattr__(name: str) -> NoReturn:
+    if name in LEFT_OUT:
+        raise AttributeError(f"module {__name__!r} has no layer {name!r}: {LEFT_OUT[name]}")
     raise no_member(__name__, name, __all__)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphc.frontend.tracing.active_trace import tracing
 from graphc.frontend.tracing.initializers import full
 from graphc.frontend.tracing.module import Module
-from graphc.frontend.tracing.state import Parameter, is_training, tracing
+from graphc.frontend.tracing.state import Parameter, is_training
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
@@ -59,7 +60,10 @@ class _Function(Module):
 
 
 class Identity(Module):
-    """x."""
+    """x, whatever the layer is made of, so that it may stand for any other one."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        """Takes all arguments, and none has a meaning."""
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` itself."""
@@ -102,10 +106,10 @@ class SiLU(_Function):
 
 
 class Softplus(_Function):
-    """log(1 + exp(x))."""
+    """log(1 + exp(beta * x)) / beta, and x where beta * x is above `threshold`."""
 
-    def __init__(self) -> None:
-        super().__init__("softplus")
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        super().__init__("softplus", beta=beta, threshold=threshold)
 
 
 class Tanh(_Function):
@@ -163,6 +167,7 @@ class GLU(_Function):
 class Hardshrink(_Function):
     """x where |x| > bound, else 0."""
 
+    @also_named(lambd="bound")
     def __init__(self, bound: float = 0.5) -> None:
         super().__init__("hardshrink", bound=bound)
 
@@ -227,6 +232,7 @@ class Softmin(_Function):
 class Softshrink(_Function):
     """x moved towards 0 by `bound`."""
 
+    @also_named(lambd="bound")
     def __init__(self, bound: float = 0.5) -> None:
         super().__init__("softshrink", bound=bound)
 

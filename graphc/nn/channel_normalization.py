@@ -141,6 +141,7 @@ class _InstanceNorm(Module):
         self,
         num_features: int,
         eps: float = 1e-5,
+        *,
         affine: bool = False,
         dtype: DType = dtypes.f32,
     ) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from graphc.errors import DTypeError
-from graphc.frontend.tracing.initializers import Initializer, normal
+from graphc.errors import DTypeError, ShapeError
+from graphc.frontend.tracing.initializers import Initializer, Key, normal
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.state import Parameter
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
+from graphc.ir.node import Node
+from graphc.ir.op import functions
+from graphc.ir.ops.creation import iota
 
 __all__ = ["Embedding", "EmbeddingBag"]
 
@@ -20,8 +23,10 @@ class Embedding(Module):
 
     Args:
         num_embeddings, embedding_dim: rows and columns of the weight.
+        padding_idx: the row, if any, that is not trained.
         dtype: of the weight.
-        init: first value of the weight; by default normally distributed, as in PyTorch.
+        init: first value of the weight; by default normally distributed but for the row of padding,
+            which is zeros, as in PyTorch.
 
     >>> for path, parameter in Embedding(1000, 16).named_parameters():
     ...     print(path, parameter.type)
@@ -32,10 +37,19 @@ class Embedding(Module):
         self,
         num_embeddings: int,
         embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
         dtype: DType = dtypes.f32,
         init: Initializer | None = None,
     ) -> None:
-        self.weight = Parameter((num_embeddings, embedding_dim), dtype, init or normal())
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ShapeError(
+                f"Embedding: padding_idx is {padding_idx}, of {num_embeddings} rows",
+                hint=f"expected {-num_embeddings} to {num_embeddings - 1}",
+            )
+        self._padding_idx = padding_idx
+        shape = (num_embeddings, embedding_dim)
+        self.weight = Parameter(shape, dtype, init or _normal_but_for(padding_idx))
 
     def forward(self, ids: Tensor) -> Tensor:
         """The rows at `ids`.
@@ -49,8 +63,23 @@ class Embedding(Module):
                 f"Embedding({count}, {features}) takes integers, and was given {ids.type}",
                 hint="ids are row numbers; cast(ids, i64)",
             )
-        result: Tensor = call("embedding", ids, self.weight)
+        result: Tensor = call("embedding", ids, self.weight, self._padding_idx)
         return result
+
+
+def _normal_but_for(row: int | None) -> Initializer:
+    """Normally distributed, with zeros in one row."""
+
+    def initialize(shape: tuple[int, ...], dtype: DType, key: Key) -> Node:
+        weight = normal()(shape, dtype, key)
+        if row is None:
+            return weight
+        rows = iota(shape=shape, axis=0, dtype=dtypes.i64)
+        is_padding = functions["equal"](rows, row % shape[0])
+        zeroed: Node = functions["where"](is_padding, 0.0, weight)
+        return zeroed
+
+    return initialize
 
 
 class EmbeddingBag(Module):
@@ -69,6 +98,7 @@ class EmbeddingBag(Module):
         self,
         num_embeddings: int,
         embedding_dim: int,
+        *,
         mode: str = "mean",
         include_last_offset: bool = False,
         padding_idx: int | None = None,

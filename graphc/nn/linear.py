@@ -37,6 +37,7 @@ class Linear(Module):
         out_features: int,
         bias: bool = True,
         dtype: DType = dtypes.f32,
+        *,
         init: Initializer | None = None,
     ) -> None:
         # Of slope sqrt(5) the bound sqrt(6 / ((1 + 5) * n)) is 1 / sqrt(n).

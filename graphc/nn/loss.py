@@ -15,19 +15,30 @@ class _Loss(Module):
 
     _name: str
 
-    def __init__(self, reduction: str = "mean") -> None:
-        self._reduction = reduction
+    def __init__(self, *, reduction: str = "mean") -> None:
+        self._keywords: dict[str, Any] = {"reduction": reduction}
 
     def forward(self, prediction: Tensor, target: Any) -> Tensor:
         """The loss of `prediction` against `target`."""
-        result: Tensor = call(self._name, prediction, target, reduction=self._reduction)
+        result: Tensor = call(self._name, prediction, target, **self._keywords)
         return result
 
 
 class CrossEntropyLoss(_Loss):
-    """The cross entropy of integer labels [...] under logits [..., classes]."""
+    """The cross entropy of integer labels [...] under logits [..., classes].
+
+    Args:
+        ignore_index: the label of places that do not count.
+        label_smoothing: the share of a label that all classes have in equal parts.
+    """
 
     _name = "cross_entropy"
+
+    def __init__(
+        self, *, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
+    ) -> None:
+        super().__init__(reduction=reduction)
+        self._keywords.update(ignore_index=ignore_index, label_smoothing=label_smoothing)
 
 
 class MSELoss(_Loss):

@@ -1,7 +1,7 @@
 """Losses of margins and of distributions as modules; each is the function of its name.
 
-Arguments of a loss come before `reduction`, which is "mean", "sum" or "none"; those of `CTCLoss`
-are in PyTorch's order.
+`reduction` is "mean", "sum" or "none". Arguments that follow others in PyTorch which are none here
+are given by name.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Loss(Module):
 class BCELoss(_Loss):
     """The cross entropy of probabilities under probabilities."""
 
-    def __init__(self, reduction: str = "mean") -> None:
+    def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__("binary_cross_entropy", reduction=reduction)
 
 
@@ -69,70 +69,70 @@ class CosineEmbeddingLoss(_Loss):
     `margin` of those that do not (-1).
     """
 
-    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
+    def __init__(self, margin: float = 0.0, *, reduction: str = "mean") -> None:
         super().__init__("cosine_embedding_loss", margin=margin, reduction=reduction)
 
 
 class GaussianNLLLoss(_Loss):
     """The negative log likelihood of a target under normal distributions of given variance."""
 
-    def __init__(self, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__("gaussian_nll_loss", full=full, eps=eps, reduction=reduction)
 
 
 class HingeEmbeddingLoss(_Loss):
     """x where the target is 1, max(0, margin - x) where it is -1."""
 
-    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
+    def __init__(self, margin: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__("hinge_embedding_loss", margin=margin, reduction=reduction)
 
 
 class HuberLoss(_Loss):
     """Half the square up to `delta`, linear beyond (P. Huber, 1964)."""
 
-    def __init__(self, delta: float = 1.0, reduction: str = "mean") -> None:
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__("huber_loss", delta=delta, reduction=reduction)
 
 
 class KLDivLoss(_Loss):
     """The divergence of a target distribution from one that is given by its logarithm."""
 
-    def __init__(self, log_target: bool = False, reduction: str = "mean") -> None:
+    def __init__(self, *, reduction: str = "mean", log_target: bool = False) -> None:
         super().__init__("kl_div", log_target=log_target, reduction=reduction)
 
 
 class MarginRankingLoss(_Loss):
     """max(0, margin - target * (x - y))."""
 
-    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
+    def __init__(self, margin: float = 0.0, *, reduction: str = "mean") -> None:
         super().__init__("margin_ranking_loss", margin=margin, reduction=reduction)
 
 
 class MultiLabelMarginLoss(_Loss):
     """The margins between classes of an example and all others."""
 
-    def __init__(self, reduction: str = "mean") -> None:
+    def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__("multilabel_margin_loss", reduction=reduction)
 
 
 class MultiLabelSoftMarginLoss(_Loss):
     """The cross entropy of each class by itself, over examples."""
 
-    def __init__(self, reduction: str = "mean") -> None:
+    def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__("multilabel_soft_margin_loss", reduction=reduction)
 
 
 class MultiMarginLoss(_Loss):
     """The margins between the class of an example and all others."""
 
-    def __init__(self, p: float = 1.0, margin: float = 1.0, reduction: str = "mean") -> None:
+    def __init__(self, p: float = 1.0, margin: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__("multi_margin_loss", p=p, margin=margin, reduction=reduction)
 
 
 class NLLLoss(_Loss):
     """The negative log likelihood of integer labels under log probabilities [..., classes]."""
 
-    def __init__(self, ignore_index: int = -100, reduction: str = "mean") -> None:
+    def __init__(self, *, ignore_index: int = -100, reduction: str = "mean") -> None:
         super().__init__("nll_loss", ignore_index=ignore_index, reduction=reduction)
 
 
@@ -140,7 +140,12 @@ class PoissonNLLLoss(_Loss):
     """The negative log likelihood of counts under Poisson distributions."""
 
     def __init__(
-        self, log_input: bool = True, full: bool = False, eps: float = 1e-8, reduction: str = "mean"
+        self,
+        log_input: bool = True,
+        full: bool = False,
+        *,
+        eps: float = 1e-8,
+        reduction: str = "mean",
     ) -> None:
         super().__init__(
             "poisson_nll_loss", log_input=log_input, full=full, eps=eps, reduction=reduction
@@ -150,14 +155,14 @@ class PoissonNLLLoss(_Loss):
 class SmoothL1Loss(_Loss):
     """The square below `beta`, the absolute distance beyond (R. Girshick, 2015)."""
 
-    def __init__(self, beta: float = 1.0, reduction: str = "mean") -> None:
+    def __init__(self, *, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__("smooth_l1_loss", beta=beta, reduction=reduction)
 
 
 class SoftMarginLoss(_Loss):
     """log(1 + exp(-target * x))."""
 
-    def __init__(self, reduction: str = "mean") -> None:
+    def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__("soft_margin_loss", reduction=reduction)
 
 
@@ -170,6 +175,7 @@ class TripletMarginLoss(_Loss):
         p: float = 2.0,
         eps: float = 1e-6,
         swap: bool = False,
+        *,
         reduction: str = "mean",
     ) -> None:
         super().__init__(

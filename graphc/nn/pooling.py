@@ -55,16 +55,16 @@ class _MaxPool(_Spatial):
         stride: Widths | None = None,
         padding: Widths = 0,
         dilation: Widths = 1,
-        ceil_mode: bool = False,
         return_indices: bool = False,
+        ceil_mode: bool = False,
     ) -> None:
         self._keywords = {
             "kernel_size": kernel_size,
             "stride": stride,
             "padding": padding,
             "dilation": dilation,
-            "ceil_mode": ceil_mode,
             "return_indices": return_indices,
+            "ceil_mode": ceil_mode,
         }
 
 
@@ -121,6 +121,13 @@ class _MaxUnpool(Module):
 class _Adaptive(_Spatial):
     def __init__(self, output_size: int | Sequence[int | None]) -> None:
         self._keywords = {"output_size": output_size}
+
+
+class _AdaptiveMax(_Spatial):
+    def __init__(
+        self, output_size: int | Sequence[int | None], return_indices: bool = False
+    ) -> None:
+        self._keywords = {"output_size": output_size, "return_indices": return_indices}
 
 
 class MaxPool1d(_MaxPool):
@@ -213,19 +220,19 @@ class AdaptiveAvgPool3d(_Adaptive):
     _function = "adaptive_avg_pool3d"
 
 
-class AdaptiveMaxPool1d(_Adaptive):
+class AdaptiveMaxPool1d(_AdaptiveMax):
     """The maxima of `output_size` windows of the last axis, as even as can be."""
 
     _function = "adaptive_max_pool1d"
 
 
-class AdaptiveMaxPool2d(_Adaptive):
+class AdaptiveMaxPool2d(_AdaptiveMax):
     """The maxima of `output_size` windows of the last two axes; None keeps an axis."""
 
     _function = "adaptive_max_pool2d"
 
 
-class AdaptiveMaxPool3d(_Adaptive):
+class AdaptiveMaxPool3d(_AdaptiveMax):
     """The maxima of `output_size` windows of the last three axes; None keeps an axis."""
 
     _function = "adaptive_max_pool3d"

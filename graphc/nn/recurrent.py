@@ -1,7 +1,8 @@
 """Recurrent cells, and layers that run them along time.
 
 Weights are called and laid out as in PyTorch: gates one below the other in `weight_ih` and
-`weight_hh`. Sequences are [batch, time, features].
+`weight_hh`. So are sequences: [time, batch, features], with `batch_first` [batch, time, features],
+or without a batch [time, features].
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from graphc.errors import ShapeError
+from graphc.errors import ShapeError, UsageError
 from graphc.frontend.tracing.control_flow import scan
 from graphc.frontend.tracing.initializers import uniform
 from graphc.frontend.tracing.module import Module
@@ -17,31 +18,36 @@ from graphc.frontend.tracing.state import Parameter
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
+from graphc.ir.ops.recurrent_cells import GATES
+from graphc.nn.dropout import Dropout
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
 
 Weights = tuple[Any, Any, Any, Any]
 
 
-def _step(kind: str, x: Tensor, state: tuple[Tensor, ...], weights: Weights) -> Any:
-    """The state after a row."""
-    if len(state) == 1:
-        return (call(kind, x, *state, *weights),)
-    return call(kind, x, state, *weights)
-
-
-_CELLS = {"rnn_tanh_cell": (1, 1), "gru_cell": (3, 1), "lstm_cell": (4, 2)}
-"""Of each step: its gates, and the tensors of its state."""
-
-
 class _Recurrent(Module):
     _cell: str
+
+    def _choose(self, nonlinearity: str) -> None:
+        """The cell of a nonlinearity."""
+        if nonlinearity not in ("tanh", "relu"):
+            raise UsageError(
+                f"{type(self).__name__}: nonlinearity is {nonlinearity!r}",
+                hint='expected "tanh" or "relu"',
+            )
+        self._cell = f"rnn_{nonlinearity}_cell"
+
+    @property
+    def _is_pair(self) -> bool:
+        """Whether the state is two tensors."""
+        return self._cell == "lstm_cell"
 
     def _parameters(
         self, inputs: int, hidden: int, bias: bool, dtype: DType, suffix: str = ""
     ) -> None:
         """Weights and biases evenly spread over (-k, k), k = 1 / sqrt(hidden)."""
-        rows = _CELLS[self._cell][0] * hidden
+        rows = GATES[self._cell] * hidden
         bound = 1 / math.sqrt(hidden) if hidden else 1.0
         shapes = {"weight_ih": (rows, inputs), "weight_hh": (rows, hidden)}
         for name, shape in shapes.items():
@@ -58,11 +64,23 @@ class _Recurrent(Module):
             getattr(self, "bias_hh" + suffix),
         )
 
-    def _require(self, x: Tensor, rank: int, features: int) -> None:
-        if x.ndim != rank or x.shape[-1] != features:
-            axes = ["batch", *["time"] * (rank == 3), str(features)]
+    def _step(self, x: Tensor, state: tuple[Tensor, ...], weights: Weights) -> tuple[Tensor, ...]:
+        """The state after a row."""
+        after = call(self._cell, x, state if self._is_pair else state[0], *weights)
+        return tuple(after) if self._is_pair else (after,)
+
+    def _states(self, given: Any, shape: tuple[Any, ...], x: Tensor) -> tuple[Tensor, ...]:
+        """The tensors of a state, which is zeros of a shape where none is given."""
+        if given is None:
+            return (call("zeros", shape, x.dtype),) * (2 if self._is_pair else 1)
+        return tuple(given) if self._is_pair else (given,)
+
+    def _require(self, x: Tensor, axes: str, features: int) -> None:
+        """Refuse what is not [*axes, features], the batch among the axes or not."""
+        ranks = (len(axes.split(", ")), len(axes.split(", ")) + 1)
+        if x.ndim not in ranks or x.shape[-1] != features:
             raise ShapeError(
-                f"{type(self).__name__} takes [{', '.join(axes)}], and was given {x.type}"
+                f"{type(self).__name__} takes [{axes}, {features}], and was given {x.type}"
             )
 
 
@@ -80,26 +98,31 @@ class _Cell(_Recurrent):
         self._input_size, self._hidden_size = input_size, hidden_size
         self._parameters(input_size, hidden_size, bias, dtype)
 
-    def forward(self, x: Tensor, state: Any = None) -> Any:
-        """The next state of [batch, hidden_size] from `x` [batch, input_size] and the one before.
+    def forward(self, x: Tensor, hx: Any = None) -> Any:
+        """The next state [batch, hidden_size] from `x` [batch, input_size] and the one before, hx.
 
-        A state of zeros is where one begins by default. That of an LSTM is a pair, (h, c).
+        A state of zeros is where one begins by default. That of an LSTM is a pair, (h, c). The axis
+        of the batch may be missing.
         """
-        self._require(x, 2, self._input_size)
-        count = _CELLS[self._cell][1]
-        if state is None:
-            zero = call("zeros", (x.shape[0], self._hidden_size), x.dtype)
-            before = (zero,) * count
-        else:
-            before = tuple(state) if count > 1 else (state,)
-        after = _step(self._cell, x, before, self._weights())
-        return after if count > 1 else after[0]
+        self._require(x, "batch", self._input_size)
+        before = self._states(hx, (*x.shape[:-1], self._hidden_size), x)
+        after = self._step(x, before, self._weights())
+        return after if self._is_pair else after[0]
 
 
 class RNNCell(_Cell):
-    """tanh(W x + b + U h + c) (J. Elman, 1990)."""
+    """tanh(W x + b + U h + c), or relu of it (J. Elman, 1990)."""
 
-    _cell = "rnn_tanh_cell"
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        dtype: DType = dtypes.f32,
+    ) -> None:
+        self._choose(nonlinearity)
+        super().__init__(input_size, hidden_size, bias, dtype)
 
 
 class GRUCell(_Cell):
@@ -121,6 +144,8 @@ class _Layers(_Recurrent):
         input_size, hidden_size: features of the operand and of the state.
         num_layers: layers; each one's results are the operand of the next.
         bias: whether there are two in each.
+        batch_first: whether sequences are [batch, time, features].
+        dropout: the probability of dropout between layers, in training.
         bidirectional: whether each layer runs backwards as well; results are concatenated.
     """
 
@@ -130,61 +155,85 @@ class _Layers(_Recurrent):
         hidden_size: int,
         num_layers: int = 1,
         bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
         bidirectional: bool = False,
         dtype: DType = dtypes.f32,
     ) -> None:
         self._input_size, self._hidden_size = input_size, hidden_size
         self._directions = ("", "_reverse") if bidirectional else ("",)
-        self._num_layers = num_layers
+        self._num_layers, self._batch_first = num_layers, batch_first
+        self._dropout = Dropout(dropout)
         for layer in range(num_layers):
             inputs = input_size if layer == 0 else hidden_size * len(self._directions)
             for direction in self._directions:
                 self._parameters(inputs, hidden_size, bias, dtype, f"_l{layer}{direction}")
 
-    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """The results [batch, time, hidden] of the last layer, and the last states of all.
+    def forward(self, x: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
+        """The results [time, batch, hidden] of the last layer, and the last states of all.
 
-        States are [layers, batch, hidden_size], for two directions twice as many; zeros by default.
-        That of an LSTM is a pair, (h, c).
+        States are [layers, batch, hidden_size], for two directions twice as many; zeros by default,
+        or else `hx`. That of an LSTM is a pair, (h, c). Without a batch they have no such axis.
         """
-        self._require(x, 3, self._input_size)
-        count = _CELLS[self._cell][1]
-        given = None if state is None else (tuple(state) if count > 1 else (state,))
-        zero = call("zeros", (x.shape[0], self._hidden_size), x.dtype)
-        rows = call("permute_dims", x, (1, 0, 2))
+        self._require(x, "batch, time" if self._batch_first else "time, batch", self._input_size)
+        is_turned = self._batch_first and x.ndim == 3
+        rows = call("swapaxes", x, 0, 1) if is_turned else x
+        number = self._num_layers * len(self._directions)
+        first = self._states(hx, (number, *rows.shape[1:-1], self._hidden_size), x)
         last: list[tuple[Tensor, ...]] = []
         for layer in range(self._num_layers):
+            rows = rows if layer == 0 else self._dropout(rows)
             outputs = []
             for direction in self._directions:
-                weights, number = self._weights(f"_l{layer}{direction}"), len(last)
-                first = (zero,) * count if given is None else tuple(s[number] for s in given)
-
-                def body(
-                    before: tuple[Tensor, ...], row: Tensor, weights: Weights = weights
-                ) -> tuple[tuple[Tensor, ...], Tensor]:
-                    after = _step(self._cell, row, before, weights)
-                    return after, after[0]
-
-                after, output = scan(body, first, rows, reverse=bool(direction))
+                before = tuple(state[len(last)] for state in first)
+                output, after = self._run(rows, before, f"_l{layer}{direction}")
                 last.append(after)
                 outputs.append(output)
             rows = outputs[0] if len(outputs) == 1 else call("concat", outputs, axis=-1)
         states = tuple(call("stack", list(parts), axis=0) for parts in zip(*last, strict=True))
-        results: Tensor = call("permute_dims", rows, (1, 0, 2))
-        return results, (states if count > 1 else states[0])
+        results: Tensor = call("swapaxes", rows, 0, 1) if is_turned else rows
+        return results, (states if self._is_pair else states[0])
+
+    def _run(
+        self, rows: Tensor, first: tuple[Tensor, ...], suffix: str
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """What the layer of that suffix gives along time, and its last state."""
+        weights = self._weights(suffix)
+
+        def body(before: tuple[Tensor, ...], row: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+            after = self._step(row, before, weights)
+            return after, after[0]
+
+        last, results = scan(body, first, rows, reverse=suffix.endswith("_reverse"))
+        return results, last
 
 
 class RNN(_Layers):
-    """Layers of tanh(W x + b + U h + c) along time (J. Elman, 1990)."""
+    """Layers of tanh(W x + b + U h + c), or of relu of it, along time (J. Elman, 1990)."""
 
-    _cell = "rnn_tanh_cell"
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        dtype: DType = dtypes.f32,
+    ) -> None:
+        self._choose(nonlinearity)
+        super().__init__(
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype
+        )
 
 
 class GRU(_Layers):
     """Layers of gated recurrent units along time (K. Cho et al., 2014).
 
     >>> from graphc.frontend.tracing.trace import trace
-    >>> results = trace(GRU(4, 6), dtypes.f32["B", "T", 4])[0].results
+    >>> results = trace(GRU(4, 6, batch_first=True), dtypes.f32["B", "T", 4])[0].results
     >>> [result.type for result in results]
     [f32[B, T, 6], f32[1, B, 6]]
     """

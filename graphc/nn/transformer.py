@@ -2,7 +2,7 @@
 
 Weights are called and laid out as in PyTorch, and masks mean what they mean there: a query may not
 attend where a mask of bools holds, and one of numbers is added to the scores. Sequences are [time,
-batch, features], with `batch_first` [batch, time, features].
+batch, features], with `batch_first` [batch, time, features], or without a batch [time, features].
 """
 
 from __future__ import annotations
@@ -49,10 +49,11 @@ class _Layer(Module):
         bias: bool = True,
         dtype: DType = dtypes.f32,
     ) -> None:
-        self._heads, self._batch_first, self._norm_first = nhead, batch_first, norm_first
-        self._activation = activation
+        self._norm_first, self._activation = norm_first, activation
         for name in self._attentions:
-            attention = MultiheadAttention(d_model, nhead, bias, dtype=dtype, dropout=dropout)
+            attention = MultiheadAttention(
+                d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype
+            )
             setattr(self, name, attention)
         self.linear1 = Linear(d_model, dim_feedforward, bias, dtype)
         self.dropout = Dropout(dropout)
@@ -76,18 +77,8 @@ class _Layer(Module):
         self, name: str, query: Tensor, memory: Tensor, mask: Mask, padding: Mask, causal: bool
     ) -> Tensor:
         """What `query` attends to in `memory`."""
-        batch = query.shape[0 if self._batch_first else 1]
-        if mask is not None and mask.dtype is dtypes.bool_:
-            mask = call("logical_not", mask)
-        if mask is not None and mask.ndim == 3:
-            mask = mask.reshape(batch, self._heads, *mask.shape[1:])
-        rows = [self._turned(one) for one in (query, memory, memory)]
-        result: Tensor = getattr(self, name)(*rows, mask, causal, key_padding_mask=padding)
-        return self._turned(result)
-
-    def _turned(self, x: Tensor) -> Tensor:
-        """`x` with time and batch exchanged, unless the batch is first."""
-        result: Tensor = x if self._batch_first else call("swapaxes", x, 0, 1)
+        attention = getattr(self, name)
+        result: Tensor = attention(query, memory, memory, padding, False, mask, is_causal=causal)[0]
         return result
 
     def _feed_forward(self, x: Tensor) -> Tensor:
@@ -130,9 +121,10 @@ class TransformerEncoderLayer(_Layer):
 
         Args:
             src: the sequence.
-            src_mask: [time, time] or [batch * nhead, time, time].
-            src_key_padding_mask: [batch, time], where nothing attends to.
-            is_causal: whether what is later is hidden as well.
+            src_mask: [time, time] or [batch * nhead, time, time]: True where a place may not
+                attend, or numbers to add to scores.
+            src_key_padding_mask: [batch, time], of places that none attends to.
+            is_causal: whether what is later is hidden, where there is no `src_mask`.
         """
 
         def attention(x: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -102,6 +102,48 @@ def _with_state(name: str, shape: tuple[Any, ...], *arguments: Any, **keywords: 
     return LayerCase(make, shapes, arguments, theirs={**from_torch, **keywords.get("theirs", {})})
 
 
+def _recurrent_cases() -> dict[str, LayerCase]:
+    cases = {}
+    for name in ("RNNCell", "GRUCell", "LSTMCell"):
+        cases[name] = _with_state(name, (3, 4), 4, 6)
+        cases[f"{name} without a batch"] = _with_state(name, (4,), 4, 6)
+    cases["RNNCell relu"] = _with_state("RNNCell", (3, 4), 4, 6, True, "relu")
+    for name in ("RNN", "GRU", "LSTM"):
+        cases[name] = _with_state(name, (7, 2, 4), 4, 6, num_layers=2, bidirectional=True)
+        cases[f"{name} batch_first"] = _with_state(name, (2, 7, 4), 4, 6, batch_first=True)
+        cases[f"{name} without a batch"] = _with_state(name, (7, 4), 4, 6, 2, batch_first=True)
+    cases["GRU from a state"] = _with_state("GRU", ((7, 2, 4), (2, 2, 6)), 4, 6, 2)
+    cases["GRU without a batch from a state"] = _with_state("GRU", ((7, 4), (2, 6)), 4, 6, 2)
+    cases["RNN relu"] = _with_state("RNN", (7, 2, 4), 4, 6, 1, "relu", False)
+    return cases
+
+
+def _attention_cases() -> dict[str, LayerCase]:
+    attention, batched = "MultiheadAttention", ((5, 3, 8), (7, 3, 8), (7, 3, 8))
+    of_features = ((5, 3, 8), (7, 3, 6), (7, 3, 4))
+    cases = {
+        attention: _with_state(attention, batched, 8, 4),
+        f"{attention} batch_first": _with_state(attention, batched, 8, 2, batch_first=True),
+        f"{attention} without a batch": _with_state(
+            attention, ((5, 8), (7, 8), (7, 8)), 8, 2, batch_first=True
+        ),
+        f"{attention} of other features": _with_state(attention, of_features, 8, 2, kdim=6, vdim=4),
+        f"{attention} with more keys": _with_state(
+            attention, of_features, 8, 2, 0.0, True, True, True, 6, 4
+        ),
+        f"{attention} without a bias": _with_state(
+            attention, batched, 8, 2, 0.0, False, True, batch_first=True
+        ),
+    }
+    return {name: replace(case, shapes=_batch_first(case)) for name, case in cases.items()}
+
+
+def _batch_first(case: LayerCase) -> tuple[tuple[int, ...], ...]:
+    """The shapes of a case, whose first two of three axes are exchanged if it says so."""
+    turned = case.theirs.get("batch_first") and len(case.shapes[0]) == 3
+    return tuple((b, t, *rest) for t, b, *rest in case.shapes) if turned else case.shapes
+
+
 def _cases() -> dict[str, LayerCase]:
     rows, table = ((5, 6),), ((5, 4), (5, 4))
     cases = {name: _layer(name, rows) for name in (
@@ -145,21 +187,18 @@ def _cases() -> dict[str, LayerCase]:
     cases["ChannelShuffle"] = _layer("ChannelShuffle", (PICTURE,), 2)
     cases["Bilinear"] = _with_state("Bilinear", ((3, 2, 4), (3, 2, 5)), 4, 5, 6)
     cases["EmbeddingBag"] = LayerCase(
-        lambda: nn.EmbeddingBag(4, 3, "sum"), ((5, 6),), (4, 3), {0: classes}, {"mode": "sum"}
+        lambda: nn.EmbeddingBag(4, 3, mode="sum"), ((5, 6),), (4, 3), {0: classes}, {"mode": "sum"}
     )
     cases["CosineSimilarity"] = _layer("CosineSimilarity", (PICTURE,) * 2, 2)
     cases["PairwiseDistance"] = _layer("PairwiseDistance", table, 3.0)
     cases["PixelShuffle"] = _layer("PixelShuffle", (PICTURE,), 2)
     cases["PixelUnshuffle"] = _layer("PixelUnshuffle", (PICTURE,), 2)
-    cases["MultiheadAttention"] = _with_state(
-        "MultiheadAttention", (2, 5, 8), 8, 4, theirs={"batch_first": True}
+    cases["Embedding padding"] = replace(
+        _with_state("Embedding", (5, 6), 4, 3, 2), draw={0: classes}
     )
-    for name in ("RNNCell", "GRUCell", "LSTMCell"):
-        cases[name] = _with_state(name, (3, 4), 4, 6)
-    for name in ("RNN", "GRU", "LSTM"):
-        cases[name] = _with_state(
-            name, (2, 7, 4), 4, 6, num_layers=2, bidirectional=True, theirs={"batch_first": True}
-        )
+    cases["MaxPool2d indices"] = _layer("MaxPool2d", (PICTURE,), 3, 2, 1, 1, True)
+    cases["AdaptiveMaxPool2d indices"] = _layer("AdaptiveMaxPool2d", (PICTURE,), 2, True)
+    cases |= _recurrent_cases() | _attention_cases()
     sizes = (8, 2, 12, 0.0)
     cases["TransformerEncoderLayer"] = _with_state("TransformerEncoderLayer", (5, 3, 8), *sizes)
     cases["TransformerEncoder"] = _with_state(
@@ -200,4 +239,4 @@ def _cases() -> dict[str, LayerCase]:
 
 
 OF_TORCH = _cases()
-"""The layers by name."""
+"""The layers by name, and what is special about a case."""

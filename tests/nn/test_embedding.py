@@ -84,6 +84,12 @@ def test_rows_are_looked_up() -> None:
     assert weight.shape == (5, 3) and weight.std() > 0.5
 
 
+@pytest.mark.parametrize("padding", [1, -4])
+def test_the_row_of_padding_begins_as_zeros(padding: int) -> None:
+    _, weight = rows(nn.Embedding(5, 3, padding), np.array([0], np.int64))
+    assert np.array_equal(~weight.any(axis=1), np.arange(5) == 1)
+
+
 def test_ids_that_are_no_integers_are_refused() -> None:
     ids = Tensor(graph_input("ids", dtypes.f32, (4,)))
     with pytest.raises(DTypeError, match="takes integers"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,12 +38,12 @@ def first_values(unit: Unit, seed: Array = SEED) -> dict[str, Array]:
 
 
 def run(layer: Module, *arrays: Array, training: bool = False) -> tuple[Array, dict[str, Array]]:
-    """The result of a layer at its first values, and these values."""
+    """The first result of a layer at its first values, and these values."""
     export = Export(layer, arrays, training)
     unit = build_unit({"f": export})
     values = first_values(unit)
     graph = unit.exports["f"]
-    (result,), _ = evaluate(graph, arrays, [values[node["name"]] for node in graph.state])
+    (result, *_), _ = evaluate(graph, arrays, [values[node["name"]] for node in graph.state])
     return result, values
 
 
@@ -113,14 +114,14 @@ def test_losses(name: str, reduction: str) -> None:
     y = RNG.uniform(size=X.shape).astype(np.float32)
     expected = LOSSES[name](X, y)
     expected = expected if reduction == "none" else getattr(np, reduction)(expected)
-    found, _ = run(nn.LIBRARY[name](reduction), X, y)
+    found, _ = run(nn.LIBRARY[name](reduction=reduction), X, y)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_cross_entropy() -> None:
     labels = RNG.integers(0, 8, (5, 3)).astype(np.int32)
     expected = -np.take_along_axis(np.log(softmax(X, -1)), labels[..., None], -1)
-    found, _ = run(nn.CrossEntropyLoss("sum"), X, labels)
+    found, _ = run(nn.CrossEntropyLoss(reduction="sum"), X, labels)
     np.testing.assert_allclose(found, expected.sum(), rtol=1e-5)
 
 
@@ -133,7 +134,13 @@ def test_linear(bias: bool) -> None:
 
 
 def test_every_layer_of_the_library_is_tried() -> None:
-    assert set(nn.LIBRARY) == {*VALUES, *LOSSES, *DROPOUTS, *WITH_STATE, *OF_TORCH}
+    assert set(nn.LIBRARY) == {
+        *VALUES,
+        *LOSSES,
+        *DROPOUTS,
+        *WITH_STATE,
+        *(name.split()[0] for name in OF_TORCH),
+    }
     for name, layer in nn.LIBRARY.items():
         assert layer.__name__ == name and name in nn.__all__
         assert inspect.getdoc(layer)
@@ -168,6 +175,45 @@ def test_layer_norm_scales_and_shifts_what_is_normalised() -> None:
     layer.bias.init = array(np.ones(8))
     expected = normalized(X, (2,), 1e-5) * np.arange(8) + 1
     np.testing.assert_allclose(run(layer, X)[0], expected, rtol=2e-5, atol=2e-6)
+
+
+MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
+    "a misspelt argument": (lambda: nn.Linear(3, 4, biass=False), "did you mean 'bias'"),  # type: ignore[call-arg]
+    "one too few": (lambda: nn.GRU(3), r"it is GRU\(input_size, hidden_size"),  # type: ignore[call-arg]
+    "one too many": (lambda: nn.MSELoss("sum"), r"MSELoss\(\*, reduction='mean'\)"),  # type: ignore[misc]
+    "one twice": (lambda: nn.Softmax(1, dim=1), "given twice"),  # type: ignore[call-arg]
+    "one under both names": (lambda: nn.Flatten(start_dim=1, start_axis=1), "given twice"),  # type: ignore[call-arg]
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_arguments_that_a_layer_does_not_take_are_refused_at_the_line(mistake: str) -> None:
+    make, text = MISTAKES[mistake]
+    with pytest.raises(UsageError, match=text) as caught:
+        make()
+    span = caught.value.span
+    assert span is not None and span.file == __file__
+    assert "nn." in Path(__file__).read_text().splitlines()[span.line - 1][span.column - 1 :]
+
+
+def test_layers_of_ones_own_check_what_they_give_to_their_base() -> None:
+    class Wide(nn.Linear):
+        def __init__(self, width: int) -> None:
+            super().__init__(3, width, bias=False)
+
+    assert [path for path, _ in Wide(5).named_parameters()] == ["weight"]
+
+
+def test_names_that_are_left_out_have_a_reason() -> None:
+    rows = (Path(__file__).parents[2] / "docs" / "left_out.md").read_text().splitlines()
+    for name, reason in nn.LEFT_OUT.items():
+        (row,) = (row for row in rows if f"`{name}`" in row.split(" | ")[0])
+        assert row.split(" | ")[1].removesuffix(" |") == reason
+        with pytest.raises(AttributeError) as caught:
+            getattr(nn, name)
+        assert reason in str(caught.value)
+    with pytest.raises(AttributeError, match="did you mean 'Linear'"):
+        nn.Linera  # noqa: B018
 
 
 def test_sequential_is_a_sequence() -> None:
@@ -252,10 +298,10 @@ REFUSED: dict[str, tuple[Callable[[], object], type[GraphcError]]] = {
     ),
     "axes to pad": (lambda: trace(nn.ZeroPad2d(1), f32[3]), ShapeError),
     "mirrored": (lambda: trace(nn.ReflectionPad1d(5), f32[2, 3]), GraphcError),
-    "encoded": (lambda: trace(nn.TransformerEncoderLayer(8, 2), f32[3, 8]), ShapeError),
+    "encoded": (lambda: trace(nn.TransformerEncoderLayer(8, 2), f32[8]), ShapeError),
     "bags": (lambda: trace(nn.EmbeddingBag(5, 3), f32[2, 4]), DTypeError),
     "no module": (lambda: nn.Sequential(nn.ReLU(), 3), UsageError),  # type: ignore[arg-type]
-    "reduction": (lambda: trace(nn.MSELoss("men"), f32[3], f32[3]), UsageError),
+    "reduction": (lambda: trace(nn.MSELoss(reduction="men"), f32[3], f32[3]), UsageError),
     "labels": (lambda: trace(nn.CrossEntropyLoss(), f32[3, 4], f32[3]), GraphcError),
     "gain": (lambda: gain("rellu"), UsageError),
     "fan of a vector": (lambda: initial_graph("kaiming_uniform", (3,), f32), ShapeError),

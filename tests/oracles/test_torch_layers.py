@@ -15,10 +15,13 @@ from graphc.frontend.tracing.unit import build_unit
 from graphc.ir.evaluate import evaluate
 from tests.nn.layers_of_torch import OF_TORCH, LayerCase, of_library, operands_of
 
-# PyTorch recommends another reduction for one of the losses, and batches first for encoders.
+# PyTorch recommends another reduction for one of the losses, batches first for encoders, and two
+# masks of one dtype.
 pytestmark = [
     pytest.mark.torch,
-    pytest.mark.filterwarnings("ignore:reduction", "ignore:enable_nested_tensor"),
+    pytest.mark.filterwarnings(
+        "ignore:reduction", "ignore:enable_nested_tensor", "ignore:Support for mismatched"
+    ),
 ]
 try:
     import torch
@@ -38,9 +41,18 @@ def flat(value: Any) -> list[Any]:
 
 
 def theirs(case: LayerCase, name: str, training: bool) -> Any:
+    """The layer of PyTorch, with numbers for what begins as zeros."""
     torch.manual_seed(0)
-    layer = getattr(torch.nn, name)(*of_library(torch.nn, case.arguments), **case.theirs)
+    kind = getattr(torch.nn, name.split()[0])
+    layer = kind(*of_library(torch.nn, case.arguments), **case.theirs)
+    for parameter in layer.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter)
     return layer.train(training)
+
+
+def state_of(layer: Any) -> dict[str, Array]:
+    return {path: value.numpy().copy() for path, value in layer.state_dict().items()}
 
 
 TABLE = (Path(__file__).parents[2] / "docs" / "left_out.md").read_text()
@@ -50,7 +62,7 @@ LEFT_OUT = re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)", TABLE, re.MU
 def test_every_layer_of_torch_is_here_or_left_out_for_a_reason() -> None:
     public = {name for name, one in vars(torch.nn).items() if isinstance(one, type)}
     missing = {name for name in public if not hasattr(nn, name)}
-    assert missing == {name for name in LEFT_OUT if hasattr(torch.nn, name)}
+    assert missing == {name for name in LEFT_OUT if hasattr(torch.nn, name)} == set(nn.LEFT_OUT)
 
 
 MASKS = {
@@ -106,49 +118,116 @@ def single(array: Array) -> Array:
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
+def hidden(*shape: int) -> Array:
+    """A mask that leaves each row something to see."""
+    mask = RNG.random(shape) < 0.4
+    mask[..., 0] = False
+    return mask
+
+
+ATTENTION: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Array]]] = {
+    "bools": ({}, {}, {"attn_mask": hidden(5, 7)}),
+    "bools of each head": ({}, {}, {"attn_mask": hidden(6, 5, 7)}),
+    "padding": ({}, {"need_weights": False}, {"key_padding_mask": hidden(3, 7)}),
+    "both": (
+        {"add_zero_attn": True},
+        {"average_attn_weights": False},
+        {"attn_mask": hidden(5, 7), "key_padding_mask": hidden(3, 7)},
+    ),
+    "numbers and bools": (
+        {"add_bias_kv": True},
+        {},
+        {
+            "attn_mask": np.where(hidden(5, 7), -np.inf, RNG.normal(size=(5, 7))),
+            "key_padding_mask": hidden(3, 7),
+        },
+    ),
+    "a causal mask": (
+        {},
+        {"is_causal": True, "need_weights": False},
+        {"attn_mask": np.triu(np.ones((5, 7), bool), 1)},
+    ),
+}
+"""Of an attention: its settings, those of the call, and masks."""
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("case", ATTENTION)
+def test_masks_of_an_attention_are_those_of_torch(case: str, batch_first: bool) -> None:
+    settings, keywords, masks = ATTENTION[case]
+    arrays = [RNG.normal(size=(time, 3, 8)).astype(np.float32) for time in (5, 7, 7)]
+    if batch_first:
+        arrays = [array.swapaxes(0, 1) for array in arrays]
+    arrays += [single(mask) for mask in masks.values()]
+    torch.manual_seed(0)
+    other = torch.nn.MultiheadAttention(8, 2, batch_first=batch_first, **settings)
+    tensors = [torch.tensor(array) for array in arrays]
+    expected = other(*tensors[:3], **keywords, **dict(zip(masks, tensors[3:], strict=True)))
+    layer = nn.MultiheadAttention(8, 2, batch_first=batch_first, **settings)
+
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            self.inner = layer
+
+        def forward(self, *given: Any) -> Any:
+            named = dict(zip(masks, given[3:], strict=True))
+            return flat(self.inner(*given[:3], **keywords, **named))
+
+    graph = build_unit({"f": Export(Masked(), tuple(arrays))}).exports["f"]
+    weights = state_of(other)
+    state = [weights[node["name"].removeprefix("inner.")] for node in graph.state]
+    for found, exact in zip(evaluate(graph, arrays, state)[0], flat(expected), strict=True):
+        np.testing.assert_allclose(found, exact.detach().numpy(), rtol=BOUND, atol=BOUND)
+
+
 @pytest.mark.parametrize("training", [False, True], ids=["running", "training"])
 @pytest.mark.parametrize("name", OF_TORCH)
-def test_values_gradients_and_state_are_those_of_torch(name: str, training: bool) -> None:
+def test_values_and_state_are_those_of_torch(name: str, training: bool) -> None:
     case = OF_TORCH[name]
     arrays = [single(array) for array in operands_of(case)]
     other = theirs(case, name, training)
-    weights = {path: value.detach().numpy().copy() for path, value in other.state_dict().items()}
+    before = state_of(other)
+    with torch.no_grad():
+        expected = flat(other(*(torch.tensor(array) for array in arrays)))
+    unit = build_unit({"f": Export(case.make(), tuple(arrays), training)})
+    graph = unit.exports["f"]
+    results, updates = evaluate(graph, arrays, [before[node["name"]] for node in graph.state])
+    for found, exact in zip(results, expected, strict=True):
+        np.testing.assert_allclose(found, exact.numpy(), rtol=BOUND, atol=BOUND)
+    after = state_of(other)
+    for node, found in zip(graph.state, updates, strict=True) if training else ():
+        np.testing.assert_allclose(found, after[node["name"]], rtol=BOUND, atol=BOUND)
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["running", "training"])
+# The slope that PyTorch gives CTC holds behind log_softmax alone.
+@pytest.mark.parametrize("name", [name for name in OF_TORCH if name != "CTCLoss"])
+def test_gradients_of_operands_and_parameters_are_those_of_torch(name: str, training: bool) -> None:
+    case = OF_TORCH[name]
+    arrays = [single(array) for array in operands_of(case)]
+    other = theirs(case, name, training)
+    state = state_of(other)
     tensors = [torch.tensor(array) for array in arrays]
-    # The slope that PyTorch gives CTC holds behind log_softmax alone.
-    has_gradient = tensors[0].is_floating_point() and name != "CTCLoss"
-    tensors[0].requires_grad_(has_gradient)
-    attends = name == "MultiheadAttention"
-    given = tensors * 3 if attends else tensors
-    (expected, *more) = flat(other(*given, need_weights=False) if attends else other(*given))
-    if has_gradient:
-        expected.sum().backward()
+    tensors[0].requires_grad_(tensors[0].is_floating_point())
+    value = flat(other(*tensors))[0]
+    weights = RNG.normal(size=tuple(value.shape)).astype(np.float32)
+    (value * torch.tensor(weights)).sum().backward()
+    layer, paths = case.make(), [path for path, _ in other.named_parameters()]
 
-    layer = case.make()
+    def loss(first: Any, parameters: list[Any], *rest: Any) -> Any:
+        values = {**state, **dict(zip(paths, parameters, strict=True))}
+        results, _ = transforms.stateless_call(layer, values, first, *rest)
+        return (flat(results)[0] * weights).sum()
 
-    def loss(*operands: Any) -> Any:
-        return flat(layer(*operands))[0].sum()
+    def slopes(*given: Any) -> Any:
+        (first, *rest), parameters = given[: len(arrays)], list(given[len(arrays) :])
+        if not tensors[0].requires_grad:
+            return transforms.grad(loss, 1)(first, parameters, *rest)
+        return transforms.grad(loss, (0, 1))(first, parameters, *rest)
 
-    def both(*operands: Any) -> Any:
-        slopes = transforms.grad(loss)(*operands)
-        return flat(slopes)[0], layer(*operands)
-
-    types = tuple(arrays)
-    values = Export(layer, types, training)
-    slopes = Export(both, types, training, (layer,))
-    for export, count in ((values, 0), (slopes, 1))[: 1 + has_gradient]:
-        unit = build_unit({"f": export})
-        graph = unit.exports["f"]
-        prefix = (
-            "" if set(unit.state) <= set(weights) else next(iter(unit.state)).split(".")[0] + "."
-        )
-        state = [weights[node["name"].removeprefix(prefix)] for node in graph.state]
-        results, updates = evaluate(graph, arrays, state)
-        for found, exact in zip(results[count:], (expected, *more), strict=True):
-            np.testing.assert_allclose(found, exact.detach().numpy(), rtol=BOUND, atol=BOUND)
-        if count and tensors[0].grad is not None:
-            np.testing.assert_allclose(results[0], tensors[0].grad, rtol=1e-4, atol=1e-4)
-        if training and not count:
-            after = {path: value.numpy() for path, value in other.state_dict().items()}
-            for node, found in zip(graph.state, updates, strict=True):
-                exact = after[node["name"].removeprefix(prefix)]
-                np.testing.assert_allclose(found, exact, rtol=BOUND, atol=BOUND)
+    given = [*arrays, *(state[path] for path in paths)]
+    graph = build_unit({"f": Export(slopes, tuple(given), training)}).exports["f"]
+    found, _ = evaluate(graph, given, [])
+    leaves = [*tensors[:1], *other.parameters()]
+    for slope, leaf in zip(found, (one for one in leaves if one.requires_grad), strict=True):
+        np.testing.assert_allclose(slope, leaf.grad, rtol=1e-4, atol=1e-4)

@@ -24,7 +24,7 @@ from graphc.ir.ops.logic import less, less_equal, logical_and, not_equal, where
 from graphc.ir.ops.shape import broadcast_to, reshape
 from graphc.ir.ops.transcendental import sqrt
 
-__all__ = ["attended", "attention"]
+__all__ = ["attended", "attention", "shared_heads"]
 
 
 @surface("scaled_dot_product_attention", "attention")
@@ -49,8 +49,10 @@ def attention(
         key: [..., H, S, E]; with `enable_gqa` fewer heads, each for H / heads of the query
             (J. Ainslie et al., "GQA", 2023).
         value: [..., H, S, V], with the heads of `key`.
-        attn_mask: broadcasts to [..., H, L, S]; where it is bool, False is left out; a float is
-            added to the scores.
+        attn_mask: broadcasts to [..., H, L, S]; where it is bool, True takes part and False is
+            left out, as in PyTorch's function of this name (its layers have it the other way
+            round, and so have `nn.MultiheadAttention` and `nn.Transformer`); a float is added to
+            the scores.
         dropout_p: the probability with which a position is left out, and the others scaled up.
         is_causal: position i of the query sees positions up to i of the key.
         scale: 1 / sqrt(E) unless given.
@@ -75,7 +77,7 @@ def attention(
         if len(node.shape) < 2:
             raise ShapeError(f"attention: the {name} is {node.type}, expected [..., length, width]")
     if enable_gqa:
-        key, value = _shared(query, key, "key"), _shared(query, value, "value")
+        key, value = shared_heads(query, key, "key"), shared_heads(query, value, "value")
     result, _ = attended(
         query,
         key,
@@ -134,7 +136,7 @@ def _scaled(scores: Node, scale: float | None, width: DimLike) -> Node:
     return scaled(scores, 1 / math.sqrt(width)) if width else scores
 
 
-def _shared(query: Node, x: Node, name: str) -> Node:
+def shared_heads(query: Node, x: Node, name: str) -> Node:
     """`x` with each of its heads repeated for the heads of the query that share it."""
     if len(query.shape) < 3 or len(x.shape) < 3:
         raise ShapeError(f"attention: the {name} is {x.type}, expected [..., heads, length, width]")
@@ -145,6 +147,8 @@ def _shared(query: Node, x: Node, name: str) -> Node:
             hint="the first number is a multiple of the second",
         )
     times = heads // given
+    if times == 1:
+        return x
     apart = reshape(x, shape=(*x.shape[:-2], 1, *x.shape[-2:]))
     each = broadcast_to(apart, shape=(*x.shape[:-2], times, *x.shape[-2:]))
     return reshape(each, shape=(*x.shape[:-3], heads, *x.shape[-2:]))

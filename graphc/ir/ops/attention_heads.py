@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphc.errors import ShapeError, UsageError
-from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
-from graphc.ir.ops.attention import attended
+from graphc.ir.ops.attention import attended, shared_heads
 
 __all__: list[str] = []
 
@@ -42,14 +41,16 @@ def multi_head_attention_forward(
     average_attn_weights: bool = True,
     is_causal: bool = False,
     *,
+    num_kv_heads: int | None = None,
+    batch_first: bool = False,
     seed: Node | None = None,
     stream: int = 0,
 ) -> tuple[Node, Node | None]:
     """What queries [L, N, E] attend to among keys and values [S, N, E], and how much to each.
 
-    Axis N may be left away. The heads are `num_heads` parts of the features. Masks leave out what
-    they are True for (other than those of `attention`), or are added to the scores; with
-    `is_causal` a query attends to its own place and those before alone. A query that sees nothing
+    Axis N may be left away. The heads are `num_heads` parts of the features. As in PyTorch, a mask
+    of bools leaves out what it is True for, which is the contrary of
+    `scaled_dot_product_attention`; one of numbers is added to the scores. A query that sees nothing
     mixes 0, with shares and gradients of 0, as in `attention`; PyTorch's shares are NaN there.
 
     Args:
@@ -68,7 +69,11 @@ def multi_head_attention_forward(
         use_separate_proj_weight: whether the projections are the next three, not one matrix.
         q_proj_weight, k_proj_weight, v_proj_weight: [E, features] each.
         average_attn_weights: whether the shares are means over heads, not [N, num_heads, L, S].
-        is_causal: see above.
+        is_causal: whether a query attends to its own place and those before alone; an `attn_mask`
+            counts in its place.
+        num_kv_heads: heads of keys and values, each for several of the queries (J. Ainslie et al.,
+            "GQA", 2023), where there are fewer; their projections have fewer rows.
+        batch_first: whether operands and results are [N, L, E].
         seed, stream: see `attention`.
 
     Raises:
@@ -76,76 +81,88 @@ def multi_head_attention_forward(
     """
     is_single = len(query.shape) == 2
     if is_single:
-        query, key, value = (F["unsqueeze"](one, 1) for one in (query, key, value))
+        batch_first = True
+        query, key, value = (F["unsqueeze"](one, 0) for one in (query, key, value))
         key_padding_mask = None if key_padding_mask is None else F["unsqueeze"](key_padding_mask, 0)
-    if len(query.shape) != 3 or query.shape[-1] != embed_dim_to_check:
-        raise ShapeError(
-            f"attention: the query is {query.type}, expected [L, N, E]",
-            hint="E is embed_dim_to_check, a number",
-        )
-    if num_heads < 1 or embed_dim_to_check % num_heads:
-        raise ShapeError(f"attention: {embed_dim_to_check} features in {num_heads} heads")
+    shared = num_heads if num_kv_heads is None else num_kv_heads
+    _require(query, embed_dim_to_check, num_heads, shared)
+    rows = (embed_dim_to_check, *(embed_dim_to_check // num_heads * shared,) * 2)
     separate = (q_proj_weight, k_proj_weight, v_proj_weight)
-    weights = separate if use_separate_proj_weight else _thirds(in_proj_weight)
-    rows = _projected((query, key, value), weights, _thirds(in_proj_bias), (None, bias_k, bias_v))
-    q, k, v = (_in_heads(one, num_heads) for one in rows)
-    if add_zero_attn:
-        k, v = (F["pad"](one, ((0, 0), (0, 0), (0, 1), (0, 0))) for one in (k, v))
+    weights = separate if use_separate_proj_weight else _parts(in_proj_weight, rows)
+    projected = _projected((query, key, value), weights, _parts(in_proj_bias, rows))
+    q, k, v = (
+        _in_heads(one, heads, batch_first)
+        for one, heads in zip(projected, (num_heads, shared, shared), strict=True)
+    )
+    k, v = (_extended(k, bias_k, add_zero_attn), _extended(v, bias_v, add_zero_attn))
     mixed, shares = attended(
         q,
-        k,
-        v,
+        shared_heads(q, k, "key"),
+        shared_heads(q, v, "value"),
         _shown(attn_mask, key_padding_mask, q, k),
         dropout_p if training else 0.0,
         is_causal and attn_mask is None,
         seed=seed,
         stream=stream,
     )
-    joined = F["reshape"](F["permute_dims"](mixed, (2, 0, 1, 3)), *query.shape)
+    order = (0, 2, 1, 3) if batch_first else (2, 0, 1, 3)
+    joined = F["reshape"](F["permute_dims"](mixed, order), *query.shape)
     result = F["linear"](joined, out_proj_weight, out_proj_bias)
     if average_attn_weights:
         shares = F["mean"](shares, axis=1)
     if is_single:
-        result, shares = F["squeeze"](result, 1), F["squeeze"](shares, 0)
+        result, shares = F["squeeze"](result, 0), F["squeeze"](shares, 0)
     return result, shares if need_weights else None
 
 
-def _projected(
-    operands: Sequence[Node],
-    weights: Sequence[Node | None],
-    biases: Sequence[Node | None],
-    more: Sequence[Node | None],
-) -> list[Node]:
-    """Query, key and value times their projections, with one more row where there is one."""
-    rows = []
-    for x, weight, bias, row in zip(operands, weights, biases, more, strict=True):
-        if weight is None:
-            raise UsageError("attention: weights of a projection are missing")
-        projected: Node = F["linear"](x, weight, bias)
-        if row is not None:
-            wide = F["broadcast_to"](row, (1, *projected.shape[1:]))
-            projected = F["concat"]((projected, wide), 0)
-        rows.append(projected)
-    return rows
+def _require(query: Node, features: int, heads: int, shared: int) -> None:
+    if len(query.shape) != 3 or query.shape[-1] != features:
+        raise ShapeError(
+            f"attention: the query is {query.type}, expected [L, N, E] or [L, E]",
+            hint=f"E, the embed_dim, is {features}",
+        )
+    if heads < 1 or shared < 1 or features % heads or heads % shared:
+        raise ShapeError(
+            f"attention: {features} features in {heads} heads, {shared} of keys",
+            hint="make the features a multiple of the heads, and these one of the heads of keys",
+        )
 
 
-def _thirds(x: Node | None) -> tuple[Node | None, ...]:
+def _parts(x: Node | None, rows: Sequence[int]) -> Sequence[Node | None]:
     """The parts of a matrix, or of a vector, for query, key and value."""
     if x is None:
         return (None, None, None)
-    if not x.shape or not dims.divides(x.shape[0], 3):
+    if not x.shape or x.shape[0] != sum(rows):
         raise ShapeError(
-            f"attention: {x.type} does not split in three",
-            hint="it holds the weights of query, key and value, 3 * embed_dim of them",
+            f"attention: {x.type} does not split in {', '.join(map(str, rows))}",
+            hint="it holds the weights of query, key and value, one below the other",
         )
-    return F["split"](x, (x.shape[0] // 3,) * 3)  # type: ignore[no-any-return]
+    return F["split"](x, rows)  # type: ignore[no-any-return]
 
 
-def _in_heads(x: Node, heads: int) -> Node:
-    """[L, N, E] as [N, heads, L, E / heads]."""
-    length, batch, features = x.shape
-    split = F["reshape"](x, length, batch, heads, features // heads)
-    return F["permute_dims"](split, (1, 2, 0, 3))  # type: ignore[no-any-return]
+def _projected(
+    operands: Sequence[Node], weights: Sequence[Node | None], biases: Sequence[Node | None]
+) -> list[Node]:
+    """Query, key and value times their projections."""
+    if any(weight is None for weight in weights):
+        raise UsageError("attention: weights of a projection are missing")
+    return [F["linear"](*one) for one in zip(operands, weights, biases, strict=True)]
+
+
+def _in_heads(x: Node, heads: int, batch_first: bool) -> Node:
+    """[L, N, features], or [N, L, features], as [N, heads, L, features of a head]."""
+    split = F["reshape"](x, *x.shape[:2], heads, x.shape[-1] // heads)
+    order = (0, 2, 1, 3) if batch_first else (1, 2, 0, 3)
+    return F["permute_dims"](split, order)  # type: ignore[no-any-return]
+
+
+def _extended(x: Node, row: Node | None, has_zeros: bool) -> Node:
+    """Keys or values [N, heads, S, E / heads] with one more where there is one, and with zeros."""
+    if row is not None:
+        batch, heads, _, width = x.shape
+        wide = F["broadcast_to"](F["reshape"](row, 1, heads, 1, width), (batch, heads, 1, width))
+        x = F["concat"]((x, wide), 2)
+    return F["pad"](x, ((0, 0), (0, 0), (0, 1), (0, 0))) if has_zeros else x
 
 
 def _shown(mask: Node | None, padding: Node | None, q: Node, k: Node) -> list[Node]:

@@ -11,20 +11,20 @@ from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, multiply, subtract
 from graphc.ir.ops.broadcasting import promoted
 
-__all__: list[str] = []
+__all__ = ["GATES"]
 
 F = functions
 
+GATES = {"rnn_tanh_cell": 1, "rnn_relu_cell": 1, "gru_cell": 3, "lstm_cell": 4}
+"""The gates of each cell, whose rows are one below the other in its weights."""
+
 
 def _gates(
-    name: str,
-    count: int,
-    x: Node,
-    hidden: Node,
-    weights: tuple[Node, Node, Node | None, Node | None],
+    name: str, x: Node, hidden: Node, weights: tuple[Node, Node, Node | None, Node | None]
 ) -> list[tuple[Node, Node]]:
     """For each gate what comes from the input, and what from the state."""
     weight_ih, weight_hh, bias_ih, bias_hh = weights
+    count = GATES[name]
     size = hidden.shape[-1] if hidden.shape else None
     if any(len(one.shape) != 2 or one.shape[0] != count * size for one in (weight_ih, weight_hh)):  # type: ignore[operator]
         raise ShapeError(
@@ -47,9 +47,7 @@ def rnn_tanh_cell(
     bias_hh: Node | None = None,
 ) -> Node:
     """The next state: tanh(W x + b + U h + c) (J. Elman, 1990)."""
-    ((ahead, back),) = _gates(
-        "rnn_tanh_cell", 1, x, hidden, (weight_ih, weight_hh, bias_ih, bias_hh)
-    )
+    ((ahead, back),) = _gates("rnn_tanh_cell", x, hidden, (weight_ih, weight_hh, bias_ih, bias_hh))
     return F["tanh"](add(ahead, back))  # type: ignore[no-any-return]
 
 
@@ -63,9 +61,7 @@ def rnn_relu_cell(
     bias_hh: Node | None = None,
 ) -> Node:
     """The next state: relu(W x + b + U h + c)."""
-    ((ahead, back),) = _gates(
-        "rnn_relu_cell", 1, x, hidden, (weight_ih, weight_hh, bias_ih, bias_hh)
-    )
+    ((ahead, back),) = _gates("rnn_relu_cell", x, hidden, (weight_ih, weight_hh, bias_ih, bias_hh))
     return F["relu"](add(ahead, back))  # type: ignore[no-any-return]
 
 
@@ -82,7 +78,7 @@ def gru_cell(
 
     K. Cho et al., 2014, with the reset gate after the product, as cuDNN has it.
     """
-    reset, update, new = _gates("gru_cell", 3, x, hidden, (weight_ih, weight_hh, bias_ih, bias_hh))
+    reset, update, new = _gates("gru_cell", x, hidden, (weight_ih, weight_hh, bias_ih, bias_hh))
     kept = F["sigmoid"](add(*update))
     proposed = F["tanh"](add(new[0], multiply(F["sigmoid"](add(*reset)), new[1])))
     return add(proposed, multiply(kept, subtract(hidden, proposed)))
@@ -102,7 +98,7 @@ def lstm_cell(
     S. Hochreiter and J. Schmidhuber, 1997, with forget gates (F. Gers et al., 2000).
     """
     hidden, cell = state
-    gates = _gates("lstm_cell", 4, x, hidden, (weight_ih, weight_hh, bias_ih, bias_hh))
+    gates = _gates("lstm_cell", x, hidden, (weight_ih, weight_hh, bias_ih, bias_hh))
     entry, forget, new, out = (add(*one) for one in gates)
     kept = multiply(F["sigmoid"](forget), cell)
     cell = add(kept, multiply(F["sigmoid"](entry), F["tanh"](new)))
