@@ -36,13 +36,15 @@ _COMMON_FLAGS = (
     "-fvisibility=hidden",
 )
 _RUNTIME_FLAGS = (*_COMMON_FLAGS, "-O2")
+# Lines, and calls that were inlined, are all that findings tell.
+_LINES = "-g1"
 # Half of a fiber's stack (interface.hpp).
 _FRAME_LIMIT = "-Werror=frame-larger-than=262144"
-_FAST_FLAGS = (*_COMMON_FLAGS, "-O2", "-g", _FRAME_LIMIT)
+_FAST_FLAGS = (*_COMMON_FLAGS, "-O2", _LINES, _FRAME_LIMIT)
 _CHECKING_FLAGS = (
     *_COMMON_FLAGS,
     "-O1",
-    "-g",
+    _LINES,
     _FRAME_LIMIT,
     "-DSIMULATOR_CHECK",
     "-fsanitize=thread",
