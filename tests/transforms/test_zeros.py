@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -62,16 +63,20 @@ def of_third_order(function: Function) -> Function:
     return derived
 
 
+@cache
+def derivatives(name: str) -> list[tuple[Function, Function]]:
+    """Those of a norm, and those of its formula: compiled once for all places."""
+    function, formula = NORMS[name]
+    return [(derived(function), derived(formula)) for derived in (gc.hessian, of_third_order)]
+
+
 @pytest.mark.parametrize("name", NORMS)
 @settings(max_examples=8, deadline=None)
 @given(x=st.lists(st.integers(-3, 3), min_size=4, max_size=4).filter(any))
 def test_norms_have_their_derivatives_where_elements_are_zero(name: str, x: list[int]) -> None:
-    function, formula = NORMS[name]
     place = np.array(x, np.float64)
-    for derived in (gc.hessian, of_third_order):
-        np.testing.assert_allclose(
-            derived(function)(place), derived(formula)(place), rtol=1e-9, atol=1e-9
-        )
+    for found, expected in derivatives(name):
+        np.testing.assert_allclose(found(place), expected(place), rtol=1e-9, atol=1e-9)
 
 
 def test_the_hessian_of_a_norm_is_that_of_the_formula() -> None:
@@ -88,16 +93,19 @@ def sinc_derivative(x: float, order: int) -> float:
     return float((weights * values).sum() / 2)
 
 
+@cache
+def derived_sinc(order: int) -> Function:
+    """The derivative of an order: compiled once for all places."""
+    return gc.grad(derived_sinc(order - 1)) if order else gc.sinc
+
+
 @pytest.mark.parametrize("order", range(5))
 @pytest.mark.parametrize("x", [0.0, 1e-300, 1e-40, 1e-6, -1e-4, 0.3, -0.63, 0.64, 1.0, 2.5])
 def test_sinc_has_its_derivatives_near_zero(x: float, order: int) -> None:
-    function: Function = gc.sinc
-    for _ in range(order):
-        function = gc.grad(function)
     for dtype, error in ((np.float64, 1e-12), (np.float32, 1e-5)):
         place = np.asarray(x, dtype)
         expected = sinc_derivative(float(place), order)
-        np.testing.assert_allclose(function(place), expected, rtol=error, atol=error)
+        np.testing.assert_allclose(derived_sinc(order)(place), expected, rtol=error, atol=error)
 
 
 def test_a_power_of_zero_changes_its_slope_with_the_exponent() -> None:
