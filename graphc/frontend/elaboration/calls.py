@@ -12,6 +12,7 @@ from graphc.errors import GraphcError, Span
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.refusal import described, refused
+from graphc.frontend.foreign_names import meant
 from graphc.frontend.tracing.arguments import first_names, refuse_call
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.random_draws import draws
@@ -41,13 +42,6 @@ class CallSite(Record):
         return cls(node.span, tuple(one.span for one in node.args), keywords)
 
 
-_OF_TENSORS = {
-    "float": "a tensor is cast by f32(x)",
-    "int": "a tensor is cast by i32(x)",
-}
-"""What to write for tensors in place of functions of numbers."""
-
-
 class Operation(Record):
     """A function of the library by its name: one of the registry, or one of numbers alone."""
 
@@ -75,7 +69,7 @@ class Operation(Record):
                 f"given {', '.join(map(described, values)) or 'nothing'}",
                 "argument",
                 None,
-                _OF_TENSORS.get(self.name),
+                meant(self.name),
             )
         if self.name == "sum" and not keywords and len(arguments) == 1:
             (values,) = arguments

@@ -17,9 +17,10 @@ from graphc.frontend.elaboration.refusal import (
     refused,
 )
 from graphc.frontend.elaboration.scope import UNKNOWN, Definitions, Scope
+from graphc.frontend.foreign_names import instead
 from graphc.frontend.tracing.index_updates import At, Place
 from graphc.frontend.tracing.loop_index import LoopIndex
-from graphc.frontend.tracing.members import CASTS, METHODS, instead
+from graphc.frontend.tracing.members import CASTS, METHODS
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.operators import UNARY
 from graphc.frontend.tracing.tensor import Tensor, call
@@ -253,7 +254,7 @@ class Evaluator:
                 return getattr(owner, name)
         raise MemberLookupError(
             f"{described(value)} has no member {name!r}",
-            hint=instead(name) or did_you_mean(name, known),
+            hint=instead(f".{name}", functions) or did_you_mean(name, known),
         )
 
     def _element_at(self, node: syntax.Subscript, value: Any) -> Any:

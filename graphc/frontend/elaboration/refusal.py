@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import FunctionType
 
 from graphc.errors import GraphcError, NameLookupError, SourceError, Span, nearest_name
+from graphc.frontend.foreign_names import instead
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DTYPES, DType
 
@@ -34,26 +35,9 @@ def refused(message: str, code: str, span: Span | None, hint: str | None = None)
     return SourceError(message, code=code, span=span, hint=hint)
 
 
-def not_supported(what: str, span: Span | None, instead: str) -> SourceError:
+def not_supported(what: str, span: Span | None, hint: str) -> SourceError:
     """What the language can say and this compiler does not build."""
-    return SourceError(f"{what} is not supported", code="not-supported", span=span, hint=instead)
-
-
-_PREFIX = "functions, layers and dtypes need no prefix: exp(x), Linear(3, 4), f32"
-_INSTEAD: Mapping[str, str] = {
-    **dict.fromkeys(("torch", "np", "numpy", "jnp", "jax", "F", "nn", "tf", "keras"), _PREFIX),
-    **dict.fromkeys(("self", "super"), "parts of a model are known by their names: fc(x)"),
-    "print": "nothing is printed while a program is built: return the value from an export",
-    "Tensor": "a type has a dtype and sizes: f32[B, 64]",
-    "Dense": "did you mean 'Linear'?",
-    "true": "write True",
-    "false": "write False",
-    "null": "write None",
-    "isinstance": "types are known: annotate the parameter",
-    "dict": "there are lists and tuples",
-    "set": "there are lists and tuples",
-}
-"""What to write in place of names that other languages and libraries have."""
+    return SourceError(f"{what} is not supported", code="not-supported", span=span, hint=hint)
 
 
 def unknown_name(
@@ -71,9 +55,7 @@ def unknown_name(
     meant = f"define {name!r} in this file, or import it"
     if near is not None:
         meant = f"did you mean {foreign.get(near, near)!r}?"
-    return NameLookupError(
-        f"nothing is called {name!r}", span=span, hint=_INSTEAD.get(name) or meant
-    )
+    return NameLookupError(f"nothing is called {name!r}", span=span, hint=instead(name) or meant)
 
 
 _KEYS_SHOWN = 4

@@ -1,16 +1,14 @@
-"""What to say about a token that does not fit."""
+"""What is wrong where a token does not fit; what to do about it is in `hints.py`."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence, Set
 
 from graphc.errors import SourceError, Span
-from graphc.frontend import syntax
-from graphc.frontend.parsing.parse_table import parse_table
-from graphc.frontend.parsing.tokens import LINE_KEYWORDS, Token
+from graphc.frontend.parsing.hints import WORDS, Misfit, colons_of_slice, hint_for
+from graphc.frontend.parsing.tokens import Token
 
-__all__ = ["diagnose", "unused_hint"]
+__all__ = ["diagnose"]
 
 _CLOSERS = {"LPAR": "')'", "LSQB": "']'"}
 
@@ -43,7 +41,6 @@ _HEADERS = {
     "ELSE": "`else`",
 }
 
-_WORDS = {name: word for word, name in parse_table().words.items()}
 _SPELLINGS = {
     "NAME": "a name",
     "NUMBER": "a number",
@@ -57,48 +54,6 @@ _SPELLINGS = {
     "_INDENT": "an indented block",
     "_DEDENT": "the end of the block",
     "END": "the end of the file",
-}
-
-# What people write who come from another language.
-_FOREIGN = {
-    "class": "a model is written `model Name(...):`",
-    "lambda": "functions have names: write a `def`",
-    "let": "assign directly: `x = value`",
-    "var": "assign directly: `x = value`",
-    "fn": "a function is written `def name(...):`",
-    "func": "a function is written `def name(...):`",
-    "function": "a function is written `def name(...):`",
-    "is": "compare with '=='",
-    "global": "a value known at build time is a `const`",
-    "assert": "conditions on shapes are stated by the ranges of dimensions",
-    "del": "values need no deletion",
-    "raise": "a graph has no exceptions",
-    "try": "a graph has no exceptions",
-    "except": "a graph has no exceptions",
-    "finally": "a graph has no exceptions",
-    "nonlocal": "a function gives its values by `return`",
-    "with": "there are no context managers",
-    "yield": "a function gives its values by `return`",
-    "async": "everything runs in order",
-    "await": "everything runs in order",
-    "break": "a loop ends by its condition: `while condition, at most 100:`",
-    "continue": "select values with `where` or an `if`",
-}
-_GRADIENT = "gradients are functions: grad(f), or train_step(...) for a training step"
-_UNUSED = {
-    "backward": _GRADIENT,
-    "requires_grad_": _GRADIENT,
-    "append": "lists are values: items = items + [x]",
-    "extend": "lists are values: items = items + others",
-    "print": "nothing is printed while a program is built: return the value from an export",
-    "__init__": "a model has no constructor: its body makes its parts",
-    "update": "state gets a new value by `update name = value`",
-}
-_DOUBLED = {
-    "&": "write `and`, or a single '&' between tensors",
-    "|": "write `or`, or a single '|' between tensors",
-    "+": "write `x += 1`",
-    "=": "write a single '=' to assign, '==' to compare",
 }
 
 
@@ -119,6 +74,7 @@ def diagnose(
     line = tokens[line_start:index]
     opening = _open_bracket(line)
     span = _span(token, previous, file)
+    hint = hint_for(Misfit(token, previous, line, accepted))
     if token.type == "_INDENT":
         return SourceError(
             "this line is indented, but no block begins above it",
@@ -132,7 +88,7 @@ def diagnose(
             span=span,
             hint="indent its statements by four spaces; an empty block is `pass`",
         )
-    if opening is not None and _ends_early(token, opening, accepted):
+    if opening is not None and _ends_early(token, opening, line, accepted):
         return SourceError(
             f"{opening.text!r} is never closed; "
             f"expected {_expected(accepted)} before {_found(token)} in line {token.line}",
@@ -145,27 +101,13 @@ def diagnose(
         return SourceError(
             f"expected ':' after {_HEADERS[first.type]}, found {_found(token)}",
             span=span,
-            hint=_hint(token, previous, line, accepted) or "a header ends with ':'",
+            hint=hint or "a header ends with ':'",
         )
     return SourceError(
         f"expected {_expected(accepted)}, found {_found(token)}",
         span=span,
-        hint=_hint(token, previous, line, accepted),
+        hint=hint,
     )
-
-
-def unused_hint(value: syntax.Expression) -> str:
-    """What to do about an expression that stands as a statement."""
-    match value:
-        case syntax.Compare(_, ("==",), _):
-            return "'==' compares; to assign, write '='"
-        case syntax.Name(word) if word in _FOREIGN:
-            return _FOREIGN[word]
-        case syntax.Call(syntax.Name(word) | syntax.Attribute(_, word)) if word in _UNUSED:
-            return _UNUSED[word]
-        case syntax.Call(syntax.Attribute(_, word)) if word.endswith("_"):
-            return "tensors are values: assign what the call gives, x = relu(x)"
-    return "assign it to a name, or return it"
 
 
 def _span(token: Token, previous: Token, file: str) -> Span:
@@ -187,10 +129,11 @@ def _open_bracket(line: Sequence[Token]) -> Token | None:
     return stack[-1] if stack else None
 
 
-def _ends_early(token: Token, opening: Token, accepted: Set[str]) -> bool:
+def _ends_early(token: Token, opening: Token, line: Sequence[Token], accepted: Set[str]) -> bool:
     """Whether a bracket seems to lack its end, rather than to hold a wrong word."""
     closes = "RPAR" if opening.type == "LPAR" else "RSQB"
-    if closes not in accepted:
+    is_in_slice = token.type == "COLON" and colons_of_slice(line) > 1
+    if closes not in accepted or is_in_slice:
         return False
     return token.line > opening.line or token.type in ("COLON", "_NEWLINE", "EQUAL", "ARROW")
 
@@ -242,61 +185,4 @@ def _expected(accepted: Set[str]) -> str:
 
 
 def _spelling(kind: str) -> str:
-    return _SPELLINGS.get(kind) or f"'{_WORDS[kind]}'"
-
-
-def _hint(token: Token, previous: Token, line: Sequence[Token], accepted: Set[str]) -> str | None:
-    for word in (token, previous, *line[:1]):
-        if word.type == "NAME" and word.text in _FOREIGN:
-            return _FOREIGN[word.text]
-    if token.type == "STRING" and previous.text in ("f", "r", "b"):
-        return "texts are constants, without a letter before them"
-    if token.type == "IF" and previous.type == "ELSE":
-        return "write `elif`"
-    if token.type == "IN":
-        return "there is no test of membership: compare with '==' and `or`"
-    if token.type == "EQUAL" and line and line[0].type == "DIM":
-        return "a dim has a range, dim B: 1..64; one size is a constant, const B = 8"
-    if token.type == "EQUAL":
-        return "'=' assigns; to compare, write '=='"
-    if token.type not in ("NAME", "_NEWLINE") and "NAME" in accepted and token.text.isalpha():
-        return f"'{token.text}' is a keyword and cannot be a name"
-    if len(line) == 1 and line[0].type == "NAME" and not _is_layout(token):
-        keyword = _similar_keyword(line[0].text)
-        if keyword:
-            return f"did you mean '{keyword}'?"
-    if token.type == "NAME":
-        similar = difflib.get_close_matches(
-            token.text[:40], [_WORDS[kind] for kind in accepted if kind in _WORDS], 1, 0.6
-        )
-        if similar:
-            return f"did you mean '{similar[0]}'?"
-    if token.text == previous.text and token.text in _DOUBLED:
-        return _DOUBLED[token.text]
-    if token.type == "_NEWLINE" and previous.text == "+" and len(line) > 1 and line[-2].text == "+":
-        return _DOUBLED["+"]
-    if token.text in ("*", "**"):
-        return "there are no starred arguments: pass a list, or write each of them"
-    if _begins_operand(token) and "COMMA" in accepted and _ends_operand(previous):
-        return "a comma may be missing before it"
-    if token.type == "NUMBER" and token.text.startswith(".") and previous.type == "NAME":
-        return "the members of a list are written `blocks[0]`"
-    return None
-
-
-def _begins_operand(token: Token) -> bool:
-    return token.type in ("NAME", "NUMBER", "STRING")
-
-
-def _ends_operand(token: Token) -> bool:
-    return token.type in ("NAME", "NUMBER", "STRING", "RPAR", "RSQB")
-
-
-def _is_layout(token: Token) -> bool:
-    return token.type in ("_NEWLINE", "_INDENT", "_DEDENT", "END")
-
-
-def _similar_keyword(word: str) -> str | None:
-    keywords = [*sorted(LINE_KEYWORDS), "def", "import", "from", "for", "while", "if", "return"]
-    similar = difflib.get_close_matches(word[:40], keywords, 1, 0.6)
-    return similar[0] if similar else None
+    return _SPELLINGS.get(kind) or f"'{WORDS[kind]}'"

@@ -11,8 +11,8 @@ from typing import Any
 
 from graphc.errors import Span
 from graphc.frontend import syntax
-from graphc.frontend.parsing.diagnosis import unused_hint
 from graphc.frontend.parsing.expression_builder import ExpressionBuilder, nodes_among
+from graphc.frontend.parsing.hints import unused_hint
 from graphc.frontend.parsing.tokens import Token
 from graphc.ir.record import Record
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import UsageError, did_you_mean
+from graphc.frontend.foreign_names import meant
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType, as_dtype
 from graphc.ir.node import Node
@@ -47,17 +48,6 @@ _MISFITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 
 _NUMBERS = ("axes", "output_size", "others", "repetitions", "shape", "sizes")
 """Parameters that take numbers alone, where the annotation is `Any`."""
-
-_INSTEAD = {
-    "max": "the larger of two tensors is maximum(x, y)",
-    "min": "the smaller of two tensors is minimum(x, y)",
-    "layer_norm": "the weight's shape tells the normalised axes: layer_norm(x, weight, bias)",
-    "rms_norm": "the weight's shape tells the normalised axes: rms_norm(x, weight)",
-    "cond": "a branch is `if condition: ... else: ...`, or graphc.cond in Python",
-    "narrow": "dynamic_slice(x, starts, sizes) begins where a tensor says",
-    "select": "x[i] takes a tensor i",
-}
-"""What to write in place of arguments that a function has no room for."""
 
 _KNOWN = "a size is a number or a dim, such as x.shape[0], and never the value of a tensor"
 
@@ -121,7 +111,7 @@ def refuse_call(
         raise UsageError(
             f"{name} takes {_counted(len(positional), 'argument')}, {len(given)} were given",
             code="argument-count",
-            hint=_INSTEAD.get(name, hint),
+            hint=meant(name) or hint,
         )
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
         for key in named:
@@ -173,7 +163,7 @@ def refuse_misfits(
         expected, is_misfit = _MISFITS[kind]
         if is_misfit(value):
             is_number = kind == "Node" and isinstance(value, bool | int | float | complex)
-            hint = "make one: full((), value, dtype)" if is_number else _INSTEAD.get(name)
+            hint = "make one: full((), value, dtype)" if is_number else meant(name)
             if isinstance(value, Dim):
                 hint = "its value is known when the program runs only: give the axis a fixed size"
             raise UsageError(
@@ -224,7 +214,7 @@ def _refused_tensor(name: str, parameter: str, kind: str, value: Node) -> UsageE
         f"{name}: {parameter} is tensor {value.type}, expected {expected} known while the "
         "program is built",
         code="argument",
-        hint=_INSTEAD.get(name) or (_KNOWN if is_size else None),
+        hint=meant(name) or (_KNOWN if is_size else None),
     )
 
 

@@ -21,6 +21,7 @@ from graphc.errors import (
     UsageError,
     did_you_mean,
 )
+from graphc.frontend.foreign_names import instead
 from graphc.frontend.tracing.active_trace import active_tracing, require_active
 from graphc.frontend.tracing.arguments import (
     first_names,
@@ -34,7 +35,7 @@ from graphc.frontend.tracing.arguments import (
 )
 from graphc.frontend.tracing.index_updates import At
 from graphc.frontend.tracing.location import at_python_line
-from graphc.frontend.tracing.members import CASTS, METHODS, instead
+from graphc.frontend.tracing.members import CASTS, METHODS
 from graphc.frontend.tracing.operators import BINARY, UNARY, Operators
 from graphc.frontend.tracing.random_draws import with_seed
 from graphc.frontend.tracing.size import NumericSize, SymbolicSize, size_of
@@ -287,7 +288,7 @@ class Tensor(Operators, WithoutValue):
         facts = ("shape", "dtype", "ndim", "size", "device", "T", "mT", "H", "mH", "at")
         error = MemberLookupError(
             f"a tensor has no attribute {name!r}",
-            hint=instead(name) or did_you_mean(name, facts, methods),
+            hint=instead(f".{name}", functions) or did_you_mean(name, facts, methods),
         )
         if not name.startswith("_"):
             with at_python_line():
@@ -301,7 +302,8 @@ class Tensor(Operators, WithoutValue):
             with at_python_line():
                 raise MemberLookupError(
                     f"the attribute {name!r} of a tensor cannot be assigned",
-                    hint=instead(name) or "tensors are values: give a new one a name of its own",
+                    hint=instead(f".{name}")
+                    or "tensors are values: give a new one a name of its own",
                 ) from None
 
     def __getitem__(self, items: Any) -> Tensor:

@@ -1,0 +1,111 @@
+"""What people write who come from another language or library, and what is written here.
+
+Where a name has its meaning here as well, under another name, it is taken (`members.py`,
+`ir/ops/spelling.py`); these are the names that can only be explained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+
+__all__ = ["KEYWORDS", "instead", "meant"]
+
+_FUNCTION = "a function is written `def name(...):`"
+_EXCEPTIONS = "a graph has no exceptions"
+_ASSIGN = "assign directly: `x = value`"
+_RETURN = "a function gives its values by `return`"
+
+KEYWORDS: Mapping[str, str] = {
+    **dict.fromkeys(("fn", "func", "function"), _FUNCTION),
+    **dict.fromkeys(("raise", "try", "except", "finally"), _EXCEPTIONS),
+    **dict.fromkeys(("let", "var"), _ASSIGN),
+    **dict.fromkeys(("nonlocal", "yield"), _RETURN),
+    **dict.fromkeys(("do", "then"), "a header ends with ':', and no word before it"),
+    **dict.fromkeys(("async", "await"), "everything runs in order"),
+    "assert": "conditions on shapes are stated by the ranges of dimensions",
+    "break": "a loop ends by its condition: `while condition, at most 100:`",
+    "class": "a model is written `model Name(...):`",
+    "continue": "select values with `where` or an `if`",
+    "del": "values need no deletion",
+    "global": "a value known at build time is a `const`",
+    "is": "compare with '=='",
+    "lambda": "functions have names: write a `def`",
+    "with": "there are no context managers",
+}
+"""Keywords elsewhere, which are names in the language."""
+
+_AT_THE_TOP = "functions are at the top: graphc.exp(x), graphc.softmax(x)"
+_CONTAINERS = "there are lists and tuples"
+_DEVICE = "a program has no devices: the one that it runs on is chosen where the module is loaded"
+_GRADIENT = "gradients are functions: grad(f), or train_step(...) for a training step"
+_NO_VALUE = "a tensor has no value while the program is built; return it from an export"
+_PARTS = "parts of a model are known by their names: fc(x)"
+_PREFIX = "functions, layers and dtypes need no prefix: exp(x), Linear(3, 4), f32"
+_VALUE = "tensors are values: x = x + y, x = x.at[i].set(y)"
+
+_INSTEAD: Mapping[str, str] = {
+    **dict.fromkeys(("torch", "np", "numpy", "jnp", "jax", "F", "nn", "tf", "keras"), _PREFIX),
+    **dict.fromkeys(("self", "super"), _PARTS),
+    **dict.fromkeys(("dict", "set"), _CONTAINERS),
+    "Dense": "did you mean 'Linear'?",
+    "Tensor": "a type has a dtype and sizes: f32[B, 64]",
+    "false": "write False",
+    "isinstance": "types are known: annotate the parameter",
+    "null": "write None",
+    "print": "nothing is printed while a program is built: return the value from an export",
+    "true": "write True",
+    **dict.fromkeys((".item", ".numpy", ".tolist", ".data", ".__dlpack__"), _NO_VALUE),
+    **dict.fromkeys((".cpu", ".cuda", ".device", ".to_device", ".block_until_ready"), _DEVICE),
+    **dict.fromkeys((".backward", ".grad", ".requires_grad", ".requires_grad_"), _GRADIENT),
+    **dict.fromkeys((".copy_", ".fill_", ".zero_", ".index_add_"), _VALUE),
+    **dict.fromkeys((".scatter_", ".scatter_add_"), _VALUE),
+    ".__init__": "a model has no constructor: its body makes its parts",
+    ".append": "lists are values: items = items + [x]; concat and stack join tensors",
+    ".extend": "lists are values: items = items + others",
+    ".new_ones": "write ones((2, 3), x.dtype), or ones_like(x)",
+    ".new_zeros": "write zeros((2, 3), x.dtype), or zeros_like(x)",
+    ".norm": "write vector_norm(x, axis=...) or matrix_norm(x)",
+    ".type": "write x.dtype for the dtype, x.to(f16) for a cast",
+    ".type_as": "write x.to(y)",
+    ".update": "state gets a new value by `update name = value`, in Python by buffer.update(value)",
+    **dict.fromkeys(("graphc.numpy", "graphc.lax", "graphc.nn.functional"), _AT_THE_TOP),
+    "graphc.jacrev": "write graphc.jacobian(f)",
+    "graphc.jit": "write graphc.function(f)",
+    "graphc.manual_seed": "give the seed to graphc.compile(..., seed=1), or to rand(3, seed=1)",
+    "graphc.no_grad": "there are gradients where grad(f) asks for them; stop_gradient(x) has none",
+}
+"""As they are written: a name, a `.member` of a value, or a name of a `package.`"""
+
+
+def instead(name: str, functions: Container[str] = ()) -> str | None:
+    """What to write in place of a name that nothing has where it stands.
+
+    Args:
+        name: alone; of a member with the dot, ".item"; of the package with its name, "graphc.jit".
+        functions: those that PyTorch also has as members with a "_", which change the tensor.
+
+    >>> instead(".relu_", ["relu"])
+    'tensors are values: x = x.relu(...) in place of x.relu_(...)'
+    """
+    plain = name.removeprefix(".").removesuffix("_")
+    if name in _INSTEAD or name != f".{plain}_" or plain not in functions:
+        return _INSTEAD.get(name)
+    return f"tensors are values: x = x.{plain}(...) in place of x{name}(...)"
+
+
+_MEANT: Mapping[str, str] = {
+    "cond": "a branch is `if condition: ... else: ...`, or graphc.cond in Python",
+    "float": "a tensor is cast by f32(x)",
+    "int": "a tensor is cast by i32(x)",
+    "layer_norm": "the weight's shape tells the normalised axes: layer_norm(x, weight, bias)",
+    "max": "the larger of two tensors is maximum(x, y)",
+    "min": "the smaller of two tensors is minimum(x, y)",
+    "narrow": "dynamic_slice(x, starts, sizes) begins where a tensor says",
+    "rms_norm": "the weight's shape tells the normalised axes: rms_norm(x, weight)",
+    "select": "x[i] takes a tensor i",
+}
+
+
+def meant(function: str) -> str | None:
+    """What to write in place of a function that takes other arguments here than elsewhere."""
+    return _MEANT.get(function)
