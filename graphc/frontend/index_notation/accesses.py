@@ -24,6 +24,7 @@ from graphc.frontend.index_notation.views import viewed
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir.dims import DimLike
 from graphc.ir.ops.gather import gather
+from graphc.ir.ops.index_ranges import require_inside
 from graphc.ir.types import TensorType
 
 if TYPE_CHECKING:
@@ -43,16 +44,17 @@ Facts = tuple[Fact, ...]
 def accesses_in(
     node: syntax.Node,
     names: Sequence[str],
-    facts_in: Callable[[syntax.Node], Sequence[Facts]],
-) -> Iterator[tuple[syntax.Subscript, Facts]]:
+    facts_in: Callable[[syntax.Node], Sequence[Facts | None]],
+) -> Iterator[tuple[syntax.Subscript, Facts | None]]:
     """The accesses in an expression, those in the indices of others too, and what is known there.
 
     Args:
         node: the expression.
         names: the indices.
-        facts_in: what holds in each child of a node, if it is not what holds in the node.
+        facts_in: what a guard says of each child of a node, None for what it does not guard;
+            empty where the node is no guard.
     """
-    pending: list[tuple[syntax.Node, Facts]] = [(node, ())]
+    pending: list[tuple[syntax.Node, Facts | None]] = [(node, None)]
     while pending:
         one, facts = pending.pop()
         if isinstance(one, syntax.Subscript) and is_access(one, names):
@@ -60,9 +62,10 @@ def accesses_in(
             pending += [(index, facts) for index in reversed(one.indices)]
             continue
         inner = list(syntax.children(one))
-        added = facts_in(one) or [()] * len(inner)
+        added = facts_in(one) or [None] * len(inner)
         pending += [
-            (child, (*facts, *new)) for child, new in reversed(list(zip(inner, added, strict=True)))
+            (child, facts if new is None else (*(facts or ()), *new))
+            for child, new in reversed(list(zip(inner, added, strict=True)))
         ]
 
 
@@ -78,9 +81,12 @@ class Access:
         SourceError, ShapeError: what is indexed is no tensor, or has another number of axes.
     """
 
-    def __init__(self, node: syntax.Subscript, facts: Facts, evaluator: IndexEvaluator) -> None:
+    def __init__(
+        self, node: syntax.Subscript, facts: Facts | None, evaluator: IndexEvaluator
+    ) -> None:
         self.node = node
-        self.facts = facts
+        self.facts = facts or ()
+        self.is_guarded = facts is not None
         self.names = evaluator.space.names
         if mentions(node.value, self.names):
             raise not_supported(
@@ -217,6 +223,10 @@ class Access:
             for place, one in zip(places, data, strict=True)
         ]
         batch = len(aligned)
+        if not self.is_guarded:
+            for number, (index, one) in enumerate(zip(looked_up, data, strict=True), batch):
+                with evaluator.program.sources.at(one.span):
+                    require_inside(text_of(one), moved.node, number, index)
         indexed = tuple(range(batch, batch + len(axes)))
         found = gather(moved.node, *looked_up, axes=indexed, batch=batch)
         return Tensor(found), [*aligned, *rest, *kept]

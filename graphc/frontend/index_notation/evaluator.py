@@ -59,8 +59,8 @@ class IndexEvaluator(Evaluator):
                 self.space.extents.carry(axis, size, body.span)
         self.space.extents.solve()
 
-    def _facts_in(self, node: syntax.Node) -> Sequence[tuple[Fact, ...]]:
-        """What holds in each child of a node besides what holds in the node; empty for nothing."""
+    def _facts_in(self, node: syntax.Node) -> Sequence[tuple[Fact, ...] | None]:
+        """What a guard says of each child; None for those that it does not guard."""
         if not is_guard(node) or self.outside.evaluate(node.function) != Operation("where"):
             return ()
         condition = node.args[0]
@@ -68,7 +68,7 @@ class IndexEvaluator(Evaluator):
             facts_of(condition, holds, self.space.names, self.outside.evaluate)
             for holds in (True, False)
         ]
-        return [(), (), *branches]
+        return [None, None, *branches]
 
     def in_space(self, value: Any) -> Tensor:
         """A value as a tensor of the space; a number or a tensor without axes spreads over it."""

@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.frontend.tracing.active_trace import active_tracing, tracing
 from graphc.frontend.tracing.closures import captured, stand_ins
 from graphc.frontend.tracing.initializers import SEED_DTYPE
 from graphc.frontend.tracing.random_draws import each_iteration
-from graphc.frontend.tracing.state import State, StateOfBody, active_tracing, state_kept, tracing
+from graphc.frontend.tracing.state import State, StateOfBody, state_kept
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
@@ -22,6 +23,7 @@ from graphc.ir.op import functions
 from graphc.ir.ops import control_flow as ops
 from graphc.ir.ops.arithmetic import add
 from graphc.ir.ops.creation import number
+from graphc.ir.ops.index_ranges import rows_of
 from graphc.ir.ops.sequences import arange
 from graphc.ir.ops.structural import project
 from graphc.ir.record import Record
@@ -61,8 +63,9 @@ def scan_tensors(
         nodes_built() as built,
         _state_of_body() as state,
         each_iteration(over.iteration),
+        rows_of(over.tensor_of),
     ):
-        given = [Tensor(one) for one in over.rows]
+        given = [Tensor(one) for one in over.tensor_of]
         after, results = step([Tensor(one) for one in carries], given, over.row_of)
         after_nodes, result_nodes = ([one.node for one in part] for part in (after, results))
     _require_carries(init, after_nodes)
@@ -70,15 +73,15 @@ def scan_tensors(
     outside = state.outside()
     with nodes_built() as settled:
         roots = over.settled([*after_nodes, *state.after.values(), *result_nodes], state.carried)
-    constants = captured(roots, [*carries, *over.rows], built | settled)
+    constants = captured(roots, [*carries, *over.tensor_of], built | settled)
     node = ops.scan(
         *(one.node for _, one in init),
         *(outside[one] for one in state.carried),
-        *substitute(over.tensors, outside),
+        *substitute(list(over.tensor_of.values()), outside),
         *(outside.get(one, one) for one in constants),
-        body=loop_graph("body", carries, over.rows, constants, roots),
+        body=loop_graph("body", carries, list(over.tensor_of), constants, roots),
         carries=len(carries),
-        slices=len(over.rows),
+        slices=len(over.tensor_of),
         length=size,
         reverse=reverse,
     )
@@ -91,14 +94,13 @@ class _Rows:
     """The tensors that a scan runs over, which grow while its body is traced.
 
     Attributes:
-        tensors: of `size` rows each.
-        rows: what stands for a row of each in the body.
+        tensor_of: the tensor of `size` rows, by what stands for a row of it in the body.
     """
 
     def __init__(self, size: DimLike, tensors: list[Node], carries: Sequence[Node]) -> None:
         self.size = size
-        self.tensors = tensors
-        self.rows = stand_ins("row", [_row_type(one) for one in tensors])
+        rows = stand_ins("row", [_row_type(one) for one in tensors])
+        self.tensor_of = dict(zip(rows, tensors, strict=True))
         self._carries = carries
 
     def row_of(self, tensor: Tensor) -> Tensor | None:
@@ -106,12 +108,14 @@ class _Rows:
         node = tensor.node
         if not node.shape or node.shape[0] != self.size:
             return None
-        if node not in self.tensors:
-            if not {*self._carries, *self.rows}.isdisjoint(topological([node])):
-                return None
-            self.tensors.append(node)
-            self.rows.extend(stand_ins("row", [_row_type(node)]))
-        return Tensor(self.rows[self.tensors.index(node)])
+        for row, known in self.tensor_of.items():
+            if known is node:
+                return Tensor(row)
+        if not {*self._carries, *self.tensor_of}.isdisjoint(topological([node])):
+            return None
+        (row,) = stand_ins("row", [_row_type(node)])
+        self.tensor_of[row] = node
+        return Tensor(row)
 
     def iteration(self) -> Node:
         """The number of the iteration, as one of a seed."""
@@ -124,11 +128,10 @@ class _Rows:
         if not updated:
             return tuple(roots)
         found: dict[Node, Node] = {}
-        for row, tensor in zip(list(self.rows), list(self.tensors), strict=True):
+        for row, tensor in list(self.tensor_of.items()):
             if not set(updated).isdisjoint(topological([tensor])):
                 found[row] = functions["index"](tensor, self.iteration())
-        kept = [(r, t) for r, t in zip(self.rows, self.tensors, strict=True) if r not in found]
-        self.rows, self.tensors = [row for row, _ in kept], [tensor for _, tensor in kept]
+                del self.tensor_of[row]
         return substitute(roots, found)
 
 
@@ -150,6 +153,7 @@ def while_tensors(
         nodes_built() as built,
         _state_of_body() as state,
         each_iteration(lambda: iteration),
+        rows_of(None),
     ):
         with state_kept("the condition of a loop"):
             holds = test(given).node
@@ -194,7 +198,7 @@ class TracedBranch(Record):
 @contextmanager
 def traced_branch() -> Iterator[TracedBranch]:
     """Trace a branch inside."""
-    with nodes_built() as built, _state_of_branch() as state:
+    with nodes_built() as built, _state_of_branch() as state, rows_of(None):
         yield TracedBranch(built, state)
 
 

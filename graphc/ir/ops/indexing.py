@@ -19,6 +19,7 @@ from graphc.ir.ops import slicing
 from graphc.ir.ops.broadcasting import broadcast
 from graphc.ir.ops.creation import known_values
 from graphc.ir.ops.gather import gather
+from graphc.ir.ops.index_ranges import require_inside
 from graphc.ir.ops.take import as_indices
 from graphc.ir.record import Record
 
@@ -129,6 +130,7 @@ def split(x: Node, items: Item | tuple[Item, ...]) -> tuple[Selection, Lookup | 
             place = place if looked_up else len(result)
             looked_up.append(number)
         if isinstance(item, Node):
+            require_inside("index", x, axis, item)
             tensors[len(result)] = item
             item = slice(None)
         if isinstance(item, slice):

@@ -22,6 +22,7 @@ from graphc.ir.ops.broadcasting import Operand, normal_axis
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, number, ones_like, zeros_like
 from graphc.ir.ops.elementwise import require_computable
+from graphc.ir.ops.index_ranges import require_inside
 from graphc.ir.ops.logic import less, where
 from graphc.ir.ops.reduction import highest, lowest
 from graphc.ir.ops.scatter import scatter
@@ -57,6 +58,7 @@ def combined(
 def _along(name: str, x: Node, axis: int, index: Node, source: Operand, combine: str) -> Node:
     """Updates at an index along an axis, where all other axes stay."""
     place = normal_axis(axis, len(x.shape), name)
+    require_inside(name, x, place, index)
     updates = _updates(name, x, index, source)
     if x.shape[:place] != index.shape[:place] or x.shape[place + 1 :] != index.shape[place + 1 :]:
         cut_to(name, x, index, place)
@@ -172,6 +174,7 @@ def _slices(
     places = as_indices(name, index)
     if len(places.shape) != 1:
         raise ShapeError(f"{name}: the indices are {places.type}, expected a vector")
+    require_inside(name, x, place, places)
     expected: tuple[DimLike, ...] = (*x.shape[:place], places.shape[0], *x.shape[place + 1 :])
     if isinstance(source, Node):
         if source.shape != expected:
