@@ -22,8 +22,8 @@ from tests.surface_calls import DOMAINS, NAMES, SurfaceCall, calls_of, of_one_ty
 
 Array = np.ndarray[Any, Any]
 
-UNITS = 8
-"""Functions are shared out among as many units of text."""
+FUNCTIONS_PER_UNIT = 80
+"""So many that follow one another are one unit of text: each process compiles a few units."""
 
 EDGES = ((), (0,), (1,), (0, 3), (1, 1), (2, 0, 4))
 
@@ -60,7 +60,9 @@ BACKENDS: dict[str, Callable[..., Any]] = {"cpu": emitted, "sim": simulated}
 
 @cache
 def _executor(backend: str, unit: int) -> Any:
-    graphs = [graph for name in NAMES[unit::UNITS] for _, graph in _cases(name)]
+    first = unit * FUNCTIONS_PER_UNIT
+    names = NAMES[first : first + FUNCTIONS_PER_UNIT]
+    graphs = [graph for name in names for _, graph in _cases(name)]
     exports = {graph.name: graph for graph in graphs}
     # Tensors among a graph's own nodes become state, as in a build.
     lifted = lift_tables(Unit(exports, {}, Graph("initial", (), (), ())))
@@ -71,7 +73,7 @@ def _executor(backend: str, unit: int) -> Any:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", NAMES)
 def test_compiled_functions_have_the_values_of_the_reference(name: str, backend: str) -> None:
-    executor = _executor(backend, NAMES.index(name) % UNITS)
+    executor = _executor(backend, NAMES.index(name) // FUNCTIONS_PER_UNIT)
     for one, graph in _cases(name):
         arrays = one.arrays(DOMAINS[1])
         with np.errstate(all="ignore"):
