@@ -37,8 +37,8 @@ Array = np.ndarray[Any, Any]
 RANGES = tuple(itertools.product((1, 2, 4), (0, 1, 2, 3, 4)))
 """The ranges that are tried in turn: multiples of a number, from so many of them on."""
 
-UNITS = 4
-"""Functions are shared out among as many units of text."""
+FUNCTIONS_PER_UNIT = 160
+"""So many that follow one another are one unit of text: each process compiles a few units."""
 
 KEPT: Mapping[str, tuple[int, ...]] = {
     # axes that are of one size by definition: coordinates, parts of a number, gates
@@ -167,7 +167,8 @@ CALLED = [name for name in NAMES if name not in REFUSED]
 @cache
 def _executor(unit: int) -> Any:
     exports: dict[str, Graph] = {}
-    for name in CALLED[unit::UNITS]:
+    first = unit * FUNCTIONS_PER_UNIT
+    for name in CALLED[first : first + FUNCTIONS_PER_UNIT]:
         try:
             exports |= {case.graph.name: case.graph for case in _cases(name)}
         except AssertionError:
@@ -181,7 +182,7 @@ def _executor(unit: int) -> Any:
 @pytest.mark.parametrize("name", CALLED)
 def test_a_call_with_dims_gives_what_it_gives_with_numbers(name: str) -> None:
     for case in _cases(name):
-        executor = _executor(CALLED.index(name) % UNITS)
+        executor = _executor(CALLED.index(name) // FUNCTIONS_PER_UNIT)
         for sizes in case.sizes():
             call = _resized(case.call, sizes)
             arrays = call.arrays(DOMAINS[1])
