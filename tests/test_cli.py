@@ -439,7 +439,9 @@ def heed_interrupts() -> None:
 
 def test_an_interrupt_while_the_compiler_runs_leaves_nothing(built: Run, tmp_path: Path) -> None:
     compiler = Path("slow-cc")
-    lines = ["#!/bin/sh", "echo half > part", f"echo $$ > {tmp_path}/started", "exec sleep 600"]
+    # Python forgets a child if the interrupt comes while it still waits for the child to start.
+    lines = ["#!/bin/sh", "echo half > part", "sleep 1", f"echo $$ > {tmp_path}/started"]
+    lines.append("exec sleep 600")
     compiler.write_text("\n".join(lines))
     compiler.chmod(0o755)
     cache = tmp_path / "cache"
