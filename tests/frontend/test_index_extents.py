@@ -342,6 +342,15 @@ REFUSED: dict[str, tuple[str, int, str, str]] = {
     "o[i]: f64[H - 1] = x[i]": ("syntax", 5, "only a single name", "y[i: 3]"),
     "o[:3] = x[i]": ("syntax", 7, "the names of indices", "x.at[0]"),
     "for t in range(H):\n    o[t: 3] = x[t]": ("row", 14, "the loop says how far 't' runs", "o[t]"),
+    "for t in range(H):\n    o[i: 3] = c[i + t]": ("index", 21, "0 to H + 1 leave axis 0", "clip"),
+    "for t in arange(6):\n    o = c[t]": ("index", 15, "0 to 5 leave axis 0 of f64[5]", "clip"),
+    "for t in range(H):\n    o = c[t % 5] + c[t + 5]": (
+        "index",
+        26,
+        "5 to H + 4 leave axis 0",
+        "5 elem",
+    ),
+    "o = c[[0, 5]]": ("index", 11, "0 to 5 leave axis 0 of f64[5]", "-1 at its end"),
     "o[i] = x[i: 3]": ("index", 14, "a slice mentions an index", ""),
 }
 
@@ -356,6 +365,24 @@ def test_what_is_refused(statement: str) -> None:
     error = caught.value
     assert (error.code, error.span and error.span.column) == (code, column), error.render()
     assert message in error.message and hint in (error.hint or ""), error.render()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "r[i] = c[i] + c[(i + t) % 5]",
+        "r[i] = c[i] + c[i - t - 1]",
+        "r[i] = c[i] + where(i + t < 5, c[i + t], 0.0)",
+        "r[i] = c[i] + c[clip(i + t, 0, 4)]",
+        "if t < 4:\n            r = r + c[t + 1]",
+        "r = r + c[minimum(t + 1, 4)] + c[t - 5]",
+    ],
+)
+def test_the_number_of_an_iteration_may_be_kept_inside(statement: str) -> None:
+    body = f"    r = c\n    for t in range(L):\n        {statement}\n    return r\n"
+    text = f"dim L: 0..5\ndef f(c: f64[5], l: f64[L]) -> f64[5]:\n{body}export f = f\n"
+    graph = elaborate(text, "kept.gc", library()).exports["f"]
+    assert any(node.op.name == "scan" for node in graph.nodes())
 
 
 # -- where statements stand ------------------------------------------------------------------------
