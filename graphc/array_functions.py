@@ -47,7 +47,7 @@ def _repeat(x: Any, repeats: Any, axis: int | None = None, **keywords: Any) -> A
 
 
 def _unique(x: Any, size: int | None = None, *arguments: Any, **named: Any) -> Any:
-    wanted = {"with_inverse", "with_counts"}
+    wanted = {"with_index", "with_inverse", "with_counts"}
     if size is not None or arguments or not wanted.issuperset(named):
         return NotImplemented
     parts: dict[str, Any] = {name.replace("with", "return"): value for name, value in named.items()}

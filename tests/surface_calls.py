@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -19,9 +19,10 @@ import graphc.ir.ops  # noqa: F401  (declares the functions)
 from graphc.errors import GraphcError
 from graphc.frontend.tracing.tensor import call
 from graphc.frontend.tracing.trace import trace
-from graphc.ir.dtype import DType, bool_, c128, f32, f64, i64, u8, u64
+from graphc.ir.dtype import DType, bf16, bool_, c128, f16, f32, f64, i64, u8, u64
 from graphc.ir.graph import Graph
 from graphc.ir.op import functions, registry
+from graphc.ir.ops.quantiles import Interpolation
 from graphc.ir.types import TensorType
 from tests.values import random_array
 
@@ -203,7 +204,9 @@ LISTED: dict[str, list[Any]] = {
     "histogram2d": [(lambda f, x, y, w: f(x, y, (2, 3), weights=w), *(f64[9],) * 3)],
     "histogramdd": [(lambda f, x: f(x, (2, 3)), f64[9, 2]),
                     (lambda f, x, w: f(x, 2, weights=w, density=True), f64[9, 2], f64[9])],
-    "interp": [(lambda f, x, y: f(x, call("cumulative_sum", call("exp", y)), y), X, f64[3])],
+    "interp": [(lambda f, x, y, keywords=keywords: f(
+        x, call("cumulative_sum", call("exp", y)), y, **keywords), X, f64[3])
+        for keywords in ({}, {"left": -1.0, "right": 2.0}, {"period": 2.5})],
     "isin": [(lambda f, x, y: f(x, y), ROWS, LABELS)],
     **{f"max_unpool{rank}d": [(lambda f, x, i=rank: f(
         *call(f"max_pool{i}d", x, 2, return_indices=True), 2), operand)]
@@ -221,7 +224,8 @@ LISTED: dict[str, list[Any]] = {
     "index_reduce": [(lambda f, x, i, y: f(x, 0, i, y, "amax"), X, i64[2], f64[2, 4])],
     "select_scatter": [(lambda f, x, y: f(x, y, 1, 2), X, f64[3])],
     "sum_to_size": [(lambda f, x: f(x, 3, 1), X)],
-    "unique": [(lambda f, x: f(x, 3, with_counts=True, with_inverse=True), ROWS)],
+    "unique": [(lambda f, x: f(x, 3, with_counts=True, with_inverse=True), ROWS),
+               (lambda f, x: f(x, 6, -1, with_index=True), ROWS)],
     "unique_consecutive": [(lambda f, x: f(x, 9, -1), ROWS)],
     "logspace": [(lambda f: f(0.0, 1.5, 5),), (lambda f: f(0.0, 1.0, 3, 2.0, f64),)],
     "geomspace": [(lambda f: f(1.0, 8.0, 4),), (lambda f: f(-1.0, -8.0, 4),)],
@@ -278,6 +282,7 @@ LISTED: dict[str, list[Any]] = {
     "normal": [(lambda f, s: f((3, 4), 1.0, 2.0, f64, seed=s, stream=1), SEED)],
     "rand": [(lambda f, s: f(3, 4, seed=s, stream=1), SEED)],
     "randint": [(lambda f, s: f(-3, 9, (3, 4), seed=s, stream=1), SEED)],
+    "randint_like": [(lambda f, x, s: f(x, -3, 9, seed=s, stream=1), X, SEED)],
     "randn": [(lambda f, s: f(3, 4, seed=s, stream=1), SEED)],
     "randperm": [(lambda f, s: f(7, seed=s, stream=1), SEED)],
     "uniform": [(lambda f, s: f((3, 4), -1.0, 2.0, f64, seed=s, stream=1), SEED)],
@@ -343,6 +348,7 @@ LISTED: dict[str, list[Any]] = {
     "unpackbits": [(lambda f, x: f(x, 1, 10), u8[3, 2]), (lambda f, x: f(x), u8[3])],
     # indices that are data, and masks
     "argwhere": [(lambda f, x: f(x, 5), MASK)],
+    "masked_select": [(lambda f, x: f(x, np.array([True, False, True, True])), X)],
     "nonzero": [(lambda f, x: f(x, 5), MASK)],
     "at_add": [(lambda f, x, i, y: f(x, i, y), X, i64[5], f64[5, 4])],
     "at_max": [(lambda f, x, i, y: f(x, i, y), X, i64[5], f64[5, 4])],
@@ -378,9 +384,12 @@ LISTED: dict[str, list[Any]] = {
     "take_along_axis": [(lambda f, x, i: f(x, i, axis=1), X, i64[3, 2])],
     "threshold": [(lambda f, x: f(x, 0.1, -2.0), X)],
     "where": [(lambda f, m, x, y: f(m, x, y), MASK, X, f64[4])],
+    "nextafter": [(lambda f, x, y: f(x, y), *(dtype[3, 4],) * 2)
+                  for dtype in (f16, bf16, f32, f64)],
     # order
     "kthvalue": [(lambda f, x: f(x, 2), X)],
-    "quantile": [(lambda f, x: f(x, 0.3, axis=1), X)],
+    "quantile": [(lambda f, x, method=method: f(x, [0.3, 0.5], axis=1, method=method), X)
+                 for method in get_args(Interpolation)],
     "topk": [(lambda f, x: f(x, 2), X)],
     # products and quotients
     "addcdiv": [(lambda f, x, a, b: f(x, a, b * b + 0.5, value=2), X, X, X)],
@@ -507,7 +516,6 @@ LISTED: dict[str, list[Any]] = {
     "multi_margin_loss": [(lambda f, x, y, w: f(x, y, weight=w * w), X, LABELS, f64[4])],
     "multilabel_margin_loss": [(lambda f, x, y: f(x, y), X, i64[3, 4])],
     # refused, with what to do instead
-    "masked_select": [],
     "unique_all": [],
 }  # fmt: skip
 """Rows of a body, and of the types of the tensors that it is given."""

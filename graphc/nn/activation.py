@@ -129,7 +129,6 @@ class Sigmoid(_Function):
 class Softmax(_Function):
     """exp(x) / sum(exp(x)) along an axis."""
 
-    @also_named(dim="axis")
     def __init__(self, axis: int = -1) -> None:
         super().__init__("softmax", axis=axis)
 
@@ -144,7 +143,6 @@ class Softmax2d(_Function):
 class LogSoftmax(_Function):
     """The logarithm of softmax along an axis."""
 
-    @also_named(dim="axis")
     def __init__(self, axis: int = -1) -> None:
         super().__init__("log_softmax", axis=axis)
 
@@ -159,7 +157,6 @@ class CELU(_Function):
 class GLU(_Function):
     """a * sigmoid(b) of the halves a and b of an axis (Y. Dauphin et al., 2017)."""
 
-    @also_named(dim="axis")
     def __init__(self, axis: int = -1) -> None:
         super().__init__("glu", axis=axis)
 
@@ -224,7 +221,6 @@ class SELU(_Function):
 class Softmin(_Function):
     """Softmax of -x along an axis."""
 
-    @also_named(dim="axis")
     def __init__(self, axis: int = -1) -> None:
         super().__init__("softmin", axis=axis)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.tensor import Tensor, call
-from graphc.ir.ops.spelling import also_named
 
 __all__ = ["CosineSimilarity", "PairwiseDistance"]
 
@@ -12,7 +11,6 @@ __all__ = ["CosineSimilarity", "PairwiseDistance"]
 class CosineSimilarity(Module):
     """The cosine of the angle between vectors along an axis; norms below `eps` count as `eps`."""
 
-    @also_named(dim="axis")
     def __init__(self, axis: int = 1, eps: float = 1e-8) -> None:
         self._axis, self._eps = axis, eps
 
@@ -25,7 +23,6 @@ class CosineSimilarity(Module):
 class PairwiseDistance(Module):
     """The p-norm of x - y + eps along the last axis."""
 
-    @also_named(keepdim="keepdims")
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False) -> None:
         self._p, self._eps, self._keepdims = p, eps, keepdims
 

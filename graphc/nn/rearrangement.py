@@ -50,7 +50,7 @@ class Unflatten(_Rearrangement):
 
     _function = "unflatten"
 
-    @also_named(dim="axis", unflattened_size="sizes")
+    @also_named(unflattened_size="sizes")
     def __init__(self, axis: int, sizes: Sequence[DimLike]) -> None:
         self._arguments = (axis, sizes)
 

@@ -55,6 +55,7 @@ KEPT: Mapping[str, tuple[int, ...]] = {
     "fold": (8, 12),
     "insert": (2,),
     "istft": (3, 5),
+    "masked_select": (3, 4),
     "overlap_add": (4, 3),
     "reshape": (3, 4),
     "split": (3, 4),

@@ -240,6 +240,14 @@ def test_whole_numbers_below_a_bound_take_the_shape_by_name() -> None:
     np.testing.assert_array_equal(found, graphc.randint(0, 10, (4,), i32, seed=1), strict=True)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int8, np.int64])
+def test_whole_numbers_take_shape_and_dtype_of_a_tensor(dtype: Any) -> None:
+    x = np.zeros((3, 4), dtype)
+    expected = graphc.randint(-2, 7, (3, 4), seed=1).astype(dtype)
+    np.testing.assert_array_equal(graphc.randint_like(x, -2, 7, seed=1), expected, strict=True)
+    np.testing.assert_array_equal(graphc.randint_like(x, 1, seed=1), x, strict=True)
+
+
 @pytest.mark.parametrize(
     ("call_of", "type_"),
     [

@@ -40,6 +40,8 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("unique", (WHOLE,), {"return_counts": True}),
     ("unique", (WHOLE,), {"return_inverse": True}),
     ("unique", (WHOLE,), {"return_inverse": True, "return_counts": True}),
+    ("unique", (WHOLE,), {"return_index": True}),
+    ("unique", (np.array([3.0, -0.0, 0.0, 3.0]),), {"return_index": True, "return_counts": True}),
     *(
         (name, (LINE[:a] * 1j, LINE[-b:] + 2j), {"mode": mode})
         for name in ("correlate", "convolve")

@@ -24,13 +24,16 @@ PLACES = np.cumsum(RNG.uniform(0.1, 1, 7))
 
 @pytest.mark.parametrize("size", [1, 7, 12])
 def test_unique_is_that_of_numpy_up_to_a_size(size: int) -> None:
-    values, inverse, counts = gc.unique(
-        WHOLE, size=size, fill_value=99, with_inverse=True, with_counts=True
+    values, places, inverse, counts = gc.unique(
+        WHOLE, size=size, fill_value=99, with_inverse=True, with_counts=True, with_index=True
     )
-    exact, back, often = np.unique(WHOLE, return_inverse=True, return_counts=True)
+    exact, first, back, often = np.unique(
+        WHOLE, return_index=True, return_inverse=True, return_counts=True
+    )
     taken = min(size, len(exact))
     np.testing.assert_array_equal(values, np.pad(exact, (0, size), constant_values=99)[:size])
     np.testing.assert_array_equal(counts, np.pad(often, (0, size))[:size])
+    np.testing.assert_array_equal(places, np.pad(first, (0, size), constant_values=-1)[:size])
     np.testing.assert_array_equal(inverse, back.reshape(WHOLE.shape))
     assert np.all(values[:taken] == exact[:taken])
 
@@ -48,6 +51,28 @@ def test_runs_of_an_array_need_no_size() -> None:
 def test_unique_needs_a_size() -> None:
     with pytest.raises(GraphcError, match="data"):
         functions["unique"](graph_input("x", dtypes.i64, (3,)))
+
+
+CONSTANT = np.array([[0.0, 2.0, np.nan], [-0.0, 1.0, 0.0]])
+
+
+@pytest.mark.parametrize("name", ["nonzero", "argwhere", "flatnonzero"])
+def test_places_of_a_constant_need_no_size(name: str) -> None:
+    found = gc.function(lambda x: (getattr(gc, name)(CONSTANT), x))(WHOLE)[0]
+    expected = getattr(np, name)(CONSTANT)
+    np.testing.assert_array_equal(np.stack(found), np.stack(expected))
+
+
+@pytest.mark.parametrize("mask", [CONSTANT[0] > 0, CONSTANT == 0, np.zeros(3, bool)])
+def test_a_constant_mask_chooses_elements(mask: Array) -> None:
+    x = RNG.normal(size=(2, 3))
+    found = gc.function(lambda x: gc.masked_select(x, mask))(x)
+    np.testing.assert_array_equal(found, x[np.broadcast_to(mask, x.shape)])
+
+
+def test_a_mask_that_is_data_is_refused() -> None:
+    with pytest.raises(GraphcError, match="depends on data"):
+        gc.function(lambda x: gc.masked_select(x, x > 0))(ROWS)
 
 
 def test_equal_neighbours_are_one() -> None:

@@ -67,8 +67,8 @@ OTHERS = {
 _ELSEWHERE = {
     "random numbers are others in every library; their distributions are tested": """
         alpha_dropout bernoulli categorical dropout dropout1d dropout2d dropout3d exponential
-        feature_alpha_dropout gumbel gumbel_softmax multinomial normal rand rand_like randint randn
-        randn_like randperm uniform""",
+        feature_alpha_dropout gumbel gumbel_softmax multinomial normal rand rand_like randint
+        randint_like randn randn_like randperm uniform""",
     "no library has it, or none by this name": """
         airy_ai_slope at_add at_max at_min at_multiply at_set cast constant cosine_integral
         diagonal_matrix dynamic_slice dynamic_update_slice expand_as fresnel_c fresnel_s index

@@ -310,6 +310,18 @@ def randn_like(x: Node, *, seed: Node, stream: int) -> Node:
     return normal(x.shape, dtype=x.dtype, seed=seed, stream=stream)
 
 
+@surface("randint_like")
+def randint_like(x: Node, low: int, high: int | None = None, *, seed: Node, stream: int) -> Node:
+    """`randint` of the shape and dtype of `x`, which may be a float's; `randint_like(x, high)`
+    counts from 0.
+    """
+    dtype = x.dtype
+    if not dtype.is_integer:
+        _require_float("randint_like", dtype)
+        dtype = dtypes.i64
+    return cast_to(randint(low, high, x.shape, dtype, seed=seed, stream=stream), x.dtype)
+
+
 # -- choices --------------------------------------------------------------------------------------
 
 

@@ -10,23 +10,28 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
-from graphc.ir.op import Call, Elementwise, Op, Refused, Sample, surface
-from graphc.ir.ops.arithmetic import multiply, negative
+from graphc.ir.op import Call, Elementwise, Op, Refused, Sample, functions, surface
+from graphc.ir.ops.arithmetic import add, multiply, negative, scaled, subtract
+from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.creation import constant_like
 from graphc.ir.ops.elementwise import (
     FLOAT,
     SHAPES,
     device_function,
     elementwise,
     flat,
-    operate,
     require_same,
     to_bool,
 )
+from graphc.ir.ops.logic import equal, isnan, logical_or, where
+from graphc.ir.ops.structural import stop_gradient
 from graphc.ir.ops.transcendental import exp2
 from graphc.ir.types import TensorType
 
 __all__ = ["nextafter", "signbit"]
+
+F = functions
 
 signbit = elementwise(
     "signbit",
@@ -41,7 +46,7 @@ signbit = elementwise(
 def _infer(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
     type_ = require_same(op, operands)
     if type_.dtype not in (dtypes.f32, dtypes.f64):
-        # f16 and bf16 are computed in f32, whose neighbours are nearer.
+        # f16 and bf16 are computed in f32, whose neighbours are nearer: see `_narrow_neighbour`.
         raise DTypeError(
             f"{op.name} takes f32 or f64, not {type_.dtype.name}", code="dtype-unsupported"
         )
@@ -84,7 +89,29 @@ nextafter = Op(
     refused=_refused,
     doc="The float next to x in the direction of y.",
 )
-surface("nextafter")(operate(nextafter))
+
+
+@surface("nextafter")
+def _neighbour(x1: Operand, x2: Operand, /) -> Node:
+    """The float next to x in the direction of y."""
+    x, y = broadcast(*promoted(x1, x2))
+    return _narrow_neighbour(x, y) if x.dtype in (dtypes.f16, dtypes.bf16) else nextafter(x, y)
+
+
+def _narrow_neighbour(x: Node, y: Node) -> Node:
+    """The neighbour in f16 or bf16, found by one rounding of a number of f32.
+
+    It is half an epsilon of x to one epsilon of x away, half of that below a power of two, and as
+    far as the least number where x is subnormal. 0.7 epsilons are always nearest to it.
+    """
+    x, y = stop_gradient(x), stop_gradient(y)
+    wide, limit = cast_to(x, dtypes.f32), cast_to(y, dtypes.f32)
+    size = F["maximum"](F["abs"](wide), x.dtype.smallest_normal)
+    step = F["copysign"](scaled(size, 0.7 * x.dtype.epsilon), subtract(limit, wide))
+    found = cast_to(add(wide, step), x.dtype)
+    largest = F["copysign"](constant_like(x.dtype.maximum_value, x), x)
+    found = where(F["isinf"](x), largest, found)
+    return where(logical_or(equal(x, y), isnan(y)), y, found)
 
 
 def _mantissa_gradient(node: Node, g: Node) -> tuple[Node]:

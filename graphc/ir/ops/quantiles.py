@@ -5,7 +5,7 @@ R. J. Hyndman and Y. Fan, "Sample quantiles in statistical packages" (1996); "li
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -24,6 +24,7 @@ from graphc.ir.ops.arithmetic import (
     maximum,
     minimum,
     multiply,
+    remainder,
     round_to_even,
     scaled,
     subtract,
@@ -48,6 +49,8 @@ Interpolation = Literal[
     "nearest",
     "midpoint",
     "inverted_cdf",
+    "averaged_inverted_cdf",
+    "closest_observation",
     "interpolated_inverted_cdf",
     "hazen",
     "weibull",
@@ -56,6 +59,8 @@ Interpolation = Literal[
 ]
 _OFFSETS: Mapping[str, tuple[float, float]] = {
     "inverted_cdf": (0, 1),
+    "averaged_inverted_cdf": (0, 1),
+    "closest_observation": (-1 / 2, 3 / 2),
     "interpolated_inverted_cdf": (0, 1),
     "hazen": (1 / 2, 1 / 2),
     "weibull": (0, 0),
@@ -63,8 +68,9 @@ _OFFSETS: Mapping[str, tuple[float, float]] = {
     "normal_unbiased": (3 / 8, 3 / 8),
 }
 """By the method: alpha and beta, with which a share q of n elements lies at the place
-n q + alpha + q (1 - alpha - beta) - 1, inside of the row. Those not listed have 1 and 1."""
+n q + alpha + q (1 - alpha - beta) - 1. Those not listed have 1 and 1."""
 _METHODS = get_args(Interpolation)
+_STEPS = ("averaged_inverted_cdf", "closest_observation")
 
 
 @surface("quantile")
@@ -195,7 +201,7 @@ def _quantile(
         whole = kept(sum_over(numbers, axes=(len(batch),)), ordered.shape, (len(batch),))
     last = maximum(subtract(whole, ones_like(whole)), zeros_like(whole))
     row = views.reshape(shares, shape=(dims.product(shares.shape),))
-    found = _between(ordered, _places(whole, last, row, method), method)
+    found = _between(ordered, _places(whole, last, row, method), last, method)
     if not skips_nan:
         largest = _elements(ordered, last)
         found = where(*broadcast(isnan(largest), largest, found))
@@ -212,12 +218,21 @@ def _places(whole: Node, last: Node, shares: Node, method: str) -> Node:
         return multiply(*broadcast(last, shares))
     alpha, beta = _OFFSETS[method]
     moved = add(scaled(shares, 1 - alpha - beta), constant_like(alpha - 1, shares))
-    at, end = broadcast(add(*broadcast(multiply(*broadcast(whole, shares)), moved)), last)
-    return minimum(maximum(at, zeros_like(at)), end)
+    return add(*broadcast(multiply(*broadcast(whole, shares)), moved))
 
 
-def _between(rows: Node, at: Node, method: str) -> Node:
-    """The values at places of sorted rows that need not be whole."""
+def _between(rows: Node, at: Node, last: Node, method: str) -> Node:
+    """The values at places of sorted rows that need not be whole, or inside, up to the last one."""
+    at, last = broadcast(at, last)
+
+    def inside(place: Node) -> Node:
+        return minimum(maximum(place, zeros_like(place)), last)
+
+    if method in _STEPS:
+        low = floor(at)
+        above = _elements(rows, inside(add(low, ones_like(low))))
+        return where(equal(at, low), _at_step(rows, low, inside, method), above)
+    at = inside(at)
     if method == "nearest":
         return _elements(rows, round_to_even(at))
     low, high = floor(at), ceil(at)
@@ -225,9 +240,25 @@ def _between(rows: Node, at: Node, method: str) -> Node:
         return _elements(rows, low if method == "lower" else high)
     below, above = _elements(rows, low), _elements(rows, high)
     if method == "midpoint":
-        return where(equal(below, above), below, scaled(add(below, above), 0.5))
+        return _mean(below, above)
     share = cast_to(subtract(at, low), below.dtype)
     return where(equal(low, high), below, add(below, multiply(subtract(above, below), share)))
+
+
+def _at_step(rows: Node, low: Node, inside: Callable[[Node], Node], method: str) -> Node:
+    """What a method that steps from element to element gives at the step, a whole place."""
+    below = _elements(rows, inside(low))
+    above = _elements(rows, inside(add(low, ones_like(low))))
+    if method == "averaged_inverted_cdf":
+        return _mean(below, above)
+    # The one of even number, counted from 1.
+    two = constant_like(2, low)
+    return where(equal(remainder(low, two), ones_like(low)), below, above)
+
+
+def _mean(below: Node, above: Node) -> Node:
+    """The mean of two numbers, which may be equal infinities."""
+    return where(equal(below, above), below, scaled(add(below, above), 0.5))
 
 
 def _elements(rows: Node, places: Node) -> Node:

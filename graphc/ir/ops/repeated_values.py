@@ -69,13 +69,14 @@ def mode(x: Node, axis: int = -1, keepdims: bool = False) -> tuple[Node, Node]:
 
 
 @surface("unique")
-@also_named(return_counts="with_counts", return_inverse="with_inverse")
+@also_named(return_counts="with_counts", return_index="with_index", return_inverse="with_inverse")
 def unique(
     x: Node,
     size: DimLike | None = None,
     fill_value: int | float | bool = 0,
     with_inverse: bool = False,
     with_counts: bool = False,
+    with_index: bool = False,
 ) -> Node | tuple[Node, ...]:
     """The first `size` of the different values of `x` in ascending order; NaN differs from NaN.
 
@@ -86,6 +87,8 @@ def unique(
         with_inverse: add, in the shape of `x`, the position of each element among the values; of
             those that are left out, a position beyond them.
         with_counts: add how often each value occurs; 0 where there are fewer.
+        with_index: add, before these, where each value occurs first, counted in row-major order; -1
+            where there are fewer.
 
     Raises:
         UsageError: there is no size.
@@ -98,7 +101,19 @@ def unique(
         )
     flat: Node = functions["flatten"](x)
     order = argsort(flat)
-    return _runs(x, flat, order, size, fill_value, with_inverse, with_counts)
+    found = _runs(x, flat, order, size, fill_value, with_inverse, with_counts)
+    if not with_index:
+        return found
+    values, *more = found if isinstance(found, tuple) else (found,)
+    return values, _first_places(flat, order, size), *more
+
+
+def _first_places(flat: Node, order: Node, size: DimLike) -> Node:
+    """Where the first `size` values occur first; of equal ones a stable order has that in front."""
+    is_first = begins(take(flat, order, 0))
+    places = functions["flatnonzero"](is_first, size)
+    found = take(order, functions["maximum"](places, 0), 0)
+    return where(functions["greater_equal"](places, 0), found, places)
 
 
 @surface("unique_consecutive")
@@ -136,7 +151,9 @@ def _runs(
     base = views.broadcast_to(number(0, _I64), shape=(size,))
     counts: Node = functions["index_add"](base, 0, run, ones_like(run))
     kind = functions["full"]((size,), fill_value, x.dtype)
-    results = [functions["index_copy"](kind, 0, run, ordered)]
+    # Of values that are set at one place the last one stays, and here the first of each run.
+    backwards = (views.flip(one, axes=(0,)) for one in (run, ordered))
+    results = [functions["index_copy"](kind, 0, *backwards)]
     if with_inverse:
         inverse: Node = functions["index_copy"](zeros_like(run), 0, order, run)
         results.append(views.reshape(inverse, shape=x.shape))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NoReturn
 
+import numpy as np
+
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
@@ -14,7 +16,14 @@ from graphc.ir.ops import shape as views
 from graphc.ir.ops.arithmetic import add, floor_divide, remainder, subtract
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import constant_like, dim_value, iota, number, zeros_like
+from graphc.ir.ops.creation import (
+    constant_like,
+    dim_value,
+    iota,
+    known_values,
+    number,
+    zeros_like,
+)
 from graphc.ir.ops.gather import gather
 from graphc.ir.ops.logic import less, less_equal, logical_and, logical_not, logical_or, where
 from graphc.ir.ops.spelling import also_named
@@ -128,18 +137,21 @@ def nonzero(x: Node, size: DimLike | None = None, fill_value: int = -1) -> tuple
     Args:
         x: the tensor.
         size: how many indices there are in the result: the shape cannot depend on data. Places
-            beyond these are left out.
+            beyond these are left out. Of a constant it is how many there are, by default.
         fill_value: what stands where there are fewer.
 
     Raises:
-        UsageError: there is no size.
+        UsageError: there is no size, and `x` is no constant.
     """
     if not x.shape:
         raise ShapeError("nonzero: a single number has no axes")
     if size is None:
-        _refused(
-            "nonzero", "give a bound, nonzero(x, size=n), or choose with where(mask, x, other)"
-        )
+        known = known_values(x)
+        if known is None:
+            _refused(
+                "nonzero", "give a bound, nonzero(x, size=n), or choose with where(mask, x, other)"
+            )
+        return tuple(functions["asarray"](places, _I64) for places in np.nonzero(known))
     count = dims.product(x.shape)
     flags = views.reshape(cast_to(cast_to(x, dtypes.bool_), _I64), shape=(count,))
     # The k-th is the first place at which k have been met.
@@ -163,22 +175,37 @@ def _filled(value: int, size: DimLike) -> Node:
 @surface("flatnonzero")
 def flatnonzero(x: Node, size: DimLike | None = None, fill_value: int = -1) -> Node:
     """Where `x` is not zero, counted in row-major order; see `nonzero`."""
-    return nonzero(functions["flatten"](x), size, fill_value)[0]
+    known = known_values(x)
+    flat = functions["flatten"](x) if known is None else functions["asarray"](known.ravel())
+    return nonzero(flat, size, fill_value)[0]
 
 
 @surface("argwhere")
 def argwhere(x: Node, size: DimLike | None = None, fill_value: int = -1) -> Node:
     """Where `x` is not zero: a row of indices for each place, [size, axes]; see `nonzero`."""
-    if size is None:
-        _refused("argwhere", "give a bound, argwhere(x, size=n)")
     columns = nonzero(x, size, fill_value)
     return functions["stack"](columns, axis=1)  # type: ignore[no-any-return]
 
 
 @surface("masked_select")
 def masked_select(x: Node, mask: Node) -> Node:
-    """Refused: how many elements a mask chooses is not known before a run."""
-    _refused("masked_select", "choose with where(mask, x, other), of the shape of x")
+    """The elements of `x` for which a constant mask holds, in row-major order; both broadcast.
+
+    Raises:
+        UsageError: how many elements a mask chooses that is no constant is not known before a run.
+    """
+    known = known_values(mask)
+    if known is None or mask.dtype is not dtypes.bool_:
+        _refused("masked_select", "choose with where(mask, x, other), of the shape of x")
+    x, _ = functions["broadcast_arrays"](x, mask)
+    sizes = [size for size in x.shape if isinstance(size, int)]
+    if len(sizes) < len(x.shape):
+        raise ShapeError(
+            f"masked_select: a mask chooses from {x.type}, whose sizes are not known",
+            hint="give the axes of x fixed sizes",
+        )
+    chosen = functions["asarray"](np.broadcast_to(known, sizes).ravel())
+    return functions["extract"](chosen, x)  # type: ignore[no-any-return]
 
 
 @surface("unique_all", "unique_counts", "unique_inverse", "unique_values")
