@@ -86,9 +86,7 @@ def while_loop(
 
 
 @functools.wraps(control_flow.cond)
-def cond(
-    predicate: Any, then: Callable[..., Any], otherwise: Callable[..., Any], *operands: Any
-) -> Any:
+def cond(predicate: Any, then: Any = None, otherwise: Any = None, *operands: Any) -> Any:
     """`graphc.frontend.tracing.control_flow.cond` of arrays."""
     if isinstance(predicate, bool):
         return then(*operands) if predicate else otherwise(*operands)

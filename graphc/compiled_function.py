@@ -16,6 +16,7 @@ import numpy as np
 from graphc.errors import UsageError
 from graphc.from_python import on_device
 from graphc.frontend.tracing.active_trace import active_tracing
+from graphc.frontend.tracing.arguments import require_function
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.state import RANDOM_COUNTER
 from graphc.frontend.tracing.tensor import Tensor
@@ -54,6 +55,7 @@ class Function:
     """
 
     def __init__(self, function: Callable[..., Any], device: str | None, max_graphs: int) -> None:
+        require_function(function, "function", "write @graphc.function above a function")
         if max_graphs < 1:
             raise UsageError(f"max_graphs is {max_graphs}, expected 1 or more")
         self.function = function

@@ -68,20 +68,24 @@ _INSTEAD: Mapping[str, str] = {
     ".type": "write x.dtype for the dtype, x.to(f16) for a cast",
     ".type_as": "write x.to(y)",
     ".update": "state gets a new value by `update name = value`, in Python by buffer.update(value)",
+    "out=": "tensors are values: assign what the call gives, y = sum(x)",
+    "dtype=": "cast before or after it: x.astype(f64)",
+    "inplace=": "tensors are values: assign what the call gives, x = relu(x)",
+    "mode=": "indices that are out of range change nothing, and read 0",
     **dict.fromkeys(("graphc.numpy", "graphc.lax", "graphc.nn.functional"), _AT_THE_TOP),
     "graphc.jacrev": "write graphc.jacobian(f)",
     "graphc.jit": "write graphc.function(f)",
     "graphc.manual_seed": "give the seed to graphc.compile(..., seed=1), or to rand(3, seed=1)",
     "graphc.no_grad": "there are gradients where grad(f) asks for them; stop_gradient(x) has none",
 }
-"""As they are written: a name, a `.member` of a value, or a name of a `package.`"""
+"""As they are written: a name, a `.member` of a value, an `argument=`, or `package.name`."""
 
 
 def instead(name: str, functions: Container[str] = ()) -> str | None:
     """What to write in place of a name that nothing has where it stands.
 
     Args:
-        name: alone; of a member with the dot, ".item"; of the package with its name, "graphc.jit".
+        name: alone; of a member ".item", of an argument "out=", of the package "graphc.jit".
         functions: those that PyTorch also has as members with a "_", which change the tensor.
 
     >>> instead(".relu_", ["relu"])

@@ -16,7 +16,7 @@ from graphc.ir.ops.creation import zeros_like
 from graphc.ir.ops.custom_gradient import custom_gradient as with_gradient
 from graphc.ir.ops.custom_gradient import gradient_graph
 from graphc.ir.ops.structural import input_
-from graphc.transforms.variables import as_tensors, fresh
+from graphc.transforms.variables import as_tensors, fresh, require_function
 
 __all__ = ["custom_gradient"]
 
@@ -40,8 +40,11 @@ def custom_gradient(gradient: Callable[..., Any]) -> Callable[..., Callable[...,
     >>> float(gc.grad(rounded)(0.7))
     1.0
     """
+    require_function(gradient, "custom_gradient")
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        require_function(function, "custom_gradient")
+
         @functools.wraps(function)
         def derived(*arguments: Any) -> Tensor:
             with at_python_line():

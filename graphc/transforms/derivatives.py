@@ -108,6 +108,7 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
         DTypeError: a primal is no float.
         GraphcError (when the map is called): an op on the way has no gradient.
     """
+    require_function(function, "vjp")
     with at_python_line():
         applied = apply_to_variables(function, primals, {}, range(len(primals)))
         require_floats(applied)
@@ -137,6 +138,7 @@ def jvp(
         UsageError, ShapeError, DTypeError: the tangents are not like the primals.
         GraphcError: an op on the way has no gradient.
     """
+    require_function(function, "jvp")
     with at_python_line():
         for name, values in (("primals", primals), ("tangents", tangents)):
             if not isinstance(values, list | tuple):

@@ -13,9 +13,9 @@ from contextlib import nullcontext
 from typing import Any
 
 from graphc.errors import UsageError
+from graphc.frontend.tracing import arguments
 from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor
-from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.state import State
 from graphc.frontend.tracing.tensor import Tensor
@@ -46,13 +46,10 @@ def require_function(function: object, transform: str) -> None:
     Raises:
         UsageError: it is no function.
     """
-    if not callable(function):
-        with at_python_line():
-            raise UsageError(
-                f"{transform} takes a function, and is given a {type(function).__name__}",
-                code="argument-type",
-                hint=f"give the function first, and its arguments to the result: {transform}(f)(x)",
-            )
+    hint = f"give the function first, and its arguments to the result: {transform}(f)(x)"
+    if transform in ("jvp", "vjp"):
+        hint = "give the function first, then its arguments: vjp(f, x), jvp(f, [x], [v])"
+    arguments.require_function(function, transform, hint)
 
 
 def fresh(dtype: DType, shape: tuple[DimLike, ...]) -> Node:

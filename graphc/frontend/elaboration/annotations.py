@@ -21,7 +21,8 @@ from graphc.errors import (
 )
 from graphc.frontend import syntax
 from graphc.frontend.elaboration.expressions import Evaluator
-from graphc.frontend.elaboration.refusal import refused
+from graphc.frontend.elaboration.numbers import Formula
+from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.tracing.named_dims import DEFAULT_RANGE
 from graphc.ir import dims
@@ -124,7 +125,15 @@ class Shapes:
     def _bind(self, name: str, size: DimLike, source: str) -> None:
         if name in self.declared:
             # Refuses what is not proved to be in the range.
-            dims.substitute(self.declared[name], {name: size})
+            try:
+                dims.substitute(self.declared[name], {name: size})
+            except DimensionError as error:
+                if str(size) == name:
+                    error.hint = (
+                        f"two dims are called {name}: give types the one of the file, which is an "
+                        f"attribute of what source(...) gives, f32[file.{name}, 4]"
+                    )
+                raise
         self.bound[name] = size, source
         self.scope.define(name, size)
 
@@ -222,7 +231,12 @@ def static_size(node: syntax.Expression, scope: Scope) -> DimLike:
     is_whole = isinstance(value, int | Dim) and not isinstance(value, bool)
     if not is_whole or dims.always_less_equal(value, -1):
         raise refused(
-            f"a size of {value!r}", "size", node.span, "a size is a whole number of 0 or more"
+            f"a size of {described(value)}",
+            "size",
+            node.span,
+            "sizes are whole numbers, and are divided by '//'"
+            if isinstance(value, Formula | float)
+            else "a size is a whole number of 0 or more",
         )
     size: DimLike = value
     return size

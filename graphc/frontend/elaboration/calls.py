@@ -96,7 +96,7 @@ class Operation(Record):
 
     def _require_whole(self, sizes: Any) -> None:
         for size in sizes if isinstance(sizes, tuple | list) else (sizes,):
-            if isinstance(size, numbers.Formula) and not size.is_whole:
+            if isinstance(size, float) or (isinstance(size, numbers.Formula) and not size.is_whole):
                 raise refused(
                     f"{self.name}: {described(size)} is no size",
                     "size",

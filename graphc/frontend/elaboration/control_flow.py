@@ -42,7 +42,15 @@ from graphc.ir.dims import Dim, DimLike
 from graphc.ir.ops.sequences import arange
 from graphc.ir.record import Record
 
-__all__ = ["Rounds", "bounded_loop", "branch", "iterated", "row_assigned", "scan_loop"]
+__all__ = [
+    "Rounds",
+    "bounded_loop",
+    "branch",
+    "iterated",
+    "leave_loop",
+    "row_assigned",
+    "scan_loop",
+]
 
 Run = Callable[[Evaluator, Sequence[syntax.Statement]], Any]
 """Runs statements; gives something else than None where they return."""
@@ -111,7 +119,7 @@ def scan_loop(evaluator: Evaluator, node: syntax.For, over: Tensor | Rounds, run
     carried.define(evaluator.scope, carries)
     for name, value in zip(rows, stacked, strict=True):
         evaluator.scope.define(name, value)
-    _leave_loop(evaluator.scope, node.body)
+    leave_loop(evaluator.scope, node.body)
 
 
 def bounded_loop(evaluator: Evaluator, node: syntax.While, run: Run) -> None:
@@ -162,13 +170,17 @@ def bounded_loop(evaluator: Evaluator, node: syntax.While, run: Run) -> None:
     with evaluator.program.sources.at(node.test.span), carried.told():
         found = while_tensors(test, step, carried.init, bound)
     carried.define(evaluator.scope, found)
-    _leave_loop(evaluator.scope, node.body)
+    leave_loop(evaluator.scope, node.body)
 
 
-def _leave_loop(scope: Scope, body: Sequence[syntax.Statement]) -> None:
+def leave_loop(
+    scope: Scope,
+    body: Sequence[syntax.Statement],
+    why: str = "it has none before the loop, which may run 0 times",
+) -> None:
+    """Say why names that the body of a loop assigns have no value after it, if they have none."""
     for name, _ in syntax.assigned(body):
-        why = "has no value before the loop, which may run 0 times"
-        scope.leave_without(name, why, "give it one before the loop")
+        scope.leave_without(name, f"has no value: {why}", "give it one before the loop")
 
 
 def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -> Any:

@@ -18,6 +18,7 @@ from graphc.frontend.elaboration.refusal import (
 )
 from graphc.frontend.elaboration.scope import UNKNOWN, Definitions, Scope
 from graphc.frontend.foreign_names import instead
+from graphc.frontend.tracing.arguments import which_part
 from graphc.frontend.tracing.index_updates import At, Place
 from graphc.frontend.tracing.loop_index import LoopIndex
 from graphc.frontend.tracing.members import CASTS, METHODS
@@ -254,7 +255,9 @@ class Evaluator:
                 return getattr(owner, name)
         raise MemberLookupError(
             f"{described(value)} has no member {name!r}",
-            hint=instead(f".{name}", functions) or did_you_mean(name, known),
+            hint=instead(f".{name}", functions)
+            or did_you_mean(name, known)
+            or which_part(value, Tensor),
         )
 
     def _element_at(self, node: syntax.Subscript, value: Any) -> Any:
@@ -286,8 +289,20 @@ class Evaluator:
     def _item(self, node: syntax.Expression) -> Any:
         if isinstance(node, syntax.Slice):
             bounds = (node.lower, node.upper, node.step)
-            return slice(*(None if one is None else self.evaluate(one) for one in bounds))
-        return self.evaluate(node)
+            return slice(*(None if one is None else self._place(one) for one in bounds))
+        return self._place(node)
+
+    def _place(self, node: syntax.Expression) -> Any:
+        """The value of an index or a bound."""
+        value = self.evaluate(node)
+        if isinstance(value, numbers.Formula):
+            raise refused(
+                f"{described(value)} is no place on an axis",
+                "index",
+                node.span,
+                "places are whole numbers and dims, and are divided by '//'",
+            )
+        return value
 
     def _element(self, value: Any, items: tuple[Any, ...], node: syntax.Subscript) -> Any:
         if len(items) != 1:
@@ -317,8 +332,13 @@ class Evaluator:
 
     # -- targets
 
-    def assign(self, target: syntax.Expression, value: Any) -> None:
+    def assign(
+        self, target: syntax.Expression, value: Any, source: syntax.Expression | None = None
+    ) -> None:
         """Bind the names of a target.
+
+        Args:
+            source: the expression of the value, if it is one.
 
         Raises:
             SourceError: a value that has not as many elements as the target.
@@ -333,7 +353,7 @@ class Evaluator:
                 f"{described(value)} is assigned to {len(elements)} names",
                 "unpack",
                 target.span,
-                "take the parts of a tensor by index: x[0]" if isinstance(value, Tensor) else None,
+                _unpacking_hint(value, len(elements), source),
             )
         for one, part in zip(elements, value, strict=True):
             self.assign(one, part)
@@ -360,6 +380,15 @@ class Evaluator:
             node.span,
             "loop over range(n), a list or a tuple",
         )
+
+
+def _unpacking_hint(value: Any, names: int, source: syntax.Expression | None) -> str | None:
+    if isinstance(value, Tensor):
+        return "take the parts of a tensor by index: x[0]"
+    match source:
+        case syntax.Call(syntax.Name("split") | syntax.Attribute(_, "split")):
+            return f"split(x, n) gives pieces of n elements; {names} pieces are chunk(x, {names})"
+    return None
 
 
 def _placed(value: Tensor, items: tuple[Any, ...], node: syntax.Subscript) -> Tensor:

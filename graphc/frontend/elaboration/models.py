@@ -224,7 +224,19 @@ def _run(evaluator: Evaluator, body: tuple[syntax.Statement, ...]) -> None:
 def _chosen(evaluator: Evaluator, node: syntax.If) -> tuple[syntax.Statement, ...]:
     """The block that the conditions choose."""
     links, orelse = node.chain()
-    return next((one.body for one in links if evaluator.truth(one.test)), orelse)
+    for one in links:
+        test = evaluator.evaluate(one.test)
+        if isinstance(test, Tensor):
+            raise refused(
+                "which parts a model has depends on a value that is known at run time only",
+                "not-static",
+                one.test.span,
+                "decide by numbers, as parameters of the model and constants are; a method may "
+                "branch on dims and tensors",
+            )
+        if evaluator.truth_of(test, one.test):
+            return one.body
+    return orelse
 
 
 def _declare(evaluator: Evaluator, node: syntax.Declaration) -> None:

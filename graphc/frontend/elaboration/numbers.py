@@ -15,6 +15,7 @@ from typing import Any
 
 from graphc.errors import GraphcError, SourceError
 from graphc.frontend.elaboration.refusal import described
+from graphc.frontend.tracing.arguments import which_part
 from graphc.frontend.tracing.operators import BINARY
 from graphc.frontend.tracing.tensor import Tensor, binary, call
 from graphc.ir import dims
@@ -114,7 +115,7 @@ _STATIC: dict[str, Callable[[Any, Any], Any]] = {
     "<<": operator.lshift,
     ">>": operator.rshift,
 }
-_OF_DIMS = ("+", "-", "*", "//", "%")
+_OF_DIMS = ("+", "-", "*", "//", "%", "**")
 
 
 def combine(symbol: str, left: Any, right: Any) -> Any:
@@ -130,7 +131,11 @@ def combine(symbol: str, left: Any, right: Any) -> Any:
                 return kind((*left, *right))
     for value in (left, right):
         if not isinstance(value, Tensor) and not is_number(value):
-            raise SourceError(f"{described(value)} is no operand of {symbol!r}", code="operand")
+            raise SourceError(
+                f"{described(value)} is no operand of {symbol!r}",
+                code="operand",
+                hint=which_part(value, Tensor),
+            )
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         return binary(symbol, _beside(left, right), _beside(right, left))
     if symbol == "@":
@@ -142,7 +147,10 @@ def combine(symbol: str, left: Any, right: Any) -> Any:
     if isinstance(left, Formula) or isinstance(right, Formula):
         return _combined(symbol, left, right)
     if isinstance(left, Dim) or isinstance(right, Dim):
-        if symbol in _OF_DIMS and not isinstance(left, float) and not isinstance(right, float):
+        are_whole = not isinstance(left, float) and not isinstance(right, float)
+        is_power = symbol == "**"
+        has_exponent = isinstance(right, int) and right >= 0
+        if symbol in _OF_DIMS and are_whole and (has_exponent or not is_power):
             return _evaluated(symbol, left, right)
         return _combined(symbol, left, right)
     return _evaluated(symbol, left, right)

@@ -348,6 +348,13 @@ def _range(start: Any, stop: Any = None, step: Any = 1) -> range:
     if stop is None:
         start, stop = 0, start
     for value in (start, stop, step):
+        if isinstance(value, Tensor) and not value.dtype.is_integer:
+            raise refused(
+                f"a range with {described(value)}, expected whole numbers",
+                "argument",
+                None,
+                "sizes are divided by '//'",
+            )
         if isinstance(value, Dim | Tensor | numbers.Formula):
             raise not_supported(
                 f"a range with {described(value)}, which is known at run time only,",

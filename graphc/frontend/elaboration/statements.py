@@ -73,7 +73,7 @@ def _assign(evaluator: Evaluator, node: syntax.Assign) -> None:
             axes = evaluator.scope.axis_names(node.value.id)
         evaluator.scope.define(node.target.id, value, axes)
     else:
-        evaluator.assign(node.target, value)
+        evaluator.assign(node.target, value, node.value)
 
 
 def _augmented(evaluator: Evaluator, node: syntax.AugmentedAssign) -> None:
@@ -124,12 +124,15 @@ def _for(evaluator: Evaluator, node: syntax.For) -> Returned | None:
     if isinstance(over, Tensor | control_flow.Rounds):
         control_flow.scan_loop(evaluator, node, over, run_body)
         return None
-    for item in evaluator.items_of(over, node.iterable):
+    items = evaluator.items_of(over, node.iterable)
+    for item in items:
         evaluator.program.count(node.span)
         evaluator.assign(node.target, item)
         returned = run_body(evaluator, node.body)
         if returned is not None:
             return returned
+    if not items:
+        control_flow.leave_loop(evaluator.scope, node.body, "the loop that assigns it runs 0 times")
     return None
 
 

@@ -6,12 +6,14 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 
 from graphc.errors import UsageError, did_you_mean
-from graphc.frontend.foreign_names import meant
+from graphc.frontend.foreign_names import instead, meant
+from graphc.frontend.tracing.location import at_python_line
+from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType, as_dtype
 from graphc.ir.node import Node
@@ -19,19 +21,23 @@ from graphc.ir.op import functions
 from graphc.ir.ops.spelling import second_names
 
 __all__ = [
+    "checked_method",
     "first_names",
     "is_tensor_first",
     "name_of",
     "refuse_call",
     "refuse_misfits",
+    "require_function",
     "signature_of",
     "usage",
+    "which_part",
     "with_dtypes",
     "with_lists",
 ]
 
 
-_NO_NUMBERS = (str, list, tuple, dict, slice, DType, Node)
+_NO_OPERANDS = (str, list, tuple, dict, slice, DType)
+_NO_NUMBERS = (*_NO_OPERANDS, Node)
 
 _MISFITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "Node": ("a tensor", lambda value: not isinstance(value, Node)),
@@ -43,11 +49,10 @@ _MISFITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
         lambda value: isinstance(value, bool) or not isinstance(value, int | Dim),
     ),
     "Sequence[Node]": ("a list of tensors", lambda value: not isinstance(value, list | tuple)),
+    "Operand": ("a tensor or a number", lambda value: isinstance(value, (*_NO_OPERANDS, Dim))),
+    "Axis": ("the number of an axis", lambda value: isinstance(value, (float, complex, Dim))),
 }
 """By annotation: what is expected, and which values certainly are something else."""
-
-_NUMBERS = ("axes", "output_size", "others", "repetitions", "shape", "sizes")
-"""Parameters that take numbers alone, where the annotation is `Any`."""
 
 _KNOWN = "a size is a number or a dim, such as x.shape[0], and never the value of a tensor"
 
@@ -119,7 +124,7 @@ def refuse_call(
                 raise UsageError(
                     f"{name} has no argument {key!r}",
                     code="argument-unknown",
-                    hint=did_you_mean(key, signature.parameters) or hint,
+                    hint=instead(f"{key}=") or did_you_mean(key, signature.parameters) or hint,
                 )
     for position, parameter in enumerate(positional):
         is_given = position < len(given)
@@ -128,6 +133,39 @@ def refuse_call(
         if not is_given and parameter.name not in named and parameter.default is parameter.empty:
             raise UsageError(
                 f"{name} needs the argument {parameter.name!r}", code="argument-missing", hint=hint
+            )
+
+
+def checked_method(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, which refuses arguments that it has no place for, at the user's line."""
+    signature = signature_of(method)
+    _, *parameters = signature.parameters.values()
+    without_receiver = signature.replace(parameters=parameters)
+
+    @functools.wraps(method)
+    def called(receiver: Any, *given: Any, **named: Any) -> Any:
+        with at_python_line():
+            refuse_call(name, without_receiver, given, named)
+            return method(receiver, *given, **named)
+
+    return called
+
+
+def require_function(value: Any, name: str, hint: str) -> None:
+    """Refuse what cannot be called.
+
+    Args:
+        name: of what takes the function.
+
+    Raises:
+        UsageError: it is no function.
+    """
+    if not callable(value):
+        with at_python_line():
+            raise UsageError(
+                f"{name} takes a function, and is given a {type(value).__name__}",
+                code="argument-type",
+                hint=hint,
             )
 
 
@@ -156,22 +194,51 @@ def refuse_misfits(
         kind = annotation.removesuffix(" | None")
         if value is None and kind != annotation:
             continue
-        if not _takes_tensors(parameter) and (found := _tensor_in(value)) is not None:
+        takes_none = parameter.name in _known_parameters(operation)[0]
+        if takes_none and (found := _tensor_in(value)) is not None:
             raise _refused_tensor(name, parameter.name, kind, found)
         if kind not in _MISFITS:
             continue
         expected, is_misfit = _MISFITS[kind]
         if is_misfit(value):
-            is_number = kind == "Node" and isinstance(value, bool | int | float | complex)
-            hint = "make one: full((), value, dtype)" if is_number else meant(name)
-            if isinstance(value, Dim):
-                hint = "its value is known when the program runs only: give the axis a fixed size"
             raise UsageError(
-                f"{name}: {parameter.name} is {value!r} ({type(value).__name__}), "
-                f"expected {expected}",
+                f"{name}: {parameter.name} is {_described(value)}, expected {expected}",
                 code="argument",
-                hint=hint,
+                hint=_misfit_hint(name, kind, value),
             )
+
+
+def _described(value: Any) -> str:
+    if which_part(value, Node) is not None:
+        return f"a tuple of {len(value)} tensors"
+    return f"{value!r} ({type(value).__name__})"
+
+
+def _misfit_hint(name: str, kind: str, value: Any) -> str | None:
+    """What to write in place of an argument that is none of its kind."""
+    if isinstance(value, Dim):
+        if kind in ("Node", "Operand"):
+            return f"as a tensor the dim is asarray({value})"
+        return "its value is known when the program runs only: give the axis a fixed size"
+    if kind == "Node" and isinstance(value, bool | int | float | complex):
+        return "make one: full((), value, dtype)"
+    return which_part(value, Node) or meant(name)
+
+
+def which_part(value: Any, tensor: type) -> str | None:
+    """Which part of a tuple of tensors is meant, where one tensor is expected.
+
+    Args:
+        tensor: the class of its parts.
+    """
+    if not isinstance(value, tuple) or not value:
+        return None
+    if not all(isinstance(one, tensor) for one in value):
+        return None
+    first, last = value[0], value[-1]
+    if len(value) == 2 and first.shape == last.shape and last.dtype in (dtypes.i32, dtypes.i64):
+        return "these are values and their indices: take the values by [0], the indices by [1]"
+    return f"these are {len(value)} tensors: take one of them, by [0] for the first"
 
 
 def _by_parameter(
@@ -191,14 +258,6 @@ def _places(operation: Callable[..., Any]) -> list[str]:
     parameters = signature_of(operation).parameters.values()
     by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [one.name for one in parameters if one.kind in by_position]
-
-
-def _takes_tensors(parameter: inspect.Parameter) -> bool:
-    """Whether the annotation of a parameter has room for a tensor."""
-    annotation = str(parameter.annotation)
-    if annotation == "Any":
-        return parameter.name not in _NUMBERS
-    return any(word in annotation for word in ("Node", "Operand", "Item", "Tensor", "_empty"))
 
 
 def _tensor_in(value: Any) -> Node | None:
@@ -236,9 +295,16 @@ def with_lists(
 @functools.cache
 def _known_parameters(operation: Callable[..., Any]) -> tuple[frozenset[str], str]:
     """The parameters that have no room for a tensor, and which takes all arguments that follow."""
-    parameters = signature_of(operation).parameters.values()
-    rest = next((one.name for one in parameters if one.kind is one.VAR_POSITIONAL), "")
-    return frozenset(one.name for one in parameters if not _takes_tensors(one)), rest
+    parameters = signature_of(operation).parameters
+    types = get_type_hints(operation)
+    known = (one for one in parameters if one in types and not _has_tensors(types[one]))
+    rest = (one.name for one in parameters.values() if one.kind is one.VAR_POSITIONAL)
+    return frozenset(known), next(rest, "")
+
+
+def _has_tensors(annotation: Any) -> bool:
+    """Whether an annotation has room for a tensor: a union or a list with one has."""
+    return annotation is Node or any(map(_has_tensors, get_args(annotation)))
 
 
 def _listed(value: Any) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 
 from graphc.errors import DTypeError, UsageError
 from graphc.frontend.tracing import trees
+from graphc.frontend.tracing.arguments import require_function
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.tensor import Tensor, call
@@ -67,6 +68,7 @@ def scan(
     >>> trace(sums, f32["T", 3])[0].results[0].type
     f32[T, 3]
     """
+    require_function(body, "scan", "the body comes first: scan(body, init, xs)")
     with at_python_line():
         rows = None if xs is None else as_tensors(xs, "xs")
         over = [] if rows is None else [one for _, one in leaves(rows, "xs")]
@@ -104,6 +106,9 @@ def _pair(result: Any) -> tuple[Any, Any]:
     return carry, row
 
 
+_LOOP = "write while_loop(condition, body, init, max_steps=n)"
+
+
 def while_loop(
     condition: Callable[[Any], Tensor],
     body: Callable[[Any], Any],
@@ -130,6 +135,10 @@ def while_loop(
         ShapeError, DTypeError: the body changes the type of a carry, or the condition is no bool.
         UsageError: no bound.
     """
+    for given in (condition, body):
+        require_function(
+            given, "while_loop", "write while_loop(condition, body, init, max_steps=n)"
+        )
     with at_python_line():
         if max_steps is None:
             raise UsageError(
@@ -237,10 +246,16 @@ def _in_dtype_of(value: Any, tensor: Tensor, otherwise: Tensor) -> Tensor:
     return number
 
 
+_BRANCHES = (
+    "where(condition, a, b) chooses elements, cond(p, lambda: a, lambda: b) a branch; the "
+    "condition number of a matrix is linalg.cond(x)"
+)
+
+
 def cond(
     predicate: Tensor,
-    then: Callable[..., Any],
-    otherwise: Callable[..., Any],
+    then: Any = None,
+    otherwise: Any = None,
     *operands: Any,
 ) -> Any:
     """`then(*operands)` if the predicate holds, else `otherwise(*operands)`; only one of them runs.
@@ -249,12 +264,14 @@ def cond(
 
     Args:
         predicate: a bool without axes.
-        then, otherwise: give tensors of the same types, nested in the same way.
+        then, otherwise: functions that give tensors of the same types, nested in the same way.
 
     Raises:
         ShapeError, DTypeError: results of different types, or a predicate that is no bool.
-        UsageError: results that are nested in different ways.
+        UsageError: what are no functions, or results that are nested in different ways.
     """
+    for branch in (then, otherwise):
+        require_function(branch, "cond", _BRANCHES)
     with at_python_line():
         if not isinstance(predicate, Tensor):
             return then(*operands) if predicate else otherwise(*operands)

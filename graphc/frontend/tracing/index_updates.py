@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from graphc.errors import MemberLookupError, did_you_mean
+from graphc.errors import MemberLookupError, UsageError, did_you_mean
+from graphc.frontend.tracing.arguments import checked_method, require_function
+from graphc.frontend.tracing.location import at_python_line
 
 if TYPE_CHECKING:
     from graphc.frontend.tracing.tensor import Tensor
@@ -23,6 +25,17 @@ class At:
 
     def __getitem__(self, items: Any) -> Place:
         return Place(self._tensor, items)
+
+    def __call__(self, *items: Any) -> Any:
+        """Refuse: places are an index.
+
+        Raises:
+            UsageError: always.
+        """
+        with at_python_line():
+            raise UsageError(
+                "x.at is called, and has an index", code="argument", hint="write x.at[i].set(value)"
+            )
 
     def __repr__(self) -> str:
         return f"<places of {self._tensor.type}>"
@@ -101,6 +114,7 @@ class Place:
 
     def apply(self, function: Callable[[Tensor], Any]) -> Tensor:
         """The tensor with what the function makes of the elements there, which no mask may say."""
+        require_function(function, "x.at[...].apply", "x.at[i].apply(f) is x.at[i].set(f(x[i]))")
         return self.set(function(self.get()))
 
     def __getattr__(self, name: str) -> Any:
@@ -110,3 +124,7 @@ class Place:
 
     def __repr__(self) -> str:
         return f"<some places of {self._tensor.type}>"
+
+
+for _name in Place.METHODS:
+    setattr(Place, _name, checked_method(_name, getattr(Place, _name)))

@@ -355,7 +355,7 @@ def fitted(state: State, value: Any) -> Node:
     return node
 
 
-def _fitted(target: TensorType, value: Any) -> Node:
+def _fitted(target: TensorType, value: Node | bool | int | float | complex) -> Node:
     if not isinstance(value, Node):
         return functions["full"](target.shape, value, target.dtype)  # type: ignore[no-any-return]
     if value.dtype is not target.dtype:

@@ -24,6 +24,7 @@ from graphc.errors import (
 from graphc.frontend.foreign_names import instead
 from graphc.frontend.tracing.active_trace import active_tracing, require_active
 from graphc.frontend.tracing.arguments import (
+    checked_method,
     first_names,
     is_tensor_first,
     refuse_call,
@@ -86,6 +87,8 @@ def function(name: str) -> Callable[..., Any]:
 
 def apply(operation: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
     """A function on nodes, applied to tensors as `call` does, for functions of no registry.
+
+    Its annotations say which of its arguments may be tensors.
 
     Raises:
         UsageError: arguments that the function does not take.
@@ -163,6 +166,27 @@ def _beside(value: Any, other: Any) -> Any:
     counts = dtype.kind in ("float", "signed", "unsigned")
     with at_python_line():
         return Tensor(dim_value(dim=value, dtype=dtype if counts else dtypes.i64))
+
+
+_ASKS_NOTHING: Mapping[str, tuple[Any, ...]] = {
+    "dtype": (None,),
+    "kind": (None, "stable"),
+    "mode": ("raise",),
+    "order": (None, "C"),
+    "out": (None,),
+}
+"""Values of arguments that NumPy hands over from its own functions, `numpy.mean(x)`, to methods."""
+
+
+def _method(name: str, *arguments: Any, **keywords: Any) -> Any:
+    """The function called `name` as a method, which NumPy calls with arguments of its own."""
+    parameters = signature_of(functions[name]).parameters
+    asked = {
+        key: value
+        for key, value in keywords.items()
+        if key in parameters or not any(value is one for one in _ASKS_NOTHING.get(key, ()))
+    }
+    return call(name, *arguments, **asked)
 
 
 class Tensor(Operators, WithoutValue):
@@ -280,10 +304,10 @@ class Tensor(Operators, WithoutValue):
         if name in CASTS:
             return functools.partial(call, "cast", self, CASTS[name])
         if name in METHODS:
-            return functools.partial(METHODS[name], self)
+            return functools.partial(checked_method(name, METHODS[name]), self)
         operation = None if name.startswith("_") else functions.get(name)
         if operation is not None and is_tensor_first(operation):
-            return functools.partial(call, name, self)
+            return functools.partial(_method, name, self)
         methods = [one for one in functions if is_tensor_first(functions[one])]
         facts = ("shape", "dtype", "ndim", "size", "device", "T", "mT", "H", "mH", "at")
         error = MemberLookupError(

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from keyword import iskeyword
 from types import MappingProxyType
-from typing import NoReturn, TypeAlias, cast
+from typing import Any, NoReturn, TypeAlias, cast
 from weakref import WeakValueDictionary
 
 from graphc.errors import DimensionError, TracedValueError
@@ -73,9 +73,6 @@ class Dim:
     bounds_found: Interval | None
     text_found: str | None
 
-    # NumPy scalars leave arithmetic with a Dim to the Dim.
-    __array_ufunc__ = None
-
     def __new__(cls) -> Dim:
         """Refuse: expressions come from `variable` and from arithmetic."""
         raise TypeError("a Dim is made by graphc.ir.dims.variable and by arithmetic")
@@ -131,6 +128,39 @@ class Dim:
 
     __complex__ = __float__
 
+    def __array_ufunc__(
+        self, ufunc: object, method: str, *operands: object, **named: object
+    ) -> Any:
+        """Arithmetic of a dim and a whole number of NumPy; nothing else has a value."""
+        compute = _OF_NUMPY.get(getattr(ufunc, "__name__", ""))
+        numbers = [_as_dim(one) for one in operands]
+        if compute is None or method != "__call__" or None in numbers:
+            return self.__float__()
+        return compute(*numbers)
+
+    def __format__(self, form: str) -> str:
+        try:
+            return format(str(self), form)
+        except ValueError:
+            return format(self.__float__(), form)
+
+    def __truediv__(self, other: object) -> Any:
+        return self._fraction(other, f"{self} / {other}")
+
+    def __rtruediv__(self, other: object) -> Any:
+        return self._fraction(other, f"{other} / {self}")
+
+    def _fraction(self, other: object, text: str) -> Any:
+        return _no_size(text) if isinstance(other, int | float | complex | Dim) else NotImplemented
+
+    def __pow__(self, other: object) -> Any:
+        if type(other) is not int or other < 0:
+            return self._fraction(other, f"{self} ** {other}")
+        return functools.reduce(operator.mul, [self] * min(other, MAX_SIZE + 1), 1)
+
+    def __rpow__(self, other: object) -> Any:
+        return self._fraction(other, f"{other} ** {self}")
+
     def __add__(self, other: DimLike) -> DimLike:
         return _operate(_add, self, other)
 
@@ -169,6 +199,17 @@ class Dim:
 
 
 DimLike: TypeAlias = int | Dim
+
+_OF_NUMPY: Mapping[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "equal": operator.eq,
+    "floor_divide": operator.floordiv,
+    "multiply": operator.mul,
+    "not_equal": operator.ne,
+    "remainder": operator.mod,
+    "subtract": operator.sub,
+}
+"""What NumPy calls the arithmetic of dims."""
 
 remembered = functools.lru_cache(maxsize=1 << 13)
 """For operations on dims: planning asks the same of equal layers, and equal dims are one object.
@@ -338,9 +379,18 @@ def _merge_names(atoms: Iterable[Atom], inner: Iterable[Dim]) -> Mapping[str, Va
 
 def _operate(function: Callable[..., DimLike], a: object, b: object) -> DimLike:
     left, right = _as_dim(a), _as_dim(b)
+    if isinstance(a, float) or isinstance(b, float):
+        _no_size(f"what {a} and {b} make")
     if left is None or right is None:
         return cast("DimLike", NotImplemented)
     return function(left, right)
+
+
+def _no_size(text: str) -> NoReturn:
+    raise TracedValueError(
+        f"{text} is no whole number, and has no value while the graph is built",
+        hint="sizes are divided by //; as a tensor the dim is gc.asarray(x.shape[0])",
+    )
 
 
 def _as_dim(value: object) -> DimLike | None:

@@ -245,7 +245,8 @@ def _sizes_of_pieces(x: Node, axis: int, size: DimLike) -> list[DimLike]:
     if not isinstance(count, int):
         raise ShapeError(
             f"split: axis {axis} of {x.type} in pieces of {size}",
-            hint="their number would differ from call to call; give the size of each piece"
+            hint="their number would differ from call to call; give the size of each piece, or "
+            "take chunk(x, 3) of an axis of a fixed size"
             if count is not None
             else "a piece has one element at least",
         )

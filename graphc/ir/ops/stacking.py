@@ -222,7 +222,9 @@ def combinations(x: Node, r: int = 2, with_replacement: bool = False) -> Node:
 
 
 @surface("meshgrid")
-def meshgrid(*vectors: Any, indexing: Literal["xy", "ij"] = "xy") -> tuple[Node, ...]:
+def meshgrid(
+    *vectors: Node | Sequence[Node], indexing: Literal["xy", "ij"] = "xy"
+) -> tuple[Node, ...]:
     """The coordinates of a grid: one tensor for each vector, which varies along its axis alone.
 
     The vectors may be given as one list.
@@ -231,13 +233,13 @@ def meshgrid(*vectors: Any, indexing: Literal["xy", "ij"] = "xy") -> tuple[Node,
     """
     if indexing not in ("xy", "ij"):
         raise UsageError(f"meshgrid: indexing is {indexing!r}", hint='use "xy" or "ij"')
-    if len(vectors) == 1 and isinstance(vectors[0], list | tuple):
-        vectors = tuple(vectors[0])
-    if not all(isinstance(vector, Node) for vector in vectors):
+    is_list = len(vectors) == 1 and isinstance(vectors[0], list | tuple)
+    given: Sequence[Any] = vectors[0] if is_list else vectors  # type: ignore[assignment]
+    if not all(isinstance(vector, Node) for vector in given):
         raise UsageError("meshgrid takes vectors", code="argument")
-    if any(len(vector.shape) > 1 for vector in vectors):
+    if any(len(vector.shape) > 1 for vector in given):
         raise ShapeError("meshgrid takes vectors", hint="flatten them first")
-    rows = [atleast_1d(vector) for vector in vectors]
+    rows = [atleast_1d(vector) for vector in given]
     shape = tuple(row.shape[0] for row in rows)
     grids = []
     for axis, row in enumerate(rows):

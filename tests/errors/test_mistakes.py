@@ -1,0 +1,257 @@
+"""What users of PyTorch, NumPy and JAX write at first: what they are told, where, and what to do.
+
+The caret is given as the text below which it stands.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.errors import GraphcError, register_source
+from graphc.frontend.elaborate import elaborate
+from graphc.library import library
+
+
+@dataclass(frozen=True)
+class Told:
+    """An error: part of its message and of its hint, and what the caret stands below."""
+
+    message: str
+    hint: str
+    caret: str
+
+
+HEAD = "dim B: 1..64\n"
+
+
+def function(body: str) -> str:
+    """A program with an exported function of `x: f32[B, 12]` and `m: f32[4, 4]`."""
+    lines = "".join(f"    {line}\n" for line in body.split("\n"))
+    return f"{HEAD}def f(x: f32[B, 12], m: f32[4, 4]):\n{lines}export f = f\n"
+
+
+def model(body: str) -> str:
+    """A program with a model that has the members of `body`."""
+    lines = "".join(f"    {line}\n" for line in body.split("\n"))
+    return (
+        f"{HEAD}model M(n=12):\n{lines}    def forward(x: f32[B, n]):\n        return x\n"
+        "export f = M.forward\n"
+    )
+
+
+_PAIR = "take the values by [0], the indices by [1]"
+
+IN_PROGRAMS: dict[str, Told] = {
+    # -- text
+    function("return x[1:2:3:4]"): Told("expected ',' or ']'", "start:stop:step", ":"),
+    function("for i in range(3) do\n    x = x + i\nreturn x"): Told(
+        "found the name 'do'", "ends with ':'", "do"
+    ),
+    function("y = x\nprint y\nreturn y"): Told("the name 'y'", "nothing is printed", "y"),
+    "def reset() -> :\n    return 1\n": Told("found ':'", "leave '->' away", ":"),
+    function("return sm[d] x[0, d]"): Told("the name 'x'", "did you mean 'sum[d]'", "x"),
+    function("y[i] = summ[d] x[i, d]\nreturn y"): Told("name 'x'", "mean 'sum[d]'", "x"),
+    function('y = f"{B}"\nreturn x'): Told("found a string", "without values inside", '"{B}"'),
+    # -- tuples
+    function("a, b, c = split(x, 3, axis=1)\nreturn a"): Told(
+        "a tuple of 4 is assigned to 3 names", "3 pieces are chunk(x, 3)", "a, b, c"
+    ),
+    function("a, b = x.split(3, 1)\nreturn a"): Told(
+        "a tuple of 4 is assigned to 2 names", "chunk(x, 2)", "a, b"
+    ),
+    function("return min(topk(x, 3))"): Told(
+        "min: x is a tuple of 2 tensors, expected a tensor", _PAIR, "min(topk(x, 3))"
+    ),
+    function("return relu(topk(x, 3))"): Told("a tuple of 2 tensors", _PAIR, "relu(topk(x, 3))"),
+    function("return topk(x, 3) * 2"): Told("no operand of '*'", _PAIR, "topk(x, 3) * 2"),
+    function("return topk(x, 3).sum()"): Told("no member 'sum'", _PAIR, "topk(x, 3).sum"),
+    function("return exp((x, x, x))"): Told(
+        "a tuple of 3 tensors", "by [0] for the first", "exp((x, x, x))"
+    ),
+    # -- methods
+    function("return x.type(f16)"): Told("no member 'type'", "x.to(f16)", "x.type"),
+    function("return x.at[0].set()"): Told("set needs the argument", "set(value)", "x.at[0].set()"),
+    function("return m.at[0].apply(3)"): Told("takes a function", "f(x[i])", "m.at[0].apply(3)"),
+    function("return x.at(0).set(1)"): Told("x.at is called", "x.at[i]", "x.at(0)"),
+    function("return x.sum(axes=1)"): Told("no argument 'axes'", "'axis'", "x.sum(axes=1)"),
+    function("return x.sum(out=m)"): Told("no argument 'out'", "are values", "x.sum(out=m)"),
+    function("return x.relu(inplace=True)"): Told(
+        "no argument 'inplace'", "assign what", "x.relu(inplace=True)"
+    ),
+    function("return x.unfold(1)"): Told("argument 'size'", "(dimension, size", "x.unfold(1)"),
+    # -- dims
+    function("return x[:, :B / 2]"): Told("(B / 2) is no place", "divided by '//'", "B / 2"),
+    function("return x[B / 2]"): Told("(B / 2) is no place", "divided by '//'", "B / 2"),
+    function("return zeros(B / 2)"): Told("is no size", "divided by '//'", "zeros(B / 2)"),
+    function("return zeros(4 / 2)"): Told("2.0 is no size", "divided by '//'", "zeros(4 / 2)"),
+    function("for i in range(B / 2):\n    x = x + 1\nreturn x"): Told(
+        "expected whole numbers", "divided by '//'", "range(B / 2)"
+    ),
+    HEAD + "def f(x: f32[B / 2]):\n    return x\nexport f = f\n": Told(
+        "(B / 2)", "divided by '//'", "B / 2"
+    ),
+    # -- control flow
+    function("for i in range(0):\n    y = x\nreturn y"): Told(
+        "'y' has no value: the loop", "before the loop", "y"
+    ),
+    function("for layer in []:\n    y = x\nreturn y"): Told("runs 0 times", "before the loop", "y"),
+    model("if B > 2:\n    fc = Linear(n, n)"): Told(
+        "which parts a model has", "decide by numbers", "B > 2"
+    ),
+    function("return cond(m, m, m)"): Told("takes 1 argument", "if condition", "cond(m, m, m)"),
+    # -- functions of functions
+    function("return grad(sum(x))(x)"): Told("takes a function", "grad(f)", "grad(sum(x))"),
+    function("return vmap(relu(x))(x)"): Told("takes a function", "vmap(f)", "vmap(relu(x))"),
+}
+
+
+@pytest.mark.parametrize("text", IN_PROGRAMS)
+def test_a_mistake_in_a_program_is_explained(text: str) -> None:
+    with pytest.raises(GraphcError) as caught:
+        elaborate(text, "mistake.gc", library())
+    _require(caught.value, text, IN_PROGRAMS[text])
+
+
+def _require(error: GraphcError, text: str, told: Told) -> None:
+    (only,) = error.errors
+    assert told.message in only.message, only.render()
+    assert told.hint in (only.hint or ""), only.render()
+    span = only.span
+    assert span is not None and span.line == span.end_line
+    line = text.split("\n")[span.line - 1]
+    assert line[span.column - 1 : span.end_column - 1] == told.caret, only.render()
+
+
+_CALL = "give the function first"
+_DIM = "gc.asarray(x.shape[0])"
+
+IN_PYTHON: dict[str, Told] = {
+    # -- tuples
+    "gc.min(gc.topk(x, 3))": Told("a tuple of 2 tensors", _PAIR, "gc.min(gc.topk(x, 3))"),
+    "x + gc.topk(x, 3)": Told("a tuple of 2 tensors", _PAIR, "x + gc.topk(x, 3)"),
+    # -- NumPy
+    "np.sum(x, out=np.zeros(3))": Told(
+        "no argument 'out'", "tensors are values", "np.sum(x, out=np.zeros(3))"
+    ),
+    "np.mean(x, dtype=np.float64)": Told(
+        "no argument 'dtype'", "cast before", "np.mean(x, dtype=np.float64)"
+    ),
+    "x / np.sqrt(x.shape[0])": Told("dim B has no value", "gc.asarray(B)", "np.sqrt(x.shape[0])"),
+    "x / math.sqrt(x.shape[0])": Told(
+        "dim B has no value", "gc.asarray(B)", "math.sqrt(x.shape[0])"
+    ),
+    "gc.sqrt(x.shape[0])": Told("x is B (Dim)", "asarray(B)", "gc.sqrt(x.shape[0])"),
+    "np.float32(2) * x.shape[0]": Told(
+        "B has no value", "gc.asarray(B)", "np.float32(2) * x.shape[0]"
+    ),
+    "gc.sum(x, axis=x.shape[0])": Told(
+        "axis is B (Dim), expected the number of an axis",
+        "a fixed size",
+        "gc.sum(x, axis=x.shape[0])",
+    ),
+    # -- dims
+    "gc.zeros((x.shape[0] / 2,))": Told("B / 2 is no whole number", "//", "x.shape[0] / 2"),
+    "gc.zeros((x.shape[0] * 0.5,))": Told("no whole number", _DIM, "x.shape[0] * 0.5"),
+    "x * x.shape[0] ** -0.5": Told("B ** -0.5 is no whole number", _DIM, "x.shape[0] ** -0.5"),
+    "x * (1 / x.shape[0])": Told("1 / B is no whole number", _DIM, "1 / x.shape[0]"),
+    "x if f'{x.shape[0]:3d}' else x": Told(
+        "dim B has no value", "gc.asarray(B)", "f'{x.shape[0]:3d}'"
+    ),
+    # -- methods
+    "x.at[0].set()": Told("set needs the argument 'value'", "set(value)", "x.at[0].set()"),
+    "x.at[0].get(1)": Told("get takes no arguments, 1", "get()", "x.at[0].get(1)"),
+    "x.at[0].set(3, mode='drop')": Told(
+        "no argument 'mode'", "out of range", "x.at[0].set(3, mode='drop')"
+    ),
+    "x.at[0].apply(3)": Told("takes a function", "x.at[i].apply(f)", "x.at[0].apply(3)"),
+    "x.at(0).set(1)": Told("x.at is called", "x.at[i]", "x.at(0)"),
+    "x.unfold(1)": Told("argument 'size'", "unfold(dimension, size, step)", "x.unfold(1)"),
+    "x.t(1)": Told("t takes no arguments, 1", "t()", "x.t(1)"),
+    "x.sum(axes=1)": Told("no argument 'axes'", "'axis'", "x.sum(axes=1)"),
+    # -- functions of functions
+    "gc.cond(m)": Told("cond takes a function", "linalg.cond(x)", "gc.cond(m)"),
+    "gc.cond(m[0, 0] > 0, m, -m)": Told(
+        "is given a Tensor", "lambda: a", "gc.cond(m[0, 0] > 0, m, -m)"
+    ),
+    "gc.scan(x, x, x)": Told("scan takes a function", "scan(body", "gc.scan(x, x, x)"),
+    "gc.while_loop(True, abs, x)": Told(
+        "while_loop takes a function", "condition, body", "gc.while_loop(True, abs, x)"
+    ),
+    "gc.vjp(3, x)": Told("vjp takes a function", _CALL, "gc.vjp(3, x)"),
+    "gc.jvp(x, [x], [x])": Told("jvp takes a function", _CALL, "gc.jvp(x, [x], [x])"),
+    **{
+        f"gc.{name}(x)(x)": Told(f"{name} takes a function", _CALL, f"gc.{name}(x)")
+        for name in ("grad", "vmap", "checkpoint", "jacobian", "hessian", "value_and_grad")
+    },
+    "gc.custom_gradient(x)(abs)(x)": Told(
+        "custom_gradient takes a function", _CALL, "gc.custom_gradient(x)"
+    ),
+    "gc.custom_gradient(abs)(x)(x)": Told(
+        "custom_gradient takes a function", _CALL, "gc.custom_gradient(abs)(x)"
+    ),
+}
+
+_numbers = itertools.count()
+
+
+def traced(text: str) -> Any:
+    """The graph of an expression of `x: f32[B, 12]` and `m: f32[4, 4]`."""
+    source, file = f"f = lambda x, m: {text}\n", f"<mistake {next(_numbers)}>"
+    register_source(file, source)
+    names: dict[str, Any] = {"gc": gc, "np": np, "math": math}
+    exec(compile(source, file, "exec"), names)
+    return gc.trace(names["f"], gc.f32["B", 12], gc.f32[4, 4])
+
+
+@pytest.mark.parametrize("text", IN_PYTHON)
+def test_a_mistake_in_python_is_explained(text: str) -> None:
+    with pytest.raises(GraphcError) as caught:
+        traced(text)
+    _require(caught.value, f"f = lambda x, m: {text}", IN_PYTHON[text])
+
+
+NUMPYS = {
+    "np.mean(x)": "gc.mean(x)",
+    "np.sum(x, axis=1, keepdims=True)": "gc.sum(x, axis=1, keepdims=True)",
+    "np.sum(x, dtype=np.float64)": "gc.sum(x, dtype=gc.f64)",
+    "np.max(x, axis=1)": "gc.max(x, axis=1)",
+    "np.std(x, ddof=1)": "gc.std(x, correction=1)",
+    "np.argmax(x, axis=1)": "gc.argmax(x, axis=1)",
+    "np.cumsum(x, axis=1)": "gc.cumsum(x, axis=1)",
+    "np.any(x > 0)": "gc.any(x > 0)",
+    "np.reshape(x, (-1,))": "gc.reshape(x, (-1,))",
+    "np.clip(x, 0, 1)": "gc.clip(x, 0, 1)",
+    "np.argsort(x)": "gc.argsort(x)",
+    "np.take(x, np.array([0]), axis=1)": "gc.take(x, np.array([0]), axis=1)",
+    "np.round(x)": "gc.round(x)",
+    "np.zeros(3, np.float32) + gc.zeros(np.int64(2) * x.shape[0] - np.int64(2) * x.shape[0] + 3)": (
+        "np.zeros(3, np.float32) + gc.zeros(3)"
+    ),
+    "gc.zeros((x.shape[0] ** 2,))": "gc.zeros((x.shape[0] * x.shape[0],))",
+}
+
+
+@pytest.mark.parametrize("text", NUMPYS)
+def test_functions_of_numpy_that_call_methods_are_those_of_the_package(text: str) -> None:
+    assert traced(text).graph == traced(NUMPYS[text]).graph
+
+
+def test_a_dim_of_a_file_is_named_where_another_one_has_its_name(tmp_path: Any) -> None:
+    file = tmp_path / "scaled.gc"
+    file.write_text(
+        "dim N: 1..8\nmodel M(n=4):\n    fc = Linear(n, 2)\n\n"
+        "    def forward(x: f32[N, n]):\n        return fc(x)\n"
+    )
+    source = gc.source(str(file))
+    net = source.M()
+    with pytest.raises(GraphcError, match="it is not proved to stay in that range") as caught:
+        gc.trace(lambda x: net(x), gc.f32["N", 4], models=(net,))
+    assert "f32[file.N, 4]" in (caught.value.hint or "")
+    assert gc.trace(lambda x: net(x), gc.f32[source.N, 4], models=(net,)).graph.results
