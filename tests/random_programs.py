@@ -45,6 +45,9 @@ EXPRESSIONS: Sequence[tuple[str, str]] = (
         "{parts}deep({m})", "{parts}bent({m})", "{parts}stepped({m})", "vmap(grad(energy))({m})",
         "dropout({m}, 0.25)", "{m} + normal((B, 3), 0.0, 0.1, {F})", "{m}.at[:, {place}].add({r})",
         "{m}.at[:, ids].set({m})", "mean(stack([block({m}) for block in net.blocks]), 0)",
+        "{parts}tabled({m})", "vmap({parts}swept)({m})", "{parts}drawn({m})",
+        "vmap(grad({parts}summed))({m})", "{m} + {F}(f8e5m2(stop_gradient({m}))) * 0.5",
+        "{m} * asarray([True, False, True]).cast({F})", "{m}[:, [2, 0, -1]]",
     )),
     *(("v", text) for text in (
         "{v} + {v}", "tanh({v}) * {number}", "sum({m}, axis=0) / B", "w @ {v}", "{v} ** 2 / 4",
@@ -53,6 +56,8 @@ EXPRESSIONS: Sequence[tuple[str, str]] = (
         "{parts}bent({v})",
         "{v} * uniform((3,), -1.0, 1.0, {F})", "{v} + {F}(rand(3, seed=7) < 0.5)",
         "{v}.at[ids].add({v})", "jvp(sin, ({v},), ({v},))[1]", "net.scale * {v}",
+        "{parts}tabled({v})", "{parts}swept({v})", "grad({parts}summed)({v})",
+        "jvp({parts}swept, ({v},), ({v},))[1]", "{v}.at[[2, 2, 0]].add({v})",
     )),
     *(("r", text) for text in (
         "mean({m}, axis=1)", "{m}[:, {place}]", "{F}(counts) * {number}", "{m} @ {v}", "{r} - {r}",
@@ -99,6 +104,22 @@ STATEMENTS: Sequence[tuple[str, str]] = (
     ("v", "{out}, {out}b = {parts}pair({v})\n{out} = {out} - {out}b"),
     ("v", "{out} = {v}\nfor row in s:\n    {out} = tanh({out} * {number} + row)"),
     ("v", "{out} = {v}\nfor t in range(T):\n    {out} = sin({out} + s[t] * {n})"),
+    (
+        "v",
+        "{out} = {v}\nfor t in range(T):\n"
+        "    {out}b[j: 3] = where(j > 0, {out}[j - 1], s[t, 0]) * {vv}[(j + t) % 3]\n"
+        "    {out} = sin({out}b + {parts}tabled({out}))",
+    ),
+    (
+        "v",
+        "{out} = {v}\nfor t in range(T):\n"
+        "    {out}[j: 3] = sum[k: 2] {out}[(j + k) % 3] * {vv}[j] / (k + {F}(t) + 1)",
+    ),
+    (
+        "v",
+        "{out} = {v}\nfor t in arange(3):\n    if sum({out}) > {number}:\n"
+        "        {out} = {parts}drawn({out}) * {vv}[t]",
+    ),
     ("v", "{out} = {v}\nfor k in range(K):\n    {out} = {out} * 0.5 + sin({v} * k)"),
     ("n", "{out} = abs({n}) + 0.25\nwhile {out} < 4.0, at most {steps}:\n    {out} = {out} * 1.75"),
     ("v", "if {n} > {n}:\n    {out} = {v}\nelse:\n    {out} = {v} - 1.0"),
@@ -122,6 +143,22 @@ def pair(x):
 def deep(x):
     return sin(cos(x) * 2.0) * x
 
+@checkpoint
+def tabled(x):
+    return take(sin(x), [2, 0, 0], axis=-1) * asarray([0.5, -1.0, 2.0]).cast({F})
+
+@checkpoint
+def drawn(x):
+    return dropout(cos(x), 0.25) + asarray([0.25, 0.5, -0.5]).cast({F})
+
+def swept(x):
+    for k in arange(3):
+        x = tabled(x) * 0.5 + x[k]
+    return x
+
+def summed(x):
+    return sum(swept(x) * bent(x))
+
 def slope(x, value, g):
     return g * (1.0 + value * value) / (1.0 + x * x)
 
@@ -141,7 +178,10 @@ model Layer(n):
 '''
 
 IMPORTS: Sequence[tuple[str, str]] = (
-    ("from parts import Layer, bent, deep, pair, squash, stepped", ""),
+    (
+        "from parts import Layer, bent, deep, drawn, pair, squash, stepped, summed, swept, tabled",
+        "",
+    ),
     ("import parts", "parts."),
     ("import parts as p", "p."),
     (PARTS, ""),
@@ -268,7 +308,7 @@ def is_well_posed(
     for _ in range(3):
         near = [
             array * (1 + 1e-12 * rng.uniform(-1, 1, array.shape))
-            if array.dtype.kind == "f"
+            if array.dtype == np.float64
             else array
             for array in arrays
         ]
