@@ -20,6 +20,7 @@ from graphc.ir.ops.arithmetic import add
 from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axis
 from graphc.ir.ops.creation import constant_like, iota, number, tensor, zeros_like
 from graphc.ir.ops.gather import gather
+from graphc.ir.ops.index_ranges import require_inside
 from graphc.ir.ops.logic import equal, where
 from graphc.ir.ops.slicing import pad, slice_
 from graphc.ir.ops.spelling import also_named
@@ -54,7 +55,6 @@ def last_axis(x: Node, axis: int) -> tuple[int, ...]:
 
 
 @surface("take")
-@also_named(dim="axis")
 def take(x: Node, indices: Node | int | Sequence[int], axis: int | None = None) -> Node:
     """The slices of `x` at `indices` along an axis, which the axes of the indices replace.
 
@@ -68,6 +68,7 @@ def take(x: Node, indices: Node | int | Sequence[int], axis: int | None = None) 
     if axis is None:
         x, axis = views.reshape(x, shape=(dims.product(x.shape),)), 0
     place, rank = normal_axis(axis, len(x.shape), "take"), len(index.shape)
+    require_inside("take", x, place, index)
     read = gather(x, index, axes=(place,), batch=0)
     if place == 0:
         return read
@@ -84,7 +85,6 @@ def index_select(x: Node, dim: int, index: Node | int | Sequence[int]) -> Node:
 
 
 @surface("take_along_axis", "take_along_dim")
-@also_named(dim="axis")
 def take_along_axis(x: Node, indices: Node, axis: int = -1) -> Node:
     """`x[..., indices[..., i, ...], ...]`: along an axis, with an index for each element.
 
@@ -99,6 +99,7 @@ def take_along_axis(x: Node, indices: Node, axis: int = -1) -> Node:
             hint="both have as many axes",
         )
     place = normal_axis(axis, len(x.shape), "take_along_axis")
+    require_inside("take_along_axis", x, place, indices)
     shared = broadcast_shapes(_without(x.shape, place), _without(indices.shape, place))
     x, indices = (_widened(one, shared, place) for one in (x, indices))
     order = last_axis(x, place)
@@ -163,6 +164,7 @@ def embedding(ids: Node, weight: Node, padding_idx: int | None = None) -> Node:
         place = normal_axis(padding_idx, _known(weight.shape[0]), "embedding")
         is_padding = equal(row, constant_like(place, row))
         weight = where(is_padding, stop_gradient(weight), weight)
+    require_inside("embedding", weight, 0, ids)
     return gather(weight, ids, axes=(0,), batch=0)
 
 
