@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.captured import captured_values
 from graphc.errors import UsageError
 from graphc.from_python import on_device
 from graphc.frontend.tracing.active_trace import active_tracing
@@ -96,14 +97,24 @@ class Function:
     def _for(
         self, types: Mapping[str, Any], signature: inspect.Signature, by_position: int
     ) -> _Compiled:
-        key = by_position, tuple((name, _key(value)) for name, value in types.items())
+        captured = captured_values(self.function)
+        key = by_position, _key(types), _key(captured)
         with self._turns:
             if key not in self._compiled:
-                text = ", ".join(f"{name}: {_text(value)}" for name, value in types.items())
+                text = self._new_text(types, captured)
                 self._require_room(text)
                 self._compiled[key] = text, self._compile(types, signature, by_position)
-                self._kept.append(types)
+                self._kept.append((types, captured))
             return self._compiled[key][1]
+
+    def _new_text(self, types: Mapping[str, Any], captured: Mapping[str, Any]) -> str:
+        """The signature, with what the function captures where that alone is new."""
+        text = ", ".join(f"{name}: {_text(value)}" for name, value in types.items())
+        known = {text for text, _ in self._compiled.values()}
+        if text in known and captured:
+            values = ", ".join(f"{name} = {_shown(value)}" for name, value in captured.items())
+            text = f"{text}; {values}"
+        return text if text not in known else f"{text} (graph {len(known) + 1})"
 
     def _require_room(self, text: str) -> None:
         if len(self._compiled) < self.max_graphs:
@@ -174,8 +185,10 @@ def function(
 
     The signature is the types of the arguments: those of annotations where there are some, else
     dtype and shape of the arrays. Python numbers, texts and models are constants of the graph,
-    each value a signature of its own. Called inside a trace, a function is a part of it. Random
-    numbers are new at each call, and the same in each run of the program.
+    each value a signature of its own, and so are the numbers, texts and arrays that the function
+    reads from around it; what changes inside an array or an object is not seen. Called inside a
+    trace, a function is a part of it. Random numbers are new at each call, and the same in each
+    run of the program.
 
     Args:
         device: as for `graphc.load`.
@@ -290,6 +303,10 @@ def _key(value: Any) -> Any:
         # By its text: -0.0 is another constant than 0.0.
         return type(value), repr(value)
     return id(value)
+
+
+def _shown(value: Any) -> str:
+    return f"an array {_type_of(value)}" if isinstance(value, np.ndarray) else repr(value)
 
 
 def _text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,47 @@ def test_an_annotated_argument_of_a_function_is_read_as_that_of_a_module():
     for wrong, error in [(None, UsageError), ([[1, 2], [3]], ShapeError), (["a"], DTypeError)]:
         with pytest.raises(error, match="rows: the argument 'x'"):
             rows(wrong, {"by": np.float32(1)}, (1, [0]))
+
+
+RATE = 2.0
+
+
+def scaled(x: Any) -> Any:
+    return x * RATE
+
+
+@pytest.mark.parametrize("transformed", [gc.function, gc.grad], ids=["function", "grad"])
+def test_what_a_function_reads_from_around_it_is_a_part_of_its_signature(
+    transformed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, table, traces = 1.0, np.ones(()), 0
+
+    def body(x: gc.f64[()]) -> Any:
+        nonlocal traces
+        traces += 1
+        return scaled(x) * number * table * (lambda y: y / number)(1.0)
+
+    value = transformed(body)
+    assert value(np.float64(1)) == value(np.float64(1)) == 2 and len(value.graphs) == 1
+    table = np.full((), 3.0)
+    assert value(np.float64(1)) == 6
+    monkeypatch.setattr(sys.modules[__name__], "RATE", 4.0)
+    assert value(np.float64(1)) == 12
+    number = 8.0
+    assert value(np.float64(1)) == 12
+    number = 1.0
+    traced = traces
+    assert value(np.float64(1)) == 12 and traces == traced
+    assert len(value.graphs) == 4 and any("number = 8.0" in text for text in value.graphs)
+
+
+def test_too_many_values_from_around_a_function_are_refused() -> None:
+    function = gc.function(lambda x: x + step, device="reference", max_graphs=2)
+    for step in range(2):
+        assert function(np.float32(1)) == 1 + step
+    step = 2
+    with pytest.raises(UsageError, match=r"step = 2\) would be one more"):
+        function(np.float32(1))
 
 
 def test_a_module_gives_a_tuple_where_a_function_gives_what_is_nested():
