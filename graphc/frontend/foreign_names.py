@@ -23,6 +23,7 @@ KEYWORDS: Mapping[str, str] = {
     **dict.fromkeys(("do", "then"), "a header ends with ':', and no word before it"),
     **dict.fromkeys(("async", "await"), "everything runs in order"),
     "assert": "conditions on shapes are stated by the ranges of dimensions",
+    "buffer": "state that is not trained is declared by `state name: f32[64]`",
     "break": "a loop ends by its condition: `while condition, at most 100:`",
     "class": "a model is written `model Name(...):`",
     "continue": "select values with `where` or an `if`",
@@ -41,12 +42,16 @@ _GRADIENT = "gradients are functions: grad(f), or train_step(...) for a training
 _NO_VALUE = "a tensor has no value while the program is built; return it from an export"
 _PARTS = "parts of a model are known by their names: fc(x)"
 _PREFIX = "functions, layers and dtypes need no prefix: exp(x), Linear(3, 4), f32"
+_RANKED = "its name says the number of axes: BatchNorm1d, Conv2d, MaxPool3d"
+_STATE = "what is compiled has state: graphc.compile(model, ...).state_dict()"
+_TRAINING = "train_step(...) traces a model for training, all else for use"
 _VALUE = "tensors are values: x = x + y, x = x.at[i].set(y)"
 
 _INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(("torch", "np", "numpy", "jnp", "jax", "F", "nn", "tf", "keras"), _PREFIX),
     **dict.fromkeys(("self", "super"), _PARTS),
     **dict.fromkeys(("dict", "set"), _CONTAINERS),
+    **dict.fromkeys(("BatchNorm", "Conv", "MaxPool", "AvgPool"), _RANKED),
     "Dense": "did you mean 'Linear'?",
     "Tensor": "a type has a dtype and sizes: f32[B, 64]",
     "false": "write False",
@@ -59,6 +64,9 @@ _INSTEAD: Mapping[str, str] = {
     **dict.fromkeys((".backward", ".grad", ".requires_grad", ".requires_grad_"), _GRADIENT),
     **dict.fromkeys((".copy_", ".fill_", ".zero_", ".index_add_"), _VALUE),
     **dict.fromkeys((".scatter_", ".scatter_add_"), _VALUE),
+    **dict.fromkeys((".eval", ".train"), _TRAINING),
+    **dict.fromkeys((".state_dict", ".load_state_dict"), _STATE),
+    ".zero_grad": _GRADIENT,
     ".__init__": "a model has no constructor: its body makes its parts",
     ".append": "lists are values: items = items + [x]; concat and stack join tensors",
     ".extend": "lists are values: items = items + others",

@@ -59,6 +59,28 @@ IN_PROGRAMS: dict[str, Told] = {
     function("return sm[d] x[0, d]"): Told("the name 'x'", "did you mean 'sum[d]'", "x"),
     function("y[i] = summ[d] x[i, d]\nreturn y"): Told("name 'x'", "mean 'sum[d]'", "x"),
     function('y = f"{B}"\nreturn x'): Told("found a string", "without values inside", '"{B}"'),
+    "dim B: 64\n": Told("expected '..'", "dim B: 1..64; one size", ""),
+    "const N: 3\n": Told("expected '='", "const N = 8", ":"),
+    model("param w = zeros(3)"): Told("expected ':'", "type stands behind", "="),
+    model("buffer w: f32[3]"): Told("the name 'w'", "state name: f32[64]", "w"),
+    # -- names
+    model("def __init__(n):\n    return n"): Told(
+        "cannot be called '__init__'", "no constructor", "def __init__(n):"
+    ),
+    model("bn = BatchNorm(n)"): Told("'BatchNorm'", "BatchNorm1d", "BatchNorm"),
+    model("fc = Linear(n, n)").replace("= M.forward", "= M(3)"): Told(
+        "a M is made here", "export M.forward", "M(3)"
+    ),
+    # -- values
+    function("v, i = max(x, axis=1)\nreturn v"): Told("assigned to 2 names", "argmax(x)", "v, i"),
+    function("return cat(x, x)"): Told("tensors is tensor f32", "cat([x, y])", "cat(x, x)"),
+    function("y = [1.0, 2.0]\nreturn x + y"): Told("a list of 2", "tensor([1.0", "x + y"),
+    function("return x ^ 2"): Told("bitwise_xor", "a power is x ** 2", "x ^ 2"),
+    function("return zeros(x.shape[2])"): Told("number 2 is no index", "count from 0", "2"),
+    function("return x.size(2)"): Told("there is no axis 2", "axes are -2 to 1", "x.size(2)"),
+    function("for i, row in enumerate(x):\n    y = row\nreturn x"): Told(
+        "nothing to loop over", "for row in x:", "enumerate(x)"
+    ),
     # -- tuples
     function("a, b, c = split(x, 3, axis=1)\nreturn a"): Told(
         "a tuple of 4 is assigned to 3 names", "3 pieces are chunk(x, 3)", "a, b, c"
@@ -124,9 +146,10 @@ def _require(error: GraphcError, text: str, told: Told) -> None:
     assert told.message in only.message, only.render()
     assert told.hint in (only.hint or ""), only.render()
     span = only.span
-    assert span is not None and span.line == span.end_line
+    assert span is not None
     line = text.split("\n")[span.line - 1]
-    assert line[span.column - 1 : span.end_column - 1] == told.caret, only.render()
+    end = span.end_column - 1 if span.line == span.end_line else None
+    assert line[span.column - 1 : end] == told.caret, only.render()
 
 
 _CALL = "give the function first"
@@ -175,6 +198,9 @@ IN_PYTHON: dict[str, Told] = {
     "x.unfold(1)": Told("argument 'size'", "unfold(dimension, size, step)", "x.unfold(1)"),
     "x.t(1)": Told("t takes no arguments, 1", "t()", "x.t(1)"),
     "x.sum(axes=1)": Told("no argument 'axes'", "'axis'", "x.sum(axes=1)"),
+    "gc.concat(x, x)": Told("expected a list of tensors", "concat([x, y])", "gc.concat(x, x)"),
+    "x ^ 2": Told("bitwise_xor", "a power is x ** 2", "x ^ 2"),
+    "x.size(5)": Told("there is no axis 5", "axes are -2 to 1", "x.size(5)"),
     # -- functions of functions
     "gc.cond(m)": Told("cond takes a function", "linalg.cond(x)", "gc.cond(m)"),
     "gc.cond(m[0, 0] > 0, m, -m)": Told(
@@ -255,3 +281,42 @@ def test_a_dim_of_a_file_is_named_where_another_one_has_its_name(tmp_path: Any) 
         gc.trace(lambda x: net(x), gc.f32["N", 4], models=(net,))
     assert "f32[file.N, 4]" in (caught.value.hint or "")
     assert gc.trace(lambda x: net(x), gc.f32[source.N, 4], models=(net,)).graph.results
+
+
+class Net(gc.nn.Module):
+    """A model that is handed over as a class."""
+
+    def forward(self, x: Any) -> Any:
+        """The same."""
+        return x
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "hint"),
+    [
+        ((Net, gc.f32[2]), "Net is traced with 1 arguments", "Net(...)"),
+        ((lambda x: x, gc.f32), "is the dtype f32, expected a type", 'f32["B", 64]'),
+        ((lambda x: x.sum, gc.f32[2]), "the result is a function", "x.sum()"),
+    ],
+)
+def test_what_is_traced_is_explained(given: tuple[Any, ...], message: str, hint: str) -> None:
+    with pytest.raises(GraphcError) as caught:
+        gc.trace(*given)
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("eval", "train_step"),
+        ("state_dict", "graphc.compile"),
+        ("cuda", "no devices"),
+        ("wieght", "did you mean 'weight'"),
+    ],
+)
+def test_members_of_models_that_there_are_not(name: str, hint: str) -> None:
+    layer = gc.nn.Linear(2, 2)
+    assert not hasattr(layer, name)
+    with pytest.raises(AttributeError, match=f"'Linear' has no attribute '{name}': .*{hint}"):
+        getattr(layer, name)

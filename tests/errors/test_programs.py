@@ -49,7 +49,7 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     ),
     "a name that only a loop assigns": (
         function("for row in x:", "    h = row * 2", "return h"),
-        [Told("unknown-name", 5, 12, "'h' has no value: it has none before the loop", "before the loop")],
+        [Told("unknown-name", 5, 12, "'h' has no value: it has none", "before the loop")],
     ),
     "a name that only a bounded loop assigns": (
         function("while max(x) > 1, at most 3:", "    h = x", "    x = x / 2", "return h"),

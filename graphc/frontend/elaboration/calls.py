@@ -205,7 +205,9 @@ def _made(
             f"a {layer.__name__} is made here, where it would be new at each call",
             "model-in-function",
             None,
-            f"make it in the body of a model (part = {layer.__name__}(...)) and use it here",
+            f"export {layer.__name__}.forward: the model is made with its default arguments"
+            if program.run.exporting
+            else f"make it in the body of a model (part = {layer.__name__}(...)) and use it here",
         )
     if program.is_own_model(layer):
         return layer(*arguments, **keywords)

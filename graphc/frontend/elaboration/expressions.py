@@ -316,12 +316,12 @@ class Evaluator:
             )
         try:
             return value[items[0]]
-        except (LookupError, TypeError) as error:
+        except (LookupError, TypeError):
             raise refused(
                 f"{described(value)}: {described(items[0])} is no index",
                 "index",
                 node.indices[0].span,
-                str(error),
+                "count from 0, or from -1 at the end, by whole numbers that are known",
             ) from None
 
     def _slice(self, node: syntax.Slice) -> Any:
@@ -383,12 +383,12 @@ class Evaluator:
 
 
 def _unpacking_hint(value: Any, names: int, source: syntax.Expression | None) -> str | None:
-    if isinstance(value, Tensor):
-        return "take the parts of a tensor by index: x[0]"
     match source:
+        case syntax.Call(syntax.Name("max" | "min" | "sort" as name)):
+            return f"{name}(x) gives values alone; their places are arg{name}(x)"
         case syntax.Call(syntax.Name("split") | syntax.Attribute(_, "split")):
             return f"split(x, n) gives pieces of n elements; {names} pieces are chunk(x, {names})"
-    return None
+    return "take the parts of a tensor by index: x[0]" if isinstance(value, Tensor) else None
 
 
 def _placed(value: Tensor, items: tuple[Any, ...], node: syntax.Subscript) -> Tensor:

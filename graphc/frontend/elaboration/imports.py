@@ -15,6 +15,7 @@ from graphc.frontend import syntax
 from graphc.frontend.elaboration.program import Program
 from graphc.frontend.elaboration.refusal import refused
 from graphc.frontend.elaboration.scope import Definitions, Scope
+from graphc.frontend.foreign_names import instead
 from graphc.frontend.parsing.parser import parse
 
 __all__ = ["Imports", "imported_names"]
@@ -117,7 +118,8 @@ class Imports:
                 f"{node.path} is not imported: {error.message}",
                 "import",
                 node.span,
-                "an import names a .gc file beside this one, without its ending",
+                instead(node.path.partition(".")[0])
+                or "an import names a .gc file beside this one, without its ending",
             ) from None
         register_source(path, text)
         return text

@@ -22,6 +22,7 @@ from graphc.frontend.elaboration.recovery import Recovery
 from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.elaboration.statements import run_body
+from graphc.frontend.foreign_names import instead
 from graphc.frontend.tracing.initializers import INITIALIZERS, Initializer, full
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.state import Buffer, Parameter, State
@@ -132,7 +133,7 @@ def model_class(program: Program, definition: syntax.Model) -> type[SourceModel]
                 f"a member of a model cannot be called {name!r}: every model has one",
                 "reserved-name",
                 statement.span,
-                "choose another name",
+                instead(f".{name}") or "choose another name",
             )
         # A condition may define a name in each of its branches.
         if name in methods or (name in seen and not isinstance(statement, syntax.If)):

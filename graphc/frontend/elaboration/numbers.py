@@ -134,7 +134,7 @@ def combine(symbol: str, left: Any, right: Any) -> Any:
             raise SourceError(
                 f"{described(value)} is no operand of {symbol!r}",
                 code="operand",
-                hint=which_part(value, Tensor),
+                hint=which_part(value, Tensor) or _as_list(value),
             )
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         return binary(symbol, _beside(left, right), _beside(right, left))
@@ -154,6 +154,11 @@ def combine(symbol: str, left: Any, right: Any) -> Any:
             return _evaluated(symbol, left, right)
         return _combined(symbol, left, right)
     return _evaluated(symbol, left, right)
+
+
+def _as_list(value: Any) -> str | None:
+    is_list = isinstance(value, list) and value and all(map(is_number, value))
+    return "a tensor of these numbers is tensor([1.0, 2.0])" if is_list else None
 
 
 def _beside(value: Any, other: Any) -> Any:

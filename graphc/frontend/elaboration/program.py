@@ -388,7 +388,14 @@ def _length(value: Any) -> int:
 
 def _sequence(value: Any) -> Any:
     if not isinstance(value, tuple | list | range):
-        raise refused(f"{described(value)} is nothing to loop over", "not-iterable", None)
+        raise refused(
+            f"{described(value)} is nothing to loop over",
+            "not-iterable",
+            None,
+            "loop over the rows, for row in x:, or their numbers, for i in range(x.shape[0]):"
+            if isinstance(value, Tensor)
+            else None,
+        )
     return value
 
 

@@ -163,12 +163,20 @@ _HINTS: Sequence[tuple[Callable[[Misfit], object], str]] = (
     ),
     (lambda m: m.token.type == "IF" and m.is_after("ELSE"), "write `elif`"),
     (
-        lambda m: m.token.type == "IN",
-        "there is no test of membership: compare with '==' and `or`",
+        lambda m: m.line and m.line[0].type == "DIM",
+        "a dim has a range, dim B: 1..64; one size is a constant, const B = 8",
     ),
     (
-        lambda m: m.token.type == "EQUAL" and m.line and m.line[0].type == "DIM",
-        "a dim has a range, dim B: 1..64; one size is a constant, const B = 8",
+        lambda m: m.line and m.line[0].type == "CONST" and m.token.type == "COLON",
+        "a constant has a value and no type: const N = 8",
+    ),
+    (
+        lambda m: m.line and m.line[0].type in ("PARAM", "STATE") and m.token.type == "EQUAL",
+        "its type stands behind the name: param w: f32[64] = normal(), state n: i32[] = 0",
+    ),
+    (
+        lambda m: m.token.type == "IN",
+        "there is no test of membership: compare with '==' and `or`",
     ),
     (lambda m: m.token.type == "EQUAL", "'=' assigns; to compare, write '=='"),
     (

@@ -211,6 +211,8 @@ def refuse_misfits(
 def _described(value: Any) -> str:
     if which_part(value, Node) is not None:
         return f"a tuple of {len(value)} tensors"
+    if isinstance(value, Node):
+        return f"tensor {value.type}"
     return f"{value!r} ({type(value).__name__})"
 
 
@@ -220,6 +222,8 @@ def _misfit_hint(name: str, kind: str, value: Any) -> str | None:
         if kind in ("Node", "Operand"):
             return f"as a tensor the dim is asarray({value})"
         return "its value is known when the program runs only: give the axis a fixed size"
+    if kind == "Sequence[Node]" and isinstance(value, Node):
+        return f"put the tensors into a list: {name}([x, y])"
     if kind == "Node" and isinstance(value, bool | int | float | complex):
         return "make one: full((), value, dtype)"
     return which_part(value, Node) or meant(name)

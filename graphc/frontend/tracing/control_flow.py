@@ -152,7 +152,11 @@ def while_loop(
             def test(carries: list[Tensor]) -> Tensor:
                 holds = condition(rebuilt(form, iter(carries)))
                 if not isinstance(holds, Tensor):
-                    raise UsageError(f"the condition gives {holds!r}, expected a tensor of bool")
+                    raise UsageError(
+                        f"the condition gives {holds!r}, expected a tensor of bool",
+                        hint="compare tensors in it; scan(..., length=n) repeats a known number "
+                        "of times",
+                    )
                 return holds
 
             def step(carries: list[Tensor]) -> list[Tensor]:

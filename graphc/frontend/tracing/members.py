@@ -83,6 +83,6 @@ def no_member(module: str, name: str, known: Iterable[str]) -> AttributeError:
     """The error for a name that a module of the package has not."""
     hint = None
     if not name.startswith("_"):
-        hint = instead(f"{module}.{name}") or did_you_mean(name, known)
+        hint = instead(f"{module}.{name}") or instead(name) or did_you_mean(name, known)
     text = f"module {module!r} has no attribute {name!r}"
     return AttributeError(f"{text}: {hint}" if hint else text)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from graphc.errors import UsageError
+from graphc.errors import UsageError, did_you_mean
+from graphc.frontend.foreign_names import instead
 from graphc.frontend.tracing.state import Parameter, State
 from graphc.frontend.tracing.tensor import Tensor
 
@@ -54,6 +55,13 @@ class Module:
                 hint=f"keep state in a Buffer, and set it with self.{name}.update(value)",
             )
         super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        text = f"{type(self).__name__!r} has no attribute {name!r}"
+        hint = None
+        if not name.startswith("_"):
+            hint = instead(f".{name}") or did_you_mean(name, vars(self), dir(type(self)))
+        raise AttributeError(f"{text}: {hint}" if hint else text)
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """This module and every one below it with their paths, each once, outer ones first."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphc.errors import OutOfRangeError
+from graphc.frontend.tracing.location import at_python_line
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 
@@ -61,7 +63,16 @@ class SymbolicSize(Dim):
 
 def _of_axis(shape: Shape, axis: int | None, dim: int | None) -> Any:
     place = dim if axis is None else axis
-    return shape if place is None else shape[place]
+    if place is None:
+        return shape
+    if not -len(shape) <= place < len(shape):
+        with at_python_line():
+            raise OutOfRangeError(
+                f"size: there is no axis {place} in a tensor of {len(shape)} axes",
+                code="axis",
+                hint=f"axes are {-len(shape)} to {len(shape) - 1}",
+            )
+    return shape[place]
 
 
 def size_of(shape: Shape) -> NumericSize | SymbolicSize:

@@ -16,6 +16,7 @@ import numpy as np
 
 import graphc.ir.ops  # fills the registry
 from graphc.errors import (
+    DTypeError,
     MemberLookupError,
     NameLookupError,
     UsageError,
@@ -156,7 +157,12 @@ def binary(operator: str, left: Any, right: Any) -> Any:
 
     A dim takes the dtype of the tensor beside it, as a number would.
     """
-    return call(BINARY[operator], _beside(left, right), _beside(right, left))
+    try:
+        return call(BINARY[operator], _beside(left, right), _beside(right, left))
+    except DTypeError as error:
+        if operator == "^" and error.hint is None:
+            error.hint = "a power is x ** 2"
+        raise
 
 
 def _beside(value: Any, other: Any) -> Any:

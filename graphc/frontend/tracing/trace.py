@@ -94,7 +94,9 @@ class Export:
             raise UsageError(
                 f"{name} is traced with {len(self.types)} arguments: {error}",
                 code="argument-count",
-                hint=f"it is {name}{signature}",
+                hint=f"give a model in place of its class: {name}(...)"
+                if isinstance(self.function, type)
+                else f"it is {name}{signature}",
             ) from error
         for parameter in signature.parameters.values():
             if parameter.name not in bound.arguments:
@@ -328,6 +330,13 @@ class _Inputs:
                 code="argument-type",
                 hint='give its type: f32["B", 64]',
             )
+        if isinstance(value, DType):
+            raise UsageError(
+                f"the argument {name!r} is the dtype {value.name}, expected a type",
+                code="argument-type",
+                hint=f'give its shape too: {value.name}["B", 64]; a single number is '
+                f"{value.name}[()]",
+            )
         if isinstance(value, type) and issubclass(value, Module):
             raise UsageError(
                 f"the argument {name!r} is {value.__name__}, a class of models, expected a model",
@@ -353,6 +362,12 @@ def _flattened(value: Any, what: str) -> Iterator[Node]:
         for key, part in parts:
             if part is not None:
                 yield from _flattened(part, f"{what}[{key!r}]")
+    elif callable(value):
+        raise UsageError(
+            f"{what} is a function, expected a tensor",
+            code="result",
+            hint="call it: x.sum() in place of x.sum",
+        )
     else:
         raise UsageError(
             f"{what} is {value!r} ({type(value).__name__}), expected a tensor",
