@@ -360,6 +360,35 @@ def test_several_errors_are_reported_in_order():
     assert [error.span.line for error in errors] == [1, 2, 5, 6, 7, 10, 10]
 
 
+_ELSE = "a loop has no `else`"
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["for v in x:", "    y = v", "else:", "    y = 3"], [(4, _ELSE)]),
+        (
+            ["for v in x:", "    y = v", "else:", "    y = = 3", "z = +"],
+            [(4, _ELSE), (5, "'='"), (6, "end of the line")],
+        ),
+        (["for v in x:", "    if a:", "        y = v", "else:", "    y = 3"], [(5, _ELSE)]),
+        (
+            ["while a, at most 3:", "    if b:", "        c = 1", "    d = 2", "else: 3"],
+            [(6, _ELSE)],
+        ),
+        (["if a:", "    for v in x:", "        y = v", "    else:", "        y = 3"], [(5, _ELSE)]),
+        (["y = v", "else:", "    y = 3"], [(3, "expected a statement")]),
+        (["@checkpoint", "else:", "    y = 3"], [(3, "the `def`"), (3, "expected a statement")]),
+        (["elif a:", "    y = 3", "in y"], [(2, "the keyword 'elif'"), (4, "the keyword 'in'")]),
+    ],
+)
+def test_words_that_carry_on_nothing_are_told_once(lines, told):
+    errors = refused("def f(x):\n" + "".join(f"    {line}\n" for line in lines))
+    assert [error.span.line for error in errors] == [line for line, _ in told]
+    for error, (_, message) in zip(errors, told, strict=True):
+        assert message in error.message
+
+
 @pytest.mark.parametrize("line", ["x\n", "def\n", "$\n", ")\n", "const a = 1_\n"])
 def test_the_number_of_errors_is_bounded(line):
     assert len(refused(line * 1000)) == MAX_ERRORS
@@ -453,6 +482,7 @@ def test_any_text_gives_a_tree_or_an_error_with_a_place(text):
             assert isinstance(error, SourceError | ErrorGroup)
             errors = error.errors if isinstance(error, ErrorGroup) else (error,)
             assert 1 <= len(errors) <= MAX_ERRORS
+            assert len({(part.span, part.message) for part in errors}) == len(errors)
             lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
             for part in errors:
                 assert part.span is not None

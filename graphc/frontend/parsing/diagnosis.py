@@ -41,6 +41,10 @@ _HEADERS = {
     "ELSE": "`else`",
 }
 
+_LOOPS = ("FOR", "WHILE")
+_DEPTH = {"_DEDENT": 1, "_INDENT": -1}
+_LAYOUT = (*_DEPTH, "_NEWLINE")
+
 _SPELLINGS = {
     "NAME": "a name",
     "NUMBER": "a number",
@@ -74,6 +78,12 @@ def diagnose(
     line = tokens[line_start:index]
     opening = _open_bracket(line)
     span = _span(token, previous, file)
+    if token.type == "ELSE" and index == line_start and _header_before(tokens, index) in _LOOPS:
+        return SourceError(
+            "a loop has no `else`",
+            span=span,
+            hint="write its statements behind the loop, which always runs to its end",
+        )
     hint = hint_for(Misfit(token, previous, line, accepted))
     if token.type == "_INDENT":
         return SourceError(
@@ -143,6 +153,18 @@ def _header_above(tokens: Sequence[Token], index: int) -> Token:
     while position > 0 and tokens[position].type == "_NEWLINE":
         position -= 1
     return tokens[position]
+
+
+def _header_before(tokens: Sequence[Token], index: int) -> str | None:
+    """The type of the first word of the header whose block ends before a token."""
+    depth = 0
+    for position in range(index - 1, 0, -1):
+        kind = tokens[position].type
+        depth += _DEPTH.get(kind, 0)
+        is_first = tokens[position - 1].type in _LAYOUT and kind not in _LAYOUT
+        if depth == 0 and is_first:
+            return kind
+    return None
 
 
 def _found(token: Token) -> str:

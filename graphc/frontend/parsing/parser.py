@@ -106,9 +106,10 @@ class _Parser:
     table: ParseTable = field(default_factory=parse_table)
     states: list[int] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
-    # The stacks as they were at the start of the logical line.
+    # The stacks as they were at the start of the logical line, or of the decorator above it.
     marked_states: list[int] = field(default_factory=list)
     marked_values: list[Any] = field(default_factory=list)
+    marked_start: int = 0
     line_start: int = 0
 
     @property
@@ -172,6 +173,7 @@ class _Parser:
         )
         self.line_start = index
         if not after_decorator:
+            self.marked_start = index
             self.marked_states = self.states.copy()
             self.marked_values = self.values.copy()
 
@@ -188,10 +190,12 @@ class _Parser:
             return index if self._insert(_BLOCK) else len(self.tokens)
         if token.type == "_INDENT":
             return index if self._insert(_HEADER) else len(self.tokens)
-        progress = self.states != self.marked_states
         self.states, self.values = self.marked_states.copy(), self.marked_values.copy()
-        if index == self.line_start and (progress or token.type in _LAYOUT or token.type == "END"):
-            return index if progress else len(self.tokens)
+        if index == self.line_start and self.marked_start < index:
+            # The line begins anew without the decorator, and a mark of its own.
+            return index
+        if index == self.line_start and (token.type in _LAYOUT or token.type == "END"):
+            return len(self.tokens)
         is_header = end < len(self.tokens) and self.tokens[end].type == "_INDENT"
         return end if self._insert(_HEADER if is_header else _LINE) else len(self.tokens)
 
