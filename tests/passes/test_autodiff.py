@@ -18,7 +18,7 @@ from graphc.ir.ops.arithmetic import add, floor, multiply, negative
 from graphc.ir.ops.conversion import cast
 from graphc.ir.ops.creation import full_like, number, ones_like, zeros_like
 from graphc.ir.ops.logic import greater, where
-from graphc.ir.ops.reduction import sum_over
+from graphc.ir.ops.reduction import prod_over, sum_over
 from graphc.ir.ops.structural import graph_input, input_, project
 from graphc.ir.ops.transcendental import exp, log, sin
 from graphc.ir.source_map import SourceMap
@@ -274,3 +274,10 @@ def test_hessian_vector_product() -> None:
 
 def test_jvp_of_what_does_not_depend() -> None:
     assert jvp([X], [Y], [full_like(Y, 1)]) == [zeros_like(X)]
+
+
+def test_derivatives_of_a_product_of_many_need_no_pairs() -> None:
+    x = graph_input("x", F64, (50,))
+    (first,) = gradients(prod_over(x, axes=(0,)), [x])
+    (second,) = gradients(sum_over(multiply(first, first), axes=(0,)), [x])
+    assert max(one.tensor.size for one in topological([second])) <= 51

@@ -17,14 +17,25 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
-from graphc.ir.op import Call, GradientRule, Op, Parameter, Reduction, Refused, Sample, surface
+from graphc.ir.op import (
+    Call,
+    GradientRule,
+    Op,
+    Parameter,
+    Reduction,
+    Refused,
+    Sample,
+    find,
+    surface,
+)
 from graphc.ir.ops.arithmetic import divide, extreme, multiply
 from graphc.ir.ops.broadcasting import normal_axes
 from graphc.ir.ops.conversion import cast, cast_to
-from graphc.ir.ops.creation import iota, ones_like, zeros_like
+from graphc.ir.ops.creation import zeros_like
 from graphc.ir.ops.elementwise import BOOLEAN, NUMERIC, REAL
 from graphc.ir.ops.logic import equal, where
-from graphc.ir.ops.shape import broadcast_to, permute_dims, require_axes, reshape
+from graphc.ir.ops.shape import broadcast_to, flip, permute_dims, require_axes, reshape
+from graphc.ir.ops.slicing import pad, slice_
 from graphc.ir.types import TensorType
 
 __all__ = [
@@ -168,26 +179,31 @@ def _sum_gradient(node: Node, g: Node) -> tuple[Node]:
 
 
 def _prod_gradient(node: Node, g: Node) -> tuple[Node]:
-    """The product of the others, for each element, and exact where elements are zero.
+    """What stands before an element times what follows it: exact where elements are zero.
 
-    Every element is paired with every other, which is quadratic in the reduced size: dividing
-    the product by the element would be cheaper, and wrong for zeros in some derivative.
+    Dividing the product by the element would be wrong there.
     """
     x, axes = node.inputs[0], node["axes"]
-    outer = reduced_shape(x.shape, axes)
-    inner: DimLike = dims.product(x.shape[axis] for axis in axes)
     # The reduced axes move to the end and become one axis.
     order = (*(a for a in range(len(x.shape)) if a not in axes), *axes)
-    rows = reshape(permute_dims(x, axes=order), shape=(*outer, inner))
-    paired = (*outer, inner, inner)
-    every = broadcast_to(reshape(rows, shape=(*outer, 1, inner)), shape=paired)
-    rank = len(paired)
-    row, column = (iota(shape=paired, axis=a, dtype=dtypes.i64) for a in (rank - 2, rank - 1))
-    others = where(equal(row, column), ones_like(every), every)
-    product = prod_over(others, axes=(rank - 1,))
-    back = reshape(product, shape=tuple(x.shape[axis] for axis in order))
-    inverse = tuple(sorted(range(len(order)), key=lambda position: order[position]))
-    return (multiply(restored(g, x.shape, axes), permute_dims(back, axes=inverse)),)
+    inner: DimLike = dims.product(x.shape[axis] for axis in axes)
+    moved = permute_dims(cast_to(x, x.dtype.accumulator), axes=order)
+    rows = reshape(moved, shape=(*reduced_shape(x.shape, axes), inner))
+    last = (len(rows.shape) - 1,)
+    after = flip(_product_before(flip(rows, axes=last)), axes=last)
+    others = reshape(multiply(_product_before(rows), after), shape=moved.shape)
+    back = permute_dims(others, axes=tuple(np.argsort(order).tolist()))
+    return (multiply(restored(g, x.shape, axes), cast_to(back, x.dtype)),)
+
+
+def _product_before(rows: Node) -> Node:
+    """The product of the elements that stand before each, along the last axis."""
+    rank = len(rows.shape)
+    none, one = (0,) * rank, (*(0,) * (rank - 1), 1)
+    shifted = slice_(
+        pad(rows, before=one, after=none, value=1), start=none, stop=rows.shape, step=(1,) * rank
+    )
+    return find("cumulative_prod")(shifted, axis=rank - 1)
 
 
 def _extreme_gradient(node: Node, g: Node) -> tuple[Node]:
