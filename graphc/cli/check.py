@@ -12,6 +12,7 @@ from graphc.cli.arguments import named_file
 from graphc.cli.streams import tell
 from graphc.errors import GraphcError
 from graphc.from_python import unit_named
+from graphc.ir.types import signature_text
 
 __all__ = ["add_arguments", "run"]
 
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
             tell(error.render())
             continue
         for name, graph in unit.exports.items():
-            inputs = ", ".join(f"{node['name']}: {node.type}" for node in graph.inputs)
-            results = ", ".join(str(node.type) for node in graph.results)
-            print(f"{source}: {name}({inputs}) -> {results}")
+            inputs = [(node["name"], node.type) for node in graph.inputs]
+            results = [node.type for node in graph.results]
+            print(f"{source}: {signature_text(name, inputs, results)}")
     return 1 if failed else 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from graphc.api import read_description
 from graphc.cli.arguments import named_file
 from graphc.cli.text import quantity, table, variants
+from graphc.ir.types import signature_text
 
 __all__ = ["add_arguments", "run"]
 
@@ -25,8 +26,7 @@ def run(options: argparse.Namespace) -> int:
     if facts["doc"]:
         print(facts["doc"].strip(), end="\n\n")
     for name, export in facts["exports"].items():
-        inputs = ", ".join(f"{n}: {t}" for n, t in export["inputs"])
-        print(f"{name}({inputs}) -> {', '.join(export['results'])}")
+        print(signature_text(name, export["inputs"], export["results"]))
         for dim, variable in unit.exports[name].dims().items():
             print(f"    {dim}: {variable.names[dim].range_text()}")
         if export["doc"].strip():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from graphc.ir import dims
@@ -9,7 +10,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.interning import Interned
 
-__all__ = ["TensorType", "TupleType", "Type"]
+__all__ = ["TensorType", "TupleType", "Type", "signature_text"]
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
@@ -61,3 +62,21 @@ class TupleType(metaclass=Interned):
 
 
 Type = TensorType | TupleType
+
+
+def signature_text(
+    name: str, inputs: Iterable[tuple[str, object]], results: Sequence[object]
+) -> str:
+    """What a function takes and gives; what gives nothing updates state.
+
+    >>> signature_text("predict", [("x", "f32[8]"), ("y", "f32[]")], ["f32[2]"])
+    'predict(x: f32[8], y: f32[]) -> f32[2]'
+    >>> signature_text("reset", [], [])
+    'reset()'
+    """
+    given = ", ".join(f"{name}: {type_}" for name, type_ in inputs)
+    text = f"{name}({given})"
+    if not results:
+        return text
+    found = ", ".join(map(str, results))
+    return f"{text} -> {found}" if len(results) == 1 else f"{text} -> ({found})"

@@ -13,6 +13,7 @@ import numpy as np
 
 from graphc.errors import DTypeError, NameLookupError, ShapeError, UsageError, did_you_mean
 from graphc.ir import dims
+from graphc.ir.types import signature_text
 from graphc.runtime.arguments import ordered_arguments
 from graphc.runtime.cpu import pool
 from graphc.runtime.module_file import ModuleFile
@@ -70,10 +71,9 @@ class Export:
     def signature(self) -> str:
         """Inputs and results with their types."""
         entry = self._entry
-        inputs = ", ".join(f"{entry.slots[i].name}: {entry.slots[i].type}" for i in entry.inputs)
-        results = ", ".join(str(entry.slots[i].type) for i in entry.results)
-        results = results if len(entry.results) == 1 else f"({results})"
-        return f"{self._name}({inputs}) -> {results}"
+        inputs = [(entry.slots[i].name, entry.slots[i].type) for i in entry.inputs]
+        results = [entry.slots[i].type for i in entry.results]
+        return signature_text(self._name, inputs, results)
 
     def __repr__(self) -> str:
         return f"<export {self.signature}>"
