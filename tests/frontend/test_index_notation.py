@@ -85,6 +85,13 @@ STATEMENTS: dict[str, Expected] = {
     "o = sqrt(sum[i, k] a[i, k] * a[i, k]) + 1": lambda a, **_: np.sqrt((a * a).sum()) + 1,
     "o[i, k] = clip(a[i, k], 0.0, u[k] * u[k])": lambda a, u, **_: np.clip(a, 0, u * u),
     "o[i, j] = (a @ b)[i, j] + relu(a @ b)[i, j]": lambda a, b, **_: a @ b + np.maximum(a @ b, 0),
+    "o[i, k] = sum([a[i, k] * n for n in range(3)])": lambda a, **_: 3 * a,
+    "o[k] = sum([u[k + n] * m for n in range(3) for m in [1, w[n]]])": lambda u, w, **_: sum(
+        u[n : n + 3] * (1 + w[n]) for n in range(3)
+    ),
+    "o[i] = sum([exp(a[i, n]) for n in range(5) if n % 2])": lambda a, **_: np.exp(a)[:, 1::2].sum(
+        1
+    ),
 }
 
 
@@ -219,6 +226,7 @@ REFUSED = {
     "o[k] = u[k % 4]": ("index-extent", 14, "how far the index 'k'", ""),
     "o[k] = w[k] * u[k % 9]": ("index-range", 21, "reads elements 0 to 8", ""),
     "o[k] = u[w[k]]": ("index", 14, "f32 numbers are no index", "cast"),
+    "o[k] = sum([u[n] for k in range(2) for n in range(2)])": ("ambiguous-index", 16, "'k'", ""),
     "o[k] = u[k:]": ("index", 14, "a slice mentions an index", ""),
 }
 
@@ -415,6 +423,14 @@ NAMED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     ),
     "o = where(j < s.shape[3] - 1, s, 0)": lambda s: s * (STEPS < 4),
     "o = s.sum(dim=j)": lambda s: s.sum(3),
+    "o = sum[j] s * s": lambda s: (s * s).sum(3),
+    "o = sum[j] (s * s) / T": lambda s: (s * s).sum(3) / 5,
+    "o = mean[j] 2 * s / exp(s)": lambda s: (2 * s / np.exp(s)).mean(3),
+    "o = sum[b, h] s * s * q[b, h, i, 0]": lambda s: np.einsum(
+        "bhij,bhij,bhi->ij", s, s, attention_arrays()[0][..., 0]
+    ),
+    "o = sum([s * n + j for n in range(3)])": lambda s: 3 * (s + STEPS),
+    "o = sum([s + i for i in range(3)])": lambda s: 3 * s + 3,
 }
 
 
@@ -446,6 +462,14 @@ def test_what_a_statement_with_names_defines_has_names():
     assert found.shape == (2, 3, 5) and not found[:, :, 2:].any()
     _, aliased = attended("m = max(s, axis=j)", "n = m", "o = where(i < 2, n, 0)")
     np.testing.assert_array_equal(found, aliased)
+
+
+def test_elements_of_lists_are_computed_by_names():
+    _, listed = attended("p = [s, sum[j] s]", "o = stack([p[1], p[1]])")
+    _, written = attended("r = sum[j] s", "o = stack([r, r])")
+    np.testing.assert_array_equal(listed, written)
+    _, found = attended("p = [s + j * n for n in range(3)]", "o = p[2] - p[0]")
+    np.testing.assert_allclose(found, np.broadcast_to(2 * STEPS, found.shape), atol=1e-5)
 
 
 NAMED_REFUSED = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphc.errors import GraphcError, MemberLookupError, OutOfRangeError, did_you_mean
 from graphc.frontend import syntax
@@ -92,16 +92,24 @@ class Evaluator:
         return limited([self.evaluate(one) for one in node.elements], node)
 
     def _comprehension(self, node: syntax.ListComprehension) -> list[Any]:
+        return limited([inner.evaluate(node.element) for inner in self.rounds_of(node)], node)
+
+    def rounds_of(self, node: syntax.ListComprehension) -> Sequence[Evaluator]:
+        """An evaluator for each element of a comprehension.
+
+        Raises:
+            GraphcError: what it runs over is no sequence, or a condition is not known.
+        """
         found = [self]
         for clause in node.clauses:
             found = [inner for outer in found for inner in outer._each(clause)]
-        return limited([inner.evaluate(node.element) for inner in found], node)
+        return found
 
-    def _each(self, clause: syntax.Clause) -> Iterator[Self]:
+    def _each(self, clause: syntax.Clause) -> Iterator[Evaluator]:
         """An evaluator for each item that a clause of a comprehension takes."""
         for item in self.items_of(self.evaluate(clause.iterable), clause.iterable):
             self.program.count(clause.span)
-            inner = type(self)(self.program, Scope(self.scope))
+            inner = Evaluator(self.program, Scope(self.scope))
             inner.assign(clause.target, item)
             if all(inner.truth(condition) for condition in clause.conditions):
                 yield inner

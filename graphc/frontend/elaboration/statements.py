@@ -53,6 +53,11 @@ def _named_value(evaluator: Evaluator, node: syntax.Expression) -> tuple[Any, tu
     """The value of an expression, and the names of its axes where it computes with such names."""
     if isinstance(node, syntax.Tuple):
         return limited(tuple(_value(evaluator, one) for one in node.elements), node), ()
+    if isinstance(node, syntax.List):
+        return limited([_value(evaluator, one) for one in node.elements], node), ()
+    if isinstance(node, syntax.ListComprehension):
+        rounds = evaluator.rounds_of(node)
+        return limited([_value(inner, node.element) for inner in rounds], node), ()
     named = evaluator.program.named_axes(evaluator, node)
     return (evaluator.evaluate(node), ()) if named is None else named
 

@@ -45,21 +45,28 @@ def accesses_in(
     node: syntax.Node,
     names: Sequence[str],
     facts_in: Callable[[syntax.Node], Sequence[Facts | None]],
-) -> Iterator[tuple[syntax.Subscript, Facts | None]]:
+    known: Facts | None = None,
+) -> Iterator[tuple[syntax.Subscript | syntax.ListComprehension, Facts | None]]:
     """The accesses in an expression, those in the indices of others too, and what is known there.
+
+    A comprehension is given as a whole: what it reads depends on the item.
 
     Args:
         node: the expression.
         names: the indices.
         facts_in: what a guard says of each child of a node, None for what it does not guard;
             empty where the node is no guard.
+        known: what is known where the expression stands.
     """
-    pending: list[tuple[syntax.Node, Facts | None]] = [(node, None)]
+    pending: list[tuple[syntax.Node, Facts | None]] = [(node, known)]
     while pending:
         one, facts = pending.pop()
         if isinstance(one, syntax.Subscript) and is_access(one, names):
             yield one, facts
             pending += [(index, facts) for index in reversed(one.indices)]
+            continue
+        if isinstance(one, syntax.ListComprehension):
+            yield one, facts
             continue
         inner = list(syntax.children(one))
         added = facts_in(one) or [None] * len(inner)

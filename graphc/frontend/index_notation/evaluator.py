@@ -15,9 +15,16 @@ from graphc.frontend.elaboration.refusal import not_supported, refused
 from graphc.frontend.index_notation.accesses import Access, accesses_in, is_access
 from graphc.frontend.index_notation.factors import factored
 from graphc.frontend.index_notation.guards import Fact, facts_of, is_guard
-from graphc.frontend.index_notation.mentions import mentions, require_bound, text_of
+from graphc.frontend.index_notation.mentions import (
+    ambiguous,
+    bound_in,
+    mentions,
+    require_bound,
+    text_of,
+)
 from graphc.frontend.index_notation.named_axes import Axes, call_along
 from graphc.frontend.index_notation.space import Space, tensor
+from graphc.frontend.tracing import trees
 from graphc.frontend.tracing.members import CASTS
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir.dtype import DType
@@ -42,6 +49,7 @@ class IndexEvaluator(Evaluator):
         self.space = space
         self.outside = Evaluator(outer.program, outer.scope)
         self._accesses: dict[int, Access] = {}
+        self._rounds: dict[int, list[IndexEvaluator]] = {}
         self._depends: dict[int, frozenset[str]] = {}
         self._known = (*space.names, *space.carried)
 
@@ -51,13 +59,35 @@ class IndexEvaluator(Evaluator):
         Raises:
             ShapeError: two accesses do not agree, or one leaves its tensor.
         """
-        for node, facts in accesses_in(body, self.space.names, self._facts_in):
-            access = self._accesses[id(node)] = Access(node, facts, self)
-            access.measure(self.space)
+        self._measure_accesses(body, None)
         for name, axes in self.space.carried.items():
             for axis, size in zip(axes, self.scope.look_up(name, None).shape, strict=True):
                 self.space.extents.carry(axis, size, body.span)
         self.space.extents.solve()
+
+    def _measure_accesses(self, body: syntax.Expression, known: tuple[Fact, ...] | None) -> None:
+        for node, facts in accesses_in(body, self.space.names, self._facts_in, known):
+            if isinstance(node, syntax.ListComprehension):
+                for inner in self.rounds_of(node):
+                    inner._measure_accesses(node.element, facts)
+            else:
+                access = self._accesses[id(node)] = Access(node, facts, self)
+                access.measure(self.space)
+
+    def rounds_of(self, node: syntax.ListComprehension) -> Sequence[IndexEvaluator]:
+        """An evaluator for each element of a comprehension, made once: conditions may draw."""
+        if id(node) not in self._rounds:
+            rounds = self.outside.rounds_of(node)
+            for hidden in {*self.space.names} & {*bound_in(node)}:
+                raise ambiguous(hidden, node.span)
+            self._rounds[id(node)] = [self._inside(one) for one in rounds]
+        return self._rounds[id(node)]
+
+    def _inside(self, outside: Evaluator) -> IndexEvaluator:
+        """The evaluator of the same space in a scope inside, with accesses of its own."""
+        inner = IndexEvaluator(outside, self.space)
+        inner._depends = self._depends
+        return inner
 
     def _facts_in(self, node: syntax.Node) -> Sequence[tuple[Fact, ...] | None]:
         """What a guard says of each child; None for those that it does not guard."""
@@ -156,7 +186,7 @@ class IndexEvaluator(Evaluator):
             raise _inner(node)
         if found is None:
             return self._single(self.outside.evaluate(node), node)
-        self._depends[id(node)] = found[1]
+        self._depends[id(node)] = self._depends.get(id(node), frozenset()) | found[1]
         return found[0]
 
     def _attribute(self, node: syntax.Attribute) -> Any:
@@ -186,7 +216,8 @@ class IndexEvaluator(Evaluator):
 
     def _reduction(self, node: syntax.Reduction) -> Any:
         names = [index.id for index in node.indices]
-        inside, outside = factored(node, names)
+        carriers = (one for one, axes in self.space.carried.items() if {*names} & {*axes})
+        inside, outside = factored(node, {*names, *carriers})
         value = self.in_space(self.evaluate(inside))
         with self.program.sources.at(node.span):
             result: Any = self.space.reduced(node.operator, value, names, node.span)
@@ -220,13 +251,16 @@ class IndexEvaluator(Evaluator):
         return value, depends
 
     def _argument(self, value: Any) -> Any:
+        if isinstance(value, tuple | list):
+            return type(value)(map(self._argument, value))
         return self.in_space(value) if isinstance(value, Tensor) else value
 
     def _require_elementwise(
         self, function: Any, value: Any, arguments: Sequence[Any], node: syntax.Call
     ) -> None:
         """Refuse a function that computes over axes: in the space they mean something else."""
-        operands = frozenset(one.node for one in arguments if isinstance(one, Tensor))
+        leaves = trees.leaves(list(arguments))
+        operands = frozenset(one.node for one in leaves if isinstance(one, Tensor))
         counts = any(isinstance(one, numbers.Formula) for one in arguments)
         if isinstance(value, Tensor):
             if is_elementwise(value.node, operands, counts=counts):

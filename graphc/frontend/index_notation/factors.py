@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from graphc.frontend import syntax
 from graphc.frontend.index_notation.mentions import mentions
@@ -11,9 +11,14 @@ __all__ = ["factored"]
 
 
 def factored(
-    node: syntax.Reduction, names: Sequence[str]
+    node: syntax.Reduction, names: Collection[str]
 ) -> tuple[syntax.Expression, list[tuple[str, syntax.Expression]]]:
-    """What is reduced, and the factors that stand outside: (operator or "before", factor)."""
+    """What is reduced, and the factors that stand outside: (operator or "before", factor).
+
+    Args:
+        node: the reduction.
+        names: what depends on a reduced index: the indices, and tensors whose axes they name.
+    """
     inside = node.operand
     outside: list[tuple[str, syntax.Expression]] = []
     if node.operator not in ("sum", "mean"):
@@ -33,7 +38,7 @@ def factored(
 
 
 def _without_first(
-    node: syntax.Expression, names: Sequence[str]
+    node: syntax.Expression, names: Collection[str]
 ) -> tuple[syntax.Expression | None, syntax.Expression | None]:
     """The first factor of a product if no index occurs in it, and the product without it."""
     products: list[syntax.Binary] = []

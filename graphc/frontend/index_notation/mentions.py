@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from graphc.errors import NameLookupError
+from graphc.errors import NameLookupError, SourceError, Span
 from graphc.frontend import syntax
+from graphc.frontend.elaboration.refusal import refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.lazy import formatter
 
 __all__ = [
     "AXIS_WORDS",
+    "ambiguous",
+    "bound_in",
     "check_bound",
     "introduced_in",
     "mentions",
@@ -63,6 +66,16 @@ def _bound_by(node: syntax.Node, scope: Scope) -> Iterator[str]:
                 yield from (one.id for one in known if scope.find(one.id) is Scope.MISSING)
 
 
+def bound_in(node: syntax.Node) -> Iterator[str]:
+    """The names that comprehensions in an expression take items by."""
+    pending = [node]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, syntax.Clause):
+            yield from (target.id for target in names_in(one.target))
+        pending += syntax.children(one)
+
+
 def introduced_in(node: syntax.Node) -> Iterator[syntax.Name]:
     """The indices that `sum[k] ...` and its like introduce, as they are written."""
     pending = [node]
@@ -99,6 +112,16 @@ def require_bound(index: syntax.Expression, names: Collection[str], scope: Scope
     for one in names_in(index):
         if one.id not in names and scope.find(one.id) is Scope.MISSING:
             raise unbound(one)
+
+
+def ambiguous(name: str, span: Span) -> SourceError:
+    """The error for a name of an axis that means something else too."""
+    return refused(
+        f"{name!r} is the name of an axis here, and has another meaning as well",
+        "ambiguous-index",
+        span,
+        "give the index or the value another name",
+    )
 
 
 def unbound(index: syntax.Name) -> NameLookupError:

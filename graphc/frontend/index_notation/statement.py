@@ -11,6 +11,8 @@ from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.index_notation.evaluator import IndexEvaluator
 from graphc.frontend.index_notation.mentions import (
+    ambiguous,
+    bound_in,
     check_bound,
     introduced_in,
     mentions,
@@ -72,17 +74,13 @@ def elaborate_named(
     indices = tuple(dict.fromkeys(axis for axes in carried.values() for axis in axes))
     reduced = tuple(reduced_indices(body, scope))
     mentioned = {*(one.id for one in names_in(body)), *reduced} & {*indices}
-    hidden = [name for name in mentioned if scope.find(name) is not Scope.MISSING]
+    bound = {*bound_in(body)}
+    hidden = [name for name in mentioned if name in bound or scope.find(name) is not Scope.MISSING]
     if len(hidden) == len(mentioned):
         return None
     for one in names_in(body):
         if one.id in hidden:
-            raise refused(
-                f"{one.id!r} is the name of an axis here, and has another meaning as well",
-                "ambiguous-index",
-                one.span,
-                "give the index or the value another name",
-            )
+            raise ambiguous(one.id, one.span)
     names = tuple(dict.fromkeys((*indices, *reduced)))
     check_bound(body, names, frozenset(indices), scope)
     stated = _stated(evaluator, introduced_in(body), names)
