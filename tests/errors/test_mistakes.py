@@ -196,6 +196,8 @@ IN_PYTHON: dict[str, Told] = {
     "x.at[0].apply(3)": Told("takes a function", "x.at[i].apply(f)", "x.at[0].apply(3)"),
     "x.at(0).set(1)": Told("x.at is called", "x.at[i]", "x.at(0)"),
     "x.unfold(1)": Told("argument 'size'", "unfold(dimension, size, step)", "x.unfold(1)"),
+    "x.T()": Told("no function: 'Tensor'", "no methods", "x.T()"),
+    "x.type(gc.f16)": Told("no function: 'TensorType'", "x.to(f16)", "x.type(gc.f16)"),
     "x.t(1)": Told("t takes no arguments, 1", "t()", "x.t(1)"),
     "x.sum(axes=1)": Told("no argument 'axes'", "'axis'", "x.sum(axes=1)"),
     "gc.concat(x, x)": Told("expected a list of tensors", "concat([x, y])", "gc.concat(x, x)"),

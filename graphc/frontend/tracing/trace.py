@@ -302,7 +302,22 @@ def run_traced(
 def _call(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
     bound = inspect.BoundArguments(signature_of(function), OrderedDict(given))
     with at_raising_line():
-        return function(*bound.args, **bound.kwargs)
+        try:
+            return function(*bound.args, **bound.kwargs)
+        except TypeError as error:
+            # Python says this of `x.T()` and `x.type(f16)`; a tensor that could be called would
+            # be taken for a function elsewhere.
+            if not str(error).startswith(_CALLED):
+                raise
+            raise UsageError(
+                f"what is called is no function: {error}",
+                code="not-callable",
+                hint="x.T, x.shape, x.dtype and x.type are no methods; an element is x[i], a cast "
+                "x.to(f16)",
+            ).with_traceback(error.__traceback__) from None
+
+
+_CALLED = ("'Tensor' object is not callable", "'TensorType' object is not callable")
 
 
 class _Inputs:
