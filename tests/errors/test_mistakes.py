@@ -119,6 +119,20 @@ IN_PROGRAMS: dict[str, Told] = {
     HEAD + "def f(x: f32[B / 2]):\n    return x\nexport f = f\n": Told(
         "(B / 2)", "divided by '//'", "B / 2"
     ),
+    HEAD + "def f(x: f32[B, 4]) -> f32[BB, 4]:\n    return x\nexport f = f\n": Told(
+        "no dim is called 'BB'", "declare one: dim BB", "BB"
+    ),
+    "dim Batch: 1..9\ndef f(x: f32[Batch]) -> f32[2 * Bacth]:\n    return x\nexport f = f\n": Told(
+        "no dim is called 'Bacth'", "did you mean 'Batch'", "2 * Bacth"
+    ),
+    HEAD + "dim C: 1..9\ndef f(x: f32[B]) -> f32[C]:\n    return x\nexport f = f\n": Told(
+        "B meets C", "f32[B] in the annotation", "x"
+    ),
+    HEAD
+    + "def f(x: f32[B]) -> (f32[B], (f32[], f32[C])):\n    return x, (1.0, x)\nexport f = f\n": (
+        Told("no dim is called 'C'", "declare one", "C")
+    ),
+    function("y: f32[C, 4] = x\nreturn y"): Told("no dim is called 'C'", "declare one", "C"),
     # -- control flow
     function("for i in range(0):\n    y = x\nreturn y"): Told(
         "'y' has no value: the loop", "before the loop", "y"

@@ -2,12 +2,14 @@
 
 A name in the shape of a parameter that is a dim of the file, or that nothing else defines, is
 bound at each call to the size that it meets first; the other places where it occurs must have
-that size, and a dim of the file keeps to its range. Inside the function the name means that size.
+that size, and a dim of the file keeps to its range. Inside the function the name means that size,
+and so it does in the type of the result, which says nothing about names of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +20,7 @@ from graphc.errors import (
     NameLookupError,
     ShapeError,
     Span,
+    did_you_mean,
 )
 from graphc.frontend import syntax
 from graphc.frontend.elaboration.expressions import Evaluator
@@ -48,23 +51,48 @@ class Shapes:
     declared: dict[str, Dim]
     bound: dict[str, tuple[DimLike, str]] = field(default_factory=dict)
 
-    def match(self, values: list[tuple[str, syntax.TensorType, TensorType, Span | None]]) -> None:
+    def match(self, values: _Annotated) -> None:
         """Unify annotations with the types of values: (what it is, annotation, type, place).
 
         Raises:
             DTypeError, ShapeError, DimensionError: a value does not fit its annotation.
         """
-        axes: list[_Axis] = []
-        for what, annotation, type_, place in values:
-            axes += self._axes(what, annotation, type_, place)
         # Axes that are a name alone say what it is, wherever they stand.
+        axes = self._axes(values)
         for axis in sorted(axes, key=lambda axis: not isinstance(axis.pattern, syntax.Name)):
-            try:
-                self._match_axis(axis)
-            except GraphcError as error:
-                raise error.at(axis.place) from error.__cause__
+            with _at(axis.place):
+                name = axis.pattern.id if isinstance(axis.pattern, syntax.Name) else None
+                if name is not None and self._is_free(name):
+                    self._bind(name, axis.size, axis.what)
+                else:
+                    self._require_equal(self._expected(axis), axis)
 
-    def _axes(
+    def require(self, values: _Annotated) -> None:
+        """As `match`, but no value says what a name means: every one is known already.
+
+        Raises:
+            NameLookupError: a name is none of a dim. Others as for `match`.
+        """
+        for axis in self._axes(values):
+            with _at(axis.place):
+                self._require_equal(self._known(axis.pattern), axis)
+
+    def _known(self, pattern: syntax.Expression) -> DimLike:
+        for name in _names(pattern):
+            if self.scope.find(name) is Scope.MISSING:
+                dims_known = {*self.bound, *self.declared}
+                raise NameLookupError(
+                    f"no dim is called {name!r}",
+                    span=pattern.span,
+                    hint=did_you_mean(name, sorted(dims_known))
+                    or f"name a dim of an argument, or declare one: dim {name}: 1..4096",
+                )
+        return static_size(pattern, self.scope)
+
+    def _axes(self, values: _Annotated) -> list[_Axis]:
+        return [axis for one in values for axis in self._axes_of(*one)]
+
+    def _axes_of(
         self, what: str, annotation: syntax.TensorType, type_: TensorType, place: Span | None
     ) -> Iterator[_Axis]:
         expected = dtype_of(annotation)
@@ -95,12 +123,7 @@ class Shapes:
         for one, size in zip(pattern, sizes, strict=True):
             yield _Axis(one, size, what, annotation, type_, place)
 
-    def _match_axis(self, axis: _Axis) -> None:
-        name = axis.pattern.id if isinstance(axis.pattern, syntax.Name) else None
-        if name is not None and self._is_free(name):
-            self._bind(name, axis.size, axis.what)
-            return
-        expected = self._expected(axis)
+    def _require_equal(self, expected: DimLike, axis: _Axis) -> None:
         if dims.always_equal(expected, axis.size):
             return
         error = ShapeError(
@@ -160,6 +183,18 @@ class Shapes:
                 f"{axis.size}"
             )
         self._bind(name, solved.get(name, 0), axis.what)
+
+
+_Annotated = Sequence[tuple[str, syntax.TensorType, TensorType, Span | None]]
+
+
+@contextmanager
+def _at(place: Span | None) -> Iterator[None]:
+    """Place errors that have no place of their own."""
+    try:
+        yield
+    except GraphcError as error:
+        raise error.at(place) from error.__cause__
 
 
 class _Axis(Record):

@@ -216,7 +216,7 @@ class UserFunction:
         value, types = self._checked(
             value, self.definition.returns, f"the result of {self.name}", place
         )
-        shapes.match(types)
+        shapes.require(types)
         return with_own_gradient(self, arguments, value)
 
     def _checked(

@@ -306,8 +306,8 @@ class Program:
                 node.value.span,
             )
         what = f"{node.target.id!r}" if isinstance(node.target, syntax.Name) else "the value"
-        shapes = Shapes(Scope(evaluator.scope), {})
-        shapes.match([(what, node.annotation, value.type, node.value.span)])
+        shapes = Shapes(evaluator.scope, self.dims)
+        shapes.require([(what, node.annotation, value.type, node.value.span)])
         return value
 
     def index_notation(self, evaluator: Evaluator, node: Any) -> Tensor:
