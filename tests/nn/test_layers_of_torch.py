@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import graphc
 from graphc import nn
 from graphc.errors import ShapeError
+from graphc.frontend.tracing.module import Module
 from graphc.ir.dtype import f32, i64
 from graphc.ir.verify import verify
 from tests.nn.layers_of_torch import OF_TORCH, operands_of
@@ -34,6 +36,53 @@ def test_layers_give_numbers_of_the_dtype_of_their_operand(name: str) -> None:
         verify(graph)
         assert all(result.dtype in (f32, i64) for result in graph.results)
         assert graph.results[0].dtype is f32
+
+
+class Around(Module):
+    """A layer of the operands of a graph, or of arrays that it is given while it is traced."""
+
+    def __init__(self, layer: Module, names: Sequence[str] = (), arrays: Sequence[Array] = ()):
+        self.layer, self.names, self.arrays = layer, tuple(names), tuple(arrays)
+
+    def forward(self, *operands: Any) -> Any:
+        given = operands or self.arrays
+        count = len(given) - len(self.names)
+        return self.layer(*given[:count], **dict(zip(self.names, given[count:], strict=True)))
+
+
+@pytest.mark.parametrize("name", OF_TORCH)
+def test_layers_take_arrays_for_tensors(name: str) -> None:
+    case = OF_TORCH[name]
+    arrays = [a.astype(np.float32) if a.dtype.kind == "f" else a for a in operands_of(case)]
+    found, _ = run(Around(case.make(), arrays=arrays))
+    np.testing.assert_array_equal(found, run(Around(case.make()), *arrays)[0])
+
+
+MASK, PADDING = np.triu(np.ones((6, 6), bool), 1), np.arange(12).reshape(2, 6) % 6 > 3
+
+
+@pytest.mark.parametrize(
+    ("make", "keywords"),
+    [
+        (lambda: nn.MultiheadAttention(4, 2, batch_first=True), {"attn_mask": MASK}),
+        (lambda: nn.MultiheadAttention(4, 2, batch_first=True), {"key_padding_mask": PADDING}),
+        (
+            lambda: nn.TransformerEncoderLayer(4, 2, 8, batch_first=True),
+            {"src_mask": MASK, "src_key_padding_mask": PADDING},
+        ),
+    ],
+    ids=["mask", "padding", "encoder"],
+)
+def test_masks_mean_the_same_as_arrays_and_as_tensors(
+    make: Callable[[], Module], keywords: dict[str, Array]
+) -> None:
+    x = RNG.normal(size=(2, 6, 4)).astype(np.float32)
+    queries = [x] * (1 + 2 * isinstance(make(), nn.MultiheadAttention))
+    arrays = [*queries, *keywords.values()]
+    found, _ = run(Around(make(), keywords, arrays))
+    np.testing.assert_array_equal(found, run(Around(make(), keywords), *arrays)[0])
+    inverted = [*queries, *(~mask for mask in keywords.values())]
+    assert not np.array_equal(found, run(Around(make(), keywords), *inverted)[0])
 
 
 def test_a_gru_is_a_loop_over_time() -> None:

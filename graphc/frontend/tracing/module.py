@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from graphc.errors import UsageError, did_you_mean
 from graphc.frontend.foreign_names import instead
+from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.state import Parameter, State
 from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trees import map_leaves
 
 __all__ = ["Module"]
 
@@ -44,7 +48,8 @@ class Module:
         )
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        """`forward` of the arguments; inside a trace."""
+        """`forward` of the arguments, of which arrays are tensors; inside a trace."""
+        arguments, keywords = map_leaves(_lifted, (arguments, keywords))
         return self.forward(*arguments, **keywords)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -88,6 +93,10 @@ class Module:
 
     def __repr__(self) -> str:
         return f"<module {type(self).__name__}>"
+
+
+def _lifted(leaf: Any) -> Any:
+    return as_tensor(leaf, "an argument") if isinstance(leaf, np.ndarray) else leaf
 
 
 def _named(root: Module, prefix: str, kind: type[Any]) -> Iterator[tuple[str, Any]]:
