@@ -87,7 +87,8 @@ class Operation(Record):
         for name, value in bound.arguments.items():
             parameter = signature.parameters[name]
             takes_numbers = parameter.annotation in ("Operand", "Operand | None")
-            if name in ("shape", "sizes"):
+            # `normal(0.0, 1.0)` begins with a mean where others have a shape.
+            if name in ("shape", "sizes") and "float" not in str(parameter.annotation):
                 self._require_whole(value)
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
                 value = tuple(_operand(one, dtype, takes_numbers) for one in value)
