@@ -290,7 +290,11 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     ),
     "carry that begins as a number": (
         function("n = 0", "for row in x:", "    n = n + row", "return n"),
-        [Told("dtype-promotion", 5, 13, "i64 and f32", "cast")],
+        [Told("carry-type", 5, 9, "begins with 'n' as f32[], and makes it f32[3]")],
+    ),
+    "carry of integers beside floats": (
+        function("n = i32(0)", "for row in x:", "    n = n + sum(row)", "return n"),
+        [Told("dtype-promotion", 5, 13, "i32 and f32", "cast")],
     ),
     "carry that begins as a number without axes": (
         function("n = 0.0", "for row in x:", "    n = n + row", "return n"),

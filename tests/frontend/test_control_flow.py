@@ -13,11 +13,13 @@ import graphc
 from graphc import api
 from graphc.compiler import compile_for
 from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.frontend.elaborate import elaborate
 from graphc.frontend.tracing.control_flow import cond, scan, while_loop
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trace import trace
-from graphc.ir import dims
+from graphc.ir import dims, dtype
 from graphc.ir.dtype import f32, i32
+from graphc.library import library
 from graphc.runtime.module_file import read_module
 from graphc.runtime.program import BranchStep, LoopStep, Program
 
@@ -241,6 +243,30 @@ def test_the_program_is_data_and_reads_back(module: Path) -> None:
 
 
 # -- from Python ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("init", "rows"),
+    [
+        *(("0", rows) for rows in ("f64", "f32", "f16", "bf16", "c64", "c128", "i64", "i32")),
+        *((init, rows) for init in ("0.0", "(0, [0.0])") for rows in ("f64", "f32", "c64")),
+    ],
+)
+def test_a_number_is_carried_in_the_dtype_that_it_has_in_the_library(init: str, rows: str) -> None:
+    step = "(s[1][0] + v, [s[0] + v])" if init.startswith("(") else "s + v"
+    header = f"dim T: 1..9\ndef f(x: {rows}[T]):\n    s = {init}\n"
+    text = f"{header}    for v in x:\n        s = {step}\n    return s\nexport f = f\n"
+    unit = elaborate(text, "carried.gc", library())
+    after = eval(f"lambda s, v: ({step}, None)")
+    graph, _ = trace(lambda x: scan(after, eval(init), x)[0], dtype.from_name(rows)["T"])
+    assert [one.type for one in unit.exports["f"].results] == [one.type for one in graph.results]
+
+
+def test_a_number_in_a_bounded_loop_has_the_dtype_of_what_it_meets() -> None:
+    text = "def f(x: f64[]):\n    s = 0.0\n    while s < x, at most 9:\n        s = s + x\n"
+    unit = elaborate(f"{text}    return s\nexport f = f\n", "bounded.gc", library())
+    assert str(unit.exports["f"].results[0].type) == "f64[]"
+
 
 T = dims.variable("T", 0, 8)
 

@@ -1,12 +1,13 @@
 """What the body of a loop hands on, and what the blocks of a branch choose between.
 
 These are tensors, and tuples, lists and tables of them. A number among them becomes a tensor: of
-the dtype of what stands in its place elsewhere, or else of its own default dtype.
+the dtype of what stands in its place elsewhere, or that the body gives it, or else of its own
+default dtype.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +18,9 @@ from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.tracing import trees
+from graphc.frontend.tracing.control_flow import carrying, in_dtype_of
 from graphc.frontend.tracing.tensor import Tensor
+from graphc.ir.dims import Dim
 
 __all__ = ["Carries", "alike", "form_of", "is_tensors"]
 
@@ -28,24 +31,42 @@ class Carries:
     Args:
         evaluator: of the block around the loop.
         body: of the loop.
-
-    Attributes:
-        init: the tensors before the loop, each with what it is called in errors.
     """
 
     def __init__(self, evaluator: Evaluator, body: Sequence[syntax.Statement]) -> None:
         self._scope = evaluator.scope
         self._places: dict[str, Span] = {}
         self._values: dict[str, Any] = {}
+        self._after: list[Tensor] = []
         for name, span in syntax.assigned(body):
-            value = _as_tensors(evaluator.scope.find(name))
-            if is_tensors(value):
-                self._places[name], self._values[name] = span, value
-        self.init: list[tuple[str, Tensor]] = [
-            (repr(name), leaf)
-            for name, value in self._values.items()
-            for leaf in trees.leaves(value)
-        ]
+            value = evaluator.scope.find(name)
+            if is_tensors(_as_tensors(value)):
+                self._places[name] = span
+                self._values[name] = trees.map_leaves(_without_dims, value)
+
+    def through(
+        self,
+        loop: Callable[[list[tuple[str, Tensor]]], tuple[list[Tensor], list[Tensor]]],
+        rows: Sequence[Tensor] = (),
+    ) -> list[Tensor]:
+        """Give the names their values after a loop; what it stacks.
+
+        Args:
+            loop: from the first carries, each with what it is called in errors, to the last ones
+                and what is stacked. It is traced again where the body gives a number that the
+                loop begins with a wider dtype.
+            rows: what the loop runs over.
+        """
+
+        def run(first: dict[str, Any], after: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+            self._after = after
+            return loop([(repr(name), one) for name in first for one in trees.leaves(first[name])])
+
+        last: list[Tensor]
+        stacked: list[Tensor]
+        last, stacked = carrying(self._values, run, rows)
+        self.define(self._scope, last)
+        return stacked
 
     def define(self, scope: Scope, tensors: Sequence[Tensor]) -> None:
         """Give the names other tensors in their values' places."""
@@ -64,21 +85,24 @@ class Carries:
             DTypeError, ShapeError: a tensor that changes its type.
             SourceError: a value that is no tensor any more, or is nested otherwise.
         """
-        found: list[Tensor] = []
+        found: list[tuple[str, Any, Tensor]] = []
         for name, before in self._nested(tensors):
-            value, span = scope.find(name), self._places[name]
+            value = scope.find(name)
             if form_of(value) != form_of(before):
                 raise refused(
                     f"the loop begins with {name!r} as {_text(before)}, and makes it "
                     f"{_text(value)}",
                     "carry-type",
-                    span,
+                    self._places[name],
                     "what a loop carries stays as it is nested; a row of results for each "
                     f"iteration is {name}[t] = row",
                 )
-            for leaf, part in zip(trees.leaves(value), trees.leaves(before), strict=True):
-                found.append(_carried(name, leaf, part, span))
-        return found
+            parts = zip(trees.leaves(value), trees.leaves(before), strict=True)
+            found += [(name, _carried(leaf, part), part) for leaf, part in parts]
+        self._after[:] = [after for _, after, _ in found if isinstance(after, Tensor)]
+        for name, after, one in found:
+            _require_type(name, after, one, self._places[name])
+        return self._after
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -97,11 +121,23 @@ class Carries:
             raise
 
 
-def _carried(name: str, value: Any, before: Tensor, span: Span) -> Tensor:
-    after = numbers.tensor_of(value, before.dtype) if numbers.is_number(value) else value
+def _carried(value: Any, before: Tensor) -> Any:
+    """What the body makes of a carry, where it is a number as the tensor that it would be."""
+    if not numbers.is_number(value):
+        return value
+    if isinstance(value, Dim | numbers.Formula):
+        return numbers.tensor_of(value, before.dtype)
+    return in_dtype_of(value, before, numbers.tensor_of(value))
+
+
+def _without_dims(value: Any) -> Any:
+    return numbers.tensor_of(value) if isinstance(value, Dim | numbers.Formula) else value
+
+
+def _require_type(name: str, after: Any, before: Tensor, span: Span) -> None:
     if not isinstance(after, Tensor):
         raise refused(
-            f"the loop begins with {name!r} as {before.type}, and makes it {described(value)}",
+            f"the loop begins with {name!r} as {before.type}, and makes it {described(after)}",
             "carry-type",
             span,
             "what a loop carries stays a tensor of its type",
@@ -114,7 +150,6 @@ def _carried(name: str, value: Any, before: Tensor, span: Span) -> Tensor:
             span=span,
             hint="what a loop carries keeps its dtype and shape; cast or broadcast it",
         )
-    return after
 
 
 def is_tensors(value: Any) -> bool:

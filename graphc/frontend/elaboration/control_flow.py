@@ -115,8 +115,12 @@ def scan_loop(evaluator: Evaluator, node: syntax.For, over: Tensor | Rounds, run
     with evaluator.program.sources.at(node.iterable.span), carried.told():
         xs = over if isinstance(over, Tensor) else _indices(length)
         reverse = isinstance(over, Rounds) and over.reverse
-        carries, stacked = scan_tensors(step, carried.init, [xs], length, reverse)
-    carried.define(evaluator.scope, carries)
+
+        def traced(init: list[tuple[str, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
+            rows.clear()
+            return scan_tensors(step, init, [xs], length, reverse)
+
+        stacked = carried.through(traced, [] if isinstance(over, Rounds) else [xs])
     for name, value in zip(rows, stacked, strict=True):
         evaluator.scope.define(name, value)
     leave_loop(evaluator.scope, node.body)
@@ -168,8 +172,7 @@ def bounded_loop(evaluator: Evaluator, node: syntax.While, run: Run) -> None:
         return carried.after(inner.scope, carries)
 
     with evaluator.program.sources.at(node.test.span), carried.told():
-        found = while_tensors(test, step, carried.init, bound)
-    carried.define(evaluator.scope, found)
+        carried.through(lambda init: (while_tensors(test, step, init, bound), []))
     leave_loop(evaluator.scope, node.body)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DTypeError, UsageError
+from graphc.errors import DTypeError, GraphcError, UsageError
 from graphc.frontend.tracing import trees
 from graphc.frontend.tracing.arguments import require_function
 from graphc.frontend.tracing.as_tensor import as_tensor
@@ -30,7 +30,16 @@ from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.ops.broadcasting import promoted
 
-__all__ = ["cond", "leaves", "rebuilt", "require_form", "scan", "while_loop"]
+__all__ = [
+    "carrying",
+    "cond",
+    "in_dtype_of",
+    "leaves",
+    "rebuilt",
+    "require_form",
+    "scan",
+    "while_loop",
+]
 
 
 def scan(
@@ -91,7 +100,7 @@ def scan(
             made = None if row is None else rebuilt(row, iter(stacked))
             return rebuilt(form, iter(carries)), made
 
-        carry, stacked = _carrying(init, run, over)
+        carry, stacked = carrying(init, run, over)
         return carry, stacked
 
 
@@ -166,13 +175,13 @@ def while_loop(
             first = list(leaves(form, "init"))
             return rebuilt(form, iter(while_tensors(test, step, first, bound)))
 
-        return _carrying(init, run)
+        return carrying(init, run)
 
 
 # -- carries --------------------------------------------------------------------------------------
 
 
-def _carrying(
+def carrying(
     init: Any, run: Callable[[Any, list[Tensor]], Any], rows: Sequence[Tensor] = ()
 ) -> Any:
     """What `run` makes of the first carry; a number in that has the dtype the body gives it.
@@ -183,12 +192,12 @@ def _carrying(
         rows: what the loop runs over.
     """
     first = as_tensors(init, "init")
-    refused: DTypeError | None = None
+    refused: GraphcError | None = None
     for start in (first, *_with_floats(init, first, rows)):
         try:
             return _widening(init, start, run)
-        except DTypeError as error:
-            if error.code != "dtype-promotion":
+        except GraphcError as error:
+            if any(one.code != "dtype-promotion" for one in error.errors):
                 raise
             refused = refused or error
     assert refused is not None
@@ -223,7 +232,7 @@ def _widening(init: Any, first: Any, run: Callable[[Any, list[Tensor]], Any]) ->
             if error.code != "carry-type" or len(after) != len(before):
                 raise
             wider = [
-                _in_dtype_of(value, then, now)
+                in_dtype_of(value, then, now)
                 for value, then, now in zip(numbers, after, before, strict=True)
             ]
             if all(new.type is old.type for new, old in zip(wider, before, strict=True)):
@@ -236,10 +245,10 @@ def _next_carries(carry: Any, form: Any, carries: Sequence[Tensor]) -> list[Tens
     tensors = as_tensors(carry, "the carry")
     require_form(tensors, form, "the carry")
     parts = zip(trees.leaves(carry), carries, trees.leaves(tensors), strict=True)
-    return [_in_dtype_of(value, before, own) for value, before, own in parts]
+    return [in_dtype_of(value, before, own) for value, before, own in parts]
 
 
-def _in_dtype_of(value: Any, tensor: Tensor, otherwise: Tensor) -> Tensor:
+def in_dtype_of(value: Any, tensor: Tensor, otherwise: Tensor) -> Tensor:
     """A Python number in the dtype of a tensor, where beside that it would have no other."""
     is_number = isinstance(value, bool | int | float | complex) and not isinstance(
         value, np.generic
