@@ -71,6 +71,8 @@ STATEMENTS: dict[str, Expected] = {
     "o[i, k] = where(k <= i, a[i, k], -inf)": lambda a, **_: np.where(
         np.arange(5) <= ROWS, a, -np.inf
     ),
+    "o[i, k: K] = sum[k] a[i, k]": lambda a, **_: np.repeat(a.sum(1, keepdims=True), 5, 1),
+    "o[i] = sum[k] a[i, k] * max[k] a[i, k]": lambda a, **_: a.sum(1) * a.max(1),
     "o[i, k] = a[i, k] * (i + 2 * k) / 2": lambda a, **_: a * (ROWS + 2 * np.arange(5)) / 2,
     "o[i, k] = where((i + k) % 2 == 0, a[i, k], s)": lambda a, s, **_: np.where(
         (ROWS + np.arange(5)) % 2 == 0, a, s
@@ -188,10 +190,34 @@ def test_integers_are_summed_as_by_the_function():
     assert str(graph.results[0].type) == "i64[I]"
 
 
-def test_inner_names_hide_outer_ones():
-    graph = graph_of("i = 2", "o[i] = a[i, 0] + i", "p = i")
+HIDING = {
+    "number = 2": ("o[number] = a[number, 0]", "the number 2", "notation.gc:7:5"),
+    "for n in range(3):\n        pass": (
+        "o[i] = sum[n] a[i, n] * n",
+        "the number 2",
+        "notation.gc:7:9",
+    ),
+    "t = [a, b]": ("o[i] = max[t] a[i, t]", "a list of 2", "notation.gc:7:5"),
+    "pass": ("o[i] = sum[K] a[i, K]", "the dim K", "notation.gc:3:"),
+    "p[i, j] = a[i, j]": ("o = sum[u] p * u[0]", "tensor f32[K]", "notation.gc:6:"),
+    "q[i, j] = a[i, j]": ("o[q] = q", "tensor f32[I, K]", "notation.gc:7:5"),
+}
+
+
+@pytest.mark.parametrize("definition", HIDING)
+def test_an_index_hides_no_value(definition: str):
+    statement, value, place = HIDING[definition]
+    with pytest.raises(GraphcError) as caught:
+        graph_of(definition, statement)
+    assert caught.value.code == "ambiguous-index"
+    assert value in caught.value.message
+    assert caught.value.notes[0].startswith(f"it is defined at {place}")
+
+
+def test_names_of_functions_are_free_for_indices():
+    graph = graph_of("o[max, f] = sum[sum] q[max, f, sum]")
     (found,), _ = evaluate(graph, [arrays()[name] for name in SHAPES])
-    np.testing.assert_allclose(found, arrays()["a"][:, 0] + np.arange(3), rtol=1e-6)
+    np.testing.assert_allclose(found, arrays()["q"].sum(2), rtol=1e-5, atol=1e-6)
 
 
 REFUSED = {
@@ -226,6 +252,10 @@ REFUSED = {
     "o[k] = u[k % 4]": ("index-extent", 14, "how far the index 'k'", ""),
     "o[k] = w[k] * u[k % 9]": ("index-range", 21, "reads elements 0 to 8", ""),
     "o[k] = u[w[k]]": ("index", 14, "f32 numbers are no index", "cast"),
+    "o[i, k] = sum[k] a[i, k]": ("unread-index", 10, "'k'", "k: 4"),
+    "o[k] = sum[k] u[k]": ("unread-index", 7, "'k'", "another name"),
+    "o[i, k] = max(a[i, k], axis=k)": ("unread-index", 10, "'k'", "another name"),
+    "o[i] = sum[k] a[i, 0] * (max[k] a[i, k])": ("unread-index", 16, "'k'", "another name"),
     "o[k] = sum([u[n] for k in range(2) for n in range(2)])": ("ambiguous-index", 16, "'k'", ""),
     "o[k] = u[k:]": ("index", 14, "a slice mentions an index", ""),
 }
@@ -462,6 +492,30 @@ def test_what_a_statement_with_names_defines_has_names():
     assert found.shape == (2, 3, 5) and not found[:, :, 2:].any()
     _, aliased = attended("m = max(s, axis=j)", "n = m", "o = where(i < 2, n, 0)")
     np.testing.assert_array_equal(found, aliased)
+
+
+ALIGNED: dict[tuple[str, ...], Callable[[np.ndarray], np.ndarray] | None] = {
+    ("z[b, i] = sum[h, j] s[b, h, i, j]", "o = s / z"): None,
+    ("z[b, h, i] = sum[j] s[b, h, i, j]", "o = 2 * s / z"): None,
+    ("z[b, h, j, i] = s[b, h, i, j]", "s /= z", "o = s"): None,
+    ("z[b, h, j, i] = s[b, h, i, j]", "o = exp(-(2 * s)) + where(s < z, s, 0)"): None,
+    ("z[b, h, j, i] = s[b, h, i, j]", "o = s @ z"): lambda s: s @ s.swapaxes(2, 3),
+    ("z[i, j] = s[0, 0, i, j]", "o = 2 * s - z"): lambda s: 2 * s - s[0, 0],
+    ("z[c, g, l, m] = s[c, g, l, m]", "o = s + z"): lambda s: 2 * s,
+    ("z[b, h, i] = sum[j] s[b, h, i, j]", "s -= sum[j] s", "o = s + z[:, :, :, None]"): lambda s: s,
+}
+
+
+@pytest.mark.parametrize("lines", ALIGNED)
+def test_axes_meet_no_others_by_their_places(lines: tuple[str, ...]):
+    expected = ALIGNED[lines]
+    if expected is None:
+        with pytest.raises(GraphcError, match="without indices tensors are aligned"):
+            attended(*lines)
+        return
+    q, k, _ = attention_arrays()
+    scores = np.einsum("bhid,bhjd->bhij", q, k) / np.float32(2)
+    np.testing.assert_allclose(attended(*lines)[1], expected(scores), rtol=1e-4, atol=1e-4)
 
 
 def test_elements_of_lists_are_computed_by_names():

@@ -352,7 +352,7 @@ class Evaluator:
             SourceError: a value that has not as many elements as the target.
         """
         if isinstance(target, syntax.Name):
-            self.scope.define(target.id, value)
+            self.scope.define(target.id, value, place=target.span)
             return
         assert isinstance(target, syntax.Tuple)
         elements = target.elements

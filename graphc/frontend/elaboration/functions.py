@@ -207,7 +207,7 @@ class UserFunction:
             what = f"the argument {parameter.name!r} of {self.name}"
             value, types = self._checked(value, parameter.annotation, what, place)
             matched += types
-            frame.define(parameter.name, value)
+            frame.define(parameter.name, value, place=parameter.span)
             arguments[parameter.name] = value
         shapes.match(matched)
         returned = run_body(Evaluator(self.program, frame), self.definition.body)

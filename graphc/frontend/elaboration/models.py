@@ -90,7 +90,9 @@ class _ModelScope(Scope):
         super().__init__(model.program.scope, _Members(model))
         self.model = model
 
-    def define(self, name: str, value: Any, axes: tuple[str, ...] = ()) -> None:
+    def define(
+        self, name: str, value: Any, axes: tuple[str, ...] = (), place: Span | None = None
+    ) -> None:
         """Make `value` the attribute `name` of the model.
 
         Raises:

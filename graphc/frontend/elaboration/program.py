@@ -106,7 +106,7 @@ class Program:
         with self.sources.at(node.span):
             dim = dims.variable(node.name, *bounds)
         self.dims[node.name] = dim
-        self.scope.define(node.name, dim)
+        self.scope.define(node.name, dim, place=node.span)
 
     def _whole(self, node: syntax.Expression) -> int:
         size = static_size(node, self.scope)
@@ -130,7 +130,7 @@ class Program:
                 node.value.span,
                 "make tensors in functions, and layers in models",
             )
-        self.scope.define(node.name, value)
+        self.scope.define(node.name, value, place=node.span)
 
     def declare_function(self, node: syntax.Function) -> None:
         """Define a function of the file."""

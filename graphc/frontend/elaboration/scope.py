@@ -30,6 +30,7 @@ class Scope:
         self._given = names if names is not None else {}
         self._own: dict[str, Any] = {}
         self._axes: dict[str, tuple[str, ...]] = {}
+        self._places: dict[str, Span | None] = {}
         self._without: dict[str, tuple[str, str]] = {}
 
     def find(self, name: str) -> Any:
@@ -60,10 +61,13 @@ class Scope:
             raise unknown_name(name, *self._names(), span)
         return found
 
-    def define(self, name: str, value: Any, axes: tuple[str, ...] = ()) -> None:
+    def define(
+        self, name: str, value: Any, axes: tuple[str, ...] = (), place: Span | None = None
+    ) -> None:
         """Give a name a meaning in this block; the axes of a tensor may have names too."""
         self._own[name] = value
         self._axes[name] = axes
+        self._places[name] = place
 
     def leave_without(self, name: str, why: str, hint: str) -> None:
         """Say why a name that a block inside assigns has no value after it, if it has none."""
@@ -86,6 +90,16 @@ class Scope:
                 return scope._axes[name]
             scope = None if name in scope._given else scope.outer
         return ()
+
+    def place_of(self, name: str) -> Span | None:
+        """Where the name was given its meaning, if that is known."""
+        scope: Scope | None = self
+        while scope is not None:
+            place = scope._places.get(name)
+            if place is not None:
+                return place
+            scope = None if name in scope._given else scope.outer
+        return None
 
     def assigned(self) -> list[str]:
         """The names that were given a meaning in this block."""

@@ -76,26 +76,23 @@ def _assign(evaluator: Evaluator, node: syntax.Assign) -> None:
             )
         if isinstance(node.value, syntax.Name):
             axes = evaluator.scope.axis_names(node.value.id)
-        evaluator.scope.define(node.target.id, value, axes)
+        evaluator.scope.define(node.target.id, value, axes, node.target.span)
     else:
         evaluator.assign(node.target, value, node.value)
 
 
 def _augmented(evaluator: Evaluator, node: syntax.AugmentedAssign) -> None:
-    before = evaluator.scope.look_up(node.name, node.span)
-    value = _value(evaluator, node.value)
-    with evaluator.program.sources.at(node.span):
-        found = numbers.combine(node.operator, before, value)
-    if isinstance(found, tuple | list):
-        found = limited(found, node.value)
-    evaluator.scope.define(node.name, found)
+    before = syntax.Name(node.name, span=node.span)
+    value = syntax.Binary(before, node.operator, node.value, span=node.span)
+    _assign(evaluator, syntax.Assign(before, value, span=node.span))
 
 
 def _index_assign(evaluator: Evaluator, node: syntax.IndexAssign) -> None:
     if control_flow.row_assigned(evaluator, node):
         return
     value = evaluator.program.index_notation(evaluator, node)
-    evaluator.scope.define(node.name, value, tuple(index.id for index in node.indices))
+    axes = tuple(index.id for index in node.indices)
+    evaluator.scope.define(node.name, value, axes, node.span)
 
 
 def _update(evaluator: Evaluator, node: syntax.Update) -> None:

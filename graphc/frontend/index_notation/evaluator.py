@@ -18,6 +18,7 @@ from graphc.frontend.index_notation.guards import Fact, facts_of, is_guard
 from graphc.frontend.index_notation.mentions import (
     ambiguous,
     bound_in,
+    hidden_by_reduction,
     mentions,
     require_bound,
     text_of,
@@ -219,6 +220,11 @@ class IndexEvaluator(Evaluator):
         carriers = (one for one, axes in self.space.carried.items() if {*names} & {*axes})
         inside, outside = factored(node, {*names, *carriers})
         value = self.in_space(self.evaluate(inside))
+        read = self.indices_of(inside)
+        for index in node.indices:
+            is_stated = isinstance(index, syntax.Index)
+            if index.id not in read and not is_stated and mentions(inside, (index.id,)):
+                raise hidden_by_reduction(index)
         with self.program.sources.at(node.span):
             result: Any = self.space.reduced(node.operator, value, names, node.span)
         for symbol, factor in outside:

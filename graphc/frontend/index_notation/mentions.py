@@ -15,6 +15,7 @@ __all__ = [
     "ambiguous",
     "bound_in",
     "check_bound",
+    "hidden_by_reduction",
     "introduced_in",
     "mentions",
     "names_in",
@@ -121,6 +122,17 @@ def ambiguous(name: str, span: Span) -> SourceError:
         "ambiguous-index",
         span,
         "give the index or the value another name",
+    )
+
+
+def hidden_by_reduction(index: syntax.Name) -> SourceError:
+    """The error for an index that occurs in reductions over an index of its name alone."""
+    return refused(
+        f"nothing depends on the index {index.id!r}: a reduction inside has one of its own",
+        "unread-index",
+        index.span,
+        f"give one of them another name; what is repeated along {index.id!r} says how often where "
+        f"the index is introduced, {index.id}: 4",
     )
 
 

@@ -1,13 +1,17 @@
-"""Functions along named axes: `softmax(s, axis=j)`, `max(x[i, k], axis=(i, k))`."""
+"""Functions along named axes: `softmax(s, axis=j)`, `max(x[i, k], axis=(i, k))`.
+
+Where no name is mentioned, tensors are aligned at their last axes as everywhere. Names that would
+meet other names there are refused.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from graphc.frontend import syntax
 from graphc.frontend.elaboration.calls import call_value
-from graphc.frontend.elaboration.refusal import not_supported
+from graphc.frontend.elaboration.refusal import not_supported, refused
 from graphc.frontend.index_notation.mentions import AXIS_WORDS, text_of
 from graphc.frontend.index_notation.space import Space, tensor
 from graphc.frontend.tracing.tensor import Tensor, call
@@ -16,7 +20,7 @@ from graphc.ir.record import Record
 if TYPE_CHECKING:
     from graphc.frontend.elaboration.program import Program
 
-__all__ = ["Axes", "call_along"]
+__all__ = ["Axes", "call_along", "require_aligned"]
 
 
 class Axes(Record):
@@ -97,3 +101,58 @@ def call_along(
 def _whole(value: Any, over: Sequence[str], axes: Axes, node: syntax.Call) -> Any:
     """A value of the space with the axes `over`, all of their whole size."""
     return axes.space.restricted(value, over, node.span) if isinstance(value, Tensor) else value
+
+
+def require_aligned(
+    node: syntax.Node, carried: Mapping[str, Sequence[str]]
+) -> Sequence[str] | None:
+    """The names of the axes of a value that is computed by position; None where they are not known.
+
+    Args:
+        node: the expression.
+        carried: the names of the axes of those tensors that have names.
+
+    Raises:
+        SourceError: an axis meets another one, and its own is in the same tensor elsewhere.
+    """
+    match node:
+        case syntax.Name(name):
+            return carried.get(name)
+        case syntax.Integer() | syntax.Float():
+            return ()
+        case syntax.Unary(_, operand):
+            return require_aligned(operand, carried)
+        case syntax.Binary():
+            first, links = node.chain()
+            found = require_aligned(first, carried)
+            for link in links:
+                right = require_aligned(link.right, carried)
+                found = None if link.operator == "@" else _aligned(found, right, link)
+            return found
+        case syntax.Compare(left, _, comparators):
+            found = require_aligned(left, carried)
+            for one in comparators:
+                found = _aligned(found, require_aligned(one, carried), node)
+            return found
+    for child in syntax.children(node):
+        require_aligned(child, carried)
+    return None
+
+
+def _aligned(
+    left: Sequence[str] | None, right: Sequence[str] | None, node: syntax.Expression
+) -> Sequence[str] | None:
+    if left is None or right is None:
+        return None
+    pairs = list(zip(reversed(left), reversed(right), strict=False))
+    for one, other in pairs:
+        if one != other and (one in right or other in left):
+            raise refused(
+                f"the axis {one!r} meets the axis {other!r}: without indices tensors are aligned "
+                "at their last axes",
+                "ambiguous-index",
+                node.span,
+                "write the indices of all, as in p[i, j] = s[i, j] / z[i]",
+            )
+    longer = left if len(left) > len(right) else right
+    return longer if all(one == other for one, other in pairs) else None

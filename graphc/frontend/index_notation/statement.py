@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from graphc.errors import ShapeError
 from graphc.frontend import syntax
+from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
@@ -14,12 +15,14 @@ from graphc.frontend.index_notation.mentions import (
     ambiguous,
     bound_in,
     check_bound,
+    hidden_by_reduction,
     introduced_in,
     mentions,
     names_in,
     reduced_indices,
     unbound,
 )
+from graphc.frontend.index_notation.named_axes import require_aligned
 from graphc.frontend.index_notation.space import Space
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir import dims
@@ -42,11 +45,14 @@ def elaborate_notation(evaluator: Evaluator, node: syntax.IndexAssign | syntax.R
     names = tuple(dict.fromkeys((*free, *reduced_indices(body, evaluator.scope))))
     check_bound(body, names, frozenset(free), evaluator.scope)
     introduced = node.indices if isinstance(node, syntax.IndexAssign) else ()
+    for one in (*introduced, *introduced_in(body)):
+        _require_new(one, evaluator.scope)
     stated = _stated(evaluator, (*introduced, *introduced_in(body)), names)
     inner = IndexEvaluator(evaluator, Space(names, {}, stated))
     inner.measure(body)
     value = inner.evaluate(body)
     _require_folded(inner, body, free)
+    _require_read(inner, body, introduced)
     with evaluator.program.sources.at(node.span):
         return inner.space.restricted(inner.in_space(value), free, node.span)
 
@@ -77,10 +83,13 @@ def elaborate_named(
     bound = {*bound_in(body)}
     hidden = [name for name in mentioned if name in bound or scope.find(name) is not Scope.MISSING]
     if len(hidden) == len(mentioned):
+        require_aligned(body, carried)
         return None
     for one in names_in(body):
         if one.id in hidden:
             raise ambiguous(one.id, one.span)
+    for one in introduced_in(body):
+        _require_new(one, scope)
     names = tuple(dict.fromkeys((*indices, *reduced)))
     check_bound(body, names, frozenset(indices), scope)
     stated = _stated(evaluator, introduced_in(body), names)
@@ -91,6 +100,33 @@ def elaborate_named(
     free = inner.space.in_order(list(inner.indices_of(body)))
     with evaluator.program.sources.at(body.span):
         return inner.space.restricted(inner.in_space(value), free, body.span), tuple(free)
+
+
+def _require_new(index: syntax.Name, scope: Scope) -> None:
+    """Refuse an index whose name is a value already, which it would hide."""
+    value = scope.find(index.id)
+    if not numbers.is_number(value) and not isinstance(value, Tensor | tuple | list | dict | str):
+        return
+    error = refused(
+        f"{index.id!r} is {described(value)} here, and no new index",
+        "ambiguous-index",
+        index.span,
+        "choose another name for the index; a new value for one element is made by "
+        f"z.at[{index.id}].set(...)",
+    )
+    place = scope.place_of(index.id)
+    raise error if place is None else error.note(f"it is defined at {place}")
+
+
+def _require_read(
+    inner: IndexEvaluator, body: syntax.Expression, introduced: Iterable[syntax.Name]
+) -> None:
+    """Refuse an index on the left that a reduction hides wherever it occurs."""
+    read = inner.indices_of(body)
+    for one in introduced:
+        is_stated = isinstance(one, syntax.Index)
+        if one.id in inner.space.extents.sizes and one.id not in read and not is_stated:
+            raise hidden_by_reduction(one)
 
 
 def _stated(
