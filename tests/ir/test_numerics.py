@@ -240,7 +240,7 @@ def test_narrow_integers_are_summed_in_64_bits() -> None:
 @pytest.mark.parametrize("keepdims", [False, True])
 def test_reductions_are_numpys(name: str, axis: Any, keepdims: bool) -> None:
     x = np.random.default_rng(0).normal(size=(3, 4, 5))
-    found = applied(lambda n: functions[name](n, dim=axis, keepdim=keepdims), x)
+    found = applied(lambda n: functions[name](n, axis=axis, keepdims=keepdims), x)
     expected = getattr(np, name)(x, axis=axis, keepdims=keepdims)
     assert found.shape == expected.shape
     close(found, expected)
@@ -403,7 +403,7 @@ def test_rows_agree_with_scipy(name: str) -> None:
     if name == "log_softmax":
         # Rows without a finite maximum have no softmax; SciPy gives part of its logarithm.
         expected[~np.isfinite(ROWS.max(1))] = np.nan
-    close(applied(lambda x: functions[name](x, dim=1), ROWS), expected)
+    close(applied(lambda x: functions[name](x, axis=1), ROWS), expected)
 
 
 def test_norms_have_mean_zero_and_square_one() -> None:

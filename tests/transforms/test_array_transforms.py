@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import graphc
-from graphc.errors import DTypeError, UsageError
+from graphc.errors import DTypeError, OutOfRangeError, UsageError
 from graphc.frontend.tracing.control_flow import cond, scan, while_loop
 from graphc.frontend.tracing.trace import trace
 from graphc.ir.dtype import bool_, c64, f16, f32, f64, i64
@@ -143,8 +143,14 @@ def test_what_jax_has_is_written_as_the_tour_says() -> None:
     )
     assert chosen == 2
     np.testing.assert_array_equal(graphc.at_add(X, 0, 5.0), [6.0, 2.0, 3.0])
-    np.testing.assert_array_equal(graphc.index(X, np.array([7])), [0.0])
-    np.testing.assert_array_equal(graphc.at_set(X, np.array([7]), 5.0), X)
+    far = np.array([7])
+    read = graphc.function(lambda x, i: x[i], device="reference")
+    written = graphc.function(lambda x, i: x.at[i].set(5.0), device="reference")
+    np.testing.assert_array_equal(read(X, far), [0.0])
+    np.testing.assert_array_equal(written(X, far), X)
+    for known in (lambda: graphc.index(X, far), lambda: graphc.at_set(X, far, 5.0)):
+        with pytest.raises(OutOfRangeError):
+            known()
     np.testing.assert_array_equal(graphc.dynamic_slice(X, (-1,), (2,)), X[:2])
     np.testing.assert_array_equal(graphc.dynamic_slice(X, (2,), (2,)), X[1:])
     slope = graphc.grad(
