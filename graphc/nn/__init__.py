@@ -73,9 +73,8 @@ from graphc.nn.dropout import (
 from graphc.nn.embedding import Embedding, EmbeddingBag
 from graphc.nn.left_out import LEFT_OUT
 from graphc.nn.linear import Bilinear, Linear
-from graphc.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss
+from graphc.nn.loss import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from graphc.nn.margin_loss import (
-    BCELoss,
     CosineEmbeddingLoss,
     CTCLoss,
     GaussianNLLLoss,
@@ -86,7 +85,6 @@ from graphc.nn.margin_loss import (
     MultiLabelMarginLoss,
     MultiLabelSoftMarginLoss,
     MultiMarginLoss,
-    NLLLoss,
     PoissonNLLLoss,
     SmoothL1Loss,
     SoftMarginLoss,

@@ -1,8 +1,4 @@
-"""Losses of margins and of distributions as modules; each is the function of its name.
-
-`reduction` is "mean", "sum" or "none". Arguments that follow others in PyTorch which are none here
-are given by name.
-"""
+"""Losses of margins and of distributions as modules, with the arguments of those in `loss.py`."""
 
 from __future__ import annotations
 
@@ -11,9 +7,10 @@ from typing import Any
 
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.tensor import Tensor, call, function
+from graphc.ir.ops.spelling import also_named
+from graphc.nn.loss import Loss, TargetLoss, Weights, weights
 
 __all__ = [
-    "BCELoss",
     "CTCLoss",
     "CosineEmbeddingLoss",
     "GaussianNLLLoss",
@@ -24,7 +21,6 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
-    "NLLLoss",
     "PoissonNLLLoss",
     "SmoothL1Loss",
     "SoftMarginLoss",
@@ -33,27 +29,7 @@ __all__ = [
 ]
 
 
-class _Loss(Module):
-    """A function of the registry with fixed arguments."""
-
-    def __init__(self, name: str, **keywords: Any) -> None:
-        self._name = name
-        self._keywords = keywords
-
-    def forward(self, *operands: Any) -> Tensor:
-        """The loss of the operands, as of the function."""
-        result: Tensor = call(self._name, *operands, **self._keywords)
-        return result
-
-
-class BCELoss(_Loss):
-    """The cross entropy of probabilities under probabilities."""
-
-    def __init__(self, *, reduction: str = "mean") -> None:
-        super().__init__("binary_cross_entropy", reduction=reduction)
-
-
-class CTCLoss(_Loss):
+class CTCLoss(Loss):
     """The negative log likelihood of targets over all alignments with their input (A. Graves et
     al., 2006).
     """
@@ -63,8 +39,14 @@ class CTCLoss(_Loss):
     ) -> None:
         super().__init__("ctc_loss", blank=blank, reduction=reduction, zero_infinity=zero_infinity)
 
+    def forward(
+        self, log_probs: Tensor, targets: Tensor, input_lengths: Tensor, target_lengths: Tensor
+    ) -> Tensor:
+        """The loss of `log_probs` [time, batch, classes] (see `ctc_loss`)."""
+        return self._of(log_probs, targets, input_lengths, target_lengths)
 
-class CosineEmbeddingLoss(_Loss):
+
+class CosineEmbeddingLoss(Loss):
     """One less the cosine of the angle of pairs that belong together (target 1), the cosine above
     `margin` of those that do not (-1).
     """
@@ -72,71 +54,89 @@ class CosineEmbeddingLoss(_Loss):
     def __init__(self, margin: float = 0.0, *, reduction: str = "mean") -> None:
         super().__init__("cosine_embedding_loss", margin=margin, reduction=reduction)
 
+    @also_named(input1="x", input2="y")
+    def forward(self, x: Tensor, y: Tensor, target: Tensor) -> Tensor:
+        """The loss of pairs of rows."""
+        return self._of(x, y, target)
 
-class GaussianNLLLoss(_Loss):
+
+class GaussianNLLLoss(Loss):
     """The negative log likelihood of a target under normal distributions of given variance."""
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__("gaussian_nll_loss", full=full, eps=eps, reduction=reduction)
 
+    def forward(self, x: Tensor, target: Tensor, var: Any) -> Tensor:
+        """The loss of expected values `x` with variances `var`."""
+        return self._of(x, target, var)
 
-class HingeEmbeddingLoss(_Loss):
+
+class HingeEmbeddingLoss(TargetLoss):
     """x where the target is 1, max(0, margin - x) where it is -1."""
 
     def __init__(self, margin: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__("hinge_embedding_loss", margin=margin, reduction=reduction)
 
 
-class HuberLoss(_Loss):
+class HuberLoss(TargetLoss):
     """Half the square up to `delta`, linear beyond (P. Huber, 1964)."""
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__("huber_loss", delta=delta, reduction=reduction)
 
 
-class KLDivLoss(_Loss):
+class KLDivLoss(TargetLoss):
     """The divergence of a target distribution from one that is given by its logarithm."""
 
     def __init__(self, *, reduction: str = "mean", log_target: bool = False) -> None:
         super().__init__("kl_div", log_target=log_target, reduction=reduction)
 
 
-class MarginRankingLoss(_Loss):
+class MarginRankingLoss(Loss):
     """max(0, margin - target * (x - y))."""
 
     def __init__(self, margin: float = 0.0, *, reduction: str = "mean") -> None:
         super().__init__("margin_ranking_loss", margin=margin, reduction=reduction)
 
+    @also_named(input1="x", input2="y")
+    def forward(self, x: Tensor, y: Tensor, target: Tensor) -> Tensor:
+        """The loss of pairs, of which `x` should be the larger where the target is 1."""
+        return self._of(x, y, target)
 
-class MultiLabelMarginLoss(_Loss):
+
+class MultiLabelMarginLoss(TargetLoss):
     """The margins between classes of an example and all others."""
 
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__("multilabel_margin_loss", reduction=reduction)
 
 
-class MultiLabelSoftMarginLoss(_Loss):
-    """The cross entropy of each class by itself, over examples."""
+class MultiLabelSoftMarginLoss(TargetLoss):
+    """The cross entropy of each class by itself, times its `weight`, over examples."""
 
-    def __init__(self, *, reduction: str = "mean") -> None:
-        super().__init__("multilabel_soft_margin_loss", reduction=reduction)
-
-
-class MultiMarginLoss(_Loss):
-    """The margins between the class of an example and all others."""
-
-    def __init__(self, p: float = 1.0, margin: float = 1.0, *, reduction: str = "mean") -> None:
-        super().__init__("multi_margin_loss", p=p, margin=margin, reduction=reduction)
+    def __init__(self, weight: Weights = None, *, reduction: str = "mean") -> None:
+        self.weight = weights(weight)
+        super().__init__("multilabel_soft_margin_loss", weight=self.weight, reduction=reduction)
 
 
-class NLLLoss(_Loss):
-    """The negative log likelihood of integer labels under log probabilities [..., classes]."""
+class MultiMarginLoss(TargetLoss):
+    """The margins between the class of an example and all others, times the class's `weight`."""
 
-    def __init__(self, *, ignore_index: int = -100, reduction: str = "mean") -> None:
-        super().__init__("nll_loss", ignore_index=ignore_index, reduction=reduction)
+    def __init__(
+        self,
+        p: float = 1.0,
+        margin: float = 1.0,
+        weight: Weights = None,
+        *,
+        reduction: str = "mean",
+    ) -> None:
+        self.weight = weights(weight)
+        super().__init__(
+            "multi_margin_loss", p=p, margin=margin, weight=self.weight, reduction=reduction
+        )
 
 
-class PoissonNLLLoss(_Loss):
+class PoissonNLLLoss(Loss):
     """The negative log likelihood of counts under Poisson distributions."""
 
     def __init__(
@@ -151,22 +151,27 @@ class PoissonNLLLoss(_Loss):
             "poisson_nll_loss", log_input=log_input, full=full, eps=eps, reduction=reduction
         )
 
+    @also_named(log_input="x")
+    def forward(self, x: Tensor, target: Any) -> Tensor:
+        """The loss of rates, or of their logarithms, `x`."""
+        return self._of(x, target)
 
-class SmoothL1Loss(_Loss):
+
+class SmoothL1Loss(TargetLoss):
     """The square below `beta`, the absolute distance beyond (R. Girshick, 2015)."""
 
     def __init__(self, *, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__("smooth_l1_loss", beta=beta, reduction=reduction)
 
 
-class SoftMarginLoss(_Loss):
+class SoftMarginLoss(TargetLoss):
     """log(1 + exp(-target * x))."""
 
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__("soft_margin_loss", reduction=reduction)
 
 
-class TripletMarginLoss(_Loss):
+class TripletMarginLoss(Loss):
     """How much nearer an anchor is to its match than to another, up to `margin`."""
 
     def __init__(
@@ -181,6 +186,10 @@ class TripletMarginLoss(_Loss):
         super().__init__(
             "triplet_margin_loss", margin=margin, p=p, eps=eps, swap=swap, reduction=reduction
         )
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        """The loss of rows."""
+        return self._of(anchor, positive, negative)
 
 
 class TripletMarginWithDistanceLoss(Module):

@@ -215,6 +215,11 @@ def _cases() -> dict[str, LayerCase]:
         lambda of: of.LayerNorm(8),
     )
     cases["Transformer"] = _with_state("Transformer", ((5, 3, 8), (4, 3, 8)), 8, 2, 1, 2, 12, 0.0)
+    return cases | _loss_cases()
+
+
+def _loss_cases() -> dict[str, LayerCase]:
+    table, cases = ((5, 4), (5, 4)), {}
     cases["CTCLoss"] = _layer(
         "CTCLoss", ((7, 2, 4), (2, 3), (2,), (2,)),
         draw={1: labels, 2: lambda rng, shape: np.full(shape, 7), 3: lengths(3)},
@@ -235,7 +240,36 @@ def _cases() -> dict[str, LayerCase]:
     cases["SmoothL1Loss"] = _layer("SmoothL1Loss", table)
     cases["SoftMarginLoss"] = _layer("SoftMarginLoss", table, draw={1: signs})
     cases["TripletMarginLoss"] = _layer("TripletMarginLoss", (*table, (5, 4)))
-    return cases
+    return cases | _weighted_loss_cases()
+
+
+WEIGHT = np.array([0.5, 2.0, 1.0, 3.0], np.float32)
+
+
+def _weighted_loss_cases() -> dict[str, LayerCase]:
+    table, rows = ((5, 4), (5, 4)), ((5, 4), (5,))
+    soft = {1: probabilities}
+    kinds: dict[str, tuple[tuple[tuple[int, ...], ...], Any, dict[str, Any]]] = {
+        "CrossEntropyLoss": (rows, {1: classes}, {"ignore_index": 2}),
+        "CrossEntropyLoss smooth": (rows, {1: classes}, {"label_smoothing": 0.25}),
+        "CrossEntropyLoss smooth and without a class": (
+            rows, {1: classes}, {"label_smoothing": 0.25, "ignore_index": 1},
+        ),
+        "CrossEntropyLoss of probabilities": (table, soft, {"label_smoothing": 0.25}),
+        "NLLLoss": (rows, {1: classes}, {"ignore_index": 2}),
+        "BCELoss": (table, {0: probabilities, 1: probabilities}, {}),
+        "BCEWithLogitsLoss": (table, soft, {"pos_weight": 2 * WEIGHT}),
+        "MultiMarginLoss": (rows, {1: classes}, {"p": 2, "margin": 0.5}),
+        "MultiLabelSoftMarginLoss": (table, {1: bits}, {}),
+    }  # fmt: skip
+    return {
+        f"{name} weighted {reduction}": replace(
+            _with_state(name.split()[0], shapes, weight=WEIGHT, reduction=reduction, **more),
+            draw=draw,
+        )
+        for name, (shapes, draw, more) in kinds.items()
+        for reduction in ("mean", "sum", "none")
+    }
 
 
 OF_TORCH = _cases()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import graphc.ir.ops  # noqa: F401  (fills the registry)
+from graphc.frontend.tracing.arguments import first_names
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
@@ -164,6 +165,11 @@ LOSSES = [
             ("multilabel_soft_margin_loss", positive(6, 4), {}),
             ("binary_cross_entropy_with_logits", positive(6, 4), {}),
         )
+    ),
+    *(
+        Case(name, (A, B), {"reduction": reduction}, tensors={"weight": positive(5, 7)})
+        for name in ("mse_loss", "l1_loss", "huber_loss")
+        for reduction in ("mean", "sum", "none")
     ),
     Case("binary_cross_entropy", (positive(6, 4), positive(6, 4)), tensors={"weight": WEIGHT}),
     Case(
@@ -363,7 +369,8 @@ def ours(case: Case) -> tuple[list[Array], list[Array]]:
         name: graph_input(name, dtypes.from_numpy(one.dtype), one.shape)
         for name, one in case.tensors.items()
     }
-    results = results_of(functions[case.name](*nodes, **named, **case.keywords, **case.ours))
+    given = first_names(case.name, functions[case.name], {**case.keywords, **case.ours})
+    results = results_of(functions[case.name](*nodes, **named, **given))
     smooth = [node for node in results if node.dtype.precision]
     wrt = [n for i, n in enumerate(nodes) if n.dtype.precision and i not in case.fixed]
     gradients: list[Node] = vjp(smooth, wrt, [weight_of(node) for node in smooth])

@@ -17,7 +17,7 @@ from graphc.ir.ops.creation import constant_like, dim_value, iota, zeros_like
 from graphc.ir.ops.cross_entropy import hits
 from graphc.ir.ops.elementwise import operate
 from graphc.ir.ops.logic import equal, less, logical_and, logical_not, where
-from graphc.ir.ops.losses import Reduce, reduced
+from graphc.ir.ops.losses import Reduce, reduced, weighted
 from graphc.ir.ops.norms import cosine_similarity, pairwise_distance
 from graphc.ir.ops.rearrange import expand_dims
 from graphc.ir.ops.reduction import any_over, min_over, restored, sum_over
@@ -127,9 +127,7 @@ def multilabel_soft_margin_loss(
     """The mean over the classes of the binary cross entropy of `target` under sigmoid(x)."""
     logits, y = broadcast(*promoted(x, target))
     losses = subtract(softplus(logits), multiply(logits, y))
-    if weight is not None:
-        losses = operate(multiply)(losses, weight)
-    return reduced(mean(losses, -1), reduction)
+    return reduced(mean(weighted(losses, weight), -1), reduction)
 
 
 @surface("multilabel_margin_loss")
