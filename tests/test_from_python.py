@@ -12,7 +12,8 @@ import pytest
 
 import graphc as gc
 from graphc import transforms
-from graphc.errors import DimensionError, DTypeError, ShapeError, UsageError
+from graphc.errors import DimensionError, DTypeError, GraphcError, ShapeError, UsageError
+from graphc.frontend.tracing.trees import leaves
 from graphc.ir.op import functions
 
 
@@ -231,6 +232,61 @@ def test_a_function_of_a_file_is_called_with_arrays(definitions: Any) -> None:
     # One graph for any number of rows.
     definitions.twice(x[:1])
     assert len(definitions.twice.graphs) == 1
+
+
+RESULTS: dict[str, list[Any]] = {
+    "x.shape": [np.array(3), np.array(4)],
+    "x.shape[0] * 2, [x]": [np.array(6), np.ones((3, 4), np.float32)],
+    "x.shape[0] ** 2 // 2": [np.array(4)],
+    "7, 0.5, True": [np.array(7), np.array(0.5, np.float32), np.array(True)],
+    "x.shape[1] if x.shape[1] > 3 else x": [np.array(4)],
+}
+
+
+@pytest.mark.parametrize("text", RESULTS)
+def test_sizes_and_numbers_that_are_results_are_arrays_everywhere(
+    text: str, tmp_path: Path
+) -> None:
+    path, x = tmp_path / "sizes.gc", np.ones((3, 4), np.float32)
+    path.write_text(f"dim B: 1..9\ndef f(x: f32[B, 4]):\n    return {text}\nexport f = f\n")
+    function = eval(f"lambda x: ({text})")
+    for found in (
+        gc.function(function)(x),
+        gc.compile(function, gc.f32["B", 4], device="reference")(x),
+        gc.source(path).f(x),
+        gc.load_file(gc.build(path).file, "reference")(x),
+    ):
+        for one, expected in zip(leaves([found]), RESULTS[text], strict=True):
+            np.testing.assert_array_equal(one, expected, strict=True)
+
+
+def test_a_formula_of_a_dim_is_a_result_in_python_too(tmp_path: Path) -> None:
+    path = tmp_path / "half.gc"
+    path.write_text("dim B: 1..9\ndef f(x: f32[B]):\n    return B / 2\n")
+    assert gc.source(path).f(np.ones(3, np.float32)) == np.float32(1.5)
+
+
+def test_models_and_functions_of_a_file_take_arrays_inside_a_trace(definitions: Any) -> None:
+    net, x = definitions.Net(), np.ones((3, 4), np.float32)
+
+    def shifted(y: gc.f32[()]) -> Any:
+        return net(x) + net.forward(x) + net.half(x)[:, :3] + definitions.twice(x)[:, :3] + y
+
+    module = gc.compile({"f": shifted, "net": net}, device="reference")
+    np.testing.assert_array_equal(module.f(np.float32(1)), np.full((3, 3), 11.5, np.float32))
+
+
+def test_no_message_has_an_array_in_it() -> None:
+    large = np.arange(10000.0)
+    for refused in (
+        lambda: gc.trace(lambda x: gc.scan(lambda c, r: large, x, x), gc.f32[3]),
+        lambda: gc.trace(lambda x: gc.softmax(x, axis=large), gc.f32[3]),
+        lambda: gc.grad(lambda x: {"loss": large})(large),
+        lambda: gc.vmap(lambda x: [lambda: large])(large),
+    ):
+        with pytest.raises(GraphcError) as caught:
+            refused()
+        assert len(caught.value.render()) < 800, caught.value
 
 
 def test_an_array_is_the_first_value_of_state() -> None:

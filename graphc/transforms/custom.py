@@ -8,6 +8,7 @@ from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import leaves, map_leaves
 from graphc.ir.graph import Graph
@@ -52,8 +53,8 @@ def custom_gradient(gradient: Callable[..., Any]) -> Callable[..., Callable[...,
                 value = function(*given)
                 if not isinstance(value, Tensor):
                     raise UsageError(
-                        f"a function with a gradient of its own returned {value!r}, expected one "
-                        "tensor",
+                        "a function with a gradient of its own returned "
+                        f"{shown(value)}, expected one tensor",
                         code="result",
                         hint="write one function for each of several results",
                     )

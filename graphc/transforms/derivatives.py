@@ -8,6 +8,7 @@ from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import leaves, rebuilt
 from graphc.ir.node import Node
@@ -143,7 +144,7 @@ def jvp(
         for name, values in (("primals", primals), ("tangents", tangents)):
             if not isinstance(values, list | tuple):
                 raise UsageError(
-                    f"jvp: the {name} are {values!r}",
+                    f"jvp: the {name} are {shown(values)}",
                     code="argument",
                     hint="give a list, with a value for each argument: jvp(f, [x], [v])",
                 )
@@ -174,7 +175,7 @@ def require_floats(applied: Applied) -> None:
 def _with_aux(result: Any) -> tuple[Any, Any]:
     if not isinstance(result, tuple) or len(result) != 2:
         raise UsageError(
-            f"the function returned {result!r}, expected a pair of the value and the rest",
+            f"the function returned {shown(result)}, expected a pair of the value and the rest",
             code="result",
             hint="with has_aux=True return (loss, rest)",
         )
@@ -185,8 +186,7 @@ def _with_aux(result: Any) -> tuple[Any, Any]:
 def _scalar(value: Any) -> Node:
     if not isinstance(value, Tensor):
         raise UsageError(
-            f"the function returned {value!r} ({type(value).__name__}), expected a number without "
-            "axes as a tensor",
+            f"the function returned {shown(value)}, expected a number without axes as a tensor",
             code="result",
             hint="what comes beside the value is returned with has_aux=True",
         )

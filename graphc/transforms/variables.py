@@ -17,6 +17,7 @@ from graphc.frontend.tracing import arguments
 from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.state import State
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import leaves, map_leaves, rebuilt
@@ -153,7 +154,7 @@ def result_nodes(result: Any) -> list[Node]:
     for leaf in leaves(result):
         if not isinstance(leaf, Tensor):
             raise UsageError(
-                f"the function returned {leaf!r} ({type(leaf).__name__}), expected a tensor",
+                f"the function returned {shown(leaf)}, expected a tensor",
                 code="result",
                 hint="return tensors, or lists, tuples and dicts of them",
             )

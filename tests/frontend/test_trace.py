@@ -281,7 +281,7 @@ REFUSED_CALLS: dict[str, tuple[Callable[[], object], type[GraphcError], str]] = 
     "a negative size": (lambda: f32[-1], DimensionError, "-1 is no size"),
     "an expression": (lambda: trace(lambda x: x, f32["B +"]), DimensionError, "no expression"),
     "no result": (lambda: trace(lambda x: None, f32[2]), UsageError, "the result is None"),
-    "a number": (lambda: trace(lambda x: (x, 1.0), f32[2]), UsageError, r"the result\[1\] is 1.0"),
+    "a text": (lambda: trace(lambda x: (x, "1"), f32[2]), UsageError, r"the result\[1\] is '1'"),
     "no operand": (lambda: trace(lambda x: x + "a", f32[2]), UsageError, "not an operand"),
     "no function": (lambda: call("sofmax"), NameLookupError, "did you mean 'softmax'"),
     "no method": (

@@ -10,6 +10,8 @@ import inspect
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from graphc.errors import GraphcError, NameLookupError, Span
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
@@ -25,8 +27,10 @@ from graphc.frontend.elaboration.gradients import is_gradient, with_own_gradient
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.elaboration.statements import run_body
+from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trees import map_leaves
 from graphc.ir.dims import Dim
 from graphc.ir.record import Record
 
@@ -146,8 +150,9 @@ class UserFunction:
         return inspect.Parameter.empty
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        """The function of values, called from Python."""
-        return self.invoke(arguments, keywords, None)
+        """The function of values, called from Python: of tensors, where they are arrays."""
+        given, named = map_leaves(_lifted, (arguments, keywords))
+        return map_leaves(_settled, self.invoke(given, named, None))
 
     def invoke(
         self, arguments: tuple[Any, ...], keywords: dict[str, Any], site: CallSite | None
@@ -328,6 +333,14 @@ def signature_of(parameters: tuple[syntax.Parameter, ...]) -> inspect.Signature:
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         found.append(inspect.Parameter(one.name, kind, default=default))
     return inspect.Signature(found)
+
+
+def _lifted(leaf: Any) -> Any:
+    return as_tensor(leaf, "an argument") if isinstance(leaf, np.ndarray | np.generic) else leaf
+
+
+def _settled(leaf: Any) -> Any:
+    return numbers.tensor_of(leaf) if isinstance(leaf, numbers.Formula) else leaf
 
 
 class _Default(Record):

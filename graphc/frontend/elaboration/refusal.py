@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import FunctionType
 
+import numpy as np
+
 from graphc.errors import GraphcError, NameLookupError, SourceError, Span, nearest_name
 from graphc.frontend.foreign_names import instead
+from graphc.frontend.tracing.shown import shown
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DTYPES, DType
 
@@ -86,5 +89,5 @@ def described(value: object) -> str:
         return "None"
     if value is ...:
         return "..."
-    text = repr(value)
+    text = shown(value) if isinstance(value, np.ndarray) else repr(value)
     return text[1:-1] if text.startswith("<") and text.endswith(">") else text

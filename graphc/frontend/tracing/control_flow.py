@@ -16,6 +16,7 @@ from graphc.frontend.tracing import trees
 from graphc.frontend.tracing.arguments import require_function
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.frontend.tracing.traced_bodies import (
     RowOf,
@@ -107,7 +108,7 @@ def scan(
 def _pair(result: Any) -> tuple[Any, Any]:
     if not isinstance(result, tuple) or len(result) != 2:
         raise UsageError(
-            f"the body of a scan returned {result!r}, expected a pair",
+            f"the body of a scan returned {shown(result)}, expected a pair",
             code="scan-result",
             hint="return the next carry and a row of results, or (carry, None)",
         )
@@ -162,7 +163,7 @@ def while_loop(
                 holds = condition(rebuilt(form, iter(carries)))
                 if not isinstance(holds, Tensor):
                     raise UsageError(
-                        f"the condition gives {holds!r}, expected a tensor of bool",
+                        f"the condition gives {shown(holds)}, expected a tensor of bool",
                         hint="compare tensors in it; scan(..., length=n) repeats a known number "
                         "of times",
                     )
@@ -350,7 +351,7 @@ def require_form(value: Any, expected: Any, what: str) -> None:
         same = list(value) == list(expected)
     if not same:
         raise UsageError(
-            f"{what} is {value!r}, expected the form of {expected!r}",
+            f"{what} is {shown(value)}, expected the form of {shown(expected)}",
             code="nesting",
             hint="nest tensors in the same tuples, lists and dicts",
         )

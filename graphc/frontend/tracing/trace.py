@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import UsageError
+from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.location import at_definition, at_raising_line, spans_from
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.named_dims import named_dims
+from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.state import Tracing
 from graphc.frontend.tracing.state_table import StateTable
 from graphc.frontend.tracing.tensor import Tensor
@@ -369,9 +371,12 @@ class _Inputs:
 
 
 def _flattened(value: Any, what: str) -> Iterator[Node]:
-    """The nodes of a result: nested tuples, lists and dicts of tensors, and of None for nothing."""
-    if isinstance(value, Tensor):
-        yield value.node
+    """The nodes of a result: nested tuples, lists and dicts of tensors, and of None for nothing.
+
+    Sizes, numbers and arrays are tensors.
+    """
+    if isinstance(value, Tensor | Dim | bool | int | float | complex | np.ndarray | np.generic):
+        yield as_tensor(value, what).node
     elif isinstance(value, list | tuple | dict) and (not value or any(True for _ in leaves(value))):
         parts = value.items() if isinstance(value, dict) else enumerate(value)
         for key, part in parts:
@@ -385,10 +390,9 @@ def _flattened(value: Any, what: str) -> Iterator[Node]:
         )
     else:
         raise UsageError(
-            f"{what} is {value!r} ({type(value).__name__}), expected a tensor",
+            f"{what} is {shown(value)}, expected a tensor",
             code="result",
-            hint="return tensors, or tuples of them; a number becomes one with full((), value, "
-            "dtype)",
+            hint="return tensors, or tuples of them",
         )
 
 
