@@ -120,7 +120,8 @@ STATEMENTS: Sequence[tuple[str, str]] = (
         "{out} = {v}\nfor t in arange(3):\n    if sum({out}) > {number}:\n"
         "        {out} = {parts}drawn({out}) * {vv}[t]",
     ),
-    ("v", "{out} = {v}\nfor k in range(K):\n    {out} = {out} * 0.5 + sin({v} * k)"),
+    ("v", "{out} = {v}\nfor n in range(K):\n    {out} = {out} * 0.5 + sin({v} * n)"),
+    ("v", "for n in range(3):\n    {out}[n] = {vv}[n] * (n + 1) / 2"),
     ("n", "{out} = abs({n}) + 0.25\nwhile {out} < 4.0, at most {steps}:\n    {out} = {out} * 1.75"),
     ("v", "if {n} > {n}:\n    {out} = {v}\nelse:\n    {out} = {v} - 1.0"),
     ("v", "{out} = {v}\nfor row in s:\n    if sum(row) > 0:\n        {out} = {out} * 0.5 + row"),

@@ -7,7 +7,7 @@ default dtype.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,16 +31,22 @@ class Carries:
     Args:
         evaluator: of the block around the loop.
         body: of the loop.
+        rows: names that have no value in the loop, which stores their rows.
     """
 
-    def __init__(self, evaluator: Evaluator, body: Sequence[syntax.Statement]) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        body: Sequence[syntax.Statement],
+        rows: Collection[str] = (),
+    ) -> None:
         self._scope = evaluator.scope
         self._places: dict[str, Span] = {}
         self._values: dict[str, Any] = {}
         self._after: list[Tensor] = []
         for name, span in syntax.assigned(body):
             value = evaluator.scope.find(name)
-            if is_tensors(_as_tensors(value)):
+            if name not in rows and is_tensors(_as_tensors(value)):
                 self._places[name] = span
                 self._values[name] = trees.map_leaves(_without_dims, value)
 

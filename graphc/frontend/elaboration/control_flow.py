@@ -24,6 +24,7 @@ from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.carries import Carries, alike, form_of, is_tensors
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
+from graphc.frontend.elaboration.rows import Rows, rows_in
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.tracing import trees
 from graphc.frontend.tracing.control_flow import leaves, rebuilt, require_form
@@ -48,7 +49,6 @@ __all__ = [
     "branch",
     "iterated",
     "leave_loop",
-    "row_assigned",
     "scan_loop",
 ]
 
@@ -94,8 +94,8 @@ def scan_loop(evaluator: Evaluator, node: syntax.For, over: Tensor | Rounds, run
     Raises:
         GraphcError: a carry that changes its type, or a `return` inside.
     """
-    carried = Carries(evaluator, node.body)
-    rows: list[str] = []
+    carried = Carries(evaluator, node.body, rows_in(node))
+    traced: list[Rows] = []
     length = over.length if isinstance(over, Rounds) else _rows_of(over, node)
 
     def step(
@@ -105,24 +105,25 @@ def scan_loop(evaluator: Evaluator, node: syntax.For, over: Tensor | Rounds, run
         carried.define(inner.scope, carries)
         item = given[0]
         if isinstance(over, Rounds):
-            item = LoopIndex(item.node, row_of, inner.scope)
+            item = LoopIndex(item.node, row_of)
         inner.assign(node.target, item)
+        rows = Rows(inner.scope, node)
+        rows.begin()
         _run_inside(inner, node.body, run)
-        stacked = item.stacked if isinstance(item, LoopIndex) else {}
-        rows.extend(stacked)
-        return carried.after(inner.scope, carries), list(stacked.values())
+        traced[:] = [rows]
+        stacked = [numbers.tensor_of(one[None]) for one in rows.stored.values()]
+        return carried.after(inner.scope, carries), stacked
 
     with evaluator.program.sources.at(node.iterable.span), carried.told():
         xs = over if isinstance(over, Tensor) else _indices(length)
         reverse = isinstance(over, Rounds) and over.reverse
-
-        def traced(init: list[tuple[str, Tensor]]) -> tuple[list[Tensor], list[Tensor]]:
-            rows.clear()
-            return scan_tensors(step, init, [xs], length, reverse)
-
-        stacked = carried.through(traced, [] if isinstance(over, Rounds) else [xs])
-    for name, value in zip(rows, stacked, strict=True):
-        evaluator.scope.define(name, value)
+        stacked = carried.through(
+            lambda init: scan_tensors(step, init, [xs], length, reverse),
+            [] if isinstance(over, Rounds) else [xs],
+        )
+    (rows,) = traced
+    for name, value in zip(rows.stored, stacked, strict=True):
+        rows.define(evaluator.scope, name, value)
     leave_loop(evaluator.scope, node.body)
 
 
@@ -232,45 +233,6 @@ def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -
             why, hint = "has a value in one block of a branch only", "give it one before the branch"
             evaluator.scope.leave_without(name, why, hint)
     return None
-
-
-def row_assigned(evaluator: Evaluator, node: syntax.IndexAssign) -> bool:
-    """Whether the statement is `ys[t] = row` for the index of a loop, which is then done.
-
-    Raises:
-        GraphcError: it stands in a branch or a loop inside that loop, or is no tensor.
-    """
-    index = evaluator.scope.find(node.indices[0].id) if node.indices else None
-    if not isinstance(index, LoopIndex):
-        return False
-    if isinstance(node.indices[0], syntax.Index):
-        raise refused(
-            f"the loop says how far {node.indices[0].id!r} runs",
-            "row",
-            node.indices[0].extent.span,
-            f"write {node.name}[{node.indices[0].id}]",
-        )
-    if index.scope is not evaluator.scope:
-        raise not_supported(
-            f"a row of {node.name!r} that is assigned in a block inside its loop",
-            node.span,
-            "assign the row to a name, and that to the row after the block",
-        )
-    if len(node.indices) > 1:
-        rest = replace(node, indices=node.indices[1:])
-        value = evaluator.program.index_notation(evaluator, rest)
-    else:
-        value = evaluator.evaluate(node.value)
-        value = numbers.tensor_of(value) if numbers.is_number(value) else value
-    if not isinstance(value, Tensor):
-        raise refused(
-            f"{described(value)} is a row of {node.name!r}, expected a tensor",
-            "row",
-            node.value.span,
-            "stack tensors, one for each iteration",
-        )
-    index.stacked[node.name] = value
-    return True
 
 
 def _run_inside(inner: Evaluator, body: Sequence[syntax.Statement], run: Run) -> None:

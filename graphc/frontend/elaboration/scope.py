@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphc.errors import NameLookupError, Span
 from graphc.frontend.elaboration.refusal import Consequence, unknown_name
+
+if TYPE_CHECKING:
+    from graphc.frontend.elaboration.rows import Rows
 
 __all__ = ["UNKNOWN", "Definitions", "Scope"]
 
@@ -32,6 +35,7 @@ class Scope:
         self._axes: dict[str, tuple[str, ...]] = {}
         self._places: dict[str, Span | None] = {}
         self._without: dict[str, tuple[str, str]] = {}
+        self._counters: dict[str, Rows] = {}
 
     def find(self, name: str) -> Any:
         """What the name means, or `Scope.MISSING`."""
@@ -68,11 +72,35 @@ class Scope:
         self._own[name] = value
         self._axes[name] = axes
         self._places[name] = place
+        self._counters.pop(name, None)
 
     def leave_without(self, name: str, why: str, hint: str) -> None:
         """Say why a name that a block inside assigns has no value after it, if it has none."""
         if self.find(name) is _MISSING:
             self._without[name] = why, hint
+
+    def withhold(self, name: str, why: str, hint: str) -> None:
+        """Say why a name has no value in this block, whatever it has around it."""
+        self.define(name, _MISSING)
+        self._without[name] = why, hint
+
+    def count(self, name: str, rows: Rows) -> None:
+        """Say that a name is the number of a loop's iteration, until it is given another value."""
+        self._counters[name] = rows
+
+    def stop_counting(self, name: str) -> None:
+        """Say that a name is the number of a loop's iteration no more."""
+        self._counters.pop(name, None)
+
+    def counted(self, name: str) -> tuple[Rows, Scope] | None:
+        """The rows of the loop whose number a name is, and the scope of its body."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope._counters:
+                return scope._counters[name], scope
+            is_known = name in scope._own or name in scope._given
+            scope = None if is_known else scope.outer
+        return None
 
     def _require_value(self, name: str, span: Span | None) -> None:
         scope: Scope | None = self

@@ -11,6 +11,7 @@ from graphc.frontend.elaboration import control_flow, numbers
 from graphc.frontend.elaboration.expressions import Evaluator, limited
 from graphc.frontend.elaboration.recovery import Recovery
 from graphc.frontend.elaboration.refusal import described, refused
+from graphc.frontend.elaboration.rows import Rows, row_assigned
 from graphc.frontend.tracing.state import State
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir import dtype as dtypes
@@ -88,7 +89,7 @@ def _augmented(evaluator: Evaluator, node: syntax.AugmentedAssign) -> None:
 
 
 def _index_assign(evaluator: Evaluator, node: syntax.IndexAssign) -> None:
-    if control_flow.row_assigned(evaluator, node):
+    if row_assigned(evaluator, node):
         return
     value = evaluator.program.index_notation(evaluator, node)
     axes = tuple(index.id for index in node.indices)
@@ -127,14 +128,19 @@ def _for(evaluator: Evaluator, node: syntax.For) -> Returned | None:
         control_flow.scan_loop(evaluator, node, over, run_body)
         return None
     items = evaluator.items_of(over, node.iterable)
+    if not items:
+        control_flow.leave_loop(evaluator.scope, node.body, "the loop that assigns it runs 0 times")
+        return None
+    rows = Rows(evaluator.scope, node)
     for item in items:
         evaluator.program.count(node.span)
         evaluator.assign(node.target, item)
+        rows.begin()
         returned = run_body(evaluator, node.body)
         if returned is not None:
             return returned
-    if not items:
-        control_flow.leave_loop(evaluator.scope, node.body, "the loop that assigns it runs 0 times")
+    with evaluator.program.sources.at(node.span.first_line()):
+        rows.end(len(items))
     return None
 
 

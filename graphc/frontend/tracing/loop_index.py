@@ -11,23 +11,15 @@ __all__ = ["LoopIndex"]
 
 
 class LoopIndex(Tensor):
-    """The number of the iteration, from 0: a tensor, by which rows are read and written.
+    """The number of the iteration, from 0: a tensor, by which rows are read.
 
     Args:
         node: its value in the body.
         row_of: the row of a tensor in this iteration, or None where the loop cannot run over it.
-        scope: of the loop's body.
-
-    Attributes:
-        stacked: rows of results, by the name of what they are rows of.
     """
 
-    __slots__ = ("row_of", "scope", "stacked")
+    __slots__ = ("row_of",)
 
-    def __init__(
-        self, node: Node, row_of: Callable[[Tensor], Tensor | None], scope: object
-    ) -> None:
+    def __init__(self, node: Node, row_of: Callable[[Tensor], Tensor | None]) -> None:
         super().__init__(node)
         self.row_of = row_of
-        self.scope = scope
-        self.stacked: dict[str, Tensor] = {}

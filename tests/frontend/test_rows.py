@@ -1,0 +1,135 @@
+"""Rows that loops store: what they are stacked to, unrolled or not, and what is refused."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from graphc.errors import GraphcError
+from graphc.frontend.elaborate import elaborate
+from graphc.ir.evaluate import evaluate
+from graphc.ir.graph import Graph
+from graphc.library import library
+
+
+def graph_of(body: str) -> Graph:
+    lines = "".join(f"    {line}\n" for line in body.split("\n"))
+    text = f"dim B: 4..8\ndef f(x: f32[4], b: f32[B]):\n{lines}    return z\nexport f = f\n"
+    return elaborate(text, "rows.gc", library()).exports["f"]
+
+
+X = np.array([3, 1, 4, 1.5], np.float32)
+B = np.array([2, 7, 1, 8, 2], np.float32)
+
+# What comes before the loop, its variable in brackets, and what is stored of `given`.
+BODIES: dict[str, Callable[[np.ndarray], object]] = {
+    "c = 1.0\nfor t in {}:\n    z[t] = given[t] * c\n    c = c + 1.0": lambda v: (
+        v * np.arange(1, len(v) + 1)
+    ),
+    "for t in reversed({}):\n    z[t] = given[t] * f32(t)": lambda v: v * np.arange(len(v)),
+    "last = 0.0\nfor t in {}:\n    last = last + given[t]\n    z[t] = last": np.cumsum,
+    "z = zeros(size)\nfor t in {}:\n    z[t] = given[t] + 1": lambda v: v + 1,
+    "for t in {}:\n    z[t, i] = given[t] * x[i]": lambda v: np.outer(v, X),
+    "for t in {}:\n    z[t] = 2.0": lambda v: np.full(len(v), 2),
+    "for t in {}:\n    z[t] = given[t]\n    z[t] = 2 * given[t]": lambda v: 2 * v,
+    "for t in {}:\n    for k in range(2):\n        r[k] = given[t] * k\n    z[t] = r": lambda v: (
+        np.outer(v, [0, 1])
+    ),
+    "for k in range(2):\n    for t in {}:\n        z[t] = given[t] * k": lambda v: v,
+    "for t in {}:\n    if 2 > 1:\n        z[t] = x": lambda v: np.tile(X, (len(v), 1)),
+}
+LOOPS = {
+    "unrolled": ("range(4)", "x", "4", X),
+    "graph": ("range(B)", "b", "B", B),
+    "counted": ("arange(4)", "x", "4", X),
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("body", BODIES)
+def test_rows_are_stacked_whether_a_loop_is_unrolled_or_not(body: str, loop: str):
+    over, given, size, values = LOOPS[loop]
+    text = body.replace("{}", over).replace("given", given).replace("size", size)
+    (found,), _ = evaluate(graph_of(text), [X, B])
+    np.testing.assert_allclose(found, np.asarray(BODIES[body](values)), rtol=1e-6)
+
+
+UNROLLED: dict[str, object] = {
+    "for t, k in enumerate([3, 1]):\n    z[t] = x * k": np.outer([3, 1], X),
+    "for t in [2, 0, 1]:\n    z[t] = x[t]": X[:3],
+    "for t in range(2):\n    if t == 0:\n        z[t] = 7\n    else:\n        z[t] = x[t]": [
+        7,
+        X[1],
+    ],
+    "z = x\nfor t in range(3):\n    if 1 > 2:\n        z[t] = 1": X,
+    "z = x\nfor t in range(0):\n    z[t] = 1": X,
+    "for i in range(2):\n    for j in range(3):\n        r[j] = x[i + j]\n    z[i] = r": [
+        X[:3],
+        X[1:],
+    ],
+}
+
+
+@pytest.mark.parametrize("body", UNROLLED)
+def test_rows_of_unrolled_loops_are_in_the_order_of_their_numbers(body: str):
+    (found,), _ = evaluate(graph_of(body), [X, B])
+    np.testing.assert_array_equal(found, np.asarray(UNROLLED[body], np.float32))
+
+
+LOOP = "for t in range(B):\n    "
+NUMBERS = "for t in range(4):\n    "
+REFUSED = {
+    f"{NUMBERS}z[t] = x[t] if t == 0 else z[t - 1]": (
+        "unknown-name",
+        "the loop that stores",
+        "last",
+    ),
+    f"z = zeros(B)\n{LOOP}z[t] = b[t] + z[t - 1]": ("unknown-name", "the loop that stores", "last"),
+    f"{LOOP}z[t] = b[t]\n    y = z[t] * 2": ("unknown-name", "the loop that stores", "last"),
+    f"z = zeros(4)\n{LOOP}z[t] = b[t]": ("row", "f32[4] before the loop", "another name"),
+    f"z = zeros(5)\n{NUMBERS}z[t] = x[t]": ("row", "rows of a f32[4]", "another name"),
+    f"z = 0\n{NUMBERS}z[t] = x[t]": ("row", "the number 0", "leave the first value out"),
+    f"z = []\n{LOOP}z[t] = b[t]": ("row", "a list of 0", "leave the first value out"),
+    "for t in range(1, 4):\n    z[t] = x[t]": ("row", "no row 0", "z.at[i].set"),
+    "for t in range(0, 4, 2):\n    z[t] = x[t]": ("row", "no row 1", "from 0 to 1"),
+    f"{NUMBERS}if t < 3:\n        z[t] = 1": ("row", "no row 3", "from 0 to 3"),
+    f"{NUMBERS}z[t] = x[: t + 1]": ("shape-mismatch", "row 1 is f32[2]", "broadcast"),
+    f"{NUMBERS}z[t] = x[t] if t else i32(t)": ("dtype-mismatch", "row 0 of 'z' is", "cast"),
+    f'{NUMBERS}z[t] = "row"': ("row", "expected a tensor", ""),
+    f"{NUMBERS}z[t: 4] = x[t]": ("row", "the loop says", "write z[t]"),
+    f"{NUMBERS}if x[t] > 0:\n        z[t] = x[t]": ("not-supported", "inside its loop", "after"),
+    f"{LOOP}if b[t] > 0:\n        z[t] = b[t]": ("not-supported", "inside its loop", "after"),
+    "for k in range(2):\n    for t in range(B):\n        z[k] = b[t]": (
+        "not-supported",
+        "loop",
+        "",
+    ),
+    "i = 3\nz[i] = x[i]": ("ambiguous-index", "the number 3", "z.at[i].set"),
+    f"{NUMBERS}t = t + 1\n    z[t] = x[0]": ("ambiguous-index", "the number 1", "z.at[t].set"),
+    f"{NUMBERS}z[t] = x[t]\nz[t] = 2": ("ambiguous-index", "the number 3", "z.at[t].set"),
+    f"{LOOP}i = t\n    z[i] = b[t]": ("ambiguous-index", "tensor i32[]", "z.at[i].set"),
+    f"{LOOP}z[i, t] = x[i]": ("ambiguous-index", "'t'", ""),
+    "for row in b:\n    z[row] = row": ("ambiguous-index", "'row'", ""),
+}
+
+
+@pytest.mark.parametrize("body", REFUSED)
+def test_what_is_refused(body: str):
+    code, message, hint = REFUSED[body]
+    with pytest.raises(GraphcError) as caught:
+        graph_of(body)
+    error = caught.value
+    assert error.code == code, error.render()
+    assert message in error.message
+    assert hint in (error.hint or "")
+
+
+def test_state_is_not_hidden_by_rows():
+    text = (
+        "model M(n=3):\n    state h: f32[n] = zeros()\n"
+        "    def forward(x: f32[n]):\n        for t in range(n):\n            h[t] = x[t]\n"
+        "        return h\nexport f = M.forward\n"
+    )
+    with pytest.raises(GraphcError) as caught:
+        elaborate(text, "rows.gc", library())
+    assert caught.value.code == "row"
