@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 from graphc.errors import ShapeError, UsageError
 from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
-from graphc.frontend.tracing.trees import map_leaves, rebuilt
+from graphc.frontend.tracing.trees import leaves, rebuilt
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node, topological
@@ -22,10 +23,11 @@ from graphc.transforms.variables import fresh, require_function, result_nodes
 
 __all__ = ["vmap"]
 
-Axes = int | None | Sequence[int | None]
+Axes = Any
+"""An axis, None, or lists, tuples and dicts of them: each stands for all below it in a tree."""
 
 
-def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: int = 0) -> Callable[..., Any]:
+def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callable[..., Any]:
     """A function that applies `function` to every part of its arguments along an axis at once.
 
     Random numbers are the same for each part, unless their seed is one of the arguments. State is
@@ -35,58 +37,101 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: int = 0) -> 
     Args:
         function: of tensors without that axis, or of trees of them.
         in_axes: the axis of every tensor of an argument, None for an argument that is given
-            whole; one for all positional arguments, or one for each.
-        out_axes: where the results have the axis.
+            whole; one for all positional arguments, or a list or tuple with one for each. That
+            of an argument may be nested as the argument is: `({"w": 0, "b": None}, None)`.
+        out_axes: where the results have the axis, nested as the result is or one for all; None
+            for what is the same for each part, which has no axis.
 
     Raises (when it is called):
         ShapeError: an argument lacks the axis, or the sizes along it differ.
-        UsageError: nothing has an axis, or the function sets state to what differs between parts.
+        UsageError: nothing has an axis; axes are not nested as what they are of; a result
+            without an axis, or state that the function sets, differs between parts.
         GraphcError: an op has no rule for it (code `no-batching`).
     """
     require_function(function, "vmap")
 
     @functools.wraps(function)
     def derived(*arguments: Any, **keywords: Any) -> Any:
-        axes = _axes(in_axes, len(arguments))
         with at_python_line():
             variables: dict[Node, Node] = {}
-            given = [
-                one if axis is None else map_leaves(_part(variables, axis), one)
-                for one, axis in zip(arguments, axes, strict=True)
-            ]
+            axes = _axes(in_axes, arguments)
+            parts = [_part(variables, *one) for one in _with_axes(axes, arguments, "in_axes")]
+            given = rebuilt(arguments, parts)
             size = _size(variables)
             result = function(*given, **keywords)
             _require_no_updates(variables)
             active = active_tracing()
             sources = None if active is None else active.sources
-            nodes = batched(result_nodes(result), variables, size, sources)
-            return rebuilt(result, (Tensor(_moved(one, 0, out_axes)) for one in nodes))
+            nodes = result_nodes(result)
+            places = [axis for _, axis in _with_axes(out_axes, result, "out_axes")]
+            whole = batched(nodes, variables, size, sources)
+            made = [_placed(*one, variables) for one in zip(nodes, whole, places, strict=True)]
+            return rebuilt(result, map(Tensor, made))
 
     return derived
 
 
-def _axes(in_axes: Axes, count: int) -> Sequence[int | None]:
-    if in_axes is None or isinstance(in_axes, int):
-        return [in_axes] * count
-    if len(in_axes) != count:
+def _axes(in_axes: Axes, arguments: Sequence[Any]) -> Axes:
+    """The axes as nested as the tuple of all arguments."""
+    if not isinstance(in_axes, list | tuple):
+        return in_axes
+    if len(in_axes) != len(arguments):
         raise UsageError(
-            f"vmap: in_axes has {len(in_axes)} axes for {count} arguments",
+            f"vmap: in_axes has {len(in_axes)} axes for {len(arguments)} arguments",
             code="argument-count",
             hint="give one for each positional argument, None for those without the axis",
         )
-    return in_axes
+    return tuple(in_axes)
 
 
-def _part(variables: dict[Node, Node], axis: int) -> Callable[[Any], Any]:
-    """Makes of a tensor a variable without its `axis`, and notes what that stands for."""
+def _with_axes(axes: Axes, tree: Any, what: str) -> Iterator[tuple[Any, int | None]]:
+    """Each leaf of a tree with its axis.
 
-    def part(leaf: Any) -> Tensor:
-        whole = as_tensor(leaf, "an argument of vmap").node
-        front = _moved(whole, normal_axis(axis, len(whole.shape), "vmap"), 0)
-        variable = fresh(front.dtype, front.shape[1:])
-        variables[variable] = front
-        return Tensor(variable)
+    Raises:
+        UsageError: the axes are nested in another way than the tree.
+    """
+    if axes is None or (isinstance(axes, int) and not isinstance(axes, bool)):
+        yield from ((leaf, axes) for leaf in leaves(tree))
+    elif _are_alike(axes, tree, list | tuple) and len(axes) == len(tree):
+        for place, (one, part) in enumerate(zip(axes, tree, strict=True)):
+            yield from _with_axes(one, part, f"{what}[{place}]")
+    elif _are_alike(axes, tree, dict) and axes.keys() == tree.keys():
+        for key, part in tree.items():
+            yield from _with_axes(axes[key], part, f"{what}[{key!r}]")
+    else:
+        raise UsageError(
+            f"vmap: {what} is {shown(axes)} for {shown(tree)}",
+            code="argument",
+            hint="an axis is a whole number or None, for all tensors below it; or give lists, "
+            "tuples and dicts of axes that are nested as the tensors are",
+        )
 
+
+def _are_alike(one: Any, other: Any, kind: Any) -> bool:
+    return isinstance(one, kind) and isinstance(other, kind)
+
+
+def _part(variables: dict[Node, Node], leaf: Any, axis: int | None) -> Any:
+    """A tensor as a variable without its `axis`, of which is noted what it stands for."""
+    if axis is None:
+        return leaf
+    whole = as_tensor(leaf, "an argument of vmap").node
+    front = _moved(whole, normal_axis(axis, len(whole.shape), "vmap"), 0)
+    variable = fresh(front.dtype, front.shape[1:])
+    variables[variable] = front
+    return Tensor(variable)
+
+
+def _placed(part: Node, whole: Node, axis: int | None, variables: Container[Node]) -> Node:
+    """A result with its axis at the place, or without it, where it is the same for each part."""
+    if axis is not None:
+        return _moved(whole, 0, normal_axis(axis, len(whole.shape), "vmap"))
+    if any(one in variables for one in topological([part])):
+        raise UsageError(
+            f"vmap: a result {part.type} has no axis, and each part has one of its own",
+            code="argument",
+            hint="out_axes=0 stacks the results of all parts",
+        )
     return part
 
 

@@ -11,7 +11,9 @@ import graphc
 from graphc.errors import DTypeError, OutOfRangeError, UsageError
 from graphc.frontend.tracing.control_flow import cond, scan, while_loop
 from graphc.frontend.tracing.trace import trace
+from graphc.frontend.tracing.trees import map_leaves
 from graphc.ir.dtype import bool_, c64, f16, f32, f64, i64
+from graphc.transforms import vmap
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -160,6 +162,78 @@ def test_what_jax_has_is_written_as_the_tour_says() -> None:
     for wrong in (lambda i: i + X, lambda i: i / 2):
         with pytest.raises(DTypeError):
             graphc.function(wrong, device="reference")(np.arange(3))
+
+
+W = np.arange(12.0).reshape(3, 4)
+NESTED: dict[str, tuple[Any, Any, tuple[Any, ...]]] = {
+    "a dict": (lambda p, x: p["w"] * x, ({"w": 0}, None), ({"w": W}, W[0])),
+    "a dict beside None": (
+        lambda p, x: p["w"] * p["b"] * x,
+        ({"w": 1, "b": None}, None),
+        ({"w": W.T, "b": W[0]}, 2.0),
+    ),
+    "a prefix": (
+        lambda p: p["w"][0] + p["w"][1]["c"],
+        ({"w": 0},),
+        ({"w": (W, {"c": W})},),
+    ),
+    "lists and tuples": (
+        lambda p, x: p[0] + p[1][0] * x,
+        [(0, [None]), -1],
+        ((W, [W[0]]), W[0:1, :3]),
+    ),
+    "nothing in a place": (lambda p: p["w"], ({"w": 0, "b": None},), ({"w": W, "b": None},)),
+    "a text that is given whole": (
+        lambda p: p["w"] + len(p["n"]),
+        ({"w": 0, "n": None},),
+        ({"w": W, "n": "ab"},),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_axes_are_nested_as_arguments_are(name: str) -> None:
+    function, axes, arguments = NESTED[name]
+
+    def part(place: int, axes: Any, tree: Any) -> Any:
+        if axes is None:
+            return tree
+        if isinstance(axes, dict):
+            return {key: part(place, axes[key], tree[key]) for key in tree}
+        if isinstance(axes, list | tuple):
+            return [part(place, *pair) for pair in zip(axes, tree, strict=True)]
+        return map_leaves(lambda leaf: np.take(leaf, place, axes), tree)
+
+    expected = [function(*part(place, list(axes), list(arguments))) for place in range(3)]
+    np.testing.assert_array_equal(graphc.vmap(function, in_axes=axes)(*arguments), expected)
+
+
+def test_results_have_their_axes_where_out_axes_says() -> None:
+    def several(x: Any) -> Any:
+        return {"a": x, "b": (2 * x, graphc.asarray(7.0))}
+
+    found = graphc.vmap(several, out_axes={"a": 1, "b": (-1, None)})(W)
+    np.testing.assert_array_equal(found["a"], W.T)
+    np.testing.assert_array_equal(found["b"][0], 2 * W.T)
+    assert found["b"][1].shape == ()
+    np.testing.assert_array_equal(graphc.vmap(several)(W)["b"][1], [7, 7, 7])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"in_axes": ({"v": 0},)}, r"in_axes\[0\] is \{'v': 0\} for \{'w': <tensor f64\[3, 4\]>\}"),
+        ({"in_axes": ([0],)}, r"in_axes\[0\] is \[0\] for"),
+        ({"in_axes": ({"w": "a"},)}, r"in_axes\[0\]\['w'\] is 'a' \(str\)"),
+        ({"in_axes": {"w": 0}}, "in_axes is {'w': 0}"),
+        ({"in_axes": True}, "in_axes is True"),
+        ({"out_axes": None}, "has no axis, and each part has one of its own"),
+        ({"out_axes": (0, 0)}, r"out_axes is \(0, 0\) for"),
+    ],
+)
+def test_axes_of_other_containers_are_refused(given: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        trace(lambda p: vmap(lambda p: p["w"], **given)(p), {"w": f64[3, 4]})
 
 
 @pytest.mark.parametrize(
