@@ -39,7 +39,7 @@ _LAZY = {
     "scan": "graphc.array_transforms",
     "set_threads": "graphc.runtime.cpu.pool",
     "source": "graphc.from_source",
-    "stateless_call": "graphc.transforms",
+    "stateless_call": "graphc.array_transforms",
     "trace": "graphc.from_python",
     "train_step": "graphc.optim",
     "vjp": "graphc.array_transforms",

@@ -14,7 +14,7 @@ from graphc.compiled_function import MAX_GRAPHS, Function, compiled, is_traced
 from graphc.frontend.tracing import control_flow
 from graphc.ir.dims import DimLike
 
-__all__ = ["cond", "custom_gradient", "jvp", "scan", "vjp", "while_loop"]
+__all__ = ["cond", "custom_gradient", "jvp", "scan", "stateless_call", "vjp", "while_loop"]
 
 
 def _compiled(function: Callable[..., Any], like: Callable[..., Any]) -> Function:
@@ -95,6 +95,19 @@ def cond(predicate: Any, then: Any = None, otherwise: Any = None, *operands: Any
         return control_flow.cond(predicate, then, otherwise, *operands)
 
     return _compiled(branches, then)(predicate, operands)
+
+
+@functools.wraps(transforms.stateless_call)
+def stateless_call(
+    model: Any, state: Any, *arguments: Any, **keywords: Any
+) -> tuple[Any, dict[str, Any]]:
+    """`graphc.transforms.stateless_call` of arrays."""
+
+    def called(model: Any, state: Any, arguments: Any, keywords: Any) -> Any:
+        return transforms.stateless_call(model, state, *arguments, **keywords)
+
+    result: tuple[Any, dict[str, Any]] = _compiled(called, model)(model, state, arguments, keywords)
+    return result
 
 
 @functools.wraps(transforms.custom_gradient)

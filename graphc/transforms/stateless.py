@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, UsageError, did_you_mean
@@ -10,6 +11,7 @@ from graphc.frontend.tracing.active_trace import tracing
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.state import State
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir.node import Node
@@ -26,17 +28,27 @@ def stateless_call(
     each with parameters and running statistics of its own.
 
     Args:
-        model: what is called; inside a trace.
-        state: values by path, as of `named_state`. The model keeps its own where one is missing.
+        model: what is called.
+        state: values by path, as of `named_state`. Where one is missing, the model has its own: it
+            is then an argument of the function that is traced, or otherwise known to the trace;
+            on arrays it has its first values.
         arguments, keywords: those of the model.
 
     Returns:
         The result, and what each value of `state` has become.
 
     Raises:
-        UsageError: the model has no such state; DTypeError, ShapeError: a value does not fit it.
+        UsageError: the model has no such state, or none that the trace knows where one is missing;
+        DTypeError, ShapeError: a value does not fit it.
+
+    >>> import numpy as np
+    >>> import graphc as gc
+    >>> layer = gc.nn.Linear(2, 1, bias=False)
+    >>> gc.stateless_call(layer, {"weight": np.ones((1, 2), np.float32)}, np.ones(2, np.float32))[0]
+    array([2.], dtype=float32)
     """
     with at_python_line():
+        _require_model(model, state)
         known = dict(model.named_state())
         for path in state:
             if path not in known:
@@ -46,9 +58,33 @@ def stateless_call(
                     hint=did_you_mean(path, known) or f"its state is {', '.join(known) or 'empty'}",
                 )
         given = {known[path]: _value(path, known[path], one) for path, one in state.items()}
-        with tracing().apart(given) as after:
+        missing = [path for path in known if path not in state]
+        with tracing().apart(given) as after, _telling(model, missing):
             result = model(*arguments, **keywords)
         return result, {path: Tensor(after[known[path]]) for path in state}
+
+
+def _require_model(model: Any, state: Any) -> None:
+    usage = "write stateless_call(model, state, x), with a dict of values by their paths"
+    if not isinstance(model, Module):
+        raise UsageError(
+            f"stateless_call: the model is {shown(model)}", code="argument-type", hint=usage
+        )
+    if not isinstance(state, Mapping):
+        raise UsageError(
+            f"stateless_call: the state is {shown(state)}", code="argument-type", hint=usage
+        )
+
+
+@contextmanager
+def _telling(model: Module, missing: Sequence[str]) -> Iterator[None]:
+    """Say what state the model has of its own, where the trace does not know some state."""
+    try:
+        yield
+    except UsageError as error:
+        if error.code == "unknown-state" and missing:
+            error.note(f"{model!r} is not given its state {', '.join(missing)}")
+        raise
 
 
 def _value(path: str, state: State, given: Any) -> Node:

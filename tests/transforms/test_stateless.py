@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc import transforms
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.tracing.trees import leaves
 from graphc.ir import dtype as dtypes
@@ -135,6 +136,47 @@ def test_state_that_does_not_fit_is_refused() -> None:
     ]:
         with pytest.raises(error, match=r"the state 'out\.bias' is .* expected"):
             gc.trace(lambda x, one=value: gc.stateless_call(NET, {"out.bias": one}, x)[0], x)
+
+
+def test_a_model_is_called_with_arrays_as_its_state() -> None:
+    layer = gc.nn.Linear(5, 2)
+    state = {"weight": np.ones((2, 5), np.float32), "bias": np.full(2, 3, np.float32)}
+    found, after = gc.stateless_call(layer, state, X)
+    np.testing.assert_allclose(found, np.repeat(X.sum(1, keepdims=True) + 3, 2, axis=1), rtol=1e-5)
+    assert after.keys() == state.keys()
+    for path, value in state.items():
+        np.testing.assert_array_equal(after[path], value, strict=True)
+    own, after = gc.stateless_call(layer, {"bias": state["bias"]}, x=X)
+    first = gc.compile(layer, gc.f32[4, 5], device="reference").state_dict()["weight"]
+    np.testing.assert_allclose(own, X @ first.T + 3, rtol=1e-5)
+    assert list(after) == ["bias"]
+
+
+def test_state_that_is_not_given_belongs_to_a_model_that_the_trace_knows() -> None:
+    layer, weight = gc.nn.Linear(5, 2), np.ones((2, 5), np.float32)
+
+    def total(weight: Any, layer: Any) -> Any:
+        return gc.stateless_call(layer, {"weight": weight}, X)[0].sum()
+
+    assert gc.grad(total)(weight, layer).shape == (2, 5)
+    with pytest.raises(UsageError, match="belongs to no model that this trace knows") as caught:
+        gc.grad(lambda weight: total(weight, layer))(weight)
+    assert list(caught.value.notes) == ["<module Linear> is not given its state bias"]
+
+
+@pytest.mark.parametrize(
+    ("model", "state", "message"),
+    [
+        (3, {}, r"the model is 3 \(int\)"),
+        (NET, 3, r"the state is 3 \(int\)"),
+        (NET, [X], r"the state is \[<?(array|tensor)"),
+    ],
+)
+def test_what_is_no_model_or_no_state_is_refused(model: Any, state: Any, message: str) -> None:
+    for call in (gc.stateless_call, transforms.stateless_call):
+        with pytest.raises(UsageError, match=message) as caught:
+            call(model, state, X)
+        assert "stateless_call(model, state, x)" in (caught.value.hint or "")
 
 
 def test_vmap_names_the_state_that_its_parts_share() -> None:
