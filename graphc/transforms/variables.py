@@ -16,6 +16,7 @@ from graphc.errors import UsageError
 from graphc.frontend.tracing import arguments
 from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor
+from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.state import State
@@ -42,14 +43,21 @@ _numbers = itertools.count()
 
 
 def require_function(function: object, transform: str) -> None:
-    """Refuse to transform what cannot be called.
+    """Refuse to transform what is no function of tensors.
 
     Raises:
-        UsageError: it is no function.
+        UsageError: it cannot be called, or is the class of a model.
     """
     hint = f"give the function first, and its arguments to the result: {transform}(f)(x)"
     if transform in ("jvp", "vjp"):
         hint = "give the function first, then its arguments: vjp(f, x), jvp(f, [x], [v])"
+    if isinstance(function, type) and issubclass(function, Module):
+        with at_python_line():
+            raise UsageError(
+                f"{transform} takes a function, and is given the class {function.__name__}",
+                code="argument-type",
+                hint=f"make a model of it: {function.__name__}(...)",
+            )
     arguments.require_function(function, transform, hint)
 
 

@@ -145,6 +145,7 @@ IN_PROGRAMS: dict[str, Told] = {
     # -- functions of functions
     function("return grad(sum(x))(x)"): Told("takes a function", "grad(f)", "grad(sum(x))"),
     function("return vmap(relu(x))(x)"): Told("takes a function", "vmap(f)", "vmap(relu(x))"),
+    function("return vmap(Linear)(x)"): Told("the class Linear", "Linear(...)", "vmap(Linear)"),
 }
 
 
@@ -226,6 +227,7 @@ IN_PYTHON: dict[str, Told] = {
     "gc.while_loop(True, abs, x)": Told(
         "while_loop takes a function", "condition, body", "gc.while_loop(True, abs, x)"
     ),
+    "gc.vmap(gc.nn.Linear)(x)": Told("class Linear", "Linear(...)", "gc.vmap(gc.nn.Linear)"),
     "gc.vjp(3, x)": Told("vjp takes a function", _CALL, "gc.vjp(3, x)"),
     "gc.jvp(x, [x], [x])": Told("jvp takes a function", _CALL, "gc.jvp(x, [x], [x])"),
     **{
