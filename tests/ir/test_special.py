@@ -35,7 +35,9 @@ SHAPES = tuple(
 )
 SHAPES_AND_SHARES = tuple(
     np.meshgrid(
-        [0.01, 0.5, 1.0, 7.3, 60.0, -1.0], [0.01, 0.5, 2.0, 9.1, 55.0], np.linspace(-0.1, 1.1, 25)
+        [0.0, 0.01, 0.5, 1.0, 7.3, 60.0, np.inf, np.nan, -1.0],
+        [0.0, 0.01, 0.5, 2.0, 9.1, 55.0, np.inf, np.nan],
+        np.linspace(-0.1, 1.1, 25),
     )
 )
 ORDERS = tuple(np.meshgrid(np.arange(30), np.concatenate([POSITIVE[::9], [0.0, 0.5, np.nan]])))

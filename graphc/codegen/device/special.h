@@ -239,9 +239,13 @@ GC_INLINE float gc_gammainc_f32(float a, float x) { return (float)gc_incomplete_
 GC_INLINE float gc_gammaincc_f32(float a, float x) { return (float)gc_incomplete_gamma(a, x, true); }
 
 /* The regularized incomplete beta function (8.17.22), mirrored (8.17.4) where that converges slowly, but not
- * where what is left of 1 would have no digits, as it does for little b. */
+ * where what is left of 1 would have no digits, as it does for little b. Where one parameter is 0 or infinite,
+ * all of the distribution is at 0 or at 1. */
 GC_INLINE double gc_betainc_f64(double a, double b, double x) {
-    if (!(a > 0.0) || !(b > 0.0) || !(x >= 0.0) || !(x <= 1.0)) return GC_UNDEFINED;
+    if (!(a >= 0.0) || !(b >= 0.0) || !(x >= 0.0) || !(x <= 1.0)) return GC_UNDEFINED;
+    if (a == b && (a == 0.0 || a == GC_INFINITE)) return GC_UNDEFINED;
+    if (a == 0.0 || b == GC_INFINITE) return x > 0.0 ? 1.0 : 0.0;
+    if (b == 0.0 || a == GC_INFINITE) return x < 1.0 ? 0.0 : 1.0;
     if (x == 0.0 || x == 1.0) return x;
     const bool is_mirrored = x > (a + 1.0) / (a + b + 2.0) && (b > 0.05 || x > 0.999);
     const double p = is_mirrored ? b : a, q = is_mirrored ? a : b, y = is_mirrored ? 1.0 - x : x;

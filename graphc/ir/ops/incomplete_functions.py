@@ -210,10 +210,13 @@ def gammaincc(a: Operand, x: Operand) -> Node:
 def _betainc(a: Array, b: Array, x: Array) -> Array:
     """The continued fraction 8.17.22, mirrored (8.17.4) where it converges slowly.
 
-    But not for little b, where what is left of 1 would have no digits.
+    But not for little b, where what is left of 1 would have no digits. Where one parameter is 0
+    or infinite, all of the distribution is at 0 or at 1.
     """
-    is_number = (a > 0) & (b > 0) & (x >= 0) & (x <= 1)
-    is_inner = is_number & (x > 0) & (x < 1)
+    is_edge = (a == 0) | (b == 0) | np.isinf(a) | np.isinf(b)
+    is_number = (a >= 0) & (b >= 0) & (x >= 0) & (x <= 1) & ~(is_edge & (a == b))
+    edge = np.where((a == 0) | np.isinf(b), np.ceil(x), np.floor(x))
+    is_inner = is_number & ~is_edge & (x > 0) & (x < 1)
     a, b, y = np.where(is_inner, a, 1.0), np.where(is_inner, b, 1.0), np.where(is_inner, x, 0.25)
     is_mirrored = (y > (a + 1.0) / (a + b + 2.0)) & ((b > 0.05) | (y > 0.999))
     p, q = np.where(is_mirrored, b, a), np.where(is_mirrored, a, b)
@@ -232,7 +235,7 @@ def _betainc(a: Array, b: Array, x: Array) -> Array:
     share = fraction_factors(terms, np.ones_like(p), 1001) * front
     share = np.where(share < 1.0, share, 1.0)
     value = np.where(is_mirrored, 1.0 - share, share)
-    return np.where(is_inner, value, np.where(is_number, x, np.nan))
+    return np.where(is_inner, value, np.where(is_number, np.where(is_edge, edge, x), np.nan))
 
 
 def _beta_slope(a: Node, b: Node, x: Node) -> Node:
@@ -246,7 +249,7 @@ _beta = elementwise(
     "betainc",
     3,
     in_doubles(_betainc),
-    "The incomplete beta function over beta(a, b), for a > 0, b > 0 and x from 0 to 1.",
+    "The incomplete beta function over beta(a, b), for a >= 0, b >= 0 and x from 0 to 1.",
     gradient=_by_last(_beta_slope),
     cheap=False,
     domain=(0.1, 0.9),
@@ -259,7 +262,8 @@ _beta = elementwise(
 def betainc(a: Operand, b: Operand, x: Operand) -> Node:
     """The integral of t**(a - 1) (1 - t)**(b - 1) from 0 to x, over beta(a, b): from 0 to 1.
 
-    For a > 0, b > 0 and x from 0 to 1, else NaN. It has no gradient by `a` and `b`.
+    For a >= 0, b >= 0 and x from 0 to 1, else NaN. Parameters beyond 1e6 cost digits: at
+    1e8 it is exact to four. It has no gradient by `a` and `b`.
     """
     first, second, value = broadcast(*promoted(a, b, x))
     return _beta(shape_parameter(first), shape_parameter(second), value)
