@@ -60,8 +60,11 @@ class Blocks:
         self.scopes[-1].lines.append(text)
 
     def nest(self, head: Sequence[str], inner: Scope) -> None:
-        """Add an inner block below its head (whose last line opens a brace)."""
+        """Add an inner block below its head, whose last line opens a brace, or without one."""
         lines = self.scopes[-1].lines
+        if not head:
+            lines.extend(inner.lines)
+            return
         lines.extend(head)
         lines.extend("    " + line for line in inner.lines)
         lines.append("}")

@@ -124,11 +124,9 @@ class Statements:
             self.write(loop.body)
         self.speller.lane = outer_lane
         if loop.kind is LoopKind.LANE:
-            head = self.blocks.lane_head(variable, extent, self.kernel.lanes, inner)
-            if head:
-                self.blocks.nest(head, inner)
-            else:
-                self.blocks.scopes[-1].lines += inner.lines
+            self.blocks.nest(
+                self.blocks.lane_head(variable, extent, self.kernel.lanes, inner), inner
+            )
             return
         index = self.dialect.index_type
         unroll = ["#pragma GCC unroll 64" if self.dialect.nests_loops else "#pragma unroll"]
