@@ -134,7 +134,7 @@ def _few_rows(product: _Product) -> Scheduled | None:
     left, right = product.left.at(product.m0, 0), product.right.at(product.n0, 0)
     if left is None or right is None:
         return None
-    name = f"gc_multiply_rows_{product.anchor.dtype.name}"
+    name = f"gc_multiply_rows_{product.anchor.inputs[0].dtype.name}"
     product.body.append(
         Call(
             name,

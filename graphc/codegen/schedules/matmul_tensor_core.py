@@ -125,7 +125,7 @@ def claims(group: Group, dialect: Dialect) -> bool:
     """Whether this schedule can compute the group."""
     if group.kind is not GroupKind.CONTRACTION:
         return False
-    dtype = group.anchor.dtype
+    dtype = group.anchor.inputs[0].dtype
     needed = {f"gc_mma_m16n8k16_{dtype.name}", "gc_load_matrices_x4", "gc_copy_async_16"}
     if not needed <= dialect.functions:
         return False
@@ -365,7 +365,7 @@ class _Tiles(Product):
             self.beside.load(across, stage, k, (upper, lower), row),
         )
         multiply = Call(
-            f"gc_mma_m16n8k16_{self.anchor.dtype.name}",
+            f"gc_mma_m16n8k16_{self.anchor.inputs[0].dtype.name}",
             (
                 Address(self.sums, self._first_sum),
                 Address(self.above.fragments, self.i * 4),

@@ -36,7 +36,7 @@ from graphc.ir.ops.arithmetic import (
     subtract,
 )
 from graphc.ir.ops.broadcasting import broadcast, normal_axis, promoted
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise import SHAPES, require_float
 from graphc.ir.ops.indexing import index
@@ -214,12 +214,14 @@ def relu6(x: Node) -> Node:
 
 
 @surface("hardsigmoid", "hard_sigmoid")
+@rounded_once
 def hardsigmoid(x: Node) -> Node:
     """relu6(x + 3) / 6."""
     return scaled(relu6(add(x, constant_like(3.0, x))), 1 / 6)
 
 
 @surface("hardswish", "hard_swish", "hard_silu")
+@rounded_once
 def hardswish(x: Node) -> Node:
     """x * relu6(x + 3) / 6 (A. Howard et al., 2019)."""
     return multiply(x, hardsigmoid(x))
@@ -233,6 +235,7 @@ def threshold(x: Node, threshold: float, value: float) -> Node:
 
 
 @surface("leaky_relu")
+@rounded_once
 def leaky_relu(x: Node, negative_slope: float = 0.01) -> Node:
     """x where it is positive, else x * negative_slope."""
     return where(greater(x, zeros_like(x)), x, scaled(x, negative_slope))
@@ -281,6 +284,7 @@ def softshrink(x: Node, bound: float = 0.5) -> Node:
 
 
 @surface("sparse_plus")
+@rounded_once
 def sparse_plus(x: Node) -> Node:
     """0 up to -1, (x + 1)**2 / 4 up to 1, and x beyond."""
     one = ones_like(x)
@@ -290,6 +294,7 @@ def sparse_plus(x: Node) -> Node:
 
 
 @surface("sparse_sigmoid")
+@rounded_once
 def sparse_sigmoid(x: Node) -> Node:
     """0 up to -1, (x + 1) / 2 up to 1, and 1 beyond: the derivative of `sparse_plus`."""
     one = ones_like(x)
@@ -302,6 +307,7 @@ def sparse_sigmoid(x: Node) -> Node:
 
 
 @surface("elu")
+@rounded_once
 def elu(x: Node, alpha: float = 1.0) -> Node:
     """x where it is positive, else alpha * (exp(x) - 1)."""
     zero = zeros_like(x)
@@ -311,6 +317,7 @@ def elu(x: Node, alpha: float = 1.0) -> Node:
 
 
 @surface("celu")
+@rounded_once
 def celu(x: Node, alpha: float = 1.0) -> Node:
     """x where it is positive, else alpha * (exp(x / alpha) - 1) (J. T. Barron, 2017)."""
     if alpha == 0:
@@ -327,6 +334,7 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 
 
 @surface("selu")
+@rounded_once
 def selu(x: Node) -> Node:
     """1.0507 * elu(x, 1.6733) (G. Klambauer et al., "Self-Normalizing Neural Networks", 2017)."""
     return scaled(elu(x, _SELU_ALPHA), _SELU_SCALE)
@@ -342,12 +350,14 @@ def logsigmoid(x: Node) -> Node:
 
 
 @surface("tanhshrink")
+@rounded_once
 def tanhshrink(x: Node) -> Node:
     """x - tanh(x)."""
     return subtract(x, tanh(x))
 
 
 @surface("softsign", "soft_sign")
+@rounded_once
 def softsign(x: Node) -> Node:
     """x / (1 + |x|)."""
     size = absolute(x)
@@ -355,12 +365,14 @@ def softsign(x: Node) -> Node:
 
 
 @surface("squareplus")
+@rounded_once
 def squareplus(x: Node, b: float = 4.0) -> Node:
     """(x + sqrt(x * x + b)) / 2 (J. T. Barron, 2021)."""
     return scaled(add(x, sqrt(add(multiply(x, x), constant_like(b, x)))), 0.5)
 
 
 @surface("mish")
+@rounded_once
 def mish(x: Node) -> Node:
     """x * tanh(softplus(x)) (D. Misra, 2019)."""
     return multiply(x, tanh(softplus(x)))
@@ -373,6 +385,7 @@ def softmin(x: Node, axis: int = -1, dtype: DType | None = None) -> Node:
 
 
 @surface("glu")
+@rounded_once
 def glu(x: Node, axis: int = -1) -> Node:
     """The first half of an axis times the sigmoid of the second (Y. Dauphin et al., 2016)."""
     place = normal_axis(axis, len(x.shape), "glu")

@@ -1,7 +1,8 @@
 """Attention: softmax of scaled products of queries with keys, times values.
 
 A. Vaswani et al., "Attention is all you need" (2017), equation 1. A composition, so that its
-gradients follow; the mask is computed where it is used and never stored.
+gradients follow; the mask is computed where it is used and never stored. Of f16 and bf16 all is
+computed in f32, and rounded once: a score that is rounded puts its error in an exponent.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, divide, scaled
 from graphc.ir.ops.broadcasting import broadcast, promoted
 from graphc.ir.ops.contraction import matrix_product, matrix_transpose
+from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, full_like, iota, zeros_like
 from graphc.ir.ops.dropouts import dropout
 from graphc.ir.ops.logic import less, less_equal, logical_and, not_equal, where
@@ -106,13 +108,17 @@ def attended(
     seed: Node | None,
     stream: int,
 ) -> tuple[Node, Node]:
-    """The result of `attention` under several masks, and the shares [..., H, L, S]."""
+    """The result of `attention` under several masks, and the shares [..., H, L, S].
+
+    The shares are as they were computed: in f32 for f16 and bf16.
+    """
     if dropout_p and seed is None:
         raise UsageError(
             f"attention: dropout_p is {dropout_p}, without a seed",
             hint="give dropout_p by name in a traced function, or a seed",
         )
-    scores = matrix_product(query, matrix_transpose(key))
+    dtype, wide = query.dtype, query.dtype.accumulator
+    scores = matrix_product(cast_to(query, wide), cast_to(matrix_transpose(key), wide))
     scores = _scaled(scores, scale, query.shape[-1])
     seen = _seen(scores, is_causal, window)
     for mask in masks:
@@ -120,12 +126,13 @@ def attended(
             shown = mask
         else:
             shown = not_equal(mask, constant_like(-math.inf, mask))
+            dtype = promoted(cast_to(query, dtype), mask)[0].dtype
             scores = add(*broadcast(*promoted(scores, mask)))
         seen = shown if seen is None else logical_and(*broadcast(seen, shown))
     shares = _shares(scores, seen, sees_something=not masks and window is None)
     if seed is not None:
         shares = dropout(shares, dropout_p, seed=seed, stream=stream)
-    return matrix_product(shares, value), shares
+    return cast_to(matrix_product(shares, cast_to(value, wide)), dtype), shares
 
 
 def _scaled(scores: Node, scale: float | None, width: DimLike) -> Node:

@@ -9,6 +9,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.attention import attended, shared_heads
+from graphc.ir.ops.conversion import cast_to
 
 __all__: list[str] = []
 
@@ -110,6 +111,7 @@ def multi_head_attention_forward(
     result = F["linear"](joined, out_proj_weight, out_proj_bias)
     if average_attn_weights:
         shares = F["mean"](shares, axis=1)
+    shares = cast_to(shares, mixed.dtype)
     if is_single:
         result, shares = F["squeeze"](result, 0), F["squeeze"](shares, 0)
     return result, shares if need_weights else None

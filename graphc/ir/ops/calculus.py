@@ -12,6 +12,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, divide, multiply, scaled, subtract
 from graphc.ir.ops.broadcasting import Operand, normal_axis, promoted
+from graphc.ir.ops.conversion import rounded_once
 from graphc.ir.ops.creation import dim_value, ones_like, zeros_like
 from graphc.ir.ops.logic import equal, where
 
@@ -38,6 +39,7 @@ def _strips(name: str, y: Node, x: Node | None, dx: float, axis: int) -> Node:
 
 
 @surface("trapezoid", "trapz")
+@rounded_once
 def trapezoid(y: Node, x: Node | None = None, dx: float = 1.0, axis: int = -1) -> Node:
     """The integral of samples `y` along an axis, by the trapezoidal rule.
 

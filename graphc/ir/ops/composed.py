@@ -27,7 +27,7 @@ from graphc.ir.ops.arithmetic import (
     trunc,
 )
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise import INTEGER, operate, require_computable, require_float
 from graphc.ir.ops.logic import (
@@ -199,6 +199,7 @@ def cbrt(x: Node) -> Node:
 
 
 @surface("lerp")
+@rounded_once
 def lerp(x: Operand, y: Operand, weight: Operand) -> Node:
     """x + weight * (y - x), and exactly `y` where the weight is 1."""
     a, b, w = broadcast(*promoted(x, y, weight))

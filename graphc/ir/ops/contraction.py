@@ -15,11 +15,12 @@ from graphc.ir.node import Node
 from graphc.ir.op import Call, Contraction, Op, Refused, Sample, surface
 from graphc.ir.ops.arithmetic import add
 from graphc.ir.ops.broadcasting import broadcast, broadcast_shapes, promoted
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.elementwise import NUMERIC
 from graphc.ir.ops.shape import broadcast_to, permute_dims, reshape
 from graphc.ir.types import TensorType
 
-__all__ = ["linear", "matmul", "matrix_product", "matrix_transpose"]
+__all__ = ["linear", "matmul", "matrix_product", "matrix_transpose", "widening_matmul"]
 
 Array = np.ndarray[Any, Any]
 
@@ -46,11 +47,21 @@ def _infer(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) ->
     return TensorType(a.dtype, (*a.shape[:-1], b.shape[-1]))
 
 
+def _infer_wide(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
+    found = _infer(op, operands, attributes)
+    if found.dtype.accumulator is found.dtype:
+        raise DTypeError(
+            f"{op.name} takes f16 or bf16, not {found.dtype.name}", code="dtype-unsupported"
+        )
+    return TensorType(found.dtype.accumulator, found.shape)
+
+
 def _reference(call: Call, a: Array, b: Array) -> Array:
     accumulator = dtypes.from_numpy(a.dtype).accumulator.numpy
+    result = call.dtype.numpy
     with np.errstate(all="ignore"):
         product = _product(a.astype(accumulator, copy=False), b.astype(accumulator, copy=False))
-    return product.astype(a.dtype, copy=False)
+    return product.astype(result, copy=False)
 
 
 def _product(a: Array, b: Array) -> Array:
@@ -74,19 +85,40 @@ def _gradient(node: Node, g: Node) -> tuple[Node, Node]:
     return matmul(g, matrix_transpose(b)), matmul(matrix_transpose(a), g)
 
 
+def _wide_gradient(node: Node, g: Node) -> tuple[Node, Node]:
+    a, b = (cast_to(one, g.dtype) for one in node.inputs)
+    to_a, to_b = matmul(g, matrix_transpose(b)), matmul(matrix_transpose(a), g)
+    return cast_to(to_a, node.inputs[0].dtype), cast_to(to_b, node.inputs[1].dtype)
+
+
+_PAIRS = (
+    ((3, 5), (5, 4)),
+    ((1, 1), (1, 1)),
+    ((2, 3, 5), (2, 5, 4)),
+    ((3, 0), (0, 4)),
+    ((0, 3), (3, 2)),
+    ((2, 1, 17, 33), (2, 1, 33, 9)),
+)
+
+
 def _samples() -> Iterable[Sample]:
-    pairs = (
-        ((3, 5), (5, 4)),
-        ((1, 1), (1, 1)),
-        ((2, 3, 5), (2, 5, 4)),
-        ((3, 0), (0, 4)),
-        ((0, 3), (3, 2)),
-        ((2, 1, 17, 33), (2, 1, 33, 9)),
-    )
     for dtype in dtypes.computable():
         if dtype.kind in NUMERIC:
-            for a, b in pairs:
+            for a, b in _PAIRS:
                 yield Sample((TensorType(dtype, a), TensorType(dtype, b)))
+
+
+def _wide_samples() -> Iterable[Sample]:
+    for dtype in (dtypes.f16, dtypes.bf16):
+        for a, b in _PAIRS:
+            yield Sample((TensorType(dtype, a), TensorType(dtype, b)))
+
+
+def _wide_refused() -> Iterable[Refused]:
+    f16 = TensorType(dtypes.f16, (2, 3))
+    yield Refused((f16, f16), {}, ShapeError)
+    yield Refused((f16, TensorType(dtypes.bf16, (3, 2))), {}, DTypeError)
+    yield Refused((TensorType(dtypes.f32, (2, 2)),) * 2, {}, DTypeError)
 
 
 def _refused() -> Iterable[Refused]:
@@ -105,13 +137,13 @@ def _batch(node: Node, operands: tuple[Node, ...], size: DimLike) -> Node:
     a, b = operands
     left, right = (_without_repeats(one) if len(one.shape) == 3 else None for one in operands)
     if right is not None:
-        return _stacked_rows(a, right)
+        return _stacked_rows(a, right, node.op)
     if left is not None:
         columns = permute_dims(b, axes=(1, 0, 2))
         wide = reshape(columns, shape=(b.shape[1], size * b.shape[2]))
-        product = reshape(matmul(left, wide), shape=(a.shape[1], size, b.shape[2]))
+        product = reshape(node.op(left, wide), shape=(a.shape[1], size, b.shape[2]))
         return permute_dims(product, axes=(1, 0, 2))
-    return matmul(a, b)
+    return node.op(a, b)
 
 
 def _without_repeats(x: Node) -> Node | None:
@@ -134,6 +166,19 @@ matmul: Op = Op(
     doc="The product of matrices (..., M, K) and (..., K, N) of one batch shape. f16 and bf16 "
     "accumulate in f32 and round once, at the end.",
 )
+widening_matmul: Op = Op(
+    "widening_matmul",
+    2,
+    infer=_infer_wide,
+    reference=_reference,
+    lowering=Contraction(),
+    gradient=_wide_gradient,
+    batch=_batch,
+    samples=_wide_samples,
+    refused=_wide_refused,
+    doc="The product of matrices of f16 or bf16 in f32, in which it is computed: what `matmul` "
+    "gives of operands that are cast before, without their copies.",
+)
 
 
 @surface("matmul", "mm", "bmm")
@@ -150,7 +195,7 @@ def matrix_product(a: Node, b: Node) -> Node:
             hint="multiply by a number with *",
         )
     if len(b.shape) == 2 < len(a.shape):
-        return _stacked_rows(a, b)
+        return _stacked_rows(a, b, matmul)
     row, column = len(a.shape) == 1, len(b.shape) == 1
     left = reshape(a, shape=(1, *a.shape)) if row else a
     right = reshape(b, shape=(*b.shape, 1)) if column else b
@@ -160,10 +205,10 @@ def matrix_product(a: Node, b: Node) -> Node:
     return reshape(product, shape=kept) if row or column else product
 
 
-def _stacked_rows(a: Node, b: Node) -> Node:
+def _stacked_rows(a: Node, b: Node, product: Op) -> Node:
     """A stack of matrices times one matrix: the rows of all of them make one tall matrix."""
     rows = reshape(a, shape=(dims.product(a.shape[:-1]), a.shape[-1]))
-    return reshape(matmul(rows, b), shape=(*a.shape[:-1], b.shape[-1]))
+    return reshape(product(rows, b), shape=(*a.shape[:-1], b.shape[-1]))
 
 
 def _in_batch(x: Node, batch: tuple[DimLike, ...]) -> Node:
@@ -181,6 +226,7 @@ def _matrix_transpose(x: Node) -> Node:
 
 
 @surface("linear")
+@rounded_once
 def linear(x: Node, weight: Node, bias: Node | None = None) -> Node:
     """`x @ weight.T + bias`, with `weight` [out, in] as PyTorch keeps it and `x` [..., in]."""
     if len(weight.shape) != 2:

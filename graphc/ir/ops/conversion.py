@@ -5,8 +5,9 @@ A cast is a boundary of the numerics contract: it rounds where it stands, and no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ParamSpec
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import Call, Element, Op, Parameter, Refused, Sample, find, surface
 from graphc.ir.types import TensorType
 
-__all__ = ["cast", "converted"]
+__all__ = ["cast", "converted", "rounded_once"]
 
 Array = np.ndarray[Any, Any]
 
@@ -149,3 +150,33 @@ cast = Op(
 def cast_to(x: Node, dtype: DType) -> Node:
     """`x` in another dtype; `x` itself where it has that dtype already."""
     return x if x.dtype is dtype else cast(x, dtype=dtype)
+
+
+_P = ParamSpec("_P")
+
+
+def rounded_once(function: Callable[_P, Node]) -> Callable[_P, Node]:
+    """Decorator of a composition: of f16 or bf16 it computes in f32, and rounds the result alone.
+
+    Operands of several float dtypes are promoted as the composition says.
+    """
+
+    @functools.wraps(function)
+    def compute(*operands: _P.args, **named: _P.kwargs) -> Node:
+        nodes = [one for one in (*operands, *named.values()) if isinstance(one, Node)]
+        floats = {one.dtype for one in nodes if one.dtype.kind == "float"}
+        dtype = floats.pop() if len(floats) == 1 else None
+        if dtype is None or dtype.accumulator is dtype:
+            return function(*operands, **named)
+
+        def widened(one: Any) -> Any:
+            is_narrow = isinstance(one, Node) and one.dtype is dtype
+            return cast_to(one, dtype.accumulator) if is_narrow else one
+
+        wide: Callable[..., Node] = function
+        result = wide(
+            *map(widened, operands), **{name: widened(one) for name, one in named.items()}
+        )
+        return cast_to(result, dtype)
+
+    return compute

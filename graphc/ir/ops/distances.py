@@ -10,6 +10,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
+from graphc.ir.ops.conversion import rounded_once
 
 __all__: list[str] = []
 
@@ -41,6 +42,7 @@ def _pairs(count: DimLike) -> tuple[Node, Node]:
 
 
 @surface("dist")
+@rounded_once
 def dist(x: Operand, y: Operand, p: float = 2.0) -> Node:
     """The p-norm of all of x - y."""
     a, b = broadcast(*promoted(x, y))
@@ -49,6 +51,7 @@ def dist(x: Operand, y: Operand, p: float = 2.0) -> Node:
 
 
 @surface("corrcoef")
+@rounded_once
 def corrcoef(x: Node) -> Node:
     """The correlations of the rows of `x` [variables, observations].
 

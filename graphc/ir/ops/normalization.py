@@ -23,7 +23,7 @@ from graphc.ir.op import Call, Decomposition, Op, Parameter, Refused, Sample, su
 from graphc.ir.ops.arithmetic import add, divide, multiply, subtract
 from graphc.ir.ops.broadcasting import Operand, broadcast, normal_axes, normal_axis, promoted
 from graphc.ir.ops.complex_numbers import real
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import constant_like, zeros_like
 from graphc.ir.ops.elementwise import require_float
 from graphc.ir.ops.logic import isfinite, where
@@ -381,6 +381,7 @@ def _axes_of(x: Node, weight: Node | None, shape: Sequence[DimLike] | None, name
 
 
 @surface("layer_norm")
+@rounded_once
 def layer_norm_affine(
     x: Node,
     weight: Node | None = None,
@@ -394,6 +395,7 @@ def layer_norm_affine(
 
 
 @surface("rms_norm")
+@rounded_once
 def rms_norm_affine(
     x: Node,
     weight: Node | None = None,

@@ -12,7 +12,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import find, functions, surface
 from graphc.ir.ops.arithmetic import absolute, add, divide, multiply, power, square, subtract
 from graphc.ir.ops.broadcasting import broadcast, normal_axes, normal_axis, promoted
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise import INEXACT, require_float
 from graphc.ir.ops.logic import equal, greater, less, not_equal, where
@@ -166,6 +166,7 @@ def renorm(x: Node, p: Order, axis: int, maxnorm: float) -> Node:
 
 
 @surface("normalize")
+@rounded_once
 def normalize(x: Node, p: Order = 2, axis: int = 1, eps: float = 1e-12) -> Node:
     """x / max(|x|, eps), for the p-norm along an axis."""
     norm = vector_norm(x, p, axis, keepdims=True)
@@ -180,6 +181,7 @@ def normalize(x: Node, p: Order = 2, axis: int = 1, eps: float = 1e-12) -> Node:
 
 @surface("cosine_similarity")
 @also_named(x1="x", x2="y")
+@rounded_once
 def cosine_similarity(x: Node, y: Node, axis: int = 1, eps: float = 1e-8) -> Node:
     """The cosine of the angle between vectors along an axis; norms below `eps` count as `eps`."""
     a, b = broadcast(*promoted(x, y))
@@ -195,6 +197,7 @@ def cosine_similarity(x: Node, y: Node, axis: int = 1, eps: float = 1e-8) -> Nod
 
 @surface("pairwise_distance")
 @also_named(x1="x", x2="y")
+@rounded_once
 def pairwise_distance(
     x: Node, y: Node, p: Order = 2.0, eps: float = 1e-6, keepdims: bool = False
 ) -> Node:
@@ -207,6 +210,7 @@ def pairwise_distance(
 
 @surface("cdist")
 @also_named(x1="x", x2="y")
+@rounded_once
 def cdist(x: Node, y: Node, p: Order = 2.0) -> Node:
     """The p-norms of the differences of all rows of `x` [..., n, k] and of `y` [..., m, k]."""
     if len(x.shape) < 2 or len(y.shape) < 2 or not dims.always_equal(x.shape[-1], y.shape[-1]):

@@ -12,6 +12,7 @@ from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, multiply, scaled, subtract
 from graphc.ir.ops.broadcasting import broadcast, normal_axis, promoted
 from graphc.ir.ops.complex_numbers import conjugate
+from graphc.ir.ops.conversion import rounded_once
 from graphc.ir.ops.elementwise import operate
 from graphc.ir.ops.indexing import index
 from graphc.ir.ops.rearrange import expand_dims, moveaxis, permute_dims, reshape, stack
@@ -169,30 +170,35 @@ def _added(x: Node, product: Node, beta: float, alpha: float) -> Node:
 
 
 @surface("addmm", "baddbmm", "addmv")
+@rounded_once
 def addmm(x: Node, a: Node, b: Node, *, beta: float = 1, alpha: float = 1) -> Node:
     """beta * x + alpha * (a @ b)."""
     return _added(x, _matmul(a, b), beta, alpha)
 
 
 @surface("addbmm")
+@rounded_once
 def addbmm(x: Node, a: Node, b: Node, *, beta: float = 1, alpha: float = 1) -> Node:
     """beta * x + alpha * (the sum of the products of all pairs of matrices)."""
     return _added(x, functions["einsum"]("bij,bjk->ik", a, b), beta, alpha)
 
 
 @surface("addr")
+@rounded_once
 def addr(x: Node, a: Node, b: Node, *, beta: float = 1, alpha: float = 1) -> Node:
     """beta * x + alpha * outer(a, b), for two vectors."""
     return _added(x, outer(a, b), beta, alpha)
 
 
 @surface("addcmul")
+@rounded_once
 def addcmul(x: Node, a: Node, b: Node, *, value: float = 1) -> Node:
     """x + value * a * b."""
     return _added(x, operate(multiply)(a, b), 1, value)
 
 
 @surface("addcdiv")
+@rounded_once
 def addcdiv(x: Node, a: Node, b: Node, *, value: float = 1) -> Node:
     """x + value * a / b."""
     quotient: Node = functions["divide"](a, b)
@@ -200,6 +206,7 @@ def addcdiv(x: Node, a: Node, b: Node, *, value: float = 1) -> Node:
 
 
 @surface("bilinear")
+@rounded_once
 def bilinear(x: Node, y: Node, weight: Node, bias: Node | None = None) -> Node:
     """x @ weight[k] @ y + bias[k] for each k; weight is [out, in of x, in of y]."""
     result: Node = functions["einsum"]("...i,kij,...j->...k", x, weight, y)

@@ -21,6 +21,7 @@ from graphc.ir.ops.arithmetic import (
     subtract,
 )
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
+from graphc.ir.ops.conversion import rounded_once
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise import elementwise
 from graphc.ir.ops.logic import (
@@ -244,6 +245,7 @@ logaddexp = elementwise(
 
 
 @surface("logaddexp2")
+@rounded_once
 def logaddexp2(x: Operand, y: Operand) -> Node:
     """log2(2**x + 2**y), in the form that does not overflow."""
     a, b = broadcast(*promoted(x, y))
@@ -252,6 +254,7 @@ def logaddexp2(x: Operand, y: Operand) -> Node:
 
 
 @surface("log1mexp")
+@rounded_once
 def log1mexp(x: Node) -> Node:
     """log(1 - exp(-x)) for x >= 0, accurate where x is small and where it is large."""
     is_small = less(x, constant_like(math.log(2), x))
@@ -264,6 +267,7 @@ def log1mexp(x: Node) -> Node:
 
 
 @surface("logit")
+@rounded_once
 def logit(x: Node, eps: float | None = None) -> Node:
     """log(x / (1 - x)); `eps` limits `x` to the range from eps to 1 - eps first."""
     if eps is not None:
@@ -282,18 +286,21 @@ def _times_log(x: Operand, y: Operand, logarithm: Any, at_zero: float) -> Node:
 
 
 @surface("xlogy")
+@rounded_once
 def xlogy(x: Operand, y: Operand) -> Node:
     """x * log(y), and 0 where x is 0 unless y is NaN."""
     return _times_log(x, y, log, 0.0)
 
 
 @surface("xlog1py")
+@rounded_once
 def xlog1py(x: Operand, y: Operand) -> Node:
     """x * log1p(y), and 0 where x is 0 unless y is NaN."""
     return _times_log(x, y, log1p, -1.0)
 
 
 @surface("entr")
+@rounded_once
 def entr(x: Node) -> Node:
     """-x * log(x): 0 at 0, with derivatives of 0 as `xlogy` has them, and -inf below."""
     is_negative = less(x, zeros_like(x))
@@ -322,6 +329,7 @@ def _sinc_near(angle: Node) -> Node:
 
 
 @surface("sinc")
+@rounded_once
 def sinc(x: Node) -> Node:
     """sin(pi x) / (pi x), and 1 at 0."""
     return _sine_over(scaled(x, math.pi))

@@ -23,7 +23,7 @@ from graphc.ir.op import (
 )
 from graphc.ir.ops.arithmetic import add, divide, maximum, multiply, subtract
 from graphc.ir.ops.broadcasting import Operand, normal_axes, normal_axis
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import constant_like, dim_value, iota
 from graphc.ir.ops.elementwise import INEXACT, REAL, require_float
 from graphc.ir.ops.logic import equal, isnan, logical_or, where
@@ -188,6 +188,7 @@ def variance(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool =
 
 @surface("std")
 @also_named(unbiased="correction", ddof="correction")
+@rounded_once
 def standard_deviation(
     x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False
 ) -> Node:
@@ -196,6 +197,7 @@ def standard_deviation(
 
 
 @surface("standardize")
+@rounded_once
 def standardize(
     x: Node,
     axis: Axis = -1,

@@ -22,7 +22,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.ops.arithmetic import multiply
-from graphc.ir.ops.contraction import matmul
+from graphc.ir.ops.contraction import matmul, widening_matmul
 from graphc.ir.ops.conversion import cast
 from graphc.ir.ops.reduction import sum_over
 from graphc.ir.ops.shape import broadcast_to, permute_dims, reshape
@@ -114,17 +114,31 @@ def _unstacked(product: Node, shape: Sequence[DimLike], groups: _Groups, node: N
     return reshape(permute_dims(apart, axes=back), shape=node.shape)
 
 
+def _widening_matmul(node: Node) -> Node | None:
+    """A product of f16 or bf16 is computed in f32, so its operands need no copies in f32."""
+    a, b = map(_before_cast, node.inputs)
+    if a is None or b is None or a.dtype is not b.dtype or a.dtype.bits != 16:
+        return None
+    is_computed_so = a.dtype.kind == "float" and a.dtype.accumulator is node.dtype
+    return widening_matmul(a, b) if is_computed_so else None
+
+
+def _before_cast(node: Node) -> Node | None:
+    """What is cast to `node`, in its shape."""
+    if node.op is cast:
+        return node.inputs[0]
+    if node.op not in (permute_dims, reshape, broadcast_to):
+        return None
+    narrow = _before_cast(node.inputs[0])
+    return None if narrow is None else node.op(narrow, **dict(node.attributes))
+
+
 def _narrow_matmul(node: Node) -> Node | None:
     """A product of widened operands that is rounded once is what a narrow product means."""
-    product, target = node.inputs[0], node.dtype
-    if product.op is not matmul or target.accumulator is target:
+    (product,) = node.inputs
+    if product.op is not widening_matmul or product.inputs[0].dtype is not node.dtype:
         return None
-    if product.dtype is not target.accumulator:
-        return None
-    wide = product.inputs
-    if any(one.op is not cast or one.inputs[0].dtype is not target for one in wide):
-        return None
-    return matmul(*(one.inputs[0] for one in wide))
+    return matmul(*product.inputs)
 
 
 def _transposed_matmul(node: Node) -> Node | None:
@@ -132,10 +146,10 @@ def _transposed_matmul(node: Node) -> Node | None:
     (product,) = node.inputs
     rank = len(product.shape)
     swap = (*range(rank - 2), rank - 1, rank - 2)
-    if product.op is not matmul or node["axes"] != swap:
+    if product.op not in (matmul, widening_matmul) or node["axes"] != swap:
         return None
     a, b = product.inputs
-    return matmul(permute_dims(b, axes=swap), permute_dims(a, axes=swap))
+    return product.op(permute_dims(b, axes=swap), permute_dims(a, axes=swap))
 
 
 # -- examples -------------------------------------------------------------------------------------
@@ -185,8 +199,15 @@ def _sum_examples() -> Iterator[Node]:
 def _narrow_examples() -> Iterator[Node]:
     for dtype in (dtypes.f16, dtypes.bf16):
         a, b = graph_input("a", dtype, (2, 3, 4)), graph_input("b", dtype, (2, 4, 5))
-        wide = [cast(one, dtype=dtypes.f32) for one in (a, b)]
-        yield cast(matmul(*wide), dtype=dtype)
+        yield cast(widening_matmul(a, b), dtype=dtype)
+
+
+def _widening_examples() -> Iterator[Node]:
+    for dtype in (dtypes.f16, dtypes.bf16):
+        a, b = graph_input("a", dtype, (2, 3, 4)), graph_input("b", dtype, (5, 4))
+        wide = cast(a, dtype=dtypes.f32), cast(b, dtype=dtypes.f32)
+        turned = permute_dims(wide[1], axes=(1, 0))
+        yield matmul(wide[0], broadcast_to(turned, shape=(2, 4, 5)))
 
 
 RULES: tuple[Rule, ...] = (
@@ -204,5 +225,6 @@ RULES: tuple[Rule, ...] = (
         _transposed_examples,
         reorders=True,
     ),
-    Rule("rounded product of widened matrices", (cast,), _narrow_matmul, _narrow_examples),
+    Rule("product of widened matrices", (matmul,), _widening_matmul, _widening_examples),
+    Rule("rounded product of narrow matrices", (cast,), _narrow_matmul, _narrow_examples),
 )

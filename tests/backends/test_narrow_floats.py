@@ -1,0 +1,84 @@
+"""Compositions of f16 and bf16: as near to their values as one rounding of f32 leaves them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import graphc as gc
+from graphc.ir import dtype as dtypes
+from tests.accuracy import within
+
+Array = np.ndarray[Any, Any]
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape: int, scale: float = 1.0, mean: float = 0.0) -> Array:
+    return RNG.normal(mean, scale, shape)
+
+
+X, Y = normal(300, scale=2), normal(300)
+ROWS, BIAS = normal(8, 64, mean=3), normal(64)
+CHANNELS = normal(2, 8, 5, 5, mean=3)
+# Peaked: a score that is rounded before its exponential is wrong by several hundredths.
+HEADS = tuple(normal(2, 16, 32, scale=4) for _ in range(3))
+LABELS = np.arange(8)
+
+TABLE: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
+    "attention": (gc.attention, HEADS),
+    "causal attention": (lambda *x: gc.attention(*x, is_causal=True), HEADS),
+    "attention with a mask": (gc.attention, (*HEADS, normal(16, 16))),
+    "softmax": (gc.softmax, (ROWS,)),
+    "log_softmax": (gc.log_softmax, (ROWS,)),
+    "logsumexp": (gc.logsumexp, (ROWS,)),
+    "layer_norm": (gc.layer_norm, (ROWS, BIAS, BIAS)),
+    "rms_norm": (gc.rms_norm, (ROWS, BIAS)),
+    "group_norm": (lambda x, w, b: gc.group_norm(x, 4, w, b), (CHANNELS, normal(8), normal(8))),
+    "instance_norm": (
+        lambda x, w, b: gc.instance_norm(x, weight=w, bias=b),
+        (CHANNELS, normal(8), normal(8)),
+    ),
+    "batch_norm": (
+        lambda x, w, b: gc.batch_norm(x, None, None, w, b, True),
+        (CHANNELS, normal(8), normal(8)),
+    ),
+    "cross_entropy": (lambda x: gc.cross_entropy(x, gc.asarray(LABELS)), (ROWS,)),
+    "linear": (gc.linear, (ROWS, normal(16, 64), normal(16))),
+    "addmm": (gc.addmm, (normal(8, 16), ROWS, normal(64, 16))),
+    "std": (lambda x: gc.std(x, axis=-1), (ROWS,)),
+    "cov": (gc.cov, (ROWS,)),
+    "normalize": (gc.normalize, (ROWS,)),
+    "cosine_similarity": (gc.cosine_similarity, (ROWS, ROWS[::-1].copy())),
+    "lerp": (lambda x, y: gc.lerp(x, y, 0.3), (X, Y)),
+    "addcmul": (gc.addcmul, (X, Y, Y[::-1].copy())),
+    "addcdiv": (gc.addcdiv, (X, Y, np.abs(Y) + 0.5)),
+    "hardswish": (gc.hardswish, (X,)),
+    "leaky_relu": (gc.leaky_relu, (X,)),
+    "elu": (lambda x: gc.elu(x, 0.3), (X,)),
+    "selu": (gc.selu, (X,)),
+    "mish": (gc.mish, (X,)),
+    "glu": (gc.glu, (X,)),
+    "xlogy": (gc.xlogy, (X, np.abs(Y))),
+}
+
+
+@pytest.mark.parametrize("device", ["reference", "cpu", "sim"])
+@pytest.mark.parametrize("dtype", [np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)], ids=str)
+def test_compositions_round_once(dtype: Any, device: str) -> None:
+    functions = {
+        name: gc.function(function, device=device) for name, (function, _) in TABLE.items()
+    }
+    wrong = []
+    for name, (_, operands) in TABLE.items():
+        narrow = [operand.astype(dtype) for operand in operands]
+        precise = functions[name](*(operand.astype(np.float64) for operand in narrow))
+        found = functions[name](*narrow)
+        assert found.dtype == dtype, name
+        # Half a unit, and what f32 loses where terms cancel: of numbers below 1/16 less is asked.
+        if not within(found, precise, 0.52, dtypes.from_numpy(dtype), least=1 / 16):
+            wrong.append(name)
+    assert not wrong
