@@ -314,6 +314,9 @@ READS: dict[str, Expected] = {
             for i in range(3)
         ]
     ),
+    "o[g, c] = z[3*g + c] * w[0, 0, c, 0]": lambda z, w, **_: z.reshape(3, 3) * w[0, 0, :, 0],
+    "o[c, g] = z[c + 3*g] * w[0, 0, c, 0]": lambda z, w, **_: (z.reshape(3, 3) * w[0, 0, :, 0]).T,
+    "o[g, b: 2, c: 2] = z[1 + 2*b + 4*g + c]": lambda z, **_: z[1:].reshape(2, 2, 2),
     "o[t] = r[t // 2]": lambda r, **_: np.repeat(r, 2),
     "o[t] = z[t] * r[(t + 1) // 2]": lambda z, r, **_: z * r[(np.arange(9) + 1) // 2],
     "o[t] = z[t] * r[(t - 2) % 5]": lambda z, r, **_: z * r[(np.arange(9) - 2) % 5],
@@ -388,6 +391,12 @@ def test_a_convolution_is_one_matrix_product():
     graph = next(iter(read_graphs().values()))
     names = [node.op.name for node in simplify(graph, SourceMap()).nodes()]
     assert names.count("matmul") == 1 and "sum" not in names
+
+
+def test_indices_that_do_not_overlap_split_an_axis():
+    for statement, graph in read_graphs().items():
+        if statement.startswith(("o[g,", "o[c, g]")):
+            assert "skew" not in {node.op.name for node in graph.nodes()}, statement
 
 
 def test_two_extents_name_both_accesses():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from graphc.frontend.index_notation.positions import Position, Sizes, fits
@@ -32,19 +33,33 @@ def viewed(x: Node, axis: int, position: Position, sizes: Sizes) -> tuple[Node, 
     downwards = [name for name, factor in position.factors.items() if factor < 0]
     low, high = position.bounds(sizes)
     steps = {name: abs(factor) for name, factor in position.factors.items()}
-    first, *others = steps
-    if others or steps[first] == 1:
-        x = _sliced(x, axis, low, high + 1, 1)
+    if len(steps) == 1:
+        ((name, by),) = steps.items()
+        x = _strided(x, axis, low, sizes[name], by)
+        names = [name]
     else:
-        x = _strided(x, axis, low, sizes[first], steps[first])
-    for name in others:
-        stride = steps[first] if name == others[-1] else 1
-        x = window(x, axis=axis, size=sizes[name], stride=stride, dilation=steps[name])
-    names = [first, *reversed(others)]
+        x, names = _split(_sliced(x, axis, low, high + 1, 1), axis, steps, sizes)
     if downwards:
         # An index with a negative factor counts from the other end.
         x = flip(x, axes=tuple(axis + i for i, name in enumerate(names) if name in downwards))
     return x, names
+
+
+def _split(x: Node, axis: int, steps: Mapping[str, int], sizes: Sizes) -> tuple[Node, list[str]]:
+    """`x` with `axis` as several indices, which lie `steps` apart, and these in order."""
+    digits = sorted(steps, key=steps.__getitem__, reverse=True)
+    if all(
+        dims.always_equal(steps[name], dims.product(sizes[one] for one in digits[place:]))
+        for place, name in enumerate(digits, 1)
+    ):
+        # Nothing overlaps: each index counts where the next ones have come to their ends.
+        split = (sizes[name] for name in digits)
+        return reshape(x, shape=(*x.shape[:axis], *split, *x.shape[axis + 1 :])), digits
+    first, *others = steps
+    for name in others:
+        stride = steps[first] if name == others[-1] else 1
+        x = window(x, axis=axis, size=sizes[name], stride=stride, dilation=steps[name])
+    return x, [first, *reversed(others)]
 
 
 def _extended(x: Node, axis: int, position: Position, sizes: Sizes) -> tuple[Node, Position]:
@@ -61,7 +76,7 @@ def _extended(x: Node, axis: int, position: Position, sizes: Sizes) -> tuple[Nod
 
 def _strided(x: Node, axis: int, start: DimLike, count: DimLike, by: int) -> Node:
     """Every `by`-th element."""
-    if dims.always_less_equal(1, count):
+    if by == 1 or dims.always_less_equal(1, count):
         return _sliced(x, axis, start, start + by * (count - 1) + 1, by)
     # One that may be empty ends at a multiple of its step, if need be behind the axis.
     widths = [(0, by - 1 if i == axis else 0) for i in range(len(x.shape))]
