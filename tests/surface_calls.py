@@ -489,7 +489,10 @@ LISTED: dict[str, list[Any]] = {
         (lambda f, x, w, b: f(x, None, None, w, b, training=True), IMAGE, *(f64[4],) * 2),
     ],
     "group_norm": [(lambda f, x, w, b: f(x, 2, w, b), IMAGE, f64[4], f64[4])],
-    "instance_norm": [(lambda f, x, w, b: f(x, w, b), IMAGE, f64[4], f64[4])],
+    "instance_norm": [
+        (lambda f, x, w, b: f(x, weight=w, bias=b), IMAGE, f64[4], f64[4]),
+        (lambda f, x, m: f(x, m, m * m, use_input_stats=False), IMAGE, f64[4]),
+    ],
     "layer_norm": [(lambda f, x, w, b: f(x, w, b), X, f64[4], f64[4])],
     "local_response_norm": [(lambda f, x: f(x, 3, alpha=0.5), IMAGE)],
     "rms_norm": [(lambda f, x, w: f(x, w), X, f64[4])],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from graphc.errors import ShapeError
 from graphc.frontend.tracing.initializers import ones, zeros
 from graphc.frontend.tracing.module import Module
@@ -21,20 +23,55 @@ __all__ = [
     "LocalResponseNorm",
 ]
 
+Axes = tuple[int, ...]
 
-class _BatchNorm(Module):
-    """(x - mean) / sqrt(var + eps) of each channel, scaled and shifted (Ioffe, Szegedy, 2015).
 
-    In training the moments are those of the batch, and the running ones move towards them by
-    `momentum`; otherwise the running moments are used.
+class _Normalization(Module):
+    """(x - mean) / sqrt(var + eps) of each channel, scaled and shifted.
 
     Args:
         num_features: channels, axis 1.
         eps: keeps the division finite.
         momentum: how far a running moment moves at each step.
         affine: whether there are a weight (at first 1) and a bias (at first 0).
-        track_running_stats: whether there are running moments; without, those of the batch are
-            always used.
+        track_running_stats: whether there are running moments, for use outside of training;
+            without, those of the operand are always used.
+        bias: whether there is a bias beside the weight.
+    """
+
+    def _make_state(
+        self, num_features: int, affine: bool, tracks: bool, dtype: DType, bias: bool
+    ) -> None:
+        self._num_features = num_features
+        self.weight = Parameter(num_features, dtype, ones()) if affine else None
+        self.bias = Parameter(num_features, dtype, zeros()) if affine and bias else None
+        self.running_mean = Buffer(num_features, dtype, zeros()) if tracks else None
+        self.running_var = Buffer(num_features, dtype, ones()) if tracks else None
+        self.num_batches_tracked = Buffer((), dtypes.i64, zeros()) if tracks else None
+
+    def _require(self, x: Tensor, ranks: tuple[int, ...], channels: int) -> None:
+        if x.ndim not in ranks or x.shape[channels] != self._num_features:
+            raise ShapeError(
+                f"{type(self).__name__}({self._num_features}) takes {' or '.join(map(str, ranks))} "
+                f"axes with {self._num_features} channels, and was given {x.type}"
+            )
+
+    def _moments(self, x: Tensor, axes: Axes) -> tuple[Tensor, Tensor]:
+        """The mean, and the unbiased variance, without gradients."""
+        x = call("stop_gradient", x)
+        return call("mean", x, axis=axes), call("var", x, axis=axes, correction=1)
+
+    def _track(self, *moments: Tensor, share: Any) -> None:
+        """Move the running moments towards others by a share of the way."""
+        for running, moment in zip((self.running_mean, self.running_var), moments, strict=True):
+            assert running is not None
+            running.update(call("lerp", running, moment.astype(running.dtype), share))
+
+
+class _BatchNorm(_Normalization):
+    __doc__ = f"""{_Normalization.__doc__}
+    In training the moments are those of the batch (S. Ioffe and C. Szegedy, 2015). With None for
+    `momentum` the running ones are the mean of those of all batches.
     """
 
     _ranks: tuple[int, ...]
@@ -43,18 +80,15 @@ class _BatchNorm(Module):
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
         dtype: DType = dtypes.f32,
+        *,
+        bias: bool = True,
     ) -> None:
-        self._num_features, self._eps, self._momentum = num_features, eps, momentum
-        self.weight = Parameter(num_features, dtype, ones()) if affine else None
-        self.bias = Parameter(num_features, dtype, zeros()) if affine else None
-        tracks = track_running_stats
-        self.running_mean = Buffer(num_features, dtype, zeros()) if tracks else None
-        self.running_var = Buffer(num_features, dtype, ones()) if tracks else None
-        self.num_batches_tracked = Buffer((), dtypes.i64, zeros()) if tracks else None
+        self._eps, self._momentum = eps, momentum
+        self._make_state(num_features, affine, track_running_stats, dtype, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` normalised.
@@ -62,35 +96,19 @@ class _BatchNorm(Module):
         Raises:
             ShapeError: `x` has another number of axes, or of channels.
         """
-        if x.ndim not in self._ranks or x.shape[1] != self._num_features:
-            ranks = " or ".join(map(str, self._ranks))
-            raise ShapeError(
-                f"{type(self).__name__}({self._num_features}) takes {ranks} axes, the second of "
-                f"{self._num_features}, and was given {x.type}"
-            )
+        self._require(x, self._ranks, 1)
         training = is_training()
-        if training:
-            self._track(x)
-        moments = (None, None) if training else (self.running_mean, self.running_var)
+        if training and self.num_batches_tracked is not None:
+            count = self.num_batches_tracked + 1
+            self.num_batches_tracked.update(count)
+            share = self._momentum
+            moments = self._moments(x, tuple(axis for axis in range(x.ndim) if axis != 1))
+            self._track(*moments, share=1 / count.astype(x.dtype) if share is None else share)
+        known = (None, None) if training else (self.running_mean, self.running_var)
         result: Tensor = call(
-            "batch_norm", x, *moments, self.weight, self.bias, training, eps=self._eps
+            "batch_norm", x, *known, self.weight, self.bias, training, eps=self._eps
         )
         return result
-
-    def _track(self, x: Tensor) -> None:
-        """Move the running moments towards those of the batch; the variance is the unbiased one."""
-        if self.running_mean is None or self.running_var is None:
-            return
-        axes = tuple(axis for axis in range(x.ndim) if axis != 1)
-        for running, name, keywords in (
-            (self.running_mean, "mean", {}),
-            (self.running_var, "var", {"correction": 1}),
-        ):
-            moment = call("stop_gradient", call(name, x, axis=axes, **keywords))
-            moved = call("lerp", running, moment.astype(running.dtype), self._momentum)
-            running.update(moved)
-        if self.num_batches_tracked is not None:
-            self.num_batches_tracked.update(self.num_batches_tracked + 1)
 
 
 class BatchNorm1d(_BatchNorm):
@@ -121,10 +139,12 @@ class GroupNorm(Module):
         eps: float = 1e-5,
         affine: bool = True,
         dtype: DType = dtypes.f32,
+        *,
+        bias: bool = True,
     ) -> None:
         self._num_groups, self._eps = num_groups, eps
         self.weight = Parameter(num_channels, dtype, ones()) if affine else None
-        self.bias = Parameter(num_channels, dtype, zeros()) if affine else None
+        self.bias = Parameter(num_channels, dtype, zeros()) if affine and bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` normalised."""
@@ -132,8 +152,11 @@ class GroupNorm(Module):
         return result
 
 
-class _InstanceNorm(Module):
-    """Each channel of each example, normalised (D. Ulyanov et al., 2016)."""
+class _InstanceNorm(_Normalization):
+    __doc__ = f"""{_Normalization.__doc__}
+    The moments are those of each example (D. Ulyanov et al., 2016); running ones, if any, are the
+    means of theirs.
+    """
 
     _rank: int
 
@@ -141,40 +164,50 @@ class _InstanceNorm(Module):
         self,
         num_features: int,
         eps: float = 1e-5,
-        *,
+        momentum: float = 0.1,
         affine: bool = False,
+        track_running_stats: bool = False,
         dtype: DType = dtypes.f32,
+        *,
+        bias: bool = True,
     ) -> None:
-        self._eps = eps
-        self.weight = Parameter(num_features, dtype, ones()) if affine else None
-        self.bias = Parameter(num_features, dtype, zeros()) if affine else None
+        self._eps, self._momentum = eps, momentum
+        self._make_state(num_features, affine, track_running_stats, dtype, bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x` normalised.
+        """`x` normalised; the axis of the batch may be missing.
 
         Raises:
-            ShapeError: `x` has another number of axes.
+            ShapeError: `x` has another number of axes, or of channels.
         """
-        if x.ndim != self._rank:
-            raise ShapeError(f"{type(self).__name__} takes {self._rank} axes, was given {x.type}")
-        result: Tensor = call("instance_norm", x, self.weight, self.bias, self._eps)
-        return result
+        self._require(x, (self._rank - 1, self._rank), 1 - self._rank)
+        rows = x if x.ndim == self._rank else call("expand_dims", x, 0)
+        tracks, training = self.running_mean is not None, is_training()
+        if tracks and training:
+            own = self._moments(rows, tuple(range(2, self._rank)))
+            self._track(*(moment.mean(axis=0) for moment in own), share=self._momentum)
+        known = (self.running_mean, self.running_var) if tracks and not training else (None, None)
+        own_moments = training or not tracks
+        result: Tensor = call(
+            "instance_norm", rows, *known, self.weight, self.bias, own_moments, eps=self._eps
+        )
+        return result if x.ndim == self._rank else result[0]
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """`instance_norm` of [N, C, L]."""
+    """`instance_norm` of [N, C, L], or of [C, L]."""
 
     _rank = 3
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """`instance_norm` of [N, C, H, W]."""
+    """`instance_norm` of [N, C, H, W], or of [C, H, W]."""
 
     _rank = 4
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """`instance_norm` of [N, C, D, H, W]."""
+    """`instance_norm` of [N, C, D, H, W], or of [C, D, H, W]."""
 
     _rank = 5
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from graphc.errors import ShapeError
+from graphc.errors import ShapeError, UsageError
 from graphc.frontend.tracing.initializers import Initializer, uniform, zeros
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.state import Parameter
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
+from graphc.ir.ops.convolution import widths_of
 
 __all__ = [
     "Conv1d",
@@ -54,6 +55,13 @@ class _Convolution(Module):
                 hint="make both numbers of channels multiples of groups",
             )
 
+    def _require_mode(self, mode: str, *known: str) -> None:
+        if mode not in known:
+            raise UsageError(
+                f"{type(self).__name__}: padding_mode is {mode!r}",
+                hint=f"it takes {' or '.join(map(repr, known))}",
+            )
+
     def _require_channels(self, x: Tensor, channels: int) -> None:
         if x.ndim not in (self._rank + 1, self._rank + 2) or x.shape[-self._rank - 1] != channels:
             axes = ", ".join(["N", str(channels), *"DHW"[-self._rank :]])
@@ -71,9 +79,11 @@ class _Forward(_Convolution):
         dilation: Widths = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
         dtype: DType = dtypes.f32,
     ) -> None:
         self._require_groups(in_channels, out_channels, groups=groups)
+        self._require_mode(padding_mode, "zeros", "reflect", "replicate", "circular")
         taps = _per_axis(kernel_size, self._rank)
         self._make_state((out_channels, in_channels // groups, *taps), out_channels, bias, dtype)
         self._in_channels = in_channels
@@ -83,14 +93,21 @@ class _Forward(_Convolution):
             "dilation": dilation,
             "groups": groups,
         }
+        self._mode, self._widths = padding_mode, []
+        if padding_mode != "zeros":
+            steps, apart = (_per_axis(width, self._rank) for width in (stride, dilation))
+            self._widths = list(widths_of(self._function, padding, taps, steps, apart))
+            self._keywords["padding"] = 0
 
     def forward(self, x: Tensor) -> Tensor:
         """The convolution of `x` [N, in, ...] or [in, ...].
 
         Raises:
-            ShapeError: another number of axes or channels.
+            ShapeError: another number of axes or channels, or axes too short for the padding.
         """
         self._require_channels(x, self._in_channels)
+        if self._widths:
+            x = call("pad", x, [*[(0, 0)] * (x.ndim - self._rank), *self._widths], mode=self._mode)
         result: Tensor = call(self._function, x, self.weight, self.bias, **self._keywords)
         return result
 
@@ -107,9 +124,11 @@ class _Transposed(_Convolution):
         groups: int = 1,
         bias: bool = True,
         dilation: Widths = 1,
+        padding_mode: str = "zeros",
         dtype: DType = dtypes.f32,
     ) -> None:
         self._require_groups(in_channels, out_channels, groups=groups)
+        self._require_mode(padding_mode, "zeros")
         taps = _per_axis(kernel_size, self._rank)
         self._make_state((in_channels, out_channels // groups, *taps), out_channels, bias, dtype)
         self._in_channels = in_channels
@@ -135,6 +154,9 @@ class _Transposed(_Convolution):
 class Conv1d(_Forward):
     """The convolution over one spatial axis; `padding` may be "same" or "valid".
 
+    `padding_mode`: what lies around, "zeros", or what `pad` has for "reflect", "replicate" and
+    "circular".
+
     >>> from graphc.frontend.tracing.trace import trace
     >>> trace(Conv1d(4, 8, 3, padding=1), dtypes.f32[2, 4, 10])[0].results[0].type
     f32[2, 8, 10]
@@ -144,13 +166,21 @@ class Conv1d(_Forward):
 
 
 class Conv2d(_Forward):
-    """The convolution over two spatial axes; `padding` may be "same" or "valid"."""
+    """The convolution over two spatial axes; `padding` may be "same" or "valid".
+
+    `padding_mode`: what lies around, "zeros", or what `pad` has for "reflect", "replicate" and
+    "circular".
+    """
 
     _function, _rank = "conv2d", 2
 
 
 class Conv3d(_Forward):
-    """The convolution over three spatial axes; `padding` may be "same" or "valid"."""
+    """The convolution over three spatial axes; `padding` may be "same" or "valid".
+
+    `padding_mode`: what lies around, "zeros", or what `pad` has for "reflect", "replicate" and
+    "circular".
+    """
 
     _function, _rank = "conv3d", 3
 

@@ -86,6 +86,20 @@ class _AvgPool(_Spatial):
         }
 
 
+class _AvgPoolOver(_AvgPool):
+    def __init__(
+        self,
+        kernel_size: Widths,
+        stride: Widths | None = None,
+        padding: Widths = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
+        self._keywords["divisor_override"] = divisor_override
+
+
 class _LPPool(_Spatial):
     def __init__(
         self,
@@ -154,14 +168,14 @@ class AvgPool1d(_AvgPool):
     _function = "avg_pool1d"
 
 
-class AvgPool2d(_AvgPool):
-    """The mean of each window of the last two axes."""
+class AvgPool2d(_AvgPoolOver):
+    """The mean of each window of the last two axes, or its sum by `divisor_override`."""
 
     _function = "avg_pool2d"
 
 
-class AvgPool3d(_AvgPool):
-    """The mean of each window of the last three axes."""
+class AvgPool3d(_AvgPoolOver):
+    """The mean of each window of the last three axes, or its sum by `divisor_override`."""
 
     _function = "avg_pool3d"
 

@@ -23,11 +23,13 @@ from graphc.nn.dropout import Dropout
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
 
-Weights = tuple[Any, Any, Any, Any]
+Weights = tuple[Any, ...]
 
 
 class _Recurrent(Module):
     _cell: str
+    _hidden_size: int
+    _output_size: int
 
     def _choose(self, nonlinearity: str) -> None:
         """The cell of a nonlinearity."""
@@ -44,35 +46,43 @@ class _Recurrent(Module):
         return self._cell == "lstm_cell"
 
     def _parameters(
-        self, inputs: int, hidden: int, bias: bool, dtype: DType, suffix: str = ""
+        self,
+        inputs: int,
+        hidden: int,
+        bias: bool,
+        dtype: DType,
+        suffix: str = "",
+        projected: int = 0,
     ) -> None:
         """Weights and biases evenly spread over (-k, k), k = 1 / sqrt(hidden)."""
         rows = GATES[self._cell] * hidden
         bound = 1 / math.sqrt(hidden) if hidden else 1.0
-        shapes = {"weight_ih": (rows, inputs), "weight_hh": (rows, hidden)}
+        shapes = {
+            "weight_ih": (rows, inputs),
+            "weight_hh": (rows, projected or hidden),
+            "bias_ih": rows if bias else None,
+            "bias_hh": rows if bias else None,
+            **({"weight_hr": (projected, hidden)} if projected else {}),
+        }
+        self._names = tuple(shapes)
         for name, shape in shapes.items():
-            setattr(self, name + suffix, Parameter(shape, dtype, uniform(-bound, bound)))
-        for name in ("bias_ih", "bias_hh"):
-            value = Parameter(rows, dtype, uniform(-bound, bound)) if bias else None
+            init = uniform(-bound, bound)
+            value = None if shape is None else Parameter(shape, dtype, init)
             setattr(self, name + suffix, value)
 
     def _weights(self, suffix: str = "") -> Weights:
-        return (
-            getattr(self, "weight_ih" + suffix),
-            getattr(self, "weight_hh" + suffix),
-            getattr(self, "bias_ih" + suffix),
-            getattr(self, "bias_hh" + suffix),
-        )
+        return tuple(getattr(self, name + suffix) for name in self._names)
 
     def _step(self, x: Tensor, state: tuple[Tensor, ...], weights: Weights) -> tuple[Tensor, ...]:
         """The state after a row."""
         after = call(self._cell, x, state if self._is_pair else state[0], *weights)
         return tuple(after) if self._is_pair else (after,)
 
-    def _states(self, given: Any, shape: tuple[Any, ...], x: Tensor) -> tuple[Tensor, ...]:
-        """The tensors of a state, which is zeros of a shape where none is given."""
+    def _states(self, given: Any, axes: tuple[Any, ...], x: Tensor) -> tuple[Tensor, ...]:
+        """The tensors of a state, which is zeros where none is given."""
         if given is None:
-            return (call("zeros", shape, x.dtype),) * (2 if self._is_pair else 1)
+            features = (self._output_size, self._hidden_size)[: 2 if self._is_pair else 1]
+            return tuple(call("zeros", (*axes, size), x.dtype) for size in features)
         return tuple(given) if self._is_pair else (given,)
 
     def _require(self, x: Tensor, axes: str, features: int) -> None:
@@ -95,7 +105,8 @@ class _Cell(_Recurrent):
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, dtype: DType = dtypes.f32
     ) -> None:
-        self._input_size, self._hidden_size = input_size, hidden_size
+        self._input_size = input_size
+        self._hidden_size = self._output_size = hidden_size
         self._parameters(input_size, hidden_size, bias, dtype)
 
     def forward(self, x: Tensor, hx: Any = None) -> Any:
@@ -105,7 +116,7 @@ class _Cell(_Recurrent):
         of the batch may be missing.
         """
         self._require(x, "batch", self._input_size)
-        before = self._states(hx, (*x.shape[:-1], self._hidden_size), x)
+        before = self._states(hx, x.shape[:-1], x)
         after = self._step(x, before, self._weights())
         return after if self._is_pair else after[0]
 
@@ -147,6 +158,7 @@ class _Layers(_Recurrent):
         batch_first: whether sequences are [batch, time, features].
         dropout: the probability of dropout between layers, in training.
         bidirectional: whether each layer runs backwards as well; results are concatenated.
+        proj_size: of an LSTM, features that results and h are projected to; 0 projects nothing.
     """
 
     def __init__(
@@ -158,28 +170,43 @@ class _Layers(_Recurrent):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         dtype: DType = dtypes.f32,
     ) -> None:
         self._input_size, self._hidden_size = input_size, hidden_size
+        self._output_size = self._require_projection(proj_size)
         self._directions = ("", "_reverse") if bidirectional else ("",)
         self._num_layers, self._batch_first = num_layers, batch_first
         self._dropout = Dropout(dropout)
         for layer in range(num_layers):
-            inputs = input_size if layer == 0 else hidden_size * len(self._directions)
+            inputs = input_size if layer == 0 else self._output_size * len(self._directions)
             for direction in self._directions:
-                self._parameters(inputs, hidden_size, bias, dtype, f"_l{layer}{direction}")
+                suffix = f"_l{layer}{direction}"
+                self._parameters(inputs, hidden_size, bias, dtype, suffix, proj_size)
+
+    def _require_projection(self, proj_size: int) -> int:
+        """The features of results, which are those of states or of their projection."""
+        if proj_size and (not self._is_pair or not 0 < proj_size < self._hidden_size):
+            raise UsageError(
+                f"{type(self).__name__}: proj_size is {proj_size}",
+                hint=f"an LSTM takes 1 to {self._hidden_size - 1}, or 0, which projects nothing"
+                if self._is_pair
+                else "LSTM has projections",
+            )
+        return proj_size or self._hidden_size
 
     def forward(self, x: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
         """The results [time, batch, hidden] of the last layer, and the last states of all.
 
         States are [layers, batch, hidden_size], for two directions twice as many; zeros by default,
-        or else `hx`. That of an LSTM is a pair, (h, c). Without a batch they have no such axis.
+        or else `hx`. That of an LSTM is a pair, (h, c), h of proj_size if there is one. Without a
+        batch they have no such axis.
         """
         self._require(x, "batch, time" if self._batch_first else "time, batch", self._input_size)
         is_turned = self._batch_first and x.ndim == 3
         rows = call("swapaxes", x, 0, 1) if is_turned else x
         number = self._num_layers * len(self._directions)
-        first = self._states(hx, (number, *rows.shape[1:-1], self._hidden_size), x)
+        first = self._states(hx, (number, *rows.shape[1:-1]), x)
         last: list[tuple[Tensor, ...]] = []
         for layer in range(self._num_layers):
             rows = rows if layer == 0 else self._dropout(rows)
@@ -225,7 +252,14 @@ class RNN(_Layers):
     ) -> None:
         self._choose(nonlinearity)
         super().__init__(
-            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            dtype=dtype,
         )
 
 

@@ -114,6 +114,10 @@ def _recurrent_cases() -> dict[str, LayerCase]:
         cases[f"{name} without a batch"] = _with_state(name, (7, 4), 4, 6, 2, batch_first=True)
     cases["GRU from a state"] = _with_state("GRU", ((7, 2, 4), (2, 2, 6)), 4, 6, 2)
     cases["GRU without a batch from a state"] = _with_state("GRU", ((7, 4), (2, 6)), 4, 6, 2)
+    for bidirectional in (False, True):
+        cases[f"LSTM projected {bidirectional}"] = _with_state(
+            "LSTM", (7, 2, 4), 4, 6, 2, bidirectional=bidirectional, proj_size=3
+        )
     cases["RNN relu"] = _with_state("RNN", (7, 2, 4), 4, 6, 1, "relu", False)
     return cases
 
@@ -171,6 +175,33 @@ def _cases() -> dict[str, LayerCase]:
             cases[name] = _layer(name, (shape,), 2)
         cases[f"BatchNorm{rank}d"] = _with_state(f"BatchNorm{rank}d", shape, 4)
         cases[f"InstanceNorm{rank}d"] = _with_state(f"InstanceNorm{rank}d", shape, 4, affine=True)
+        cases[f"InstanceNorm{rank}d tracks"] = _with_state(
+            f"InstanceNorm{rank}d", shape, 4, 1e-3, 0.3, True, True, bias=False
+        )
+        cases[f"InstanceNorm{rank}d without a batch"] = _with_state(
+            f"InstanceNorm{rank}d", shape[1:], 4, track_running_stats=True
+        )
+        cases[f"BatchNorm{rank}d of all batches"] = _with_state(
+            f"BatchNorm{rank}d", shape, 4, momentum=None, bias=False
+        )
+        for padding_mode in ("reflect", "replicate", "circular"):
+            padding = (1, 2, 0)[:rank]
+            cases[f"Conv{rank}d {padding_mode}"] = _with_state(
+                f"Conv{rank}d", shape, 4, 6, 3, 2, padding, padding_mode=padding_mode
+            )
+            cases[f"Conv{rank}d {padding_mode} same"] = _with_state(
+                f"Conv{rank}d", shape[1:], 4, 6, 2, 1, "same", 3, 2, False, padding_mode
+            )
+        for padding in ("same", "valid"):
+            cases[f"Conv{rank}d {padding}"] = _with_state(
+                f"Conv{rank}d", shape, 4, 6, 4, 1, padding
+            )
+    for rank in (2, 3):
+        cases[f"AvgPool{rank}d divided"] = _layer(
+            f"AvgPool{rank}d", (SPATIAL[rank],), 3, 2, 1, True, False, 5
+        )
+    cases["GroupNorm without a bias"] = _with_state("GroupNorm", PICTURE, 2, 4, bias=False)
+    cases["LayerNorm without a bias"] = _with_state("LayerNorm", PICTURE, 6, bias=False)
     cases["GroupNorm"] = _with_state("GroupNorm", PICTURE, 2, 4)
     cases["Upsample"] = LayerCase(
         lambda: nn.Upsample(scale_factor=2.0, mode="bilinear"), (PICTURE,), (),

@@ -60,7 +60,6 @@ OTHERS = {
     ("torch", "var_mean"): "corrected by 1",
     ("torch.linalg", "vander"): "the powers ascend",
     ("torch", "instance_norm"): "a private function with other arguments",
-    ("torch.nn.functional", "instance_norm"): "the third argument is another one",
 }
 """Namesakes that are other functions, have other defaults, or promise less."""
 
@@ -81,7 +80,7 @@ _ELSEWHERE = {
     "libraries have it for one axis alone": "hfft2 hfftn ihfft2 ihfftn",
     "sizes, or what the results are, are said in other arguments": """
         argwhere bincount broadcast_to cosine_embedding_loss cummax cummin dot_product_attention
-        fill_diagonal flatnonzero instance_norm kl_div layer_norm lstsq nonzero permute_dims
+        fill_diagonal flatnonzero kl_div layer_norm lstsq nonzero permute_dims
         put_along_axis rms_norm softmin std_mean tile unique unique_consecutive vander var_mean""",
     "the calls make what it takes with other functions of graphc": """
         betainc cholesky cholesky_solve eigh eigvalsh interp logdet lu_solve lu_unpack matrix_power

@@ -16,12 +16,16 @@ from graphc.frontend.tracing.unit import build_unit
 from graphc.ir.evaluate import evaluate
 from tests.nn.layers_of_torch import OF_TORCH, LayerCase, of_library, operands_of
 
-# PyTorch recommends another reduction for one of the losses, batches first for encoders, and two
-# masks of one dtype.
+# PyTorch recommends another reduction for one of the losses, batches first for encoders, two masks
+# of one dtype, filters of odd sizes, and LSTMs that project nothing.
 pytestmark = [
     pytest.mark.torch,
     pytest.mark.filterwarnings(
-        "ignore:reduction", "ignore:enable_nested_tensor", "ignore:Support for mismatched"
+        "ignore:reduction",
+        "ignore:enable_nested_tensor",
+        "ignore:Support for mismatched",
+        "ignore:Using padding='same'",
+        "ignore:LSTM with projections",
     ),
 ]
 try:

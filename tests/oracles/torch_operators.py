@@ -122,7 +122,7 @@ def _batch_norm(
 def _instance_norm(
     x: Tensor, weight: Any = None, bias: Any = None, eps: float = 1e-5, **_: Any
 ) -> Any:
-    return call("instance_norm", x, weight, bias, eps)
+    return call("instance_norm", x, weight=weight, bias=bias, eps=eps)
 
 
 def _corrcoef(x: Tensor) -> Any:

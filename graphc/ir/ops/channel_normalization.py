@@ -9,7 +9,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, divide, multiply, power, scaled, subtract
 from graphc.ir.ops.broadcasting import broadcast
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import constant_like
 from graphc.ir.ops.elementwise import require_computable
 from graphc.ir.ops.indexing import index
@@ -44,6 +44,7 @@ def _affine(y: Node, weight: Node | None, bias: Node | None) -> Node:
 
 
 @surface("batch_norm")
+@rounded_once
 def batch_norm(
     x: Node,
     running_mean: Node | None = None,
@@ -75,6 +76,7 @@ def batch_norm(
 
 
 @surface("group_norm")
+@rounded_once
 def group_norm(
     x: Node,
     num_groups: int,
@@ -93,12 +95,33 @@ def group_norm(
 
 
 @surface("instance_norm")
+@rounded_once
 def instance_norm(
-    x: Node, weight: Node | None = None, bias: Node | None = None, eps: float = 1e-5
+    x: Node,
+    running_mean: Node | None = None,
+    running_var: Node | None = None,
+    weight: Node | None = None,
+    bias: Node | None = None,
+    use_input_stats: bool = True,
+    *,
+    eps: float = 1e-5,
 ) -> Node:
-    """Each channel of each example, normalised (D. Ulyanov et al., 2016)."""
+    """Each channel of each example, normalised (D. Ulyanov et al., 2016).
+
+    Without `use_input_stats` the moments are running ones; a layer that keeps these updates them
+    itself.
+    """
     if len(x.shape) < 3:
         raise ShapeError(f"instance_norm: {x.type} has no axes after the channels")
+    has_running = running_mean is not None and running_var is not None
+    if has_running is use_input_stats or (running_mean is None) != (running_var is None):
+        raise UsageError(
+            "instance_norm takes two running moments, or those of the operand",
+            hint="give weight= and bias= by name, and use_input_stats=False with running moments",
+        )
+    if has_running:
+        normal: Node = batch_norm(x, running_mean, running_var, weight, bias, eps=eps)
+        return normal
     return _affine(layer_norm(x, axes=len(x.shape) - 2, eps=float(eps)), weight, bias)
 
 

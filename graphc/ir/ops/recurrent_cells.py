@@ -20,15 +20,22 @@ GATES = {"rnn_tanh_cell": 1, "rnn_relu_cell": 1, "gru_cell": 3, "lstm_cell": 4}
 
 
 def _gates(
-    name: str, x: Node, hidden: Node, weights: tuple[Node, Node, Node | None, Node | None]
+    name: str,
+    x: Node,
+    hidden: Node,
+    weights: tuple[Node, Node, Node | None, Node | None],
+    cell: Node | None = None,
 ) -> list[tuple[Node, Node]]:
-    """For each gate what comes from the input, and what from the state."""
+    """For each gate what comes from the input, and what from the state.
+
+    A cell has as many features as the state where that is no projection.
+    """
     weight_ih, weight_hh, bias_ih, bias_hh = weights
-    count = GATES[name]
-    size = hidden.shape[-1] if hidden.shape else None
+    count, cell = GATES[name], cell or hidden
+    size = cell.shape[-1] if cell.shape else None
     if any(len(one.shape) != 2 or one.shape[0] != count * size for one in (weight_ih, weight_hh)):  # type: ignore[operator]
         raise ShapeError(
-            f"{name}: weights {weight_ih.type} and {weight_hh.type} for a state {hidden.type}",
+            f"{name}: weights {weight_ih.type} and {weight_hh.type} for a state {cell.type}",
             hint=f"expected {count} rows for each feature of the state",
         )
     from_input = F["linear"](x, weight_ih, bias_ih)
@@ -92,14 +99,17 @@ def lstm_cell(
     weight_hh: Node,
     bias_ih: Node | None = None,
     bias_hh: Node | None = None,
+    weight_hr: Node | None = None,
 ) -> tuple[Node, Node]:
     """The next state (h, c) of a long short-term memory; gates: entry, forget, new, out.
 
-    S. Hochreiter and J. Schmidhuber, 1997, with forget gates (F. Gers et al., 2000).
+    S. Hochreiter and J. Schmidhuber, 1997, with forget gates (F. Gers et al., 2000). With
+    `weight_hr` [projection, hidden] h is a projection (H. Sak et al., 2014).
     """
     hidden, cell = state
-    gates = _gates("lstm_cell", x, hidden, (weight_ih, weight_hh, bias_ih, bias_hh))
+    gates = _gates("lstm_cell", x, hidden, (weight_ih, weight_hh, bias_ih, bias_hh), cell)
     entry, forget, new, out = (add(*one) for one in gates)
     kept = multiply(F["sigmoid"](forget), cell)
     cell = add(kept, multiply(F["sigmoid"](entry), F["tanh"](new)))
-    return multiply(F["sigmoid"](out), F["tanh"](cell)), cell
+    hidden = multiply(F["sigmoid"](out), F["tanh"](cell))
+    return (hidden if weight_hr is None else F["linear"](hidden, weight_hr)), cell
