@@ -68,6 +68,18 @@ def _unique_consecutive(x: Any, size: int | None = None, *arguments: Any, **name
     return results[0] if len(results) == 1 else tuple(results)
 
 
+def _two_sets(keep: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """A function of two sets; `keep` says by which of them a value is in whether it is kept."""
+
+    def values_of(x: Any, y: Any, size: int | None = None, **keywords: Any) -> Any:
+        if size is not None or keywords:
+            return NotImplemented
+        values = np.unique(np.concatenate((np.ravel(x), np.ravel(y))), equal_nan=False)
+        return values[keep(np.isin(values, x), np.isin(values, y))]
+
+    return values_of
+
+
 def _bincount(x: Any, length: Any = None, weights: Any = None, minlength: int = 0) -> Any:
     if length is not None:
         return NotImplemented
@@ -148,12 +160,16 @@ BY_NAME: Mapping[str, Callable[..., Any]] = {
     "asarray": _asarray,
     "astype": _astype,
     "bincount": _bincount,
+    "intersect1d": _two_sets(np.logical_and),
     "masked_select": _masked_select,
     "nonzero": _nonzero,
     "repeat": _repeat,
     "repeat_interleave": _repeat,
     "reshape": _reshape,
+    "setdiff1d": _two_sets(np.greater),
+    "setxor1d": _two_sets(np.not_equal),
     "tensor": _asarray,
+    "union1d": _two_sets(lambda in_x, in_y: slice(None)),
     "unique": _unique,
     "unique_all": np.unique_all,
     "unique_consecutive": _unique_consecutive,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,7 @@ from graphc.frontend.graph_text import graph_text
 from graphc.ir import dims
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Unit
-from graphc.ir.sizes import check_sizes
+from graphc.ir.sizes import check_sizes, memory_bytes
 from graphc.ir.source_map import portable
 from graphc.ir.types import TensorType
 from graphc.passes import pipeline
@@ -181,8 +180,7 @@ def initial_state(unit: Unit, seed: int) -> dict[str, np.ndarray[Any, Any]]:
             code="seed",
             hint="give another one: seed=1, for example",
         )
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if sum(map(_bytes, unit.state.values())) > memory:
+    if sum(map(_bytes, unit.state.values())) > memory_bytes():
         raise _state_too_large(unit)
     try:
         values, _ = evaluate(unit.initial, [np.array(seed, np.uint64)])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,13 @@ from graphc import array_functions
 from graphc.frontend.tracing import tensor
 from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.arguments import first_names
-from graphc.frontend.tracing.location import spans_from
+from graphc.frontend.tracing.location import at_python_line, spans_from
 from graphc.frontend.tracing.members import no_member
 from graphc.frontend.tracing.trees import leaves, map_leaves
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.op import functions
+from graphc.ir.sizes import check_memory
 from graphc.ir.source_map import SourceMap
 
 __all__ = ["is_function", "member", "named", "on_arrays"]
@@ -79,14 +81,15 @@ def on_arrays(
         given = [
             _without_scalars(one, places[min(place, rest)]) for place, one in enumerate(arguments)
         ]
-        if of_values is not None:
-            keywords = first_names(function.__name__, function, keywords)
-        result = NotImplemented if of_values is None else of_values(*given, **keywords)
-        if result is not NotImplemented:
-            return result
-        with spans_from(SourceMap()):
-            result = function(*given, **keywords)
-        return _evaluated(result)
+        with spans_from(SourceMap()), at_python_line():
+            if of_values is not None:
+                keywords = first_names(function.__name__, function, keywords)
+                # What NumPy refuses the function of a graph explains.
+                with suppress(TypeError, ValueError, LookupError):
+                    result = of_values(*given, **keywords)
+                    if result is not NotImplemented:
+                        return result
+            return _evaluated(function(*given, **keywords))
 
     return called
 
@@ -120,7 +123,9 @@ def _evaluated(result: Any) -> Any:
     nodes = [leaf.node for leaf in leaves(result) if isinstance(leaf, tensor.Tensor)]
     if not nodes:
         return result
-    values = iter(evaluate(Graph("main", (), (), tuple(nodes)), [])[0])
+    graph = Graph("main", (), (), tuple(nodes))
+    check_memory(graph)
+    values = iter(evaluate(graph, [])[0])
     return map_leaves(
         lambda leaf: _owned(next(values)) if isinstance(leaf, tensor.Tensor) else leaf, result
     )

@@ -70,6 +70,7 @@ def trace(
     *types: Any,
     models: Sequence[Module] = (),
     training: bool = False,
+    **others: Any,
 ) -> Traced:
     """The graph of a function or a model, for inspection.
 
@@ -92,6 +93,8 @@ def trace(
             code="argument-type",
             hint="the sum of a diagonal is graphc.linalg.trace(x)",
         )
+    if others:
+        raise UsageError(f"trace has no argument {next(iter(others))!r}", code="argument-unknown")
     return Traced(*tracer.trace(_plain(function), *types, models=models, training=training))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from graphc.errors import ShapeError
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
@@ -24,6 +25,14 @@ class TensorType(metaclass=Interned):
 
     dtype: DType
     shape: tuple[DimLike, ...]
+
+    def __post_init__(self) -> None:
+        for size in self.shape:
+            if (type(size) is not int or size < 0) and type(size) is not dims.Dim:
+                raise ShapeError(
+                    f"a tensor of shape [{', '.join(map(str, self.shape))}]: {size} is no size",
+                    hint="a size is a whole number of 0 or more, or a dim",
+                )
 
     @property
     def rank(self) -> int:

@@ -12,12 +12,15 @@ import numpy as np
 
 from graphc.errors import UsageError, did_you_mean
 from graphc.frontend.foreign_names import instead, meant
+from graphc.frontend.tracing.annotations import expected, room
 from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.shown import shown
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
-from graphc.ir.dtype import DType, as_dtype
+from graphc.ir.dtype import as_dtype
 from graphc.ir.node import Node
 from graphc.ir.op import functions
+from graphc.ir.ops.broadcasting import Operand
 from graphc.ir.ops.spelling import second_names
 
 __all__ = [
@@ -36,23 +39,14 @@ __all__ = [
 ]
 
 
-_NO_OPERANDS = (str, list, tuple, dict, slice, DType)
-_NO_NUMBERS = (*_NO_OPERANDS, Node)
-
-_MISFITS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    "Node": ("a tensor", lambda value: not isinstance(value, Node)),
-    "int": ("a whole number", lambda value: isinstance(value, (*_NO_NUMBERS, float, complex, Dim))),
-    "float": ("a number", lambda value: isinstance(value, _NO_NUMBERS)),
-    "Order": ("a number", lambda value: isinstance(value, _NO_NUMBERS)),
-    "DimLike": (
-        "a size",
-        lambda value: isinstance(value, bool) or not isinstance(value, int | Dim),
-    ),
-    "Sequence[Node]": ("a list of tensors", lambda value: not isinstance(value, list | tuple)),
-    "Operand": ("a tensor or a number", lambda value: isinstance(value, (*_NO_OPERANDS, Dim))),
-    "Axis": ("the number of an axis", lambda value: isinstance(value, (float, complex, Dim))),
+_CALLED: Mapping[str, str] = {
+    "Axis": "the number of an axis",
+    "DimLike": "a size",
+    "Operand": "a tensor or a number",
+    "Order": "a number",
+    "Sequence[Node]": "a list of tensors",
 }
-"""By annotation: what is expected, and which values certainly are something else."""
+"""What is expected, by annotation, where its name says more than its type."""
 
 _KNOWN = "a size is a number or a dim, such as x.shape[0], and never the value of a tensor"
 
@@ -194,15 +188,14 @@ def refuse_misfits(
         kind = annotation.removesuffix(" | None")
         if value is None and kind != annotation:
             continue
+        type_ = _annotations(operation).get(parameter.name, Any)
+        wanted = _CALLED.get(kind) or expected(type_)
         takes_none = parameter.name in _known_parameters(operation)[0]
         if takes_none and (found := _tensor_in(value)) is not None:
-            raise _refused_tensor(name, parameter.name, kind, found)
-        if kind not in _MISFITS:
-            continue
-        expected, is_misfit = _MISFITS[kind]
-        if is_misfit(value):
+            raise _refused_tensor(name, parameter.name, wanted, found)
+        if not room(type_)(value):
             raise UsageError(
-                f"{name}: {parameter.name} is {_described(value)}, expected {expected}",
+                f"{name}: {parameter.name} is {_described(value)}, expected {wanted}",
                 code="argument",
                 hint=_misfit_hint(name, kind, value),
             )
@@ -213,7 +206,7 @@ def _described(value: Any) -> str:
         return f"a tuple of {len(value)} tensors"
     if isinstance(value, Node):
         return f"tensor {value.type}"
-    return f"{value!r} ({type(value).__name__})"
+    return shown(value)
 
 
 def _misfit_hint(name: str, kind: str, value: Any) -> str | None:
@@ -270,11 +263,10 @@ def _tensor_in(value: Any) -> Node | None:
     return value if isinstance(value, Node) else None
 
 
-def _refused_tensor(name: str, parameter: str, kind: str, value: Node) -> UsageError:
-    is_size = any(word in kind for word in ("DimLike", "Bound", "Any"))
-    expected = _MISFITS[kind][0] if kind in _MISFITS else "a size" if is_size else "what is"
+def _refused_tensor(name: str, parameter: str, wanted: str, value: Node) -> UsageError:
+    is_size = "size" in wanted
     return UsageError(
-        f"{name}: {parameter} is tensor {value.type}, expected {expected} known while the "
+        f"{name}: {parameter} is tensor {value.type}, expected {wanted} known while the "
         "program is built",
         code="argument",
         hint=meant(name) or (_KNOWN if is_size else None),
@@ -300,10 +292,20 @@ def with_lists(
 def _known_parameters(operation: Callable[..., Any]) -> tuple[frozenset[str], str]:
     """The parameters that have no room for a tensor, and which takes all arguments that follow."""
     parameters = signature_of(operation).parameters
-    types = get_type_hints(operation)
+    types = _annotations(operation)
     known = (one for one in parameters if one in types and not _has_tensors(types[one]))
     rest = (one.name for one in parameters.values() if one.kind is one.VAR_POSITIONAL)
     return frozenset(known), next(rest, "")
+
+
+@functools.cache
+def _annotations(operation: Callable[..., Any]) -> Mapping[str, Any]:
+    """The types of the parameters, by their names."""
+    found = get_type_hints(operation)
+    for parameter in signature_of(operation).parameters.values():
+        if parameter.annotation == "Operand":
+            found[parameter.name] = Operand
+    return found
 
 
 def _has_tensors(annotation: Any) -> bool:

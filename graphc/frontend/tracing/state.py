@@ -7,7 +7,7 @@ value after the call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -73,7 +73,8 @@ class State(Tensor):
             dtype = dtypes.from_numpy(shape.dtype) if dtype is None else dtype
             shape, init = shape.shape, array(shape) if init is None else init
         dtype = dtypes.f32 if dtype is None else dtype
-        sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+        given = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+        sizes = tuple(int(one) if isinstance(one, np.integer) else one for one in given)
         for size in sizes:
             if isinstance(size, bool) or not isinstance(size, int) or size < 0:
                 raise ShapeError(

@@ -17,6 +17,7 @@ from graphc.ir.ops.normalization import layer_norm
 from graphc.ir.ops.rearrange import reshape
 from graphc.ir.ops.slicing import pad
 from graphc.ir.ops.transcendental import rsqrt
+from graphc.ir.sizes import require_steps
 
 __all__: list[str] = []
 
@@ -136,6 +137,7 @@ def local_response_norm(
     _require_channels("local_response_norm", x)
     if size < 1:
         raise UsageError(f"local_response_norm: {size} channels", hint="ask for one at least")
+    require_steps("local_response_norm", size)
     wide = cast_to(x, x.dtype.accumulator)
     before, after = (
         tuple(width if axis == 1 else 0 for axis in range(len(x.shape)))

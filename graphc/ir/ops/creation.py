@@ -273,6 +273,7 @@ def placed(function: Callable[_P, Node]) -> Callable[_P, Node]:
     )
     parameters = [*signature.parameters.values(), device]
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {**function.__annotations__, "device": device.annotation}
     return call
 
 

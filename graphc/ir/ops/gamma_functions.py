@@ -13,8 +13,10 @@ from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.logic import equal, greater, less, less_equal, where
 from graphc.ir.ops.special import digamma, lgamma, trigamma
+from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.structural import stop_gradient
 from graphc.ir.ops.transcendental import exp, log
+from graphc.ir.sizes import require_steps
 
 __all__: list[str] = []
 
@@ -36,7 +38,8 @@ def zeta(s: Operand, q: Operand = 1) -> Node:
     power, start = broadcast(*promoted(s, q))
     one, zero = ones_like(start), zeros_like(start)
     is_inside = greater(start, zero)
-    place, total = where(is_inside, start, one), zero
+    is_infinite = F["isinf"](start)
+    place, total = where(F["logical_and"](is_inside, F["isfinite"](start)), start, one), zero
     raised = F["power"]
     for _ in range(_TERMS):
         total = add(total, raised(place, negative(power)))
@@ -52,7 +55,7 @@ def zeta(s: Operand, q: Operand = 1) -> Node:
             step = add(step, one)
             factor = divide(multiply(factor, step), place)
     outside = where(equal(floor(start), start), constant_like(math.inf, total), _nan(total))
-    total = where(is_inside, total, outside)
+    total = where(is_inside, where(is_infinite, zero, total), outside)
     at_one = where(equal(power, one), constant_like(math.inf, total), _nan(total))
     return where(greater(power, one), total, at_one)
 
@@ -92,10 +95,12 @@ def _polygamma_of_orders(n: Node, x: Node) -> Node:
 
 
 @surface("multigammaln", "mvlgamma")
+@also_named(p="d")
 def multigammaln(x: Node, d: int) -> Node:
     """The logarithm of the multivariate gamma function of dimension `d`, for x > (d - 1) / 2."""
     if d < 1:
         raise UsageError(f"multigammaln: dimension {d}", hint="give a whole number of 1 or more")
+    require_steps("multigammaln", d)
     total = constant_like(d * (d - 1) / 4 * math.log(math.pi), x)
     for j in range(d):
         total = add(total, lgamma(subtract(x, constant_like(j / 2, x))))

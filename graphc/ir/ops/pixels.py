@@ -24,7 +24,7 @@ from graphc.ir.ops.arithmetic import (
     subtract,
     trunc,
 )
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import constant_like, full_like, iota, ones_like, zeros_like
 from graphc.ir.ops.elementwise import require_computable
 from graphc.ir.ops.logic import equal, less, less_equal, logical_and, where
@@ -93,6 +93,7 @@ _SMOOTH_CUBIC = -0.5
 
 
 @surface("interpolate", "upsample")
+@rounded_once
 def interpolate(
     x: Node,
     size: DimLike | Sequence[DimLike] | None = None,
@@ -169,7 +170,12 @@ def _sizes(
     else:
         assert scale is not None
         given = [float(scale)] * axes if isinstance(scale, int | float) else list(scale)
-        sizes = [_times(one, by) for one, by in zip(x.shape[2:], given, strict=False)]
+        if len(given) != axes or not all(map(math.isfinite, given)):
+            raise UsageError(
+                f"interpolate: scale_factor {scale} for {x.type}",
+                hint=f"give a finite number, or {axes} of them",
+            )
+        sizes = [_times(one, by) for one, by in zip(x.shape[2:], given, strict=True)]
         scales = list(given)
     for one in (*x.shape[2:], *sizes):
         if not isinstance(one, int | Dim) or not dims.always_less_equal(1, one):

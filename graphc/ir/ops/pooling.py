@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
@@ -25,6 +24,7 @@ from graphc.ir.ops.spelling import offer
 from graphc.ir.ops.statistics import mean_over
 from graphc.ir.ops.window import window
 from graphc.ir.record import Record
+from graphc.ir.sizes import require_steps
 
 __all__: list[str] = []
 
@@ -271,10 +271,12 @@ def _with_zero(x: Node) -> tuple[Node, Node]:
 # -- adaptive -------------------------------------------------------------------------------------
 
 
-def _sizes(name: str, output_size: Any, x: Node, rank: int) -> tuple[DimLike, ...]:
+_Sizes = DimLike | Sequence[DimLike | None]
+
+
+def _sizes(name: str, output_size: _Sizes, x: Node, rank: int) -> tuple[DimLike, ...]:
     """The spatial size of the result; None keeps that of the operand."""
-    is_one = isinstance(output_size, int | Dim)
-    given = (output_size,) * rank if is_one else tuple(output_size)
+    given = [output_size] if isinstance(output_size, int | Dim) else list(output_size)
     if len(given) == 1:
         given *= rank
     if len(given) != rank:
@@ -303,6 +305,7 @@ def _adaptive_windows(name: str, x: Node, axis: int, count: DimLike) -> tuple[No
     last = add(_scaled(add(row, ones_like(row)), length), full_like(row, count - 1))
     inside = less(tap, subtract(_quotient(last, count), begin))
     if isinstance(length, int) and isinstance(count, int):
+        require_steps(name, count)
         rows = [(padded_after(x, axis, shape[1]), i * length // count) for i in range(count)]
         parts = [functions["narrow"](row, axis, start, shape[1]) for row, start in rows]
         return functions["stack"](parts, axis=axis), inside
@@ -321,7 +324,7 @@ def _quotient(number: Node, divisor: DimLike) -> Node:
 def _adaptive(
     name: str,
     x: Node,
-    output_size: Any,
+    output_size: _Sizes,
     rank: int,
     reduce: Callable[[Node, Node | None, int], Node],
 ) -> Node:
@@ -352,7 +355,7 @@ def _max_of(seen: Node, inside: Node | None, axis: int) -> Node:
     return max_over(seen, axes=(axis,))
 
 
-def _largest_places(name: str, x: Node, output_size: Any, rank: int) -> tuple[Node, Node]:
+def _largest_places(name: str, x: Node, output_size: _Sizes, rank: int) -> tuple[Node, Node]:
     """The maxima, and where they lie in the spatial axes, counted in row-major order."""
     _require_rank(name, x, rank)
     sizes, lead = _sizes(name, output_size, x, rank), len(x.shape) - rank
@@ -375,14 +378,14 @@ def _largest_places(name: str, x: Node, output_size: Any, rank: int) -> tuple[No
 
 
 def _declare_adaptive(rank: int) -> None:
-    def mean_pool(x: Node, output_size: Any) -> Node:
+    def mean_pool(x: Node, output_size: _Sizes) -> Node:
         name = f"adaptive_avg_pool{rank}d"
         _require_float(name, x)
         wide = cast_to(x, x.dtype.accumulator)
         return cast_to(_adaptive(name, wide, output_size, rank, _mean_of), x.dtype)
 
     def max_pool(
-        x: Node, output_size: Any, return_indices: bool = False
+        x: Node, output_size: _Sizes, return_indices: bool = False
     ) -> Node | tuple[Node, Node]:
         name = f"adaptive_max_pool{rank}d"
         if not return_indices:

@@ -40,7 +40,9 @@ def _flattened(first: Any, others: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 @surface("reshape", "view")
-def reshape(x: Node, shape: Any = (), *sizes: Any, copy: bool | None = None) -> Node:
+def reshape(
+    x: Node, shape: DimLike | Sequence[DimLike] = (), *sizes: DimLike, copy: bool | None = None
+) -> Node:
     """`x` under another shape; one dim may be -1, and is what the others leave.
 
     `copy` is an argument of the array API standard, and matters to arrays alone.
@@ -72,7 +74,7 @@ def _is_unknown(size: DimLike) -> bool:
 
 
 @surface("permute_dims", "permute")
-def permute_dims(x: Node, axes: Any = (), *others: Any) -> Node:
+def permute_dims(x: Node, axes: int | Sequence[int] = (), *others: int) -> Node:
     """Axis i of the result is axis axes[i] of `x`."""
     rank = len(x.shape)
     order = tuple(normal_axis(axis, rank, "permute_dims") for axis in _flattened(axes, others))
@@ -159,7 +161,10 @@ def unflatten(x: Node, axis: int, sizes: Sequence[DimLike]) -> Node:
     """One axis as several of `sizes`, of which one may be -1."""
     place = normal_axis(axis, len(x.shape), "unflatten")
     known = dims.product(size for size in sizes if not _is_unknown(size))
-    if not dims.divides(x.shape[place], known):
+    whole = x.shape[place]
+    if not any(map(_is_unknown, sizes)) and dims.always_equal(known, whole):
+        return reshape(x, *x.shape[:place], *sizes, *x.shape[place + 1 :])
+    if dims.bounds(known)[0] < 1 or not dims.divides(x.shape[place], known):
         raise ShapeError(
             f"unflatten: axis {place} of {x.type} is {x.shape[place]}, which does not split by "
             f"{known}",
@@ -170,7 +175,7 @@ def unflatten(x: Node, axis: int, sizes: Sequence[DimLike]) -> Node:
 
 
 @surface("broadcast_to", "expand")
-def broadcast_to(x: Node, shape: Any = (), *sizes: Any) -> Node:
+def broadcast_to(x: Node, shape: DimLike | Sequence[DimLike] = (), *sizes: DimLike) -> Node:
     """`x` repeated to `shape`; -1 keeps the dim of `x`."""
     wanted = _flattened(shape, sizes)
     new = len(wanted) - len(x.shape)
@@ -209,7 +214,17 @@ def concat(tensors: Sequence[Node], axis: int | None = 0) -> Node:
 
 @surface("stack")
 def stack(tensors: Sequence[Node], axis: int = 0) -> Node:
-    """The tensors, of one shape, along a new axis."""
+    """The tensors, of one shape, along a new axis.
+
+    Raises:
+        ShapeError: the shapes differ.
+    """
+    for one in tensors:
+        if one.shape != tensors[0].shape:
+            raise ShapeError(
+                f"stack: {tensors[0].type} and {one.type}",
+                hint="give tensors of one shape; concat joins them along an axis that they have",
+            )
     return concat([expand_dims(tensor, axis) for tensor in tensors], axis)
 
 
@@ -282,7 +297,7 @@ def roll(
 
 
 @surface("tile")
-def tile(x: Node, repetitions: Any = (), *others: Any) -> Node:
+def tile(x: Node, repetitions: DimLike | Sequence[DimLike] = (), *others: DimLike) -> Node:
     """`x` repeated as a whole: repetitions[i] times along axis i, aligned from the right."""
     counts = _flattened(repetitions, others)
     counts = (1,) * (len(x.shape) - len(counts)) + counts

@@ -39,6 +39,10 @@ def arange(
     first, last = (0, start) if stop is None else (start, stop)
     if step == 0:
         raise UsageError("arange: the step is 0", hint="a step is positive or negative")
+    if not all(math.isfinite(one) for one in (first, last, step) if not isinstance(one, Dim)):
+        raise UsageError(
+            f"arange: from {first} to {last} by {step}", hint="give finite bounds, or use linspace"
+        )
     is_whole = not any(isinstance(value, float) for value in (first, last, step))
     dtype = dtype or (dtypes.i64 if is_whole else dtypes.f32)
     counter = iota(shape=(_length(first, last, step),), axis=0, dtype=dtype)

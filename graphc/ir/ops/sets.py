@@ -68,16 +68,20 @@ def compress(
 def _at_constant(condition: Node, x: Node, axis: int) -> Node:
     known = known_values(condition)
     if known is None:
-        raise UsageError(
-            "compress: the shape of the result depends on data, and shapes are known before a run",
-            code="data-dependent-shape",
-            hint="give a bound, size=n",
-        )
+        raise _of_unknown_size("compress")
     places: list[int] = np.flatnonzero(known).tolist()
     count = x.shape[normal_axis(axis, len(x.shape), "compress")]
     if places and not dims.always_less_equal(places[-1] + 1, count):
         raise ShapeError(f"compress: the condition holds at {places[-1]}, of {count} slices")
     return F["take"](x, places, axis=axis)  # type: ignore[no-any-return]
+
+
+def _of_unknown_size(name: str) -> UsageError:
+    return UsageError(
+        f"{name}: the shape of the result depends on data, and shapes are known before a run",
+        code="data-dependent-shape",
+        hint="give a bound, size=n",
+    )
 
 
 @surface("extract")
@@ -118,7 +122,11 @@ def choose(x: Node, choices: Sequence[Node], mode: Literal["clip", "wrap"] = "cl
 def _declare(name: str, keep: Callable[[Node, Node], Node] | None, doc: str) -> None:
     """A function of two sets; `keep` says by which of them a value is in whether it is kept."""
 
-    def call(x: Node, y: Node, *, size: DimLike, fill_value: PythonScalar = 0) -> Node:
+    def call(
+        x: Node, y: Node, *, size: DimLike | None = None, fill_value: PythonScalar = 0
+    ) -> Node:
+        if size is None:
+            raise _of_unknown_size(name)
         x, y = promoted(F["flatten"](x), F["flatten"](y))
         values = F["sort"](F["concat"]((x, y), 0))
         kept = begins(values)

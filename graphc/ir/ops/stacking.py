@@ -20,6 +20,7 @@ from graphc.ir.ops.logic import not_equal
 from graphc.ir.ops.rearrange import concat, expand_dims, flip, reshape, split, stack, transpose
 from graphc.ir.ops.shape import broadcast_to, divisible_hint
 from graphc.ir.ops.spelling import also_named
+from graphc.ir.sizes import require_steps
 
 __all__ = ["narrow"]
 
@@ -33,9 +34,18 @@ def _sliced(x: Node, axis: int, item: Any) -> Node:
 
 @surface("narrow")
 def narrow(x: Node, axis: int, start: DimLike, length: DimLike) -> Node:
-    """`length` elements from `start` on, along an axis."""
+    """`length` elements from `start` on, along an axis; a negative `start` counts from its end.
+
+    Raises:
+        ShapeError: they are not all there.
+    """
     place = normal_axis(axis, len(x.shape), "narrow")
-    return _sliced(x, place, slice(start, start + length))
+    size = x.shape[place]
+    first = start + size if dims.always_less_equal(start, -1) else start
+    beyond = dims.always_less_equal(size + 1, first + length)
+    if beyond or dims.always_less_equal(first, -1) or dims.always_less_equal(length, -1):
+        raise ShapeError(f"narrow: {length} elements from {start} on, of {size} along axis {place}")
+    return _sliced(x, place, slice(first, first + length))
 
 
 @surface("select")
@@ -87,6 +97,7 @@ def tensor_split(x: Node, sections: int | Sequence[DimLike], axis: int = 0) -> t
     if isinstance(sections, int):
         if sections < 1:
             raise UsageError(f"tensor_split: {sections} pieces", hint="ask for one at least")
+        require_steps("tensor_split", sections)
         short, longer = size // sections, size % sections
         cuts = [i * short + dims.minimum(i, longer) for i in range(1, sections)]
     else:
@@ -299,7 +310,7 @@ def diff(
 ) -> Node:
     """Each element less the one before it along an axis, `n` times; bools: whether they differ.
 
-    `prepend` and `append` are joined to `x` first.
+    `prepend` and `append` are joined to `x` first, unless `n` is 0.
     """
     if not 0 <= n <= MOST_DIFFERENCES:
         raise UsageError(
@@ -307,7 +318,7 @@ def diff(
         )
     place = normal_axis(axis, len(x.shape), "diff")
     parts = [part for part in (prepend, x, append) if part is not None]
-    if len(parts) > 1:
+    if len(parts) > 1 and n > 0:
         x = concat(parts, place)
     for _ in range(n):
         upper, lower = _sliced(x, place, slice(1, None)), _sliced(x, place, slice(None, -1))

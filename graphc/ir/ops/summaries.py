@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
 
 from graphc.errors import ShapeError
 from graphc.ir import dtype as dtypes
+from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
-from graphc.ir.op import functions, surface
+from graphc.ir.op import Op, functions, surface
 from graphc.ir.ops import shape as views
 from graphc.ir.ops.arithmetic import divide, maximum, multiply, subtract
 from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axes
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
+from graphc.ir.ops.elementwise import INEXACT
 from graphc.ir.ops.logic import isnan, logical_not, not_equal, where
 from graphc.ir.ops.reduction import (
     Axis,
+    all_over,
     highest,
     kept,
     lowest,
@@ -55,6 +58,7 @@ def ptp(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
 
 
 @surface("average")
+@rounded_once
 def average(
     x: Node, axis: Axis = None, weights: Node | None = None, keepdims: bool = False
 ) -> Node:
@@ -91,13 +95,14 @@ def var_mean(
 
 
 @surface("sum_to_size")
-def sum_to_size(x: Node, *shape: Any) -> Node:
+def sum_to_size(x: Node, *shape: DimLike | Sequence[DimLike]) -> Node:
     """The sum over the axes that broadcasting `shape` to that of `x` would repeat.
 
     Raises:
         ShapeError: `shape` does not broadcast to that of `x`.
     """
-    wanted = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], list | tuple) else shape
+    sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
+    wanted = tuple(size for size in sizes if not isinstance(size, Sequence))
     lead = len(x.shape) - len(wanted)
     if lead < 0 or broadcast_shapes(x.shape, wanted) != x.shape:
         raise ShapeError(f"sum_to_size: {x.type} to the shape {list(wanted)}")
@@ -129,30 +134,39 @@ def nanprod(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
 
 @surface("nanmax")
 def nanmax(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
-    """The largest of the elements that are not NaN; -inf where all are."""
-    return reduce(max_over, without_nan(x, lowest(x.dtype)), axis, keepdims)
+    """The largest of the elements that are not NaN; NaN where all are."""
+    return _extreme(max_over, x, lowest(x.dtype), axis, keepdims)
 
 
 @surface("nanmin")
 def nanmin(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
-    """The smallest of the elements that are not NaN; inf where all are."""
-    return reduce(min_over, without_nan(x, highest(x.dtype)), axis, keepdims)
+    """The smallest of the elements that are not NaN; NaN where all are."""
+    return _extreme(min_over, x, highest(x.dtype), axis, keepdims)
+
+
+def _extreme(fold: Op, x: Node, start: float, axis: Axis, keepdims: bool) -> Node:
+    found = reduce(fold, without_nan(x, start), axis, keepdims)
+    if x.dtype.kind != "float":
+        return found
+    is_nothing = reduce(all_over, isnan(x), axis, keepdims)
+    return where(is_nothing, constant_like(math.nan, found), found)
 
 
 @surface("nanmean")
 def nanmean(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """The mean of the elements that are not NaN; NaN where all are."""
-    if x.dtype.kind != "float":
+    if x.dtype.kind not in INEXACT:
         return mean(x, axis, keepdims)
     axes = normal_axes(axis, len(x.shape), "nanmean")
     wide = cast_to(x, x.dtype.accumulator)
     total = sum_over(without_nan(wide, 0), axes=axes)
-    count = sum_over(cast_to(logical_not(isnan(wide)), wide.dtype), axes=axes)
-    result = cast_to(divide(total, count), x.dtype)
+    count = sum_over(cast_to(logical_not(isnan(wide)), wide.dtype.real), axes=axes)
+    result = cast_to(divide(total, cast_to(count, wide.dtype)), x.dtype)
     return kept(result, x.shape, axes) if keepdims else result
 
 
 @surface("cov")
+@rounded_once
 def cov(
     x: Node, correction: float = 1, fweights: Node | None = None, aweights: Node | None = None
 ) -> Node:
