@@ -27,6 +27,7 @@ _LAZY = {
     "compile": "graphc.from_python",
     "cond": "graphc.array_transforms",
     "custom_gradient": "graphc.array_transforms",
+    "dim": "graphc.frontend.tracing.named_dims",
     "finfo": "graphc.array_api",
     "from_dlpack": "graphc.array_api",
     "function": "graphc.compiled_function",
@@ -48,7 +49,6 @@ _LAZY = {
 
 _RENAMED = {
     "bool": ("graphc.ir.dtype", "bool_"),
-    "dim": ("graphc.ir.dims", "variable"),
 }
 
 _TRANSFORMS = ("checkpoint", "grad", "hessian", "jacfwd", "jacobian", "value_and_grad", "vmap")

@@ -88,6 +88,7 @@ def while_loop(
 @functools.wraps(control_flow.cond)
 def cond(predicate: Any, then: Any = None, otherwise: Any = None, *operands: Any) -> Any:
     """`graphc.frontend.tracing.control_flow.cond` of arrays."""
+    control_flow.require_branches(then, otherwise, len(operands))
     if isinstance(predicate, bool):
         return then(*operands) if predicate else otherwise(*operands)
 

@@ -392,6 +392,11 @@ def test_a_class_is_no_model() -> None:
         gc.compile(gc.nn.Linear, gc.f32[3])
 
 
+def test_a_dim_without_a_range_is_the_one_of_its_name() -> None:
+    assert gc.trace(abs, gc.f32[gc.dim("N")]).graph == gc.trace(abs, gc.f32["N"]).graph
+    assert gc.dim("N", np.int64(2), 8, multiple=2) is gc.dim("N", 2, 8, 2)
+
+
 def test_one_size_is_a_shape() -> None:
     assert gc.zeros(3).shape == gc.ones(3).shape == gc.full(3, 1.5).shape == (3,)
     assert gc.trace(lambda x: gc.ones(x.shape[0]) * x, gc.f32["B"]).graph.results

@@ -8,6 +8,7 @@ from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.parameters import require_parameters
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import leaves, map_leaves
@@ -20,6 +21,9 @@ from graphc.ir.ops.structural import input_
 from graphc.transforms.variables import as_tensors, fresh, require_function
 
 __all__ = ["custom_gradient"]
+
+
+_RULE = "the gradient is a function of the arguments, the value and its gradient: (x, value, g)"
 
 
 def custom_gradient(gradient: Callable[..., Any]) -> Callable[..., Callable[..., Any]]:
@@ -58,6 +62,7 @@ def custom_gradient(gradient: Callable[..., Any]) -> Callable[..., Callable[...,
                         code="result",
                         hint="write one function for each of several results",
                     )
+                require_parameters(gradient, "custom_gradient", len(given) + 2, _RULE)
                 operands = [leaf.node for leaf in leaves(given)]
                 graph, captured = _graph(gradient, given, value)
                 return Tensor(with_gradient(value.node, *operands, *captured, gradient=graph))

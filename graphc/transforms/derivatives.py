@@ -33,7 +33,13 @@ def places(argnums: Argnums, count: int, name: str) -> tuple[int, ...]:
     Raises:
         UsageError: there is no such argument, or one is named twice.
     """
-    given = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    given = (argnums,) if isinstance(argnums, int) else argnums
+    if not isinstance(given, list | tuple) or not all(isinstance(one, int) for one in given):
+        raise UsageError(
+            f"{name}: argnums is {shown(argnums)}",
+            code="argument",
+            hint="give the number of an argument, counted from 0, or a tuple of such numbers",
+        )
     for place in given:
         if not -count <= place < count:
             raise UsageError(
@@ -67,8 +73,8 @@ def value_and_grad(
 
     @functools.wraps(function)
     def derived(*arguments: Any, **keywords: Any) -> Any:
-        chosen = places(argnums, len(arguments), "grad")
         with at_python_line():
+            chosen = places(argnums, len(arguments), "grad")
             applied = apply_to_variables(function, arguments, keywords, chosen)
             require_floats(applied)
             value, aux = _with_aux(applied.result) if has_aux else (applied.result, None)
@@ -118,7 +124,9 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
 
     def pull(cotangents: Any) -> Any:
         with at_python_line():
-            given = [one.node for one in leaves(as_tensors(cotangents, "a cotangent"))]
+            pulled_back = as_tensors(cotangents, "a cotangent")
+            _require_alike("vjp", "cotangent", pulled_back, "the value", applied.result)
+            given = [one.node for one in leaves(pulled_back)]
             found = autodiff.vjp(outputs, applied.variables, given, applied.sources)
             return rebuilt(applied.tree, map(Tensor, applied.closed(found)))
 
@@ -150,7 +158,10 @@ def jvp(
                 )
         applied = apply_to_variables(function, primals, {}, range(len(primals)))
         require_floats(applied)
-        given = [one.node for one in leaves(as_tensors(list(tangents), "a tangent"))]
+        along = as_tensors(list(tangents), "a tangent")
+        at = rebuilt(applied.tree, map(Tensor, applied.values))
+        _require_alike("jvp", "tangent", along, "the primals", at)
+        given = [one.node for one in leaves(along)]
         outputs = result_nodes(applied.result)
         pushed = autodiff.jvp(outputs, applied.variables, given, applied.sources)
         value = applied.closed_tree(applied.result)
@@ -170,6 +181,36 @@ def require_floats(applied: Applied) -> None:
                 code="gradient-of-integers",
                 hint="differentiate by floats: cast the argument, or choose others with argnums",
             )
+
+
+def _require_alike(name: str, what: str, given: Any, expected_of: str, expected: Any) -> None:
+    """Refuse tensors that are not nested as others are, or not of their types.
+
+    Raises:
+        UsageError, DTypeError, ShapeError: they are not.
+    """
+    if _form(given) != _form(expected):
+        raise UsageError(
+            f"{name}: the {what}s are {shown(given)}, and {expected_of} {shown(expected)}",
+            code="nesting",
+            hint=f"give a {what} for each tensor, nested in the same way",
+        )
+    for one, other in zip(leaves(given), leaves(expected), strict=True):
+        if one.type is not other.type:
+            error = DTypeError if one.dtype is not other.dtype else ShapeError
+            raise error(
+                f"{name}: a {what} is {one.type} for {other.type}",
+                hint=f"a {what} has the dtype and shape of its tensor; cast or broadcast it",
+            )
+
+
+def _form(tree: Any) -> Any:
+    """The containers of a tree, lists as tuples."""
+    if isinstance(tree, list | tuple):
+        return tuple(map(_form, tree))
+    if isinstance(tree, dict):
+        return {key: _form(part) for key, part in tree.items()}
+    return None if tree is None else 0
 
 
 def _with_aux(result: Any) -> tuple[Any, Any]:

@@ -227,6 +227,60 @@ IN_PYTHON: dict[str, Told] = {
     "gc.while_loop(True, abs, x)": Told(
         "while_loop takes a function", "condition, body", "gc.while_loop(True, abs, x)"
     ),
+    "gc.grad(gc.sum, argnums='a')(x)": Told(
+        "argnums is 'a' (str)", "number of an argument", "gc.grad(gc.sum, argnums='a')(x)"
+    ),
+    "gc.jacobian(gc.sum, argnums=1.5)(x)": Told(
+        "argnums is 1.5 (float)", "number of an argument", "gc.jacobian(gc.sum, argnums=1.5)(x)"
+    ),
+    "gc.scan(lambda c: c, 0.0, x)": Told(
+        "scan gives 2 arguments to <lambda>(c)", "body(c, x)", "gc.scan(lambda c: c, 0.0, x)"
+    ),
+    "gc.scan(lambda c, r: (c, r), 0.0, length=x)": Told(
+        "length is <tensor f32[B, 12]>", "x.shape[0]", "gc.scan(lambda c, r: (c, r), 0.0, length=x)"
+    ),
+    "gc.while_loop(lambda: True, abs, x, max_steps=3)": Told(
+        "gives 1 argument to <lambda>()",
+        "condition(carry)",
+        "gc.while_loop(lambda: True, abs, x, max_steps=3)",
+    ),
+    "gc.while_loop(all, lambda a, b: a, x, max_steps=3)": Told(
+        "gives 1 argument to <lambda>(a, b)",
+        "body(carry)",
+        "gc.while_loop(all, lambda a, b: a, x, max_steps=3)",
+    ),
+    "gc.while_loop(all, abs, x, max_steps=m)": Told(
+        "max_steps is <tensor f32[4, 4]>", "x.shape[0]", "gc.while_loop(all, abs, x, max_steps=m)"
+    ),
+    "gc.cond(m[0, 0] > 0, lambda: m, abs, m)": Told(
+        "cond gives 1 argument to <lambda>()",
+        "f(x) and g(x)",
+        "gc.cond(m[0, 0] > 0, lambda: m, abs, m)",
+    ),
+    "gc.cond(True, x, x)": Told("is given a Tensor", "lambda: a", "gc.cond(True, x, x)"),
+    "gc.cond(False, lambda: x)": Told("a NoneType", "lambda: a", "gc.cond(False, lambda: x)"),
+    "gc.custom_gradient(lambda g: g)(gc.exp)(x)": Told(
+        "custom_gradient gives 3 arguments to <lambda>(g)",
+        "(x, value, g)",
+        "gc.custom_gradient(lambda g: g)(gc.exp)(x)",
+    ),
+    "gc.jvp(abs, [x], [x, x])": Told(
+        "the tangents are [<tensor f32[B, 12]>, <tensor f32[B, 12]>], and the primals",
+        "a tangent for each tensor",
+        "gc.jvp(abs, [x], [x, x])",
+    ),
+    "gc.jvp(abs, [x], [m])": Told(
+        "a tangent is f32[4, 4] for f32[B, 12]", "cast or broadcast", "gc.jvp(abs, [x], [m])"
+    ),
+    "gc.vjp(abs, x)[1]({'a': x})": Told(
+        "the cotangents are {'a': <tensor f32[B, 12]>}, and the value",
+        "a cotangent for each",
+        "gc.vjp(abs, x)[1]({'a': x})",
+    ),
+    "gc.Tensor([1, 2])": Told("made of [1, 2]", "gc.tensor([1.0, 2.0])", "gc.Tensor([1, 2])"),
+    "gc.dim(3)": Told("a dim is called 3 (int)", 'gc.dim("B", 1, 4096)', "gc.dim(3)"),
+    "gc.dim('N', 1.5)": Told("lo is 1.5 (float)", 'gc.dim("B", 1, 4096)', "gc.dim('N', 1.5)"),
+    "gc.function(3)": Told("takes a function", "@graphc.function", "gc.function(3)"),
     "gc.vmap(gc.nn.Linear)(x)": Told("class Linear", "Linear(...)", "gc.vmap(gc.nn.Linear)"),
     "gc.vjp(3, x)": Told("vjp takes a function", _CALL, "gc.vjp(3, x)"),
     "gc.jvp(x, [x], [x])": Told("jvp takes a function", _CALL, "gc.jvp(x, [x], [x])"),
@@ -279,6 +333,10 @@ NUMPYS = {
         "np.zeros(3, np.float32) + gc.zeros(3)"
     ),
     "gc.zeros((x.shape[0] ** 2,))": "gc.zeros((x.shape[0] * x.shape[0],))",
+    "gc.stack(divmod(x, 2))": "gc.stack((x // 2, x % 2))",
+    "gc.stack(divmod(2, x))": "gc.stack((2 // x, 2 % x))",
+    "gc.zeros(divmod(x.shape[0], 4))": "gc.zeros((x.shape[0] // 4, x.shape[0] % 4))",
+    "gc.zeros(divmod(99, x.shape[0]))": "gc.zeros((99 // x.shape[0], 99 % x.shape[0]))",
 }
 
 

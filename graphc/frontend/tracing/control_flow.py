@@ -16,6 +16,7 @@ from graphc.frontend.tracing import trees
 from graphc.frontend.tracing.arguments import require_function
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.parameters import require_parameters
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.frontend.tracing.traced_bodies import (
@@ -27,7 +28,7 @@ from graphc.frontend.tracing.traced_bodies import (
     while_tensors,
 )
 from graphc.ir import dtype as dtypes
-from graphc.ir.dims import DimLike
+from graphc.ir.dims import Dim, DimLike
 from graphc.ir.node import Node
 from graphc.ir.ops.broadcasting import promoted
 
@@ -37,6 +38,7 @@ __all__ = [
     "in_dtype_of",
     "leaves",
     "rebuilt",
+    "require_branches",
     "require_form",
     "scan",
     "while_loop",
@@ -79,7 +81,9 @@ def scan(
     f32[T, 3]
     """
     require_function(body, "scan", "the body comes first: scan(body, init, xs)")
+    require_parameters(body, "scan", 2, "the body is a function of the carry and a row: body(c, x)")
     with at_python_line():
+        _require_size("scan", "length", length)
         rows = None if xs is None else as_tensors(xs, "xs")
         over = [] if rows is None else [one for _, one in leaves(rows, "xs")]
 
@@ -116,7 +120,18 @@ def _pair(result: Any) -> tuple[Any, Any]:
     return carry, row
 
 
-_LOOP = "write while_loop(condition, body, init, max_steps=n)"
+def _require_size(name: str, what: str, value: Any) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | Dim)):
+        raise UsageError(
+            f"{name}: {what} is {shown(value)}, expected a size",
+            code="argument",
+            hint="a size is a number or a dim, such as x.shape[0], and never the value of a tensor",
+        )
+
+
+_LOOP = (
+    "write while_loop(condition, body, init, max_steps=n), with condition(carry) and body(carry)"
+)
 
 
 def while_loop(
@@ -145,11 +160,11 @@ def while_loop(
         ShapeError, DTypeError: the body changes the type of a carry, or the condition is no bool.
         UsageError: no bound.
     """
-    for given in (condition, body):
-        require_function(
-            given, "while_loop", "write while_loop(condition, body, init, max_steps=n)"
-        )
+    for one in (condition, body):
+        require_function(one, "while_loop", _LOOP)
+        require_parameters(one, "while_loop", 1, _LOOP)
     with at_python_line():
+        _require_size("while_loop", "max_steps", max_steps)
         if max_steps is None:
             raise UsageError(
                 "a while_loop needs a bound",
@@ -284,8 +299,7 @@ def cond(
         ShapeError, DTypeError: results of different types, or a predicate that is no bool.
         UsageError: what are no functions, or results that are nested in different ways.
     """
-    for branch in (then, otherwise):
-        require_function(branch, "cond", _BRANCHES)
+    require_branches(then, otherwise, len(operands))
     with at_python_line():
         if not isinstance(predicate, Tensor):
             return then(*operands) if predicate else otherwise(*operands)
@@ -301,6 +315,15 @@ def cond(
         require_form(forms[1], forms[0], "the result of the other branch")
         chosen = branch_tensors(predicate.node, traced, results)
         return rebuilt(forms[0], iter(chosen))
+
+
+def require_branches(then: Any, otherwise: Any, operands: int) -> None:
+    """Refuse branches that are no functions of so many operands."""
+    for branch in (then, otherwise):
+        require_function(branch, "cond", _BRANCHES)
+    for branch in (then, otherwise):
+        hint = "both branches are functions of the operands: cond(p, f, g, x) with f(x) and g(x)"
+        require_parameters(branch, "cond", operands, hint)
 
 
 # -- nested values --------------------------------------------------------------------------------

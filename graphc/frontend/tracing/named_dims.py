@@ -5,16 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from graphc.errors import DimensionError
+import numpy as np
+
+from graphc.errors import DimensionError, UsageError
+from graphc.frontend.tracing.shown import shown
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.spec import TensorSpec
 from graphc.ir.types import TensorType
 
-__all__ = ["DEFAULT_RANGE", "named_dims"]
+__all__ = ["DEFAULT_RANGE", "dim", "named_dims"]
 
 DEFAULT_RANGE = (1, 2**31 - 1)
 """What a named dim ranges over where no declaration says otherwise."""
+
+
+def dim(
+    name: str, lo: int = DEFAULT_RANGE[0], hi: int = DEFAULT_RANGE[1], multiple: int = 1
+) -> Dim:
+    """A size that each call chooses: one of the multiples of `multiple` in `lo..hi`.
+
+    >>> dim("B", 1, 4096) * 2
+    B*2
+
+    Raises:
+        DimensionError: the name is no identifier, or the range holds no value.
+        UsageError: what is no name, or no whole number.
+    """
+    if not isinstance(name, str):
+        raise UsageError(f"a dim is called {shown(name)}, expected a text", hint=_USAGE)
+    for what, value in (("lo", lo), ("hi", hi), ("multiple", multiple)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise UsageError(
+                f"dim {name}: {what} is {shown(value)}, expected a whole number", hint=_USAGE
+            )
+    return dims.variable(name, int(lo), int(hi), int(multiple))
+
+
+_USAGE = 'write gc.dim("B", 1, 4096), or f32["B", 64] where any size fits'
 
 
 def named_dims(

@@ -82,6 +82,12 @@ class Operators:
     def __rmod__(self, other: Any) -> Self:
         return self._binary("%", other, self)
 
+    def __divmod__(self, other: Any) -> tuple[Self, Self]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Self, Self]:
+        return other // self, other % self
+
     def __pow__(self, other: Any) -> Self:
         return self._binary("**", self, other)
 

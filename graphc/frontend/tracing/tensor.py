@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -40,6 +40,7 @@ from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.members import CASTS, METHODS
 from graphc.frontend.tracing.operators import BINARY, UNARY, Operators
 from graphc.frontend.tracing.random_draws import with_seed
+from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.size import NumericSize, SymbolicSize, size_of
 from graphc.frontend.tracing.trees import map_leaves
 from graphc.frontend.tracing.without_value import WithoutValue
@@ -195,6 +196,15 @@ def _method(name: str, *arguments: Any, **keywords: Any) -> Any:
     return call(name, *arguments, **asked)
 
 
+def _refuse_value(value: object) -> NoReturn:
+    with at_python_line():
+        raise UsageError(
+            f"a Tensor is made of {shown(value)}, and stands for a node of a graph",
+            code="argument-type",
+            hint="a tensor of numbers is gc.tensor([1.0, 2.0]); its type is f32[2]",
+        )
+
+
 class Tensor(Operators, WithoutValue):
     """A tensor of the graph that is being traced. It has a type, and no value yet.
 
@@ -216,6 +226,8 @@ class Tensor(Operators, WithoutValue):
     _trace: Tracing | None
 
     def __init__(self, node: Node) -> None:
+        if not isinstance(node, Node):
+            _refuse_value(node)
         self._node = node
         self._trace = active_tracing()
 

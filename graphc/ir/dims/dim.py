@@ -191,6 +191,12 @@ class Dim:
     def __rmod__(self, other: DimLike) -> DimLike:
         return _operate(rules["%"], other, self)
 
+    def __divmod__(self, other: DimLike) -> tuple[DimLike, DimLike]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: DimLike) -> tuple[DimLike, DimLike]:
+        return other // self, other % self
+
     def __neg__(self) -> DimLike:
         return from_terms(polynomial.scale(terms_of(self), -1))
 
