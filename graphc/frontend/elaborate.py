@@ -238,6 +238,9 @@ class _Elaboration:
             if isinstance(value, GraphFunction):
                 return self._placed(Export(value, is_python=False), node.value.span)
             function = program.own_function(value)
+            inner = inspect.unwrap(value) if callable(value) else None
+            if function is None and isinstance(inner, UserFunction):
+                return self._placed(self._of_transformed(value, inner, node), node.value.span)
             if function is None:
                 raise refused(
                     f"{described(value)} cannot be exported",
@@ -248,6 +251,25 @@ class _Elaboration:
             return self._placed(self._of_function(function), node.value.span)
         finally:
             program.run.exporting = False
+
+    def _of_transformed(
+        self, value: Callable[..., Any], inner: UserFunction, node: syntax.Export
+    ) -> Export:
+        """What a transform made of a function, whose types it takes."""
+        parameters = inspect.signature(value).parameters.values()
+        if all(one.annotation is inspect.Parameter.empty for one in parameters):
+            match node.value:
+                case syntax.Call(syntax.Name(transform)):
+                    made = f"{transform}(...)"
+                case _:
+                    made = inner.definition.name
+            raise refused(
+                f"the types of the arguments of {made} are not known",
+                "export",
+                node.value.span,
+                f"write a function with types: def {node.name}(x: f32[B, 64]): return {made}(x)",
+            )
+        return replace(self._of_function(inner), function=value)
 
     def _of_function(self, function: UserFunction) -> Export:
         types: list[Any] = []
@@ -392,8 +414,9 @@ class _Elaboration:
 
 def _result(value: Any, place: Span) -> Any:
     """What an export returns: tensors, or tuples of them; a number becomes a tensor."""
-    if isinstance(value, tuple | list):
-        return tuple(_result(one, place) for one in value)
+    if isinstance(value, tuple | list | dict):
+        parts = value.values() if isinstance(value, dict) else value
+        return tuple(_result(one, place) for one in parts)
     if is_number(value):
         return tensor_of(value)
     if not isinstance(value, Tensor):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
-from graphc.errors import ShapeError, UsageError
+from graphc.errors import GraphcError, ShapeError, UsageError
 from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.location import at_python_line
@@ -68,7 +69,19 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
             made = [_placed(*one, variables) for one in zip(nodes, whole, places, strict=True)]
             return rebuilt(result, map(Tensor, made))
 
+    derived.__signature__ = _without_types(function)  # type: ignore[attr-defined]
     return derived
+
+
+def _without_types(function: Callable[..., Any]) -> inspect.Signature | None:
+    """The signature, in which the types of parts do not stand for those of all of them."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError, GraphcError):
+        return None
+    empty = inspect.Parameter.empty
+    parameters = [one.replace(annotation=empty) for one in signature.parameters.values()]
+    return inspect.Signature(parameters)
 
 
 def _axes(in_axes: Axes, arguments: Sequence[Any]) -> Axes:

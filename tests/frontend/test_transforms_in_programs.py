@@ -114,6 +114,45 @@ def test_gradients_by_a_model_are_named_by_its_parameters() -> None:
     np.testing.assert_allclose(found, (2 * (x + 1)).T @ x, rtol=1e-6)
 
 
+EXPORTED = {
+    "grad(energy)": "x: f32[N], k=2.0",
+    "value_and_grad(energy)": "x: f32[N], k=2.0",
+    "checkpoint(energy)": "x: f32[N], k=2.0",
+    "hessian(energy)": "x: f32[N], k=2.0",
+    "jacobian(grad(energy))": "x: f32[N], k=2.0",
+    "grad(loss, 1)": "net: Net, x: f32[N, 4]",
+    "grad(loss)": "net: Net, x: f32[N, 4]",
+    "value_and_grad(loss, (0, 1))": "net: Net, x: f32[N, 4]",
+}
+
+
+@pytest.mark.parametrize("transformed", EXPORTED)
+def test_a_transform_of_a_function_is_exported_with_its_types(transformed: str) -> None:
+    parameters = EXPORTED[transformed]
+    names = ", ".join(one.partition(":")[0] for one in parameters.split(", ") if ":" in one)
+    text = TRANSFORMED.format(parameters=parameters, body=f"return {transformed}({names})")
+    unit = unit_of(f"{text}\nexport g = {transformed}\n")
+    written, exported = unit.exports["f"], unit.exports["g"]
+    assert written.results == exported.results and written.inputs == exported.inputs
+    assert written.state == exported.state
+
+
+@pytest.mark.parametrize(
+    ("transformed", "made"),
+    [
+        ("vmap(energy)", "vmap(...)"),
+        ("vmap(grad(energy))", "vmap(...)"),
+        ("grad(total)", "grad(...)"),
+    ],
+)
+def test_an_export_of_a_transform_needs_types(transformed: str, made: str) -> None:
+    text = TRANSFORMED.format(parameters=VECTOR, body="return x")
+    with pytest.raises(GraphcError) as caught:
+        unit_of(f"{text}\nexport g = {transformed}\n")
+    assert f"the types of the arguments of {made} are not known" in caught.value.message
+    assert f"def g(x: f32[B, 64]): return {made}(x)" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize(
     ("parameters", "body", "message"),
     [

@@ -208,6 +208,14 @@ def test_axes_are_nested_as_arguments_are(name: str) -> None:
     np.testing.assert_array_equal(graphc.vmap(function, in_axes=axes)(*arguments), expected)
 
 
+def test_types_of_parts_are_no_types_of_all_of_them() -> None:
+    def total(x: f64[4]) -> Any:
+        return (x * x).sum()
+
+    np.testing.assert_array_equal(graphc.vmap(total)(W), (W * W).sum(1))
+    np.testing.assert_array_equal(graphc.vmap(graphc.grad(total))(W), 2 * W)
+
+
 def test_results_have_their_axes_where_out_axes_says() -> None:
     def several(x: Any) -> Any:
         return {"a": x, "b": (2 * x, graphc.asarray(7.0))}
