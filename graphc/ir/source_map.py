@@ -20,7 +20,7 @@ from graphc.errors import GraphcError, Span
 if TYPE_CHECKING:
     from graphc.ir.node import Node
 
-__all__ = ["SourceMap", "inherit", "nodes_built", "portable", "record"]
+__all__ = ["SourceMap", "inherit", "is_recorded", "nodes_built", "portable", "record"]
 
 # A node merged from many places keeps the first few: enough to explain it, and bounded.
 _SPANS_KEPT = 8
@@ -65,6 +65,11 @@ class SourceMap:
     def inherit(self, node: Node) -> AbstractContextManager[None]:
         """Record the nodes built inside at the spans of `node`."""
         return self.at(*self.spans(node))
+
+
+def is_recorded() -> bool:
+    """Whether some map records the nodes that are built."""
+    return _current.get() is not None
 
 
 def inherit(node: Node) -> AbstractContextManager[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from graphc.frontend.tracing.arguments import checked_method
 from graphc.frontend.tracing.initializers import INITIALIZERS
 from graphc.frontend.tracing.members import no_member
 from graphc.frontend.tracing.module import Module
@@ -51,7 +52,6 @@ from graphc.nn.channel_normalization import (
     InstanceNorm3d,
     LocalResponseNorm,
 )
-from graphc.nn.construction import with_checked_arguments
 from graphc.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from graphc.nn.convolution import (
     Conv1d,
@@ -308,7 +308,7 @@ LIBRARY: dict[str, Callable[..., Any]] = {
 """What the language calls each layer; calling the value makes one."""
 
 for _layer in (*LIBRARY.values(), TripletMarginWithDistanceLoss):
-    with_checked_arguments(_layer)
+    _layer.__init__ = checked_method(_layer.__name__, _layer.__init__)  # type: ignore[misc]
 
 
 def __getattr__(name: str) -> NoReturn:

@@ -11,6 +11,7 @@ from graphc.frontend.tracing.state import Parameter
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
+from graphc.ir.ops.spelling import also_named
 
 __all__ = ["Bilinear", "Linear"]
 
@@ -91,6 +92,7 @@ class Bilinear(Module):
         self.weight = Parameter((out_features, in1_features, in2_features), dtype, init)
         self.bias = Parameter(out_features, dtype, init) if bias else None
 
+    @also_named(input1="x", input2="y")
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """The layer applied to the last axes of `x` and `y`."""
         result: Tensor = call("bilinear", x, y, self.weight, self.bias)

@@ -196,6 +196,64 @@ def test_arguments_that_a_layer_does_not_take_are_refused_at_the_line(mistake: s
     assert "nn." in Path(__file__).read_text().splitlines()[span.line - 1][span.column - 1 :]
 
 
+CALLS: dict[str, tuple[Module, dict[str, Any], str]] = {
+    "a misspelt operand": (nn.ReLU(), {"inptu": X}, r"it is ReLU\(x\)"),
+    "a misspelt argument": (
+        nn.MultiheadAttention(8, 2),
+        {"query": X, "key": X, "value": X, "attn_maks": X},
+        "did you mean 'attn_mask'",
+    ),
+    "an argument that is none": (nn.ReLU(), {"x": X, "dim": 1}, "ReLU has no argument 'dim'"),
+    "no operand": (nn.ReLU(), {}, "ReLU needs the argument 'x'"),
+    "one under both names": (nn.ReLU(), {"x": X, "input": X}, "given twice"),
+}
+
+
+@pytest.mark.parametrize("mistake", CALLS)
+def test_arguments_that_a_call_does_not_take_are_refused_at_the_line(mistake: str) -> None:
+    layer, named, text = CALLS[mistake]
+    with pytest.raises(UsageError, match=text) as caught:
+        trace(lambda: layer(**named))
+    span = caught.value.span
+    assert span is not None and span.file == __file__
+    line = Path(__file__).read_text().splitlines()[span.line - 1]
+    assert line[span.column - 1 :].startswith("layer(")
+
+
+def test_calls_of_layers_take_the_names_of_pytorch() -> None:
+    class Pair(Module):
+        def __init__(self) -> None:
+            self.both = nn.Bilinear(8, 8, 2)
+
+        def forward(self, x: Any) -> Any:
+            y = self.both(input1=nn.ReLU()(input=x), input2=x)
+            return nn.MSELoss()(input=y, target=self.both(x.relu(), x))
+
+    assert run(Pair(), X)[0] == 0
+
+
+def test_models_of_ones_own_have_their_arguments_checked() -> None:
+    class Own(Module):
+        def forward(self, x: Any, *, scale: float = 1.0, **more: Any) -> Any:
+            return x * scale + sum(more.values())
+
+    class Strict(Module):
+        def forward(self, x: Any, scale: float = 1.0) -> Any:
+            return x * scale
+
+    np.testing.assert_array_equal(run(_calling(Own(), scale=2.0, input=1.0), X)[0], X * 2 + 1)
+    with pytest.raises(UsageError, match="did you mean 'scale'"):
+        run(_calling(Strict(), scal=2.0), X)
+
+
+def _calling(model: Module, **named: Any) -> Module:
+    class Calling(Module):
+        def forward(self, x: Any) -> Any:
+            return model(x, **named)
+
+    return Calling()
+
+
 def test_layers_of_ones_own_check_what_they_give_to_their_base() -> None:
     class Wide(nn.Linear):
         def __init__(self, width: int) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "checked_method",
     "first_names",
     "is_tensor_first",
+    "known_arguments",
     "name_of",
     "refuse_call",
     "refuse_misfits",
@@ -130,17 +131,30 @@ def refuse_call(
             )
 
 
+def known_arguments(
+    name: str, method: Callable[..., Any], given: Sequence[Any], named: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The named arguments of a method, by their first names.
+
+    Raises:
+        UsageError: arguments that the method has no place for, or that are missing.
+    """
+    signature = inspect.signature(method)
+    _, *parameters = signature.parameters.values()
+    with at_python_line():
+        known = first_names(name, method, named) if named else {}
+        refuse_call(name, signature.replace(parameters=parameters), given, known)
+    return known
+
+
 def checked_method(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     """The method, which refuses arguments that it has no place for, at the user's line."""
-    signature = signature_of(method)
-    _, *parameters = signature.parameters.values()
-    without_receiver = signature.replace(parameters=parameters)
 
     @functools.wraps(method)
     def called(receiver: Any, *given: Any, **named: Any) -> Any:
+        known = known_arguments(name, method, given, named)
         with at_python_line():
-            refuse_call(name, without_receiver, given, named)
-            return method(receiver, *given, **named)
+            return method(receiver, *given, **known)
 
     return called
 

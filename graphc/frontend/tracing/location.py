@@ -16,7 +16,7 @@ from types import CodeType, FrameType, TracebackType
 import numpy as np
 
 from graphc.errors import GraphcError, Span
-from graphc.ir.source_map import SourceMap
+from graphc.ir.source_map import SourceMap, is_recorded
 
 __all__ = [
     "at_definition",
@@ -49,10 +49,15 @@ def spans_from(sources: SourceMap | None) -> Iterator[None]:
 
 
 def at_python_line() -> AbstractContextManager[None]:
-    """Record nodes, and place errors, at the line of the user's code that is being executed."""
+    """Record nodes, and place errors, at the line of the user's code that is being executed.
+
+    Where another language is read, which has set a span, that stays.
+    """
     sources = _recording.get()
     if sources is None:
-        return nullcontext()
+        if is_recorded():
+            return nullcontext()
+        sources = SourceMap()
     span = python_span()
     return sources.at(span) if span is not None else nullcontext()
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from graphc.errors import UsageError, did_you_mean
 from graphc.frontend.foreign_names import instead
+from graphc.frontend.tracing.arguments import known_arguments
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.state import Parameter, State
 from graphc.frontend.tracing.tensor import Tensor
@@ -48,8 +49,15 @@ class Module:
         )
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        """`forward` of the arguments, of which arrays are tensors; inside a trace."""
+        """`forward` of the arguments, of which arrays are tensors; inside a trace.
+
+        Raises:
+            UsageError: arguments that `forward` has no place for, or that are missing.
+        """
         arguments, keywords = map_leaves(_lifted, (arguments, keywords))
+        method = getattr(self.forward, "__func__", None)
+        if method is not None:
+            keywords = known_arguments(type(self).__name__, method, arguments, keywords)
         return self.forward(*arguments, **keywords)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -22,6 +22,7 @@ from graphc.ir.ops.norms import cosine_similarity, pairwise_distance
 from graphc.ir.ops.rearrange import expand_dims
 from graphc.ir.ops.reduction import any_over, min_over, restored, sum_over
 from graphc.ir.ops.shape import broadcast_to
+from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.statistics import mean
 
 __all__: list[str] = []
@@ -48,6 +49,7 @@ def hinge_embedding_loss(
 
 
 @surface("margin_ranking_loss")
+@also_named(input1="x", input2="y")
 def margin_ranking_loss(
     x: Node, y: Node, target: Operand, margin: float = 0.0, reduction: Reduce = "mean"
 ) -> Node:
@@ -57,6 +59,7 @@ def margin_ranking_loss(
 
 
 @surface("cosine_embedding_loss")
+@also_named(input1="x", input2="y")
 def cosine_embedding_loss(
     x: Node, y: Node, target: Node, margin: float = 0.0, reduction: Reduce = "mean"
 ) -> Node:

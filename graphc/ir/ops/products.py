@@ -206,6 +206,7 @@ def addcdiv(x: Node, a: Node, b: Node, *, value: float = 1) -> Node:
 
 
 @surface("bilinear")
+@also_named(input1="x", input2="y")
 @rounded_once
 def bilinear(x: Node, y: Node, weight: Node, bias: Node | None = None) -> Node:
     """x @ weight[k] @ y + bias[k] for each k; weight is [out, in of x, in of y]."""

@@ -52,6 +52,11 @@ _EVERYWHERE = {
     "axes": ("dims", "dim"),
     "dim": ("axis",),
     "keepdims": ("keepdim",),
+    "ids": ("input",),
+    "labels": ("target",),
+    "logits": ("input",),
+    "x": ("input",),
+    "y": ("other",),
 }
 """Second names that every function takes whose argument has the first one."""
 
@@ -60,17 +65,19 @@ _EVERYWHERE = {
 def second_names(function: Callable[..., Any]) -> Mapping[str, str]:
     """The second names of a function's arguments, with the first ones.
 
-    >>> dict(second_names(also_named(n="count")(lambda x, keepdims, count: x)))
-    {'n': 'count', 'keepdim': 'keepdims'}
+    >>> dict(second_names(also_named(n="count")(lambda z, keepdims, count: z)))
+    {'keepdim': 'keepdims', 'n': 'count'}
     """
     parameters = inspect.signature(function).parameters
+    if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+        return getattr(function, "second_names", {})
     usual = {
         second: first
         for first, others in _EVERYWHERE.items()
         for second in others
         if first in parameters and second not in parameters
     }
-    return {**getattr(function, "second_names", {}), **usual}
+    return {**usual, **getattr(function, "second_names", {})}
 
 
 def offer(function: Callable[..., Any], name: str, doc: str) -> None:
