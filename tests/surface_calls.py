@@ -301,7 +301,10 @@ LISTED: dict[str, list[Any]] = {
     "repeat": [(lambda f, x: f(x, 2, axis=1), X), (lambda f, x: f(x, 3), X)],
     "reshape": [(lambda f, x: f(x, 2, -1), X), (lambda f, x: f(x, (12, 1)), X)],
     "roll": [(lambda f, x: f(x, 5), X), (lambda f, x: f(x, (1, -2), axis=(0, 1)), X)],
-    "select": [(lambda f, x: f(x, 1, 2), X)],
+    "select": [
+        (lambda f, x: f(x, 1, 2), X),
+        (lambda f, x, y: f([x > 0.5, y > 0.5], [x * y, y], -1.0), X, X),
+    ],
     "split": [(lambda f, x: f(x, 3, axis=1), X), (lambda f, x: f(x, [1, 2]), X)],
     "stack": [(lambda f, x, y: f((x, y), axis=1), X, X)],
     "tensor_split": [(lambda f, x: f(x, 3, axis=1), X), (lambda f, x: f(x, [1, 2]), X)],

@@ -33,6 +33,10 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("interp", (X, Q[::-1], Q), {"left": -7.0, "right": 9}),
     ("interp", (5 * X, np.array([5.0, -3, 0.5, 9]), P), {"period": 3.5}),
     ("interp", (5 * X, np.array([5.0, -3, 0.5, 9]), P), {"period": -4, "left": 1.0}),
+    ("select", ([X < 0, Y < 0], [X, Y]), {}),
+    ("select", ([X < 0, Y < 0], [X, 2.0], 7.0), {}),
+    ("select", ((X < 0, Y < 0), (WHOLE, 2 * WHOLE)), {"default": 7}),
+    ("select", ([WHOLE < 0], [WHOLE[0]]), {"default": -1}),
     ("bincount", (abs(WHOLE[0]),), {}),
     ("bincount", (abs(WHOLE[0]),), {"minlength": 9}),
     ("bincount", (abs(WHOLE[0]),), {"weights": X[0]}),
@@ -221,3 +225,15 @@ def test_elements_are_chosen_by_number(mode: Any) -> None:
 def test_what_makes_no_sense_is_refused(refused: Any) -> None:
     with pytest.raises(GraphcError):
         refused()
+
+
+def test_a_position_of_an_axis_is_the_select_of_pytorch() -> None:
+    found = gc.function(lambda x: (x.select(1, 2), x.select(dim=-2, index=0)))(X)
+    for one, expected in zip(found, (X[:, 2], X[0]), strict=True):
+        np.testing.assert_array_equal(one, expected)
+
+
+@pytest.mark.parametrize("given", [(X, 1), (X, [X], 2), ([], []), ([X > 0], [X, X]), ([X > 0], X)])
+def test_selections_of_neither_kind_are_refused(given: tuple[Any, ...]) -> None:
+    with pytest.raises(GraphcError, match="select"):
+        gc.select(*given)

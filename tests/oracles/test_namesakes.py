@@ -71,7 +71,7 @@ _ELSEWHERE = {
     "no library has it, or none by this name": """
         airy_ai_slope at_add at_max at_min at_multiply at_set cast constant cosine_integral
         diagonal_matrix dynamic_slice dynamic_update_slice expand_as fresnel_c fresnel_s index
-        linear_recurrence overlap_add reshape_as select sine_integral slice_scatter squareplus
+        linear_recurrence overlap_add reshape_as sine_integral slice_scatter squareplus
         sum_to_size triangular_solve window""",
     "SciPy's windows are in a module of their own: tests/ir/test_windows_of_signals.py": """
         barthann_window blackmanharris_window bohman_window cosine_window exponential_window
@@ -81,7 +81,8 @@ _ELSEWHERE = {
     "sizes, or what the results are, are said in other arguments": """
         argwhere bincount broadcast_to cosine_embedding_loss cummax cummin dot_product_attention
         fill_diagonal flatnonzero kl_div layer_norm lstsq nonzero permute_dims
-        put_along_axis rms_norm softmin std_mean tile unique unique_consecutive vander var_mean""",
+        put_along_axis rms_norm select softmin std_mean tile unique unique_consecutive vander
+        var_mean""",
     "the calls make what it takes with other functions of graphc": """
         betainc cholesky cholesky_solve eigh eigvalsh interp logdet lu_solve lu_unpack matrix_power
         max_unpool1d max_unpool2d max_unpool3d ormqr ravel_multi_index solve_triangular""",

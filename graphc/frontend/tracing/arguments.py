@@ -369,7 +369,10 @@ def _dtype_parameters(operation: Callable[..., Any]) -> Mapping[str | None, bool
     }
 
 
+_TENSORS_FIRST = ("Node", "Operand", "Node | Sequence[Node]", Node)
+
+
 def is_tensor_first(operation: Callable[..., Any]) -> bool:
     """Whether the first argument is a tensor, so that it can be called as a method."""
     first = next(iter(signature_of(operation).parameters.values()), None)
-    return first is not None and first.annotation in ("Node", "Operand", Node)
+    return first is not None and first.annotation in _TENSORS_FIRST

@@ -14,7 +14,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops import slicing
 from graphc.ir.ops.arithmetic import subtract
-from graphc.ir.ops.broadcasting import normal_axis, promoted
+from graphc.ir.ops.broadcasting import Operand, normal_axis, promoted
 from graphc.ir.ops.indexing import index
 from graphc.ir.ops.logic import not_equal
 from graphc.ir.ops.rearrange import concat, expand_dims, flip, reshape, split, stack, transpose
@@ -49,9 +49,33 @@ def narrow(x: Node, axis: int, start: DimLike, length: DimLike) -> Node:
 
 
 @surface("select")
-def select(x: Node, axis: int, position: DimLike) -> Node:
-    """The elements at one position of an axis, which is removed."""
-    return _sliced(x, normal_axis(axis, len(x.shape), "select"), position)
+@also_named(condlist="x", choicelist="axis", index="position", default="position")
+def select(
+    x: Node | Sequence[Node],
+    axis: int | Sequence[Operand],
+    position: Operand | DimLike | None = None,
+) -> Node:
+    """The elements at one position of an axis, which is removed; of lists, NumPy's `select`.
+
+    `select(conditions, choices, default)` has at each place the element of the choice whose
+    condition is the first that holds there, or the default, which is 0 if it is left out.
+
+    Raises:
+        UsageError: no position of a tensor, or lists that are empty or of different lengths.
+    """
+    if isinstance(x, Node):
+        if position is None or isinstance(axis, list | tuple):
+            raise UsageError("select takes a tensor, an axis and a position", hint=_SELECT)
+        return _sliced(x, normal_axis(axis, len(x.shape), "select"), position)
+    if not isinstance(axis, list | tuple) or len(x) != len(axis) or not x:
+        raise UsageError("select takes a choice for each condition, one at least", hint=_SELECT)
+    *choices, found = promoted(*axis, 0 if position is None else position)
+    for condition, choice in reversed(list(zip(x, choices, strict=True))):
+        found = functions["where"](condition, choice, found)
+    return found
+
+
+_SELECT = "write select(x, axis, position), or select([conditions], [choices], default)"
 
 
 @surface("unstack", "unbind")
