@@ -137,10 +137,13 @@ def test_roots_are_those_of_numpy_in_any_order() -> None:
 
 @pytest.mark.parametrize("shape", [(4, 4), (3, 5), (9, 3), (3, 3, 3)])
 @pytest.mark.parametrize("wrap", [False, True])
-def test_diagonals_are_filled_as_by_numpy(shape: tuple[int, ...], wrap: bool) -> None:
+@pytest.mark.parametrize("value", [2.0, np.arange(1.0, 3.0), np.arange(1.0, 5.0).reshape(2, 2)])
+def test_diagonals_are_filled_as_by_numpy(
+    shape: tuple[int, ...], wrap: bool, value: float | np.ndarray[Any, Any]
+) -> None:
     expected = np.zeros(shape)
-    np.fill_diagonal(expected, 2.0, wrap)
-    np.testing.assert_array_equal(gc.fill_diagonal(np.zeros(shape), 2.0, wrap), expected)
+    np.fill_diagonal(expected, value, wrap)
+    np.testing.assert_array_equal(gc.fill_diagonal(np.zeros(shape), value, wrap), expected)
 
 
 @pytest.mark.parametrize("kth", [0, 3, -1])

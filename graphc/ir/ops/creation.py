@@ -16,6 +16,7 @@ from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType, PythonScalar
 from graphc.ir.node import Node
 from graphc.ir.op import Call, Op, Parameter, Refused, Sample, Source, Structural, surface
+from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.shape import broadcast_to
 from graphc.ir.types import TensorType
 
@@ -281,16 +282,20 @@ def placed(function: Callable[_P, Node]) -> Callable[_P, Node]:
 @placed
 def full(
     shape: Iterable[DimLike] | DimLike,
-    fill_value: PythonScalar | Dim,
+    fill_value: PythonScalar | Dim | Node,
     dtype: DType | None = None,
 ) -> Node:
     """A tensor of `shape`, which may be one size, filled with one number, or the value of a dim.
 
-    Unless given, the dtype is that of the number alone: `bool`, `i64`, `f32` or `c64`.
+    Unless given, the dtype is that of the number alone: `bool`, `i64`, `f32` or `c64`. A tensor
+    in place of the number is broadcast.
     """
-    if dtype is None:
-        dtype = dtypes.i64 if isinstance(fill_value, Dim) else dtypes.default(fill_value)
-    filled = number(fill_value, dtype)
+    if isinstance(fill_value, Node):
+        filled = cast_to(fill_value, dtype or fill_value.dtype)
+    else:
+        if dtype is None:
+            dtype = dtypes.i64 if isinstance(fill_value, Dim) else dtypes.default(fill_value)
+        filled = number(fill_value, dtype)
     shape = (shape,) if isinstance(shape, int | Dim) else tuple(shape)
     return broadcast_to(filled, shape=shape) if shape else filled
 
@@ -343,7 +348,7 @@ def ones(
 
 @surface("full_like")
 @placed
-def full_like(x: Node, fill_value: PythonScalar | Dim, dtype: DType | None = None) -> Node:
+def full_like(x: Node, fill_value: PythonScalar | Dim | Node, dtype: DType | None = None) -> Node:
     """A tensor of the shape (and dtype, unless given) of `x`, filled with one number."""
     return full(x.shape, fill_value, dtype or x.dtype)
 

@@ -225,16 +225,25 @@ def _joined(value: Any, depth: int, rank: int) -> Node:
 def fill_diagonal(x: Node, value: Operand, wrap: bool = False) -> Node:
     """`x` with a number where the indices along all of its axes, two or more, are equal.
 
-    wrap: in a matrix with more rows than columns the diagonal begins anew, after an empty row.
+    Args:
+        x: a matrix, or a tensor of more axes of one size.
+        value: one number, or those along the diagonal, which begin again after the last.
+        wrap: in a matrix with more rows than columns the diagonal begins anew, after an empty row.
     """
     if len(x.shape) < 2:
         raise ShapeError(f"fill_diagonal: {x.type} has no diagonal", code="rank")
     if len(x.shape) > 2 and not all(dims.always_equal(n, x.shape[0]) for n in x.shape):
         raise ShapeError(f"fill_diagonal: the sizes of {x.type} differ")
     first, *others = (iota(shape=x.shape, axis=i, dtype=dtypes.i64) for i, _ in enumerate(x.shape))
+    place = first
     if wrap and len(x.shape) == 2:
-        columns = F["full"]((), x.shape[1] + 1, dtypes.i64)
-        first = F["remainder"](first, columns)
+        period = F["full"]((), x.shape[1] + 1, dtypes.i64)
+        place = F["subtract"](first, F["floor_divide"](first, period))
+        first = F["remainder"](first, period)
+    if isinstance(value, Node) and value.shape:
+        numbers = F["ravel"](value)
+        count = F["full"]((), numbers.shape[0], dtypes.i64)
+        value = F["take"](numbers, F["remainder"](place, count))
     on = F["equal"](first, others[0])
     for one in others[1:]:
         on = F["logical_and"](on, F["equal"](first, one))
