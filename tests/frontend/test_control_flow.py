@@ -19,6 +19,8 @@ from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trace import trace
 from graphc.ir import dims, dtype
 from graphc.ir.dtype import f32, i32
+from graphc.ir.evaluate import evaluate
+from graphc.ir.node import topological
 from graphc.library import library
 from graphc.runtime.module_file import read_module
 from graphc.runtime.program import BranchStep, LoopStep, Program
@@ -245,6 +247,48 @@ def test_the_program_is_data_and_reads_back(module: Path) -> None:
 # -- from Python ----------------------------------------------------------------------------------
 
 
+X, Y = np.arange(6, dtype=np.float32).reshape(3, 2), np.array([2, 0, 5], np.float32)
+NUMBERED = np.arange(3)[:, None] * X
+TOGETHER: dict[str, tuple[tuple[str, ...], list[Any]]] = {
+    "rows of two": (("for a, b in zip(x, y):", "    s = s + a * b"), [Y @ X]),
+    "rows with their number": (
+        ("for i, a in enumerate(x):", "    s = s + f32(i) * a"),
+        [NUMBERED.sum(0)],
+    ),
+    "rows that are stored by number": (
+        ("for i, a in enumerate(x):", "    z[i] = y[i] * a", "s = z"),
+        [Y[:, None] * X],
+    ),
+    "rows of two with their number": (
+        ("for i, (a, b) in enumerate(zip(x, y)):", "    s = s + f32(i) * a * b"),
+        [Y @ NUMBERED],
+    ),
+    "rows beside numbered ones": (
+        ("for b, (i, a) in zip(y, enumerate(x)):", "    s = s + f32(i) * a * b"),
+        [Y @ NUMBERED],
+    ),
+    "rows of one twice, and from the end": (
+        ("for a, b, c in zip(x, x, x[::-1]):", "    s = s + a * b * c"),
+        [(X * X * X[::-1]).sum(0)],
+    ),
+    "pairs": (("for pair in zip(x, y):", "    s = s + pair[0] * pair[1]"), [Y @ X]),
+}
+
+
+@pytest.mark.parametrize("sizes", [("T", "T"), (3, 3)])
+@pytest.mark.parametrize("name", TOGETHER)
+def test_rows_of_several_tensors_and_their_numbers_are_looped_over(
+    name: str, sizes: tuple[Any, Any]
+) -> None:
+    lines, expected = TOGETHER[name]
+    header = f"dim T: 1..9\ndef f(x: f32[{sizes[0]}, 2], y: f32[{sizes[1]}]):\n    s = zeros(2)\n"
+    text = header + "".join(f"    {line}\n" for line in lines) + "    return s\nexport f = f\n"
+    graph = elaborate(text, "together.gc", library()).exports["f"]
+    assert sum(node.op.name == "scan" for node in topological(graph.results)) == 1
+    found, _ = evaluate(graph, [X, Y], [])
+    np.testing.assert_allclose(found, expected)
+
+
 @pytest.mark.parametrize(
     ("init", "rows"),
     [
@@ -319,9 +363,27 @@ def chained(x: f32[B]) -> f32[B]:
 def known(x: f32[B]) -> f32[B]:
     return x if B < 9 else x * 2
 
+def chosen(x: f32[B]) -> f32[B]:
+    y = x + 1 if B > 3 and B % 2 == 0 else x - 1 if not (B == 1 or B >= 7) else x
+    return y if B < 9 or x[0] > 0 else 0 * y
+
+def early(x: f32[B]) -> f32[B]:
+    if B == 1:
+        return x
+    y = x * 2
+    if B == 4:
+        return y
+    elif B == 5 and sum(y) > 0:
+        y = y + 1
+    else:
+        return y * 3
+    return y * 5
+
 export returned = returned
 export chained = chained
 export known = known
+export chosen = chosen
+export early = early
 """
 
 
@@ -336,5 +398,9 @@ def test_a_dim_decides_a_branch(tmp_path: Path, device: str) -> None:
         factor = 1 if size >= 4 else 5 if size == 2 else 2
         assert np.array_equal(module.chained(x), factor * x + (size == 8))
         assert np.array_equal(module.known(x), x)
+        step = 1 if size > 3 and size % 2 == 0 else 0 if size == 1 or size >= 7 else -1
+        assert np.array_equal(module.chosen(x), x + step)
+        ends = {1: x, 4: 2 * x, 5: 10 * x + 5}
+        assert np.array_equal(module.early(x), ends.get(size, 6 * x))
     graph = graphc.trace(graphc.source(path).known).text()
     assert "multiply" not in graph and "less" not in graph

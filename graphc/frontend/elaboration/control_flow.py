@@ -5,6 +5,7 @@
         ys[t] = h                   # rows of results, stacked
 
     for row in x:                   # a tensor: a scan over its rows
+    for i, (a, b) in enumerate(zip(x, y)):  # over the rows of several, with their number
     for i in arange(1000):          # numbers that stay in the graph: a scan too
     while error > 1e-6, at most 100:
     if loss < best:                 # a tensor: one of two graphs
@@ -14,7 +15,7 @@ What a body assigns, and what had a value before, is carried from one iteration 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.carries import Carries, alike, form_of, is_tensors
 from graphc.frontend.elaboration.expressions import Evaluator
+from graphc.frontend.elaboration.iterables import InGraph, Rounds, Together, length_of
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.rows import Rows, rows_in
 from graphc.frontend.elaboration.scope import Scope
@@ -41,12 +43,11 @@ from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.ops.sequences import arange
-from graphc.ir.record import Record
 
 __all__ = [
-    "Rounds",
     "bounded_loop",
     "branch",
+    "conditional",
     "iterated",
     "leave_loop",
     "scan_loop",
@@ -56,15 +57,8 @@ Run = Callable[[Evaluator, Sequence[syntax.Statement]], Any]
 """Runs statements; gives something else than None where they return."""
 
 
-class Rounds(Record):
-    """The numbers of the iterations of a loop that stays in the graph, from 0 or down to 0."""
-
-    length: DimLike
-    reverse: bool = False
-
-
 def iterated(evaluator: Evaluator, node: syntax.For) -> Any:
-    """What a loop runs over: `Rounds` or a tensor, where it stays in the graph, or a sequence."""
+    """What a loop runs over: of `InGraph`, where it stays in the graph, or a sequence."""
     match node.iterable:
         case syntax.Call(syntax.Name("reversed"), (syntax.Call() as inner,), ()):
             found = _rounds(evaluator, inner)
@@ -88,25 +82,25 @@ def _rounds(evaluator: Evaluator, node: syntax.Call) -> Rounds | None:
     return None
 
 
-def scan_loop(evaluator: Evaluator, node: syntax.For, over: Tensor | Rounds, run: Run) -> None:
-    """A loop over numbers, or over the rows of a tensor.
+def scan_loop(evaluator: Evaluator, node: syntax.For, over: InGraph, run: Run) -> None:
+    """A loop over numbers, over the rows of tensors, or both.
 
     Raises:
         GraphcError: a carry that changes its type, or a `return` inside.
     """
     carried = Carries(evaluator, node.body, rows_in(node))
     traced: list[Rows] = []
-    length = over.length if isinstance(over, Rounds) else _rows_of(over, node)
+    try:
+        length = length_of(over)
+    except ShapeError as error:
+        raise error.at(node.iterable.span) from None
 
     def step(
         carries: list[Tensor], given: list[Tensor], row_of: Callable[[Tensor], Tensor | None]
     ) -> tuple[list[Tensor], list[Tensor]]:
         inner = Evaluator(evaluator.program, Scope(evaluator.scope))
         carried.define(inner.scope, carries)
-        item = given[0]
-        if isinstance(over, Rounds):
-            item = LoopIndex(item.node, row_of)
-        inner.assign(node.target, item)
+        inner.assign(node.target, _item(over, iter(given), row_of))
         rows = Rows(inner.scope, node)
         rows.begin()
         _run_inside(inner, node.body, run)
@@ -115,11 +109,11 @@ def scan_loop(evaluator: Evaluator, node: syntax.For, over: Tensor | Rounds, run
         return carried.after(inner.scope, carries), stacked
 
     with evaluator.program.sources.at(node.iterable.span), carried.told():
-        xs = over if isinstance(over, Tensor) else _indices(length)
+        xs = list(_rows(over))
         reverse = isinstance(over, Rounds) and over.reverse
         stacked = carried.through(
-            lambda init: scan_tensors(step, init, [xs], length, reverse),
-            [] if isinstance(over, Rounds) else [xs],
+            lambda init: scan_tensors(step, init, xs, length, reverse),
+            list(Together((over,)).tensors()),
         )
     (rows,) = traced
     for name, value in zip(rows.stored, stacked, strict=True):
@@ -207,7 +201,7 @@ def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -
         raise not_supported(
             "a return in one block of a branch on a tensor",
             node.test.span,
-            "return from both blocks, or assign a value in both and return it afterwards",
+            "return from both blocks, or return at the end of the function from what follows",
         )
     with evaluator.program.sources.at(node.test.span):
         if ends[0] is not None:
@@ -235,6 +229,12 @@ def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -
     return None
 
 
+def conditional(evaluator: Evaluator, node: syntax.Conditional, predicate: Tensor, run: Run) -> Any:
+    """The value of `a if predicate else b`: a branch that returns it from both of its blocks."""
+    blocks = ((syntax.Return(one, span=one.span),) for one in (node.body, node.orelse))
+    return branch(evaluator, syntax.If(node.test, *blocks, span=node.span), predicate, run).value
+
+
 def _run_inside(inner: Evaluator, body: Sequence[syntax.Statement], run: Run) -> None:
     returned = run(inner, body)
     if returned is not None:
@@ -245,10 +245,22 @@ def _run_inside(inner: Evaluator, body: Sequence[syntax.Statement], run: Run) ->
         )
 
 
-def _rows_of(over: Tensor, node: syntax.For) -> DimLike:
-    if not over.type.shape:
-        raise ShapeError(f"a {over.type} has no rows to loop over", span=node.iterable.span)
-    return over.type.shape[0]
+def _rows(over: InGraph) -> Iterator[Tensor]:
+    """The tensors of whose rows an iteration has one each."""
+    if isinstance(over, Together):
+        for one in over.parts:
+            yield from _rows(one)
+    else:
+        yield _indices(over.length) if isinstance(over, Rounds) else over
+
+
+def _item(
+    over: InGraph, rows: Iterator[Tensor], row_of: Callable[[Tensor], Tensor | None]
+) -> Tensor | tuple[Any, ...]:
+    """What one iteration is given, of its rows."""
+    if isinstance(over, Together):
+        return tuple(_item(one, rows, row_of) for one in over.parts)
+    return LoopIndex(next(rows).node, row_of) if isinstance(over, Rounds) else next(rows)
 
 
 def _indices(length: DimLike) -> Tensor:

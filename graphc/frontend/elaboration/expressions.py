@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from graphc.errors import GraphcError, MemberLookupError, OutOfRangeError, did_you_mean
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.calls import call_value
+from graphc.frontend.elaboration.iterables import InGraph
 from graphc.frontend.elaboration.refusal import (
     Consequence,
     described,
@@ -117,10 +118,12 @@ class Evaluator:
     # -- operators
 
     def _unary(self, node: syntax.Unary) -> Any:
-        if node.operator == "not":
-            return not self.truth(node.operand)
         value = self.evaluate(node.operand)
+        if node.operator == "not" and not _is_condition(value):
+            return not self.truth_of(value, node.operand)
         with self.program.sources.at(node.span):
+            if node.operator == "not":
+                return call("logical_not", value)
             if node.operator == "-":
                 return numbers.negate(value)
             if not isinstance(value, Tensor) and not numbers.is_number(value):
@@ -135,13 +138,7 @@ class Evaluator:
 
     def _binary(self, node: syntax.Binary) -> Any:
         if node.operator in ("and", "or"):
-            first, links = node.chain()
-            value = self.truth(first)
-            for link in links:
-                if value != (node.operator == "and"):
-                    return value
-                value = self.truth(link.right)
-            return value
+            return self._joined(node)
         # Sums and products lean to the left: walking that spine in a loop is not deep.
         spine = [node]
         while isinstance(spine[-1].left, syntax.Binary) and spine[-1].left.operator not in (
@@ -155,6 +152,23 @@ class Evaluator:
             with self.program.sources.at(one.span):
                 value = numbers.combine(one.operator, value, right)
         return limited(value, node) if isinstance(value, tuple | list) else value
+
+    def _joined(self, node: syntax.Binary) -> Any:
+        """`a and b`, `a or b`: known where one decides, else a tensor."""
+        first, links = node.chain()
+        found: Any = node.operator == "and"
+        for operand in (first, *(link.right for link in links)):
+            value = self.evaluate(operand)
+            if not _is_condition(value):
+                value = self.truth_of(value, operand)
+                if value != (node.operator == "and"):
+                    return value
+            elif isinstance(found, Tensor):
+                with self.program.sources.at(node.span):
+                    found = call(f"logical_{node.operator}", found, value)
+            else:
+                found = value
+        return found
 
     def _compare(self, node: syntax.Compare) -> Any:
         values = [self.evaluate(one) for one in (node.left, *node.comparators)]
@@ -170,7 +184,10 @@ class Evaluator:
         return result
 
     def _conditional(self, node: syntax.Conditional) -> Any:
-        return self.evaluate(node.body if self.truth(node.test) else node.orelse)
+        test = self.evaluate(node.test)
+        if _is_condition(test):
+            return self.program.chosen(self, node, test)
+        return self.evaluate(node.body if self.truth_of(test, node.test) else node.orelse)
 
     def truth(self, node: syntax.Expression) -> bool:
         """The truth of a condition, which is known while the program is built.
@@ -372,7 +389,7 @@ class Evaluator:
         Raises:
             SourceError: a tensor, or a value without elements.
         """
-        if isinstance(value, Tensor):
+        if isinstance(value, InGraph):
             raise not_supported(
                 f"a list of the rows of a tensor ({described(value)})",
                 node.span,
@@ -388,6 +405,11 @@ class Evaluator:
             node.span,
             "loop over range(n), a list or a tuple",
         )
+
+
+def _is_condition(value: Any) -> TypeGuard[Tensor]:
+    """Whether a value is one truth value that is known at run time."""
+    return isinstance(value, Tensor) and value.dtype is dtypes.bool_ and not value.shape
 
 
 def _unpacking_hint(value: Any, names: int, source: syntax.Expression | None) -> str | None:
@@ -459,6 +481,6 @@ _METHODS: dict[type[syntax.Expression], Callable[[Any, Any], Any]] = {
     syntax.Unary: Evaluator._unary,
     syntax.Binary: Evaluator._binary,
     syntax.Compare: Evaluator._compare,
-    syntax.Conditional: Evaluator._conditional,
+    syntax.Conditional: lambda self, node: self._conditional(node),
     syntax.Reduction: lambda self, node: self._reduction(node),
 }

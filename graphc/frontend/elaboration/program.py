@@ -11,15 +11,17 @@ from typing import Any
 
 from graphc.errors import Span
 from graphc.frontend import syntax
-from graphc.frontend.elaboration import numbers
+from graphc.frontend.elaboration import control_flow, numbers
 from graphc.frontend.elaboration.annotations import Shapes, dtype_of, static_size
 from graphc.frontend.elaboration.calls import Operation
 from graphc.frontend.elaboration.expressions import PROGRAM, Evaluator
 from graphc.frontend.elaboration.functions import UserFunction
 from graphc.frontend.elaboration.graphs import GraphFunction
+from graphc.frontend.elaboration.iterables import backward, enumerated, zipped
 from graphc.frontend.elaboration.models import SourceModel, method_of, model_class
 from graphc.frontend.elaboration.refusal import TooLarge, described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.elaboration.statements import run_body
 from graphc.frontend.graph_reader import read_definition
 from graphc.frontend.index_notation import elaborate_named, elaborate_notation
 from graphc.frontend.tracing.module import Module
@@ -207,6 +209,10 @@ class Program:
         """The function of a program that a call of `value` runs, if there is one."""
         return method_of(value)
 
+    def chosen(self, evaluator: Evaluator, node: syntax.Conditional, test: Tensor) -> Any:
+        """The value of `a if test else b`, where the test is known at run time."""
+        return control_flow.conditional(evaluator, node, test, run_body)
+
     # -- limits
 
     def count(self, span: Span | None) -> None:
@@ -338,9 +344,9 @@ def _builtins() -> Mapping[str, Any]:
         "pi": math.pi,
         "range": _range,
         "len": _length,
-        "zip": _zip,
-        "enumerate": _enumerate,
-        "reversed": _reversed,
+        "zip": zipped,
+        "enumerate": enumerated,
+        "reversed": backward,
     }
 
 
@@ -386,30 +392,4 @@ def _length(value: Any) -> int:
     raise refused(f"{described(value)} has no length", "argument", None, hint)
 
 
-def _sequence(value: Any) -> Any:
-    if not isinstance(value, tuple | list | range):
-        raise refused(
-            f"{described(value)} is nothing to loop over",
-            "not-iterable",
-            None,
-            "loop over the rows, for row in x:, or their numbers, for i in range(x.shape[0]):"
-            if isinstance(value, Tensor)
-            else None,
-        )
-    return value
-
-
-def _zip(*values: Any) -> list[Any]:
-    return list(zip(*map(_sequence, values), strict=True))
-
-
-def _reversed(values: Any) -> list[Any]:
-    return list(reversed(_sequence(values)))
-
-
-def _enumerate(values: Any) -> list[Any]:
-    return list(enumerate(_sequence(values)))
-
-
 _range.__name__, _length.__name__ = "range", "len"
-_zip.__name__, _enumerate.__name__, _reversed.__name__ = "zip", "enumerate", "reversed"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, Span
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import control_flow, numbers
 from graphc.frontend.elaboration.expressions import Evaluator, limited
+from graphc.frontend.elaboration.iterables import InGraph
 from graphc.frontend.elaboration.recovery import Recovery
 from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.rows import Rows, row_assigned
@@ -35,10 +37,13 @@ def run_body(evaluator: Evaluator, body: Sequence[syntax.Statement]) -> Returned
     """
     recovery = Recovery(evaluator.scope)
     returned: Returned | None = None
-    for statement in body:
+    for place, statement in enumerate(body):
         with recovery.over(statement):
             evaluator.program.count(statement.span)
-            returned = _RUN[type(statement)](evaluator, statement)
+            if isinstance(statement, syntax.If):
+                returned = _if(evaluator, statement, body[place + 1 :])
+            else:
+                returned = _RUN[type(statement)](evaluator, statement)
         if returned is not None:
             break
     recovery.finish()
@@ -124,7 +129,7 @@ def _function(evaluator: Evaluator, node: syntax.Function) -> None:
 
 def _for(evaluator: Evaluator, node: syntax.For) -> Returned | None:
     over = control_flow.iterated(evaluator, node)
-    if isinstance(over, Tensor | control_flow.Rounds):
+    if isinstance(over, InGraph):
         control_flow.scan_loop(evaluator, node, over, run_body)
         return None
     items = evaluator.items_of(over, node.iterable)
@@ -148,12 +153,19 @@ def _while(evaluator: Evaluator, node: syntax.While) -> None:
     control_flow.bounded_loop(evaluator, node, run_body)
 
 
-def _if(evaluator: Evaluator, node: syntax.If) -> Returned | None:
+def _if(evaluator: Evaluator, node: syntax.If, rest: Sequence[syntax.Statement]) -> Returned | None:
+    """An `if`, with the statements that follow it.
+
+    Where a tensor decides, and one block alone returns, what follows is the end of the other.
+    """
     links, orelse = node.chain()
     for number, link in enumerate(links):
         test = evaluator.evaluate(link.test)
         if isinstance(test, Tensor):
-            if len(links) - number > syntax.MAX_BLOCK_DEPTH:
+            whole = _with_rest(link, rest)
+            inner = () if whole is link else rest
+            depth = len(links) - number + sum(isinstance(one, syntax.If) for one in inner)
+            if depth > syntax.MAX_BLOCK_DEPTH:
                 raise refused(
                     f"more than {syntax.MAX_BLOCK_DEPTH} conditions on tensors follow each other",
                     "too-deep",
@@ -161,11 +173,31 @@ def _if(evaluator: Evaluator, node: syntax.If) -> Returned | None:
                     "each is a branch inside of the one before it: choose with where(...)",
                 )
             _require_one_bool(test, link.test)
-            found: Returned | None = control_flow.branch(evaluator, link, test, run_body)
+            found: Returned | None = control_flow.branch(evaluator, whole, test, run_body)
             return found
         if evaluator.truth_of(test, link.test):
             return run_body(evaluator, link.body)
     return run_body(evaluator, orelse)
+
+
+def _with_rest(node: syntax.If, rest: Sequence[syntax.Statement]) -> syntax.If:
+    """The branch with what follows it in the block that does not return, if one alone does."""
+    if _returns(node.body) is _returns(node.orelse) or not _returns(rest):
+        return node
+    if _returns(node.body):
+        return replace(node, orelse=(*node.orelse, *rest))
+    return replace(node, body=(*node.body, *rest))
+
+
+def _returns(block: Sequence[syntax.Statement]) -> bool:
+    """Whether a block is seen to return, whatever is chosen in it."""
+    match block:
+        case (*_, syntax.Return()):
+            return True
+        case (*_, syntax.If() as last):
+            links, orelse = last.chain()
+            return all(map(_returns, (*(one.body for one in links), orelse)))
+    return False
 
 
 def _require_one_bool(test: Tensor, node: syntax.Expression) -> None:
@@ -199,6 +231,5 @@ _RUN: dict[type[syntax.Statement], Callable[[Any, Any], Returned | None]] = {
     syntax.Function: _function,
     syntax.For: _for,
     syntax.While: _while,
-    syntax.If: _if,
     syntax.Return: _return,
 }

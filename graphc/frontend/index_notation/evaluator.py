@@ -215,6 +215,10 @@ class IndexEvaluator(Evaluator):
                     return self._called(self.outside.evaluate(function), link, None)
         return None
 
+    def _conditional(self, node: syntax.Conditional) -> Any:
+        # Branches are no part of the space: where(condition, a, b) chooses elements.
+        return self.evaluate(node.body if self.truth(node.test) else node.orelse)
+
     def _reduction(self, node: syntax.Reduction) -> Any:
         names = [index.id for index in node.indices]
         carriers = (one for one, axes in self.space.carried.items() if {*names} & {*axes})
