@@ -26,7 +26,17 @@ CUBE = RNG.normal(size=(2, 3, 4))
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.5, -2.5, np.inf, -np.inf, np.nan, 1e-30, 40.0])
 X, Y = (side.reshape(-1) for side in np.meshgrid(SPECIAL, SPECIAL))
 GRID = np.linspace(-3.7, 8.3, 61)
+BARREN = np.array([[np.nan, np.nan], [np.nan, 1.0]])
 LINE = RNG.permutation(np.repeat(np.arange(9.0), 3))
+TINY = np.outer([1, -1], [0.0, 1e-300, 1e-30, 1e-18, 1e-12, 1e-6, 0.3, 0.5]).reshape(-1)
+# Fractions of the largest and of the least floats, by powers that lead from the one to the other.
+POWERS = tuple(
+    side.reshape(-1)
+    for side in np.meshgrid(
+        [0.0, -0.0, 1e300, -1.7e308, 0.7, 5e-324, 3e-310, np.inf, np.nan],
+        [0, 1, -1, 1024, -1074, -1075, 2098, -2098, 2**31, -(2**31)],
+    )
+)
 expit = scipy.special.expit
 
 
@@ -73,6 +83,10 @@ TABLE: list[Row] = [
     ("isposinf", (SPECIAL,), {}, np.isposinf),
     ("isneginf", (SPECIAL,), {}, np.isneginf),
     ("isclose", (X, Y), {"equal_nan": True}, lambda x, y: np.isclose(x, y, equal_nan=True)),
+    ("digamma", (TINY,), {}, scipy.special.digamma),
+    ("zeta", (np.array([2.0, 1.0, 7.0]), np.full(3, np.inf)), {}, scipy.special.zeta),
+    ("ldexp", POWERS, {}, np.ldexp),
+    ("ldexp", (A, B), {}, lambda x, y: x * 2.0**y),
     ("lerp", (A, B, P), {}, lambda x, y, w: x + w * (y - x)),
     ("float_power", (P, A), {}, np.float_power),
     # Of one exponent for all NumPy makes a square root, which is NaN at -inf.
@@ -95,6 +109,7 @@ TABLE: list[Row] = [
     ("meshgrid", (A[0], B[:, 0]), {}, np.meshgrid),
     ("rot90", (CUBE,), {"k": 3, "axes": (0, 2)}, lambda x: np.rot90(x, 3, (0, 2))),
     ("diff", (A,), {"n": 2, "axis": 0}, lambda x: np.diff(x, 2, 0)),
+    ("narrow", (A,), {"axis": 1, "start": -3, "length": 2}, lambda x: x[:, -3:-1]),
     *(
         ("pad", (A,), {"widths": ((2, 1), (0, 3)), "mode": mode},
          lambda x, mode=mode: np.pad(x, ((2, 1), (0, 3)), mode))
@@ -117,11 +132,23 @@ TABLE: list[Row] = [
         ("matrix_norm", (A,), {"ord": order}, lambda x, order=order: np.linalg.norm(x, order))
         for order in ("fro", 1, -1, np.inf, -np.inf)
     ),
+    *(
+        ("vector_norm", (A[:, :0],), {"ord": order, "axis": 1}, lambda x: np.zeros(5))
+        for order in (1, 2, 3, np.inf)
+    ),
+    *(
+        ("matrix_norm", (np.zeros(shape),), {"ord": order}, lambda x: 0.0)
+        for order in ("fro", "nuc", 1, 2, np.inf)
+        for shape in ((0, 0), (0, 3), (3, 0))
+    ),
     ("count_nonzero", (np.sign(A).astype(np.int8),), {"axis": 0},
      lambda x: np.count_nonzero(x, axis=0)),
     ("nansum", (np.append(SPECIAL[:6], np.nan),), {}, np.nansum),
     ("nanmean", (np.where(A > 1, np.nan, A),), {"axis": 0}, lambda x: np.nanmean(x, 0)),
     ("nanmax", (np.where(A > 1, np.nan, A),), {"axis": 1}, lambda x: np.nanmax(x, 1)),
+    ("nanmean", (np.array([1 + 2j, complex(np.nan, 1), 3]),), {}, np.nanmean),
+    ("nanmax", (BARREN,), {"axis": 1}, lambda x: np.array([np.nan, 1])),
+    ("nanmin", (BARREN,), {"axis": 1}, lambda x: np.array([np.nan, 1])),
     ("cov", (A,), {}, np.cov),
     # scans
     ("cumulative_sum", (A,), {"axis": 1, "include_initial": True},
@@ -198,6 +225,11 @@ REFUSED: list[tuple[str, tuple[Array, ...], dict[str, Any], type[GraphcError]]] 
     ("pad", (A,), {"widths": (1, 1), "mode": "mirror"}, UsageError),
     ("pad", (A,), {"widths": (-9, 1)}, ShapeError),
     ("matrix_norm", (A,), {"ord": "fru"}, UsageError),
+    ("matrix_norm", (A[:0],), {"ord": -2}, ShapeError),
+    ("vector_norm", (A[:, :0],), {"ord": -np.inf, "axis": 1}, ShapeError),
+    ("narrow", (A,), {"axis": 1, "start": 5, "length": 3}, ShapeError),
+    ("narrow", (A,), {"axis": 1, "start": -8, "length": 3}, ShapeError),
+    ("gaussian_nll_loss", (CUBE, CUBE, np.ones(4)), {}, ShapeError),
     ("vector_norm", (LINE.astype(np.int32),), {}, DTypeError),
     ("cdist", (A, B[:, :3]), {}, ShapeError),
     ("cross", (A, B), {}, ShapeError),

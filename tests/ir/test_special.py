@@ -216,3 +216,29 @@ def test_derivatives_by_shape_parameters_are_refused(function: Callable[[Any], A
     with pytest.raises(GraphcError) as refused:
         gc.grad(function)(1.5)
     assert refused.value.code == "no-gradient"
+
+
+@pytest.mark.parametrize("device", ["reference", "cpu", "sim"])
+def test_subnormal_numbers_and_signs_of_zeros_are_kept(device: str) -> None:
+    tiny = np.array([1e-45, -1e-45, 3e-40, -1e-38, 0.0, -0.0], np.float32)
+    found = gc.function(gc.expm1, device=device)(tiny)
+    np.testing.assert_array_equal(found.view(np.uint32), tiny.view(np.uint32))
+    zero = np.array([0.0, -0.0, 0.0], np.float32)
+    shares = np.array([0.5, 0.5, 0.0], np.float32)
+    for found in (
+        gc.function(gc.xlogy, device=device)(zero, shares),
+        gc.function(gc.entr, device=device)(zero),
+    ):
+        np.testing.assert_array_equal(found.view(np.uint32), 0)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_floats_are_put_together_from_their_parts(dtype: str) -> None:
+    facts = np.finfo(dtype)
+    x = np.array([facts.max, -facts.tiny, facts.smallest_subnormal, 0.3, -0.0, np.inf], dtype)
+    np.testing.assert_array_equal(gc.ldexp(*gc.frexp(x)), x)
+    np.testing.assert_array_equal(gc.grad(lambda x: gc.ldexp(x, 2).sum())(x[:5]), 4)
+
+
+def test_the_modified_function_reaches_the_end_of_the_range() -> None:
+    np.testing.assert_allclose(gc.i0(np.float32(89)), scipy.special.i0(89.0), rtol=1e-5)

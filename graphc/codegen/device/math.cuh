@@ -90,8 +90,8 @@ __device__ __forceinline__ float gc_erfinv_f32(float x) { return (float)gc_erfin
 // Moved up to 10 by its recurrence, there the asymptotic series (M. Abramowitz and I. Stegun, Handbook of
 // Mathematical Functions, 6.3.5, 6.3.7 and 6.3.18).
 __device__ __forceinline__ double gc_digamma_f64(double x) {
-  double z = x < 0.5 ? 1.0 - x : x, total = 0.0;
-  for (int i = 0; i < 10; ++i) {
+  double z = x < -0.5 ? 1.0 - x : x, total = 0.0;
+  for (int i = 0; i < 11; ++i) {
     total = z < 10.0 ? total - 1.0 / z : total;
     z = z < 10.0 ? z + 1.0 : z;
   }
@@ -104,10 +104,9 @@ __device__ __forceinline__ double gc_digamma_f64(double x) {
   series = series * square - 1.0 / 120.0;
   series = series * square + 1.0 / 12.0;
   double value = total + (log(z) - 0.5 / z - square * series);
-  double fraction = x - floor(x);
-  double turned = x == 0.0 ? x : tan(3.141592653589793 * fraction);
-  double low = fraction == 0.0 && x != 0.0 ? 0.0 / 0.0 : value - 3.141592653589793 / turned;
-  return x < 0.5 ? low : value;
+  double away = x - floor(x + 0.5);
+  double turned = 3.141592653589793 / tan(3.141592653589793 * away);
+  return x < -0.5 ? (away == 0.0 ? 0.0 / 0.0 : value - turned) : value;
 }
 __device__ __forceinline__ float gc_digamma_f32(float x) { return (float)gc_digamma_f64((double)x); }
 
@@ -136,4 +135,15 @@ __device__ __forceinline__ int gc_frexp_exponent_f64(double x) {
 }
 __device__ __forceinline__ int gc_frexp_exponent_f32(float x) {
   return gc_frexp_exponent_f64((double)x);
+}
+
+// x * 2^floor(y), rounded once; beyond 5000 steps every float is 0 or infinite.
+__device__ __forceinline__ int gc_steps(double y) {
+  return (int)floor(y > 5000.0 ? 5000.0 : y < -5000.0 ? -5000.0 : y == y ? y : 0.0);
+}
+__device__ __forceinline__ double gc_ldexp_f64(double x, double y) {
+  return y == y ? ldexp(x, gc_steps(y)) : y;
+}
+__device__ __forceinline__ float gc_ldexp_f32(float x, float y) {
+  return y == y ? ldexpf(x, gc_steps((double)y)) : y;
 }

@@ -77,7 +77,7 @@ GC_INLINE float gc_expm1_f32(float x) {
     float y = 2.0f * __builtin_fmaf(half, p, half - 0.5f);
     y = x > 89.0f ? __builtin_inff() : y;
     y = x < -18.0f ? -1.0f : y;
-    return x == 0.0f ? x : y;
+    return __builtin_fabsf(x) < 0x1p-25f ? x : y;
 }
 
 /* log(x): x = 2^e m, sqrt(1/2) <= m < sqrt(2), f = m - 1;
@@ -416,8 +416,8 @@ GC_INLINE float gc_erfinv_f32(float x) { return (float)gc_erfinv_f64((double)x);
 /* digamma(x): moved up to 10 by its recurrence, there the asymptotic series (M. Abramowitz and I. Stegun,
  * Handbook of Mathematical Functions, 6.3.5, 6.3.7 and 6.3.18). */
 GC_INLINE double gc_digamma_f64(double x) {
-    double z = x < 0.5 ? 1.0 - x : x, total = 0.0;
-    for (int i = 0; i < 10; ++i) {
+    double z = x < -0.5 ? 1.0 - x : x, total = 0.0;
+    for (int i = 0; i < 11; ++i) {
         total = z < 10.0 ? total - 1.0 / z : total;
         z = z < 10.0 ? z + 1.0 : z;
     }
@@ -430,11 +430,9 @@ GC_INLINE double gc_digamma_f64(double x) {
     series = series * square - 1.0 / 120.0;
     series = series * square + 1.0 / 12.0;
     const double value = total + (gc_log_f64(z) - 0.5 / z - square * series);
-    const double fraction = x - __builtin_floor(x);
-    const double turned = x == 0.0 ? x : __builtin_tan(3.141592653589793 * fraction);
-    const double low = fraction == 0.0 && x != 0.0 ? __builtin_nan("")
-                                                   : value - 3.141592653589793 / turned;
-    return x < 0.5 ? low : value;
+    const double away = x - __builtin_floor(x + 0.5);
+    const double turned = 3.141592653589793 / __builtin_tan(3.141592653589793 * away);
+    return x < -0.5 ? (away == 0.0 ? __builtin_nan("") : value - turned) : value;
 }
 GC_INLINE float gc_digamma_f32(float x) { return (float)gc_digamma_f64((double)x); }
 
@@ -462,5 +460,14 @@ GC_INLINE int32_t gc_frexp_exponent_f64(double x) {
     return x - x == 0.0 ? e : 0;
 }
 GC_INLINE int32_t gc_frexp_exponent_f32(float x) { return gc_frexp_exponent_f64((double)x); }
+
+/* x * 2^floor(y), rounded once; beyond 5000 steps every float is 0 or infinite. */
+GC_INLINE int gc_steps(double y) {
+    return (int)__builtin_floor(y > 5000.0 ? 5000.0 : y < -5000.0 ? -5000.0 : y == y ? y : 0.0);
+}
+GC_INLINE double gc_ldexp_f64(double x, double y) { return y == y ? __builtin_ldexp(x, gc_steps(y)) : y; }
+GC_INLINE float gc_ldexp_f32(float x, float y) {
+    return y == y ? __builtin_ldexpf(x, gc_steps((double)y)) : y;
+}
 
 #endif

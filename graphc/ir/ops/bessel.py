@@ -360,7 +360,11 @@ def _modified(x: Node, order: int, is_scaled: bool) -> Node:
     require_float(f"i{order}e" if is_scaled else f"i{order}", x.dtype)
     wide = cast_to(x, x.dtype.accumulator)
     value = _scaled_down(wide, order)
-    return cast_to(value if is_scaled else multiply(value, exp(absolute(wide))), x.dtype)
+    if not is_scaled:
+        # The exponential may be infinite where its product is not.
+        half = exp(scaled(absolute(wide), 0.5))
+        value = multiply(multiply(value, half), half)
+    return cast_to(value, x.dtype)
 
 
 @surface("i0e", "bessel_i0e")

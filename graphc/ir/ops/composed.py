@@ -176,17 +176,6 @@ def quotient_and_rest(x: Operand, y: Operand) -> tuple[Node, Node]:
     return functions["floor_divide"](x, y), functions["remainder"](x, y)
 
 
-@surface("ldexp")
-def ldexp(x: Operand, exponent: Operand) -> Node:
-    """x times 2 to the power of a whole number."""
-    a = promoted(x)[0]
-    require_float("ldexp", a.dtype)
-    steps = cast_to(promoted(exponent)[0], a.dtype)
-    power_of_two: Node = functions["exp2"](steps)
-    product: Node = functions["multiply"](a, power_of_two)
-    return product
-
-
 @surface("cbrt")
 def cbrt(x: Node) -> Node:
     """The cube root, of negative numbers the negative one; its slope at 0 is infinite."""

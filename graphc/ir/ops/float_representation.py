@@ -11,16 +11,17 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import Call, Elementwise, Op, Refused, Sample, functions, surface
-from graphc.ir.ops.arithmetic import add, multiply, negative, scaled, subtract
+from graphc.ir.ops.arithmetic import add, floor, negative, scaled, subtract
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import constant_like
+from graphc.ir.ops.creation import constant_like, zeros_like
 from graphc.ir.ops.elementwise import (
     FLOAT,
     SHAPES,
     device_function,
     elementwise,
     flat,
+    require_float,
     require_same,
     to_bool,
 )
@@ -116,7 +117,7 @@ def _narrow_neighbour(x: Node, y: Node) -> Node:
 
 def _mantissa_gradient(node: Node, g: Node) -> tuple[Node]:
     exponent = cast_to(frexp_exponent(node.inputs[0]), g.dtype)
-    return (multiply(g, exp2(negative(exponent))),)
+    return (ldexp_whole(g, negative(exponent)),)
 
 
 frexp_mantissa = elementwise(
@@ -137,6 +138,40 @@ frexp_exponent = elementwise(
     gradient=flat,
     is_offered=False,
 )
+
+
+# Powers of two from which on every float is 0 or infinite.
+_MOST = 5000.0
+
+
+def _scaled_by_power(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    is_number = ~np.isnan(y)
+    whole = np.floor(np.where(is_number, np.clip(y, -_MOST, _MOST), 0)).astype(np.int32)
+    return np.where(is_number, np.ldexp(x, whole), y)
+
+
+ldexp_whole = elementwise(
+    "ldexp",
+    2,
+    _scaled_by_power,
+    "x times 2 to the power of the whole part of y, rounded once where that is subnormal.",
+    gradient=lambda node, g: (ldexp_whole(g, node.inputs[1]), None),
+    is_offered=False,
+)
+
+
+@surface("ldexp")
+def ldexp(x: Operand, exponent: Operand) -> Node:
+    """x times 2 to the power of a number: exact for whole ones, or rounded once if subnormal."""
+    value, power = promoted(x)[0], promoted(exponent)[0]
+    require_float("ldexp", value.dtype)
+    wide = value.dtype.accumulator
+    if power.dtype.kind == "float":
+        power = cast_to(power, wide)
+        whole = floor(power)
+        rest = where(F["isinf"](power), zeros_like(power), subtract(power, whole))
+        value, power = F["multiply"](value, cast_to(exp2(rest), value.dtype)), whole
+    return cast_to(ldexp_whole(*broadcast(cast_to(value, wide), cast_to(power, wide))), value.dtype)
 
 
 @surface("frexp")

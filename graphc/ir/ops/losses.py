@@ -27,6 +27,7 @@ from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise import operate
 from graphc.ir.ops.logic import equal, greater, less, where
+from graphc.ir.ops.rearrange import expand_dims
 from graphc.ir.ops.reduction import sum_over
 from graphc.ir.ops.statistics import mean
 from graphc.ir.ops.transcendental import exp, log
@@ -259,8 +260,16 @@ def gaussian_nll_loss(
 ) -> Node:
     """The negative log-likelihood under normal distributions of mean `x` and variance `var`.
 
-    Variances below `eps` count as `eps`, and get no gradient. `full`: with the constant term.
+    A variance is given for each element, for each row (`var` lacks the last axis), or one for all.
+    Those below `eps` count as `eps`, and get no gradient. `full`: with the constant term.
     """
+    if isinstance(var, Node) and var.shape and len(var.shape) != len(x.shape):
+        if len(var.shape) != len(x.shape) - 1:
+            raise ShapeError(
+                f"gaussian_nll_loss: variances {var.type} for {x.type}",
+                hint="give one for each element, one for each row, or one number",
+            )
+        var = expand_dims(var, -1)
     expected, y, given = broadcast(*promoted(x, target, var))
     floor = constant_like(eps, given)
     variance = where(less(given, floor), floor, given)

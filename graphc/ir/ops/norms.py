@@ -10,14 +10,31 @@ from graphc.ir import dims
 from graphc.ir.dtype import DType, holds
 from graphc.ir.node import Node
 from graphc.ir.op import find, functions, surface
-from graphc.ir.ops.arithmetic import absolute, add, divide, multiply, power, square, subtract
+from graphc.ir.ops.arithmetic import (
+    absolute,
+    add,
+    divide,
+    maximum,
+    multiply,
+    power,
+    square,
+    subtract,
+)
 from graphc.ir.ops.broadcasting import broadcast, normal_axes, normal_axis, promoted
 from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise import INEXACT, require_float
 from graphc.ir.ops.logic import equal, greater, less, not_equal, where
 from graphc.ir.ops.rearrange import expand_dims, moveaxis
-from graphc.ir.ops.reduction import Axis, kept, max_over, min_over, restored, sum_over
+from graphc.ir.ops.reduction import (
+    Axis,
+    kept,
+    max_over,
+    min_over,
+    reduce,
+    restored,
+    sum_over,
+)
 from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.transcendental import sqrt
 
@@ -35,10 +52,8 @@ def _norm_over(x: Node, order: Order, axes: tuple[int, ...]) -> Node:
         return root(sum_over(_squares(x), axes=axes), 2.0)
     # An even power needs no magnitude, whose derivative of 0 at 0 is no factor of its second one.
     magnitude = x if order % 2 == 0 and x.dtype.kind == "float" else absolute(x)
-    if order == math.inf:
-        return max_over(magnitude, axes=axes)
-    if order == -math.inf:
-        return min_over(magnitude, axes=axes)
+    if math.isinf(order):
+        return (_largest if order > 0 else _smallest)(magnitude, axes)
     if order == 0:
         is_there = not_equal(magnitude, zeros_like(magnitude))
         return sum_over(cast_to(is_there, magnitude.dtype), axes=axes)
@@ -53,6 +68,17 @@ def _norm_over(x: Node, order: Order, axes: tuple[int, ...]) -> Node:
         safe = where(is_zero, ones_like(magnitude), magnitude)
         raised = where(is_zero, constant_like(zero, magnitude), power(safe, exponent))
     return root(sum_over(raised, axes=axes), float(order))
+
+
+def _largest(sizes: Node, axes: tuple[int, ...]) -> Node:
+    """The largest of numbers that are not negative; 0 of none."""
+    found = max_over(sizes, axes=axes)
+    may_be_none = any(dims.bounds(sizes.shape[axis])[0] == 0 for axis in axes)
+    return maximum(found, zeros_like(found)) if may_be_none else found
+
+
+def _smallest(sizes: Node, axes: tuple[int, ...]) -> Node:
+    return reduce(min_over, sizes, axes, False)
 
 
 def _squares(x: Node) -> Node:
@@ -80,7 +106,8 @@ def vector_norm(x: Node, ord: Order = 2, axis: Axis = None, keepdims: bool = Fal
     """sum(|x| ** ord) ** (1 / ord) over axes (all by default).
 
     inf and -inf give the largest and the smallest |x|, 0 the number of elements that are not 0.
-    f16 and bf16 are computed in f32.
+    Of no elements the largest is 0, and the smallest is refused, as in NumPy. f16 and bf16 are
+    computed in f32.
     """
     require_float("vector_norm", x.dtype, INEXACT)
     axes = normal_axes(axis, len(x.shape), "vector_norm")
@@ -99,7 +126,7 @@ def matrix_norm(
 
     "fro" is that of all elements, 1 and -1 the largest and smallest sum of a column's magnitudes,
     inf and -inf those of a row. "nuc" is the sum of the singular values, 2 and -2 the largest and
-    the smallest of them.
+    the smallest of them. Of nothing the largest is 0, and the smallest is refused.
     """
     require_float("matrix_norm", x.dtype, INEXACT)
     rank = len(x.shape)
@@ -115,12 +142,14 @@ def matrix_norm(
     elif ord in (1, -1, math.inf, -math.inf):
         summed, left = (row, column) if abs(ord) == 1 else (column, row)
         sums = sum_over(absolute(wide), axes=(summed,))
-        extreme = max_over if ord > 0 else min_over
-        result = extreme(sums, axes=(left - (left > summed),))
+        result = (_largest if ord > 0 else _smallest)(sums, (left - (left > summed),))
     elif ord in ("nuc", 2, -2):
         values: Node = functions["svdvals"](moveaxis(x, (row, column), (-2, -1)))
-        fold = {"nuc": sum_over, 2: max_over, -2: min_over}[ord]
-        result = fold(values, axes=(len(values.shape) - 1,))
+        last = (len(values.shape) - 1,)
+        if ord == "nuc":
+            result = sum_over(values, axes=last)
+        else:
+            result = (_largest if ord == 2 else _smallest)(values, last)
     else:
         raise UsageError(
             f"matrix_norm: there is no norm {ord!r}",

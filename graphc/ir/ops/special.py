@@ -165,17 +165,17 @@ def lgamma_of(x: Array) -> Array:
 
 
 def _digamma(x: Array) -> Array:
-    is_low = x < 0.5
+    # Near 0 the reflection would be a difference of numbers as large as its terms.
+    is_low = x < -0.5
     z, total = np.where(is_low, 1 - x, x), np.zeros_like(x)
-    for _ in range(10):
+    for _ in range(11):
         is_small = z < 10
         total = np.where(is_small, total - 1 / z, total)
         z = np.where(is_small, z + 1, z)
     square = 1 / (z * z)
     value = total + (np.log(z) - 0.5 / z - square * _polynomial(_DIGAMMA, square))
-    fraction = x - np.floor(x)
-    turned = np.where(x == 0, x, np.tan(math.pi * fraction))
-    low = np.where((fraction == 0) & (x != 0), np.nan, value - math.pi / turned)
+    away = x - np.floor(x + 0.5)
+    low = np.where(away == 0, np.nan, value - math.pi / np.tan(math.pi * away))
     return np.where(is_low, low, value)
 
 
@@ -196,8 +196,8 @@ def trigamma(x: Node) -> Node:
         series = add(multiply(series, square), constant_like(bernoulli, x))
     tail = add(inverse, add(scaled(square, 0.5), multiply(multiply(inverse, square), series)))
     value = add(total, tail)
-    fraction = where(is_low, subtract(x, floor(x)), half)
-    turned = sin(scaled(fraction, math.pi))
+    away = where(is_low, subtract(x, floor(add(x, half))), half)
+    turned = sin(scaled(away, math.pi))
     reflected = subtract(divide(constant_like(math.pi**2, x), multiply(turned, turned)), value)
     return where(is_low, reflected, value)
 
@@ -282,7 +282,9 @@ def _times_log(x: Operand, y: Operand, logarithm: Any, at_zero: float) -> Node:
     is_outside = logical_or(logical_not(greater(b, low)), logical_not(isfinite(b)))
     vanishes = logical_and(equal(a, zeros_like(a)), logical_and(is_outside, equal(b, b)))
     # The number in place of what log has no number for: its logarithm is 0.
-    return multiply(a, logarithm(where(vanishes, constant_like(at_zero + 1, b), b)))
+    product = multiply(a, logarithm(where(vanishes, constant_like(at_zero + 1, b), b)))
+    # Of two zeros the sum is the positive one.
+    return add(product, zeros_like(product))
 
 
 @surface("xlogy")
@@ -305,7 +307,7 @@ def entr(x: Node) -> Node:
     """-x * log(x): 0 at 0, with derivatives of 0 as `xlogy` has them, and -inf below."""
     is_negative = less(x, zeros_like(x))
     safe = where(is_negative, ones_like(x), x)
-    return where(is_negative, constant_like(float("-inf"), x), negative(xlogy(safe, safe)))
+    return where(is_negative, constant_like(float("-inf"), x), xlogy(negative(safe), safe))
 
 
 # -- sinc -----------------------------------------------------------------------------------------
