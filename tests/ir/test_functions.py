@@ -238,6 +238,10 @@ REFUSED: list[tuple[str, tuple[Array, ...], dict[str, Any], type[GraphcError]]] 
     ("group_norm", (CUBE,), {"num_groups": 2}, ShapeError),
     ("cross_entropy", (A, np.zeros(5, np.int64)), {"label_smoothing": 2.0}, UsageError),
     ("mse_loss", (A, B), {"reduction": "median"}, UsageError),
+    *(
+        (name, (A, P[:, 0]), {}, DTypeError)
+        for name in ("nll_loss", "multi_margin_loss", "cross_entropy")
+    ),
 ]
 
 

@@ -6,7 +6,7 @@ classes are the last axis unless `axis` says otherwise.
 
 from __future__ import annotations
 
-from graphc.errors import ShapeError, UsageError
+from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
@@ -119,6 +119,12 @@ def cross_entropy_loss(
     place = normal_axis(axis, len(logits.shape), "cross_entropy")
     rows = moveaxis(logits, place, -1)
     if labels.dtype.kind == "float":
+        if len(labels.shape) != len(logits.shape):
+            raise DTypeError(
+                f"cross_entropy: the labels are {labels.type}, for logits {logits.type}",
+                hint="class numbers are integers: cast(labels, i64); "
+                "probabilities have the shape of the logits",
+            )
         return _soft_cross_entropy(
             rows, moveaxis(labels, place, -1), reduction, weight, label_smoothing
         )

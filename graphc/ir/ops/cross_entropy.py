@@ -53,6 +53,11 @@ def _infer_cross_entropy(
 
 def hits(logits: Node, labels: Node) -> Node:
     """Whether each class is the label; nowhere for a label out of range."""
+    if not labels.dtype.is_integer:
+        raise DTypeError(
+            f"the labels are {labels.type}, expected integers",
+            hint="labels are class numbers; cast(labels, i64)",
+        )
     axis = len(logits.shape) - 1
     places = iota(shape=logits.shape, axis=axis, dtype=dtypes.i64)
     return equal(places, restored(cast_to(labels, dtypes.i64), logits.shape, (axis,)))
