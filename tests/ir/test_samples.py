@@ -97,7 +97,7 @@ def test_counts_of_equal_parts() -> None:
 @pytest.mark.parametrize("mode", ["sum", "mean", "max"])
 def test_bags_of_rows(mode: str) -> None:
     ids = RNG.integers(0, 4, (3, 5))
-    found = applied(lambda i, w: F["embedding_bag"](i, w, mode), ids, Y)
+    found = applied(lambda i, w: F["embedding_bag"](i, w, mode=mode), ids, Y)
     np.testing.assert_allclose(found, getattr(np, mode)(Y[ids], axis=1))
 
 

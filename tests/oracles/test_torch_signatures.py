@@ -8,13 +8,15 @@ import pytest
 
 from graphc import nn
 from graphc.frontend.tracing.arguments import signature_of
+from graphc.ir.op import functions
 from graphc.ir.ops.spelling import second_names
 
 pytestmark = pytest.mark.torch
 try:
     import torch
+    from torch.nn import functional
 except ImportError:  # the tests are deselected
-    torch = None
+    torch = functional = None
 
 OTHERS = ("device", "dtype", "inplace")
 """Graphs have no devices, a dtype stands where a device would, and tensors are values."""
@@ -47,7 +49,8 @@ def of_torch(name: str) -> list[inspect.Parameter]:
 
 
 def by_position(parameters: list[inspect.Parameter]) -> list[str]:
-    return [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [one.name for one in parameters if one.kind in kinds]
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -67,3 +70,69 @@ def test_layers_are_made_of_arguments_in_the_order_of_torch(name: str) -> None:
     for one in ours:
         is_same = defaults.get(one.name, one.default) == one.default
         assert is_same is ((name, one.name) not in EXCEPTIONS), one.name
+
+
+OTHER_ORDERS = {
+    "layer_norm": "the weight's shape says what is normalised: docs/python.md",
+    "rms_norm": "the weight's shape says what is normalised: docs/python.md",
+    "multi_head_attention_forward": "keys and values from before have no place",
+    "pad": "a pair of widths for each axis: docs/python.md",
+}
+"""Functions that take other arguments by position, and why."""
+
+CORNERS = "None means False"
+TRAINING = "dropouts are alike: who calls one wants it to drop"
+OTHER_DEFAULTS = {
+    **{(name, "axis"): SOFTMAX for name in ("softmax", "log_softmax", "softmin")},
+    **{
+        (name, "align_corners"): CORNERS
+        for name in ("affine_grid", "grid_sample", "interpolate", "upsample")
+    },
+    **{(name, "training"): TRAINING for name in ("alpha_dropout", "feature_alpha_dropout")},
+    **{
+        ("batch_norm", name): "without running moments those of the operand are taken"
+        for name in ("running_mean", "running_var")
+    },
+    ("linear_cross_entropy", "ignore_index"): "None is -100",
+    **{(name, "normalized_shape"): "the weight's shape" for name in ("layer_norm", "rms_norm")},
+    ("one_hot", "classes"): "-1 would be a size that depends on data",
+    ("pad", "value"): "None means 0",
+    ("rms_norm", "eps"): "None would depend on the dtype",
+    ("softplus", "threshold"): "exact: where PyTorch turns to x itself, no digit changes",
+}
+"""Arguments of functions with another default than PyTorch's, and why."""
+
+DEPRECATED = ("size_average", "reduce", "_stacklevel", "inplace", "out")
+"""What PyTorch keeps for old programs, or for tensors that change."""
+
+FUNCTIONS = sorted(name for name in functions if callable(getattr(functional, name, None)))
+
+
+def of_function(name: str) -> list[inspect.Parameter]:
+    """The parameters of a function of PyTorch; documentation has those of what is not Python."""
+    function = getattr(functional, f"{name}_with_indices", getattr(functional, name))
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except ValueError:
+        text = " ".join(function.__doc__.split("->")[0].split())
+        arguments = text[text.index("(") + 1 : text.rindex(")")]
+        made = eval(f"lambda {arguments}: None", {"Tensor": None})
+        return list(inspect.signature(made).parameters.values())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_take_arguments_in_the_order_of_torch(name: str) -> None:
+    first = second_names(functions[name])
+    theirs = [
+        one.replace(name=first.get(one.name, one.name))
+        for one in of_function(name)
+        if one.name not in DEPRECATED
+    ]
+    ours = list(signature_of(functions[name]).parameters.values())
+    places, known = by_position(ours), by_position(theirs)
+    count = min(len(places), len(known))
+    assert (places[:count] == known[:count]) is (name not in OTHER_ORDERS)
+    defaults = {one.name: one.default for one in theirs}
+    for one in ours:
+        is_same = defaults.get(one.name, one.default) == one.default
+        assert is_same is ((name, one.name) not in OTHER_DEFAULTS), one.name

@@ -84,9 +84,10 @@ def isin(x: Operand, values: Operand, *, invert: bool = False) -> Node:
 def embedding_bag(
     ids: Node,
     weight: Node,
+    offsets: Node | None = None,
+    *,
     mode: Literal["sum", "mean", "max"] = "mean",
     per_sample_weights: Node | None = None,
-    offsets: Node | None = None,
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> Node:

@@ -385,8 +385,8 @@ def gumbel_softmax(
     logits: Node,
     tau: float = 1.0,
     hard: bool = False,
-    axis: int = -1,
     *,
+    axis: int = -1,
     seed: Node,
     stream: int,
 ) -> Node:

@@ -185,7 +185,7 @@ def triu(x: Node, k: int = 0) -> Node:
 
 
 @surface("one_hot")
-@also_named(num_classes="classes")
+@also_named(tensor="labels", num_classes="classes")
 def one_hot(labels: Node, classes: DimLike, dtype: DType = dtypes.f32, axis: int = -1) -> Node:
     """1 where the place along a new axis of size `classes` is the label, else 0.
 
