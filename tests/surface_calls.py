@@ -180,16 +180,32 @@ def symmetric(x: Any) -> Any:
 
 LISTED: dict[str, list[Any]] = {
     # made from numbers
-    "arange": [(lambda f: f(2, 11, 3),), (lambda f: f(0.0, 1.0, 0.25),), (lambda f: f(0),)],
+    "arange": [(lambda f: f(2, 11, 3),), (lambda f: f(0.0, 1.0, 0.25),), (lambda f: f(0),),
+               (lambda f: f(1, end=4),)],
     "asarray": [(lambda f, x: f(x), X), (lambda f: f([[1.5, 2.0]], f64),), (lambda f: f([]),)],
     "constant": [(lambda f: f(1.5, f64),)],
     "eye": [(lambda f: f(3, 5, k=1),), (lambda f: f(0),)],
-    "full": [(lambda f: f((2, 3), 1.5),), (lambda f: f((), 2),), (lambda f: f((0, 2), 1),)],
+    "full": [
+        (lambda f: f((2, 3), 1.5),),
+        (lambda f: f((), 2),),
+        (lambda f: f((0, 2), 1),),
+        (lambda f, x: f((2, *x.shape), x), X),
+    ],
     "full_like": [(lambda f, x: f(x, 1.5), X)],
     "linspace": [(lambda f: f(0.0, 1.0, 5),), (lambda f: f(0.0, 1.0, 1),)],
     "one_hot": [(lambda f, x: f(x, 3), LABELS), (lambda f, x: f(x, 3, axis=0), LABELS)],
     "ones": [(lambda f: f((2, 3)),), (lambda f: f(2, 3, dtype=i64),), (lambda f: f(3, f64),)],
     "zeros": [(lambda f: f((2, 3)),), (lambda f: f(2, 3),), (lambda f: f((2, 3), bool_),)],
+    # elements that take part, and one more
+    **{name: [(lambda f, x: f(x), X),
+              (lambda f, x, m: f(x, axis=1, keepdims=True, where=m, initial=0.5), X, MASK),
+              (lambda f, x, m: f(x, where=m, initial=2.5), X, bool_[4])]
+       for name in ("sum", "prod", "max", "min")},
+    **{name: [(lambda f, x: f(x), X), (lambda f, x, m: f(x, axis=1, where=m | (x > 0)), X, MASK)]
+       for name in ("mean", "var", "std", "any", "all")},
+    "angle": [(lambda f, x: f(x), X), (lambda f, x: f(x, deg=True), c128[3, 4])],
+    "cov": [(lambda f, x: f(x), X), (lambda f, x, y: f(x, y, bias=True), X, f64[4]),
+            (lambda f, x: f(x, rowvar=False, ddof=0), X)],
     # samples, grids and distances
     "affine_grid": [(lambda f, t: f(t, (2, 3, 4, 5)), f64[2, 2, 3]),
                     (lambda f, t: f(t, (2, 3, 4, 1), True), f64[2, 2, 3])],
@@ -264,7 +280,7 @@ LISTED: dict[str, list[Any]] = {
     **{name: [(lambda f, x: f(x, 2), f64[4, 2, 6])] for name in ("dsplit", "hsplit", "vsplit")},
     "meshgrid": [(lambda f, x, y: f(x, y), f64[3], f64[4]),
                  (lambda f, x, y: f([x, y], indexing="ij"), f64[3], f64[4])],
-    "multigammaln": [(lambda f, x: f(x, 3), X)],
+    "multigammaln": [(lambda f, x: f(x, 3), X), (lambda f, x: f(x, p=2), X)],
     "nanquantile": [(lambda f, x: f(x, 0.3, axis=1), X)],
     "renorm": [(lambda f, x: f(x, 2, 0, 0.5), X)],
     # steps of recurrent networks
@@ -339,7 +355,7 @@ LISTED: dict[str, list[Any]] = {
     "delete": [(lambda f, x: f(x, (0, -1), 1), X), (lambda f, x: f(x, 5), X)],
     "diag_indices": [(lambda f: f(3),)],
     "extract": [(lambda f, c, x: f(c, x, size=5), MASK, X)],
-    "fill_diagonal": [(lambda f, x: f(x, 2.5), X)],
+    "fill_diagonal": [(lambda f, x: f(x, 2.5), X), (lambda f, x: f(x, x), X)],
     "indices": [(lambda f: f((2, 3)),), (lambda f: f((2, 3), sparse=True),)],
     "insert": [(lambda f, x, y: f(x, (0, 2), y, 1), X, f64[3, 2]), (lambda f, x: f(x, 1, 2.5), X)],
     "ix_": [(lambda f, i, j: f(i, j), i64[3], i64[2])],
@@ -384,7 +400,9 @@ LISTED: dict[str, list[Any]] = {
         (lambda f, x, i, y, how=how: f(x, 1, i, y, how), X, i64[3, 2], f64[3, 2])
         for how in ("sum", "prod", "amax", "amin", "mean")
     ],
-    "take": [(lambda f, x, i: f(x, i, axis=1), X, ROWS), (lambda f, x, i: f(x, i), X, ROWS)],
+    "take": [(lambda f, x, i: f(x, i, axis=1), X, ROWS), (lambda f, x, i: f(x, i), X, ROWS),
+             *((lambda f, x, mode=mode: f(x, np.array([[0, 7], [-1, -9]]), axis=1, mode=mode), X)
+               for mode in ("clip", "wrap"))],
     "take_along_axis": [(lambda f, x, i: f(x, i, axis=1), X, i64[3, 2])],
     "threshold": [(lambda f, x: f(x, 0.1, -2.0), X)],
     "where": [(lambda f, m, x, y: f(m, x, y), MASK, X, f64[4])],
@@ -445,7 +463,10 @@ LISTED: dict[str, list[Any]] = {
     "rfftfreq": [(lambda f: f(5, 0.5),)],
     "matrix_power": [(lambda f, x, n=n: f(symmetric(x), n), Y) for n in (3, 0, -2)],
     "multi_dot": [(lambda f, x, y, z: f([x, y, z]), X, Y, f64[4, 2])],
+    "solve": [(lambda f, x, y: f(x, y), Y, f64[4, 2]),
+              (lambda f, x, y: f(x, y, left=False), Y, f64[2, 4])],
     "solve_triangular": [
+        (lambda f, x, y: f(call("tril", symmetric(x)), y, upper=False, left=False), Y, f64[2, 4]),
         (lambda f, x, y: f(call("tril", symmetric(x)), y, upper=False), Y, f64[4, 2])
     ],
     # windows
@@ -478,7 +499,11 @@ LISTED: dict[str, list[Any]] = {
     "constant_pad_nd": [(lambda f, x: f(x, (1, 2), 0.5), X), (lambda f, x: f(x, (-1, 2)), X)],
     "pad": [
         (lambda f, x, mode=mode: f(x, ((1, 0), (2, 1)), mode=mode), X)
-        for mode in ("constant", "reflect", "symmetric", "edge", "wrap")
+        for mode in ("constant", "reflect", "symmetric", "edge", "wrap", "linear_ramp", "maximum",
+                     "mean", "median", "minimum")
+    ] + [
+        (lambda f, x, mode=mode: f(x, ((7, 0), (2, 11)), mode=mode), X)
+        for mode in ("reflect", "symmetric", "wrap")
     ],
     "interpolate": [
         (lambda f, x, mode=mode: f(x, size=(7, 3), mode=mode), IMAGE)

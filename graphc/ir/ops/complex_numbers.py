@@ -116,11 +116,14 @@ complex_of: Op = Op(
 
 
 @surface("angle")
-def angle(z: Node) -> Node:
-    """The angle of a number in the complex plane, in [-pi, pi]; of a real one 0 or pi."""
-    if z.dtype.kind == "complex":
-        return atan2(imaginary(z), real(z))
-    return atan2(zeros_like(z), z)
+def angle(z: Node, deg: bool = False) -> Node:
+    """The angle of a number in the complex plane, in [-pi, pi]; of a real one 0 or pi.
+
+    deg: in degrees.
+    """
+    is_complex = z.dtype.kind == "complex"
+    found = atan2(imaginary(z), real(z)) if is_complex else atan2(zeros_like(z), z)
+    return functions["rad2deg"](found) if deg else found
 
 
 @surface("polar")

@@ -52,12 +52,12 @@ def dist(x: Operand, y: Operand, p: float = 2.0) -> Node:
 
 @surface("corrcoef")
 @rounded_once
-def corrcoef(x: Node) -> Node:
-    """The correlations of the rows of `x` [variables, observations].
+def corrcoef(x: Node, y: Node | None = None, rowvar: bool = True) -> Node:
+    """The correlations of the rows of `x` [variables, observations], and of `y`; see `cov`.
 
     Real ones are limited to -1 .. 1.
     """
-    covariance = F["cov"](x)
+    covariance = F["cov"](x, y, rowvar)
     if not covariance.shape:
         return F["divide"](covariance, covariance)  # type: ignore[no-any-return]
     deviation = F["sqrt"](F["diagonal"](covariance))

@@ -79,26 +79,45 @@ def _fitted(a: Node, b: Node) -> tuple[Node, Node, bool]:
     return left, broadcast_to(right, shape=(*batch, *right.shape[-2:])), is_column
 
 
+def _turned(b: Node) -> Node:
+    """Columns as rows; a single one stays."""
+    return matrix_transpose(b) if len(b.shape) > 1 else b
+
+
 @surface("solve")
-def solve_system(a: Node, b: Node) -> Node:
+def solve_system(a: Node, b: Node, *, left: bool = True) -> Node:
     """x with a @ x = b, for `a` [..., N, N] and `b` [N] or [..., N, K]; NaN for singular ones.
+
+    left: False for x with x @ a = b, for `b` [N] or [..., K, N].
 
     Raises:
         ShapeError: `a` is not square, or `b` has another number of rows.
     """
-    left, right, is_column = _fitted(a, b)
-    x = solve(left, right)
+    if not left:
+        return _turned(solve_system(matrix_transpose(a), _turned(b)))
+    matrix, right, is_column = _fitted(a, b)
+    x = solve(matrix, right)
     return reshape(x, shape=x.shape[:-1]) if is_column else x
 
 
 @surface("solve_triangular")
-def solve_triangle(a: Node, b: Node, *, upper: bool, unitriangular: bool = False) -> Node:
+def solve_triangle(
+    a: Node, b: Node, *, upper: bool, left: bool = True, unitriangular: bool = False
+) -> Node:
     """x with a @ x = b, looking only at the upper (or lower) triangle of `a` [..., N, N].
 
-    unitriangular: the diagonal of `a` is taken to be ones.
+    Args:
+        a: the triangular matrices.
+        b: the right sides, [N] or [..., N, K].
+        upper: which triangle.
+        left: False for x with x @ a = b, for `b` [N] or [..., K, N].
+        unitriangular: the diagonal of `a` is taken to be ones.
     """
-    left, right, is_column = _fitted(a, b)
-    x = solve_triangular(left, right, lower=not upper, unit_diagonal=unitriangular)
+    if not left:
+        turned = matrix_transpose(a), _turned(b)
+        return _turned(solve_triangle(*turned, upper=not upper, unitriangular=unitriangular))
+    matrix, right, is_column = _fitted(a, b)
+    x = solve_triangular(matrix, right, lower=not upper, unit_diagonal=unitriangular)
     return reshape(x, shape=x.shape[:-1]) if is_column else x
 
 

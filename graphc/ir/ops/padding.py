@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
+from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import PythonScalar
 from graphc.ir.node import Node
-from graphc.ir.op import surface
+from graphc.ir.op import functions, surface
 from graphc.ir.ops import shape as views
 from graphc.ir.ops import slicing
-from graphc.ir.ops.broadcasting import normal_axis
+from graphc.ir.ops.arithmetic import add, divide, multiply, subtract
+from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.creation import full_like, iota
 from graphc.ir.ops.indexing import index
+from graphc.ir.ops.spelling import also_named
 
 __all__ = ["Mode", "pad"]
 
-Mode = Literal["constant", "reflect", "symmetric", "replicate", "edge", "circular", "wrap"]
+F = functions
+
+Mode = Literal[
+    "constant", "reflect", "symmetric", "replicate", "edge", "circular", "wrap",
+    "linear_ramp", "maximum", "mean", "median", "minimum",
+]  # fmt: skip
 
 
 @surface("pad")
+@also_named(constant_values="value", end_values="value", pad_width="widths")
 def pad(
     x: Node, widths: DimLike | Sequence[object], value: PythonScalar = 0, mode: Mode = "constant"
 ) -> Node:
@@ -31,7 +41,8 @@ def pad(
 
     mode: "constant" puts `value` there; "reflect" goes back from the border without repeating it,
     "symmetric" repeating it; "replicate" (or "edge") repeats the border; "circular" (or "wrap")
-    goes on at the other end.
+    goes on at the other end. "linear_ramp" goes evenly from the border to `value`; "maximum",
+    "mean", "median" and "minimum" put there what the axis has.
     """
     pairs = _pairs(x, widths)
     if any(_is_cut(width) for pair in pairs for width in pair):
@@ -41,11 +52,11 @@ def pad(
         before, after = (tuple(pair[side] for pair in pairs) for side in (0, 1))
         value = bool(value) if x.dtype.kind == "bool" else value
         return slicing.pad(x, before=before, after=after, value=value)
-    if mode not in _BORDERS:
-        known = ", ".join(f'"{name}"' for name in ("constant", *_BORDERS))
+    if mode not in get_args(Mode):
+        known = ", ".join(f'"{name}"' for name in get_args(Mode))
         raise UsageError(f"pad: mode is {mode!r}", hint=f"use one of {known}")
     for axis, pair in enumerate(pairs):
-        x = _padded(x, axis, *pair, mode)
+        x = _padded(x, axis, *pair, mode, value)
     return x
 
 
@@ -143,19 +154,65 @@ _BORDERS = {
 }
 
 
-def _padded(x: Node, axis: int, before: DimLike, after: DimLike, mode: str) -> Node:
+def _padded(
+    x: Node, axis: int, before: DimLike, after: DimLike, mode: str, value: PythonScalar
+) -> Node:
     if before == 0 and after == 0:
         return x
-    ends, more = _BORDERS[mode]
-    place, size = normal_axis(axis, len(x.shape), "pad"), x.shape[axis]
+    size = x.shape[axis]
     for width in (before, after):
-        least = 1 if more is None else width + more
-        fits = width == 0 or dims.always_less_equal(least, size)
-        if not fits or not dims.always_less_equal(0, width):
+        if not dims.always_less_equal(0, width) or not dims.always_less_equal(1, size):
             raise ShapeError(
                 f'pad: {width} elements by "{mode}" on axis {axis} of {x.type}',
-                hint=f"the axis needs at least {least} elements",
+                hint="the axis needs at least 1 element, and the width is 0 or more",
             )
-    head, tail = ends(x, place, before, after)
+    if mode not in _BORDERS:
+        sides = ((0, before), (size - 1, after))
+        head, tail = (_computed(x, axis, *side, mode, value) for side in sides)
+        head = views.flip(head, axes=(axis,))
+    else:
+        ends, more = _BORDERS[mode]
+        widths = (width for width in (before, after) if width != 0)
+        if more is not None and not all(
+            dims.always_less_equal(width + more, size) for width in widths
+        ):
+            return _going_round(x, axis, before, after, mode)
+        head, tail = ends(x, axis, before, after)
     parts = [part for part, width in ((head, before), (x, 1), (tail, after)) if width != 0]
-    return slicing.concat(*parts, axis=place)
+    return slicing.concat(*parts, axis=axis)
+
+
+def _going_round(x: Node, axis: int, before: DimLike, after: DimLike, mode: str) -> Node:
+    """Padding that is longer than the axis, element by element: the pattern has a period."""
+    size = x.shape[axis]
+    place = iota(shape=(before + size + after,), axis=0, dtype=dtypes.i64)
+    period = {"reflect": dims.maximum(1, 2 * size - 2), "symmetric": 2 * size}.get(mode, size)
+    turn = full_like(place, period)
+    way: Node = F["remainder"](subtract(place, full_like(place, before)), turn)
+    if mode in ("reflect", "symmetric"):
+        last = full_like(place, period if mode == "reflect" else period - 1)
+        way = F["minimum"](way, subtract(last, way))
+    return F["take"](x, way, axis)  # type: ignore[no-any-return]
+
+
+def _computed(
+    x: Node, axis: int, border: DimLike, width: DimLike, mode: str, value: PythonScalar
+) -> Node:
+    """What follows after one border of an axis, from the inside to the outside."""
+    shape = (*x.shape[:axis], width, *x.shape[axis + 1 :])
+    # Means of whole numbers are computed as floats, and rounded as NumPy does it.
+    wide = cast_to(x, dtypes.f64) if x.dtype.is_integer and mode not in _EXTREMES else x
+    if mode == "linear_ramp":
+        edge = views.broadcast_to(_part(wide, axis, border, border + 1), shape=shape)
+        place = iota(shape=shape, axis=axis, dtype=wide.dtype)
+        share = divide(subtract(full_like(place, width - 1), place), full_like(place, width))
+        end = full_like(edge, value)
+        found: Node = add(end, multiply(subtract(edge, end), share))
+        rounded = "floor"
+    else:
+        one: Node = F[_EXTREMES.get(mode, mode)](wide, axis, keepdims=True)
+        found, rounded = views.broadcast_to(one, shape=shape), "round"
+    return found if wide is x else cast_to(F[rounded](found), x.dtype)
+
+
+_EXTREMES = {"maximum": "max", "minimum": "min"}

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
-from graphc.ir.dtype import DType
+from graphc.ir.dtype import DType, PythonScalar
 from graphc.ir.node import Node
 from graphc.ir.op import (
     Call,
@@ -26,12 +26,13 @@ from graphc.ir.op import (
     Refused,
     Sample,
     find,
+    functions,
     surface,
 )
 from graphc.ir.ops.arithmetic import divide, extreme, multiply
 from graphc.ir.ops.broadcasting import normal_axes
 from graphc.ir.ops.conversion import cast, cast_to
-from graphc.ir.ops.creation import zeros_like
+from graphc.ir.ops.creation import constant_like, number, zeros_like
 from graphc.ir.ops.elementwise import BOOLEAN, NUMERIC, REAL
 from graphc.ir.ops.logic import equal, where
 from graphc.ir.ops.shape import broadcast_to, flip, permute_dims, require_axes, reshape
@@ -41,6 +42,7 @@ from graphc.ir.types import TensorType
 __all__ = [
     "Axis",
     "all_over",
+    "among",
     "any_over",
     "kept",
     "max_over",
@@ -272,13 +274,37 @@ all_over = _reduction(
 # -- surfaces -------------------------------------------------------------------------------------
 
 
-def reduce(op: Op, x: Node, axis: Axis, keepdims: bool) -> Node:
-    """`op` over axes that may be negative, one, several, or None for all."""
+def reduce(
+    op: Op, x: Node, axis: Axis, keepdims: bool, initial: PythonScalar | Node | None = None
+) -> Node:
+    """`op` over axes that may be negative, one, several, or None for all.
+
+    initial: an element more.
+    """
     axes = normal_axes(axis, len(x.shape), op.name)
-    if op in (max_over, min_over):
+    if initial is None and op in (max_over, min_over):
         _refuse_no_elements(op, x, axes)
     result = op(x, axes=axes)
+    if initial is not None:
+        combine: Callable[..., Node] = functions[_fold(op).combine]
+        result = combine(
+            result, cast_to(initial, x.dtype) if isinstance(initial, Node) else initial
+        )
     return kept(result, x.shape, axes) if keepdims else result
+
+
+def _fold(op: Op) -> Reduction:
+    assert isinstance(op.lowering, Reduction)
+    return op.lowering
+
+
+def among(x: Node, mask: Node | bool | None, others: PythonScalar) -> Node:
+    """`x` with `others` in place of the elements for which the mask, which broadcasts, is False."""
+    if mask is None:
+        return x
+    chosen: Node = mask if isinstance(mask, Node) else number(mask, dtypes.bool_)
+    wide: Node = functions["broadcast_to"](chosen, x.shape)
+    return where(wide, x, constant_like(others, x))
 
 
 def _refuse_no_elements(op: Op, x: Node, axes: Iterable[int]) -> None:
@@ -293,17 +319,41 @@ def _refuse_no_elements(op: Op, x: Node, axes: Iterable[int]) -> None:
 
 
 def _fold_surface(op: Op, *aliases: str, widen: bool = False, of_truth: bool = False) -> None:
-    def call(
-        x: Node, axis: Axis = None, keepdims: bool = False, dtype: DType | None = None
+    identity = _fold(op).identity
+
+    def fold(
+        x: Node,
+        axis: Axis = None,
+        keepdims: bool = False,
+        dtype: DType | None = None,
+        *,
+        initial: PythonScalar | Node | None = None,
+        where: Node | bool | None = None,
     ) -> Node:
         if widen:
             x = cast_to(x, dtype or dtypes.sum_dtype(x.dtype))
         elif dtype is not None:
             x = cast_to(x, dtype)
-        if of_truth:
-            x = cast_to(x, dtypes.bool_)
-        return reduce(op, x, axis, keepdims)
+        if where is not None and initial is None and not widen:
+            raise UsageError(
+                f"{op.name}: with where there may be no element",
+                code="argument-missing",
+                hint="say what it is then: initial=...",
+            )
+        return reduce(op, among(x, where, identity(x.dtype)), axis, keepdims, initial)
 
+    def truth(
+        x: Node,
+        axis: Axis = None,
+        keepdims: bool = False,
+        dtype: DType | None = None,
+        *,
+        where: Node | bool | None = None,
+    ) -> Node:
+        x = cast_to(x if dtype is None else cast_to(x, dtype), dtypes.bool_)
+        return reduce(op, among(x, where, identity(x.dtype)), axis, keepdims)
+
+    call = truth if of_truth else fold
     call.__name__ = call.__qualname__ = op.name
     call.__doc__ = op.doc + (
         " Narrow integers and bool are summed in 64 bits unless dtype says otherwise."
@@ -312,6 +362,9 @@ def _fold_surface(op: Op, *aliases: str, widen: bool = False, of_truth: bool = F
         if of_truth
         else " Over a dim that is 0 in a call it is the number that changes no other; "
         "an axis that is always empty is refused."
+    )
+    call.__doc__ += " Elements where `where` is False take no part" + (
+        "." if of_truth else "; `initial` is an element more."
     )
     surface(op.name, *aliases)(call)
 

@@ -25,9 +25,13 @@ Bound = DimLike | float
 
 
 @surface("arange")
+@also_named(end="stop")
 @placed
 def arange(
-    start: Bound, stop: Bound | None = None, step: int | float = 1, dtype: DType | None = None
+    start: Bound | None = None,
+    stop: Bound | None = None,
+    step: int | float = 1,
+    dtype: DType | None = None,
 ) -> Node:
     """start, start + step, ... before stop; from 0 where only one bound is given.
 
@@ -36,7 +40,10 @@ def arange(
     >>> arange(2, 8, 3).type
     i64[2]
     """
-    first, last = (0, start) if stop is None else (start, stop)
+    if start is None and stop is None:
+        raise UsageError("arange needs the argument 'stop'", code="argument-missing")
+    first, last = (start, stop) if stop is not None else (0, start)
+    first, last = 0 if first is None else first, 0 if last is None else last
     if step == 0:
         raise UsageError("arange: the step is 0", hint="a step is positive or negative")
     if not all(math.isfinite(one) for one in (first, last, step) if not isinstance(one, Dim)):

@@ -30,6 +30,7 @@ from graphc.ir.ops.logic import equal, isnan, logical_or, where
 from graphc.ir.ops.norms import root
 from graphc.ir.ops.reduction import (
     Axis,
+    among,
     kept,
     max_over,
     min_over,
@@ -151,34 +152,60 @@ def _count(x: Node, axes: tuple[int, ...], like: Node) -> Node:
     )
 
 
+def _mean_among(x: Node, axes: tuple[int, ...], mask: Node | bool | None) -> Node:
+    total = sum_over(among(x, mask, 0), axes=axes)
+    return divide(total, _count_among(x, axes, mask, total))
+
+
+def _count_among(x: Node, axes: tuple[int, ...], mask: Node | bool | None, like: Node) -> Node:
+    """How many elements take part."""
+    if mask is None:
+        return _count(x, axes, like)
+    return sum_over(among(constant_like(1, x), mask, 0), axes=axes)
+
+
 @surface("mean")
-def mean(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
-    """The arithmetic mean over axes (all by default). f16 and bf16 are computed in f32."""
+def mean(
+    x: Node, axis: Axis = None, keepdims: bool = False, *, where: Node | bool | None = None
+) -> Node:
+    """The arithmetic mean over axes (all by default). f16 and bf16 are computed in f32.
+
+    Elements where `where` is False take no part.
+    """
     require_float("mean", x.dtype, INEXACT)
     axes = normal_axes(axis, len(x.shape), "mean")
     wide = cast_to(x, x.dtype.accumulator)
-    result = cast_to(mean_over(wide, axes), x.dtype)
+    result = cast_to(_mean_among(wide, axes, where), x.dtype)
     return kept(result, x.shape, axes) if keepdims else result
 
 
 @surface("var")
 @also_named(unbiased="correction", ddof="correction")
-def variance(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False) -> Node:
+def variance(
+    x: Node,
+    axis: Axis = None,
+    correction: float = 0,
+    keepdims: bool = False,
+    *,
+    where: Node | bool | None = None,
+) -> Node:
     """The mean squared distance from the mean, over axes (all by default), in two passes.
 
     The sum is divided by the number of elements less `correction` (0 as in the array API; 1
     gives the unbiased estimate that PyTorch takes by default), or by 0 where that is negative.
-    Of complex numbers it is the sum of the variances of both parts.
+    Of complex numbers it is the sum of the variances of both parts. Elements where `where` is
+    False take no part.
     """
     require_float("var", x.dtype, INEXACT)
     if x.dtype.kind == "complex":
         parts = (functions[part](x) for part in ("real", "imag"))
-        return add(*(variance(part, axis, correction, keepdims) for part in parts))
+        return add(*(variance(part, axis, correction, keepdims, where=where) for part in parts))
     axes = normal_axes(axis, len(x.shape), "var")
     wide = cast_to(x, x.dtype.accumulator)
-    deviation = subtract(wide, restored(mean_over(wide, axes), x.shape, axes))
+    middle = _mean_among(wide, axes, where)
+    deviation = among(subtract(wide, restored(middle, x.shape, axes)), where, 0)
     total = sum_over(multiply(deviation, deviation), axes=axes)
-    count = _count(x, axes, total)
+    count = _count_among(wide, axes, where, total)
     if correction:
         degrees = subtract(count, constant_like(correction + 0, count))
         count = maximum(degrees, constant_like(0, count))
@@ -190,10 +217,15 @@ def variance(x: Node, axis: Axis = None, correction: float = 0, keepdims: bool =
 @also_named(unbiased="correction", ddof="correction")
 @rounded_once
 def standard_deviation(
-    x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False
+    x: Node,
+    axis: Axis = None,
+    correction: float = 0,
+    keepdims: bool = False,
+    *,
+    where: Node | bool | None = None,
 ) -> Node:
     """The square root of `var`. The derivatives are 0 where all elements are equal, as of norms."""
-    return root(variance(x, axis, correction, keepdims), 2.0)
+    return root(variance(x, axis, correction, keepdims, where=where), 2.0)
 
 
 @surface("standardize")

@@ -13,7 +13,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import Op, functions, surface
 from graphc.ir.ops import shape as views
 from graphc.ir.ops.arithmetic import divide, maximum, multiply, subtract
-from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axes
+from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axes, promoted
 from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise import INEXACT
@@ -64,16 +64,26 @@ def average(
 ) -> Node:
     """The mean along axes (all by default), of elements that count as much as their weights.
 
-    The weights broadcast to the shape of `x`; a vector of them lies along a single axis.
+    The weights broadcast to the shape of `x`, or lie along the axes alone, in their order.
     """
     if weights is None:
         return mean(x, axis, keepdims)
-    if isinstance(axis, int) and len(weights.shape) == 1:
-        after = len(x.shape) - normal_axes(axis, len(x.shape), "average")[0] - 1
-        weights = views.reshape(weights, shape=(*weights.shape, *(1,) * after))
+    axes = (axis,) if isinstance(axis, int) else axis or ()
+    if len(weights.shape) == len(axes) and weights.shape != x.shape:
+        weights = _along(weights, axes, len(x.shape))
     wide = functions["broadcast_to"](cast_to(weights, x.dtype), x.shape)
     total = reduce(sum_over, multiply(x, wide), axis, keepdims)
     return divide(total, reduce(sum_over, wide, axis, keepdims))
+
+
+def _along(weights: Node, axes: Sequence[int], rank: int) -> Node:
+    """The weights, whose axes are those axes of a tensor, with size 1 on the others."""
+    places = [normal_axes(one, rank, "average")[0] for one in axes]
+    order = tuple(sorted(range(len(places)), key=places.__getitem__))
+    ordered = views.permute_dims(weights, axes=order)
+    sizes = iter(ordered.shape)
+    shape = tuple(next(sizes) if place in places else 1 for place in range(rank))
+    return views.reshape(ordered, shape=shape)
 
 
 @surface("std_mean")
@@ -165,27 +175,49 @@ def nanmean(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     return kept(result, x.shape, axes) if keepdims else result
 
 
+def _variables(x: Node, rowvar: bool) -> Node:
+    """A matrix whose rows are variables; a vector is one."""
+    if len(x.shape) == 1:
+        return views.reshape(x, shape=(1, *x.shape))
+    if len(x.shape) != 2:
+        raise ShapeError(f"cov: {x.type} is no matrix of variables and observations")
+    return x if rowvar else functions["transpose"](x)
+
+
 @surface("cov")
+@also_named(ddof="correction")
 @rounded_once
 def cov(
-    x: Node, correction: float = 1, fweights: Node | None = None, aweights: Node | None = None
+    x: Node,
+    y: Node | None = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    correction: float | None = None,
+    fweights: Node | None = None,
+    aweights: Node | None = None,
 ) -> Node:
     """The covariances of the rows of `x` [variables, observations]; of a vector its variance.
 
     Args:
         x: observations of each variable.
-        correction: what the number of observations is made less by: 1 for unbiased estimates.
+        y: more variables.
+        rowvar: whether the variables of matrices are rows, and not columns.
+        bias: whether the sum is divided by the number of observations.
+        correction: what this number is made less by: 1 for unbiased estimates, as by default.
         fweights: how often each observation was made.
         aweights: how much each observation counts.
     """
-    if len(x.shape) == 1:
-        one: Node = cov(views.reshape(x, shape=(1, *x.shape)), correction, fweights, aweights)
+    given = (x,) if y is None else promoted(x, y)
+    rows = [_variables(one, rowvar) for one in given]
+    if y is None and len(x.shape) == 1:
+        one: Node = cov(rows[0], None, True, bias, correction, fweights, aweights)
         return views.reshape(one, shape=())
-    if len(x.shape) != 2:
-        raise ShapeError(f"cov: {x.type} is no matrix of variables and observations")
+    x = functions["concat"](rows, 0)
+    if correction is None:
+        correction = 0 if bias else 1
     real = x.dtype.real
-    given = [cast_to(one, real) for one in (fweights, aweights) if one is not None]
-    weights = functools.reduce(multiply, given or [functions["ones"]((x.shape[1],), real)])
+    counts = [cast_to(one, real) for one in (fweights, aweights) if one is not None]
+    weights = functools.reduce(multiply, counts or [functions["ones"]((x.shape[1],), real)])
     total = sum_over(weights, axes=(0,))
     shares = cast_to(divide(weights, restored(total, weights.shape, (0,))), x.dtype)
     product: Callable[..., Node] = functions["matmul"]

@@ -6,6 +6,7 @@ All are `gather`: negative indices count from the end, and what is out of range 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -13,15 +14,17 @@ from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
+from graphc.ir.dtype import DType, PythonScalar
 from graphc.ir.node import Node
 from graphc.ir.op import surface
 from graphc.ir.ops import shape as views
-from graphc.ir.ops.arithmetic import add
+from graphc.ir.ops.arithmetic import add, maximum, minimum, negative, remainder, subtract
 from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axis
-from graphc.ir.ops.creation import constant_like, iota, number, tensor, zeros_like
+from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.creation import constant_like, full_like, iota, number, tensor, zeros_like
 from graphc.ir.ops.gather import gather
 from graphc.ir.ops.index_ranges import require_inside
-from graphc.ir.ops.logic import equal, where
+from graphc.ir.ops.logic import equal, greater_equal, less, logical_and, where
 from graphc.ir.ops.slicing import pad, slice_
 from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.structural import stop_gradient
@@ -55,10 +58,24 @@ def last_axis(x: Node, axis: int) -> tuple[int, ...]:
 
 
 @surface("take")
-def take(x: Node, indices: Node | int | Sequence[int], axis: int | None = None) -> Node:
+def take(
+    x: Node,
+    indices: Node | int | Sequence[int],
+    axis: int | None = None,
+    mode: Literal["raise", "clip", "wrap", "fill"] = "raise",
+    *,
+    fill_value: PythonScalar | None = None,
+) -> Node:
     """The slices of `x` at `indices` along an axis, which the axes of the indices replace.
 
-    Without an axis `x` is read as a vector.
+    Args:
+        x: of any shape; without an axis it is read as a vector.
+        indices: whole numbers.
+        axis: of the slices.
+        mode: what is out of range. "raise" refuses what is so for certain, and reads 0 elsewhere;
+            "clip" takes the nearest slice, the first one for negative indices; "wrap" goes on at
+            the other end; "fill" gives `fill_value`.
+        fill_value: unless given NaN, the least of signed or the largest of unsigned numbers, True.
 
     Raises:
         DTypeError: indices that are no integers.
@@ -68,7 +85,16 @@ def take(x: Node, indices: Node | int | Sequence[int], axis: int | None = None) 
     if axis is None:
         x, axis = views.reshape(x, shape=(dims.product(x.shape),)), 0
     place, rank = normal_axis(axis, len(x.shape), "take"), len(index.shape)
-    require_inside("take", x, place, index)
+    if mode == "fill":
+        return _filled(x, index, place, fill_value)
+    if mode in ("clip", "wrap"):
+        index = _inside(index, x.shape[place], mode)
+    elif mode != "raise":
+        raise UsageError(
+            f"take: mode is {mode!r}", hint='use one of "raise", "clip", "wrap", "fill"'
+        )
+    else:
+        require_inside("take", x, place, index)
     read = gather(x, index, axes=(place,), batch=0)
     if place == 0:
         return read
@@ -76,6 +102,38 @@ def take(x: Node, indices: Node | int | Sequence[int], axis: int | None = None) 
         *range(rank, rank + place), *range(rank), *range(rank + place, len(read.shape))
     )  # fmt: skip
     return views.permute_dims(read, axes=order)
+
+
+def _inside(index: Node, size: DimLike, mode: str) -> Node:
+    """The indices as they are meant where they are out of range."""
+    wide = cast_to(index, dtypes.i64)
+    count = full_like(wide, size)
+    if mode == "wrap":
+        return remainder(wide, count)
+    last = subtract(count, constant_like(1, wide))
+    return minimum(maximum(wide, constant_like(0, wide)), last)
+
+
+def _filled(x: Node, index: Node, place: int, value: PythonScalar | None) -> Node:
+    wide = cast_to(index, dtypes.i64)
+    count = full_like(wide, x.shape[place])
+    is_there = logical_and(less(wide, count), greater_equal(wide, negative(count)))
+    read = take(x, where(is_there, wide, zeros_like(wide)), place)
+    lead = (1,) * place
+    after = (1,) * (len(x.shape) - place - 1)
+    mask = views.reshape(is_there, shape=(*lead, *index.shape, *after))
+    if value is None:
+        value = _usual_fill(x.dtype)
+    whole = views.broadcast_to(mask, shape=read.shape)
+    return where(whole, read, constant_like(value, read))
+
+
+def _usual_fill(dtype: DType) -> PythonScalar:
+    if dtype.kind == "bool":
+        return True
+    if dtype.precision:
+        return float("nan")
+    return int(dtype.minimum_value if dtype.kind == "signed" else dtype.maximum_value)
 
 
 @surface("index_select")
