@@ -78,8 +78,20 @@ IN_PROGRAMS: dict[str, Told] = {
     function("return x ^ 2"): Told("bitwise_xor", "a power is x ** 2", "x ^ 2"),
     function("return zeros(x.shape[2])"): Told("number 2 is no index", "count from 0", "2"),
     function("return x.size(2)"): Told("there is no axis 2", "axes are -2 to 1", "x.size(2)"),
-    function("for i, row in enumerate(x):\n    y = row\nreturn x"): Told(
-        "nothing to loop over", "for row in x:", "enumerate(x)"
+    function("for a, b in zip(x, [1, 2]):\n    y = a\nreturn x"): Told(
+        "zip of a tensor and a list of 2", "stack(values)", "zip(x, [1, 2])"
+    ),
+    function("for a, b in zip(x, m):\n    y = a\nreturn x"): Told(
+        "tensor f32[B, 12] has B rows, tensor f32[4, 4] has 4", "one length", "zip(x, m)"
+    ),
+    function("for i, v in enumerate(sum(x)):\n    y = v\nreturn x"): Told(
+        "a f32[] has no rows", "", "enumerate(sum(x))"
+    ),
+    function("return [a + b for a, b in zip(m, m)]"): Told(
+        "the rows of tensor f32[4, 4] and tensor f32[4, 4]", "the whole tensor", "zip(m, m)"
+    ),
+    function("for row in reversed(x):\n    y = row\nreturn x"): Told(
+        "tensor f32[B, 12] is no list", "x[::-1]", "reversed(x)"
     ),
     # -- tuples
     function("a, b, c = split(x, 3, axis=1)\nreturn a"): Told(
