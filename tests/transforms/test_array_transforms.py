@@ -250,3 +250,22 @@ def test_axes_of_other_containers_are_refused(given: Any, message: str) -> None:
 def test_what_is_no_function_is_refused(transform: str) -> None:
     with pytest.raises(UsageError, match=f"{transform} takes a function, and is given a ndarray"):
         getattr(graphc, transform)(np.ones(3))
+
+
+def test_a_carry_may_be_none_or_hold_it() -> None:
+    nothing, doubled = graphc.scan(lambda carry, row: (carry, 2 * row), None, X)
+    assert nothing is None
+    np.testing.assert_array_equal(doubled, 2 * X)
+    last = graphc.scan(lambda c, rows: ((c[0] + rows[0], None), rows), (0.0, None), (X, None))[0]
+    assert last[0] == 6 and last[1] is None
+    assert (
+        graphc.while_loop(
+            lambda c: c["i"] < 3,
+            lambda c: {"i": c["i"] + 1, "n": c["n"]},
+            {"i": 0, "n": None},
+            max_steps=9,
+        )["n"]
+        is None
+    )
+    with pytest.raises(UsageError, match="expected the form of None"):
+        graphc.scan(lambda carry, row: (row, row), None, X)

@@ -60,8 +60,8 @@ def scan(
 
     Args:
         body: called once, with tensors that stand for every iteration. Its row may be None.
-        init: the first carry: a tensor, array or number, or tuples, lists and dicts of them. A
-            Python number takes the dtype that the body gives it.
+        init: the first carry: a tensor, array or number, or tuples, lists and dicts of them, or
+            None. A Python number takes the dtype that the body gives it.
         xs: tensors or arrays of one length, in the same forms; None for none.
         length: iterations, where there is nothing to run over; may be a dim.
         reverse: take the rows from the last to the first. Results stand where their row was.
@@ -84,8 +84,8 @@ def scan(
     require_parameters(body, "scan", 2, "the body is a function of the carry and a row: body(c, x)")
     with at_python_line():
         _require_size("scan", "length", length)
-        rows = None if xs is None else as_tensors(xs, "xs")
-        over = [] if rows is None else [one for _, one in leaves(rows, "xs")]
+        rows = as_tensors(xs, "xs")
+        over = [one for _, one in leaves(rows, "xs")]
 
         def run(form: Any, after: list[Tensor]) -> tuple[Any, Any]:
             stacked_form: list[Any] = []
@@ -93,17 +93,15 @@ def scan(
             def step(
                 carries: list[Tensor], given: list[Tensor], row_of: RowOf
             ) -> tuple[list[Tensor], list[Tensor]]:
-                x = None if rows is None else rebuilt(rows, iter(given))
+                x = rebuilt(rows, iter(given))
                 carry, row = _pair(body(rebuilt(form, iter(carries)), x))
                 after[:] = _next_carries(carry, form, carries)
                 stacked_form.append(row)
-                return after, [] if row is None else [one for _, one in leaves(row, "the row")]
+                return after, [one for _, one in leaves(row, "the row")]
 
             first = list(leaves(form, "init"))
             carries, stacked = scan_tensors(step, first, over, length, reverse)
-            row = stacked_form[0]
-            made = None if row is None else rebuilt(row, iter(stacked))
-            return rebuilt(form, iter(carries)), made
+            return rebuilt(form, iter(carries)), rebuilt(stacked_form[0], iter(stacked))
 
         carry, stacked = carrying(init, run, over)
         return carry, stacked
@@ -339,7 +337,7 @@ def as_tensors(value: Any, what: str) -> Any:
         return type(value)(as_tensors(one, f"{what}[{at}]") for at, one in enumerate(value))
     if type(value) is dict:
         return {key: as_tensors(part, f"{what}[{key!r}]") for key, part in value.items()}
-    return as_tensor(value, what)
+    return None if value is None else as_tensor(value, what)
 
 
 def leaves(value: Any, what: str) -> Iterator[tuple[str, Tensor]]:
@@ -350,7 +348,7 @@ def leaves(value: Any, what: str) -> Iterator[tuple[str, Tensor]]:
     elif type(value) is dict:
         for key, part in value.items():
             yield from leaves(part, f"{what}[{key!r}]")
-    else:
+    elif value is not None:
         yield what, as_tensor(value, what)
 
 
@@ -360,7 +358,7 @@ def rebuilt(form: Any, leaves: Iterator[Tensor]) -> Any:
         return type(form)(rebuilt(part, leaves) for part in form)
     if type(form) is dict:
         return {key: rebuilt(part, leaves) for key, part in form.items()}
-    return next(leaves)
+    return None if form is None else next(leaves)
 
 
 def require_form(value: Any, expected: Any, what: str) -> None:
