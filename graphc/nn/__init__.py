@@ -308,7 +308,7 @@ LIBRARY: dict[str, Callable[..., Any]] = {
 """What the language calls each layer; calling the value makes one."""
 
 for _layer in (*LIBRARY.values(), TripletMarginWithDistanceLoss):
-    _layer.__init__ = checked_method(_layer.__name__, _layer.__init__)  # type: ignore[misc]
+    _layer.__init__ = checked_method(_layer.__name__, _layer.__init__)  # type: ignore[method-assign]
 
 
 def __getattr__(name: str) -> NoReturn:

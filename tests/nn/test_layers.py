@@ -358,6 +358,13 @@ REFUSED: dict[str, tuple[Callable[[], object], type[GraphcError]]] = {
     "mirrored": (lambda: trace(nn.ReflectionPad1d(5), f32[2, 3]), GraphcError),
     "encoded": (lambda: trace(nn.TransformerEncoderLayer(8, 2), f32[8]), ShapeError),
     "bags": (lambda: trace(nn.EmbeddingBag(5, 3), f32[2, 4]), DTypeError),
+    "mode of padding": (lambda: nn.Conv2d(3, 4, 3, padding_mode="mirror"), UsageError),
+    "padding of zeros alone": (
+        lambda: nn.ConvTranspose1d(3, 4, 3, padding_mode="circular"),
+        UsageError,
+    ),
+    "projection to more": (lambda: nn.LSTM(3, 4, proj_size=4), UsageError),
+    "projection of a GRU": (lambda: nn.GRU(3, 4, proj_size=2), UsageError),
     "no module": (lambda: nn.Sequential(nn.ReLU(), 3), UsageError),  # type: ignore[arg-type]
     "reduction": (lambda: trace(nn.MSELoss(reduction="men"), f32[3], f32[3]), UsageError),
     "labels": (lambda: trace(nn.CrossEntropyLoss(), f32[3, 4], f32[3]), GraphcError),

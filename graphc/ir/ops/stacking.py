@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
-from graphc.ir.dims import DimLike
+from graphc.ir.dims import Dim, DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops import slicing
@@ -64,11 +64,13 @@ def select(
         UsageError: no position of a tensor, or lists that are empty or of different lengths.
     """
     if isinstance(x, Node):
-        if position is None or isinstance(axis, list | tuple):
+        if position is None or not isinstance(axis, int):
             raise UsageError("select takes a tensor, an axis and a position", hint=_SELECT)
         return _sliced(x, normal_axis(axis, len(x.shape), "select"), position)
     if not isinstance(axis, list | tuple) or len(x) != len(axis) or not x:
         raise UsageError("select takes a choice for each condition, one at least", hint=_SELECT)
+    if isinstance(position, Dim):
+        raise UsageError("select: the default is a dim", hint="as a tensor it is asarray(dim)")
     *choices, found = promoted(*axis, 0 if position is None else position)
     for condition, choice in reversed(list(zip(x, choices, strict=True))):
         found = functions["where"](condition, choice, found)
