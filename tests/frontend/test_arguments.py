@@ -212,3 +212,17 @@ def test_a_repetition_that_pytorch_refuses_is_refused() -> None:
     with pytest.raises(UsageError, match="a number for each axis") as caught:
         gc.trace(lambda x: x.repeat(2), gc.f32[2, 3])
     assert "repeat(x, n) each element" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        gc.sum,
+        lambda masked: gc.stack([masked, masked]),
+        lambda masked: gc.function(lambda x: x * masked)(np.ones(2)),
+        gc.function(lambda x: x * 2),
+    ],
+)
+def test_masks_of_arrays_are_not_lost(call: Any) -> None:
+    with pytest.raises(UsageError, match="mask"):
+        call(np.ma.masked_array([1.0, 2.0], [False, True]))

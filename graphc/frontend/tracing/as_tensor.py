@@ -29,7 +29,7 @@ def as_tensor(value: Any, what: str) -> Tensor:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, np.ndarray | np.generic):
-        constant: Tensor = apply(_constant, np.asarray(value))
+        constant: Tensor = apply(_constant, np.asanyarray(value))
         return constant
     if isinstance(value, Dim):
         return Tensor(dim_value(dim=value, dtype=dtypes.i64))

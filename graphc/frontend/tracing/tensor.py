@@ -143,6 +143,13 @@ def _to_node(value: Any) -> Any:
 
 def _constant(array: np.ndarray[Any, Any]) -> Node:
     """The elements of an array as a part of the graph."""
+    # Plain arrays first: NumPy imports its masked ones when they are first named.
+    if type(array) is not np.ndarray and isinstance(array, np.ma.MaskedArray):
+        raise UsageError(
+            "the mask of a masked array would be lost",
+            code="argument-type",
+            hint="fill it: x.filled(0)",
+        )
     dtype = dtypes.from_numpy(array.dtype)
     data = np.ascontiguousarray(array)
     little = data.astype(data.dtype.newbyteorder("<"), copy=False)
