@@ -342,6 +342,17 @@ def test_one_body_is_one_graph_whatever_it_was_traced_from() -> None:
     assert first is second
 
 
+def test_what_is_computed_before_a_branch_is_its_operand() -> None:
+    steps = "".join(f"    if sum(x) > {i}:\n        x = x * {i} - 1\n" for i in range(20))
+    text = f"def f(x: f32[3]):\n{steps}    return x\nexport f = f\n"
+    (graph,) = elaborate(text, "branches.gc", library()).exports.values()
+    branches = [node for node in graph.nodes() if node.op.name == "cond"]
+    assert len(branches) == 20
+    for one in branches:
+        inner = {node.op.name for name in ("then", "otherwise") for node in one[name].nodes()}
+        assert inner <= {"input", "constant", "broadcast_to", "multiply", "subtract"}
+
+
 OF_DIMS = """
 dim B: 1..8
 

@@ -30,7 +30,7 @@ def captured(roots: Sequence[Node], inputs: Sequence[Node], built: Collection[No
     """
     own = set(inputs)
     bound: set[Node] = set()
-    inside = set(inputs)
+    moving, inside = set(inputs), set(inputs)
     for node in topological(roots):
         if node in own:
             continue
@@ -40,7 +40,9 @@ def captured(roots: Sequence[Node], inputs: Sequence[Node], built: Collection[No
         if not bound.isdisjoint(node.inputs):
             bound.add(node)
         # What needs no input of anybody is a constant.
-        if node not in bound or node in built or not inside.isdisjoint(node.inputs):
+        if not moving.isdisjoint(node.inputs) or (node in bound and node in built):
+            moving.add(node)
+        if node in moving or node not in bound:
             inside.add(node)
     found: dict[Node, None] = {}
     seen: set[Node] = set()
