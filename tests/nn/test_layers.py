@@ -355,7 +355,7 @@ REFUSED: dict[str, tuple[Callable[[], object], type[GraphcError]]] = {
         UsageError,
     ),
     "axes to pad": (lambda: trace(nn.ZeroPad2d(1), f32[3]), ShapeError),
-    "mirrored": (lambda: trace(nn.ReflectionPad1d(5), f32[2, 3]), GraphcError),
+    "mirrored": (lambda: trace(nn.ReflectionPad1d(1), f32[2, 0]), GraphcError),
     "encoded": (lambda: trace(nn.TransformerEncoderLayer(8, 2), f32[8]), ShapeError),
     "bags": (lambda: trace(nn.EmbeddingBag(5, 3), f32[2, 4]), DTypeError),
     "mode of padding": (lambda: nn.Conv2d(3, 4, 3, padding_mode="mirror"), UsageError),
