@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -242,3 +244,27 @@ def test_floats_are_put_together_from_their_parts(dtype: str) -> None:
 
 def test_the_modified_function_reaches_the_end_of_the_range() -> None:
     np.testing.assert_allclose(gc.i0(np.float32(89)), scipy.special.i0(89.0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("device", ["reference", "cpu", "sim"])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_ratios_of_gamma_functions_of_large_numbers_lose_nothing(dtype: str, device: str) -> None:
+    """For whole a the beta function of a and b is (a - 1)! / (b (b + 1) ... (b + a - 1))."""
+    pairs = [(a, b) for a in (1, 2, 9, 11, 14) for b in (1.0, 9.75, 10.0, 33.0, 1e3, 1e6)]
+    exact = [
+        float(math.factorial(a - 1) / math.prod(Fraction(b) + i for i in range(a)))
+        for a, b in pairs
+    ]
+    left, right = np.array(pairs, dtype).T.copy()
+    rising = [float(math.prod(Fraction(b) + i for i in range(a))) for a, b in pairs]
+    # The exponential multiplies the error of its argument, which is up to 170 here.
+    bound = 2e-13 if dtype == "f8" else 1e-7
+    with np.errstate(over="ignore"):
+        for name, (x, y), expected in (
+            ("beta", (left, right), exact),
+            ("betaln", (left, right), np.log(exact)),
+            ("poch", (right, left), np.array(rising, dtype)),
+            ("comb", (left + right, left), scipy.special.comb(left + right, left)),
+        ):
+            found = gc.function(getattr(gc, name), device=device)(x, y)
+            np.testing.assert_allclose(found, expected, rtol=bound, atol=bound / 100, err_msg=name)

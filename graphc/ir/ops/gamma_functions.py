@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from graphc.errors import UsageError
+from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
-from graphc.ir.ops.arithmetic import add, divide, floor, multiply, negative, scaled, subtract
+from graphc.ir.ops.arithmetic import (
+    add,
+    divide,
+    floor,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    scaled,
+    subtract,
+)
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
+from graphc.ir.ops.elementwise import require_float
 from graphc.ir.ops.logic import equal, greater, less, less_equal, where
 from graphc.ir.ops.special import digamma, lgamma, trigamma
 from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.structural import stop_gradient
-from graphc.ir.ops.transcendental import exp, log
+from graphc.ir.ops.transcendental import exp, log, log1p
 from graphc.ir.sizes import require_steps
 
 __all__: list[str] = []
@@ -108,35 +121,108 @@ def multigammaln(x: Node, d: int) -> Node:
     return where(less_equal(x, low), _nan(x), total) if d > 1 else total
 
 
+# -- ratios of gamma functions --------------------------------------------------------------------
+
+# Logarithms of gamma functions of large numbers differ by little of their size: what is left of
+# Stirling's formula (M. Abramowitz and I. Stegun, 6.1.41) has no large terms that cancel
+# (A. DiDonato and A. Morris, "Algorithm 708", 1992).
+_LARGE = 10.0
+_STIRLING = (1 / 156, -691 / 360360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12)
+
+
+def _in_doubles(name: str, compute: Callable[..., Node], *operands: Operand) -> Node:
+    """A composition of broadcast operands that is computed in f64, and rounded once."""
+    given = broadcast(*promoted(*operands))
+    require_float(name, given[0].dtype)
+    return cast_to(compute(*(cast_to(one, dtypes.f64) for one in given)), given[0].dtype)
+
+
+def _correction(x: Node) -> Node:
+    """What is left of log(gamma(x)) by Stirling's formula, of large x."""
+    inverse = divide(ones_like(x), x)
+    square, total = multiply(inverse, inverse), zeros_like(x)
+    for coefficient in _STIRLING:
+        total = add(multiply(total, square), constant_like(coefficient, x))
+    return multiply(total, inverse)
+
+
+def _log_ratio(x: Node, m: Node) -> Node:
+    """log(|gamma(x) / gamma(x + m)|)."""
+    total, large = add(x, m), constant_like(_LARGE, x)
+    is_large = F["logical_and"](greater(x, large), greater(total, large))
+    is_large = F["logical_and"](is_large, F["isfinite"](total))
+    near = subtract(lgamma(where(is_large, large, x)), lgamma(where(is_large, large, total)))
+    place, step = where(is_large, x, large), where(is_large, m, zeros_like(m))
+    end = add(place, step)
+    slow = multiply(subtract(end, constant_like(0.5, end)), log1p(divide(step, place)))
+    far = subtract(subtract(step, slow), multiply(step, log(place)))
+    return where(is_large, add(far, subtract(_correction(place), _correction(end))), near)
+
+
+def _betaln(x: Node, y: Node) -> Node:
+    small, large = minimum(x, y), maximum(x, y)
+    bound = constant_like(_LARGE, x)
+    are_large = F["logical_and"](greater(small, bound), F["isfinite"](add(x, y)))
+    near = where(are_large, ones_like(small), small)
+    value = add(lgamma(near), _log_ratio(where(are_large, bound, large), near))
+    p, q = where(are_large, small, bound), where(are_large, large, bound)
+    ratio, half = divide(p, q), constant_like(0.5, p)
+    far = multiply(subtract(p, half), log(ratio))
+    far = subtract(far, multiply(subtract(add(p, q), half), log1p(ratio)))
+    far = add(far, subtract(constant_like(0.5 * math.log(2 * math.pi), p), scaled(log(q), 0.5)))
+    rest = subtract(add(_correction(p), _correction(q)), _correction(add(p, q)))
+    is_limit = F["logical_and"](F["isposinf"](large), greater(small, zeros_like(small)))
+    at_limit = constant_like(-math.inf, value)
+    return where(is_limit, at_limit, where(are_large, add(far, rest), value))
+
+
 @surface("betaln")
 def betaln(x: Operand, y: Operand) -> Node:
     """The logarithm of the size of the beta function, gamma(x) * gamma(y) / gamma(x + y)."""
-    a, b = broadcast(*promoted(x, y))
-    return subtract(add(lgamma(a), lgamma(b)), lgamma(add(a, b)))
+    return _in_doubles("betaln", _betaln, x, y)
 
 
 @surface("beta")
 def beta(x: Operand, y: Operand) -> Node:
     """The beta function, gamma(x) * gamma(y) / gamma(x + y): 0 where the last is infinite."""
-    a, b = broadcast(*promoted(x, y))
-    size = exp(betaln(a, b))
-    sign = multiply(multiply(gammasgn(a), gammasgn(b)), gammasgn(add(a, b)))
-    return where(equal(size, zeros_like(size)), size, multiply(sign, size))
+
+    def compute(a: Node, b: Node) -> Node:
+        size = exp(_betaln(a, b))
+        sign = multiply(multiply(gammasgn(a), gammasgn(b)), gammasgn(add(a, b)))
+        return where(equal(size, zeros_like(size)), size, multiply(sign, size))
+
+    return _in_doubles("beta", compute, x, y)
 
 
 @surface("comb")
 def comb(n: Operand, k: Operand) -> Node:
     """The number of ways to choose k of n things, in floats: 0 for k < 0 and for k > n.
 
-    gamma(n + 1) / (gamma(k + 1) * gamma(n - k + 1)), for numbers between whole ones as well.
+    1 / ((n + 1) beta(n - k + 1, k + 1)), for numbers between whole ones as well.
     """
-    a, b = broadcast(*promoted(n, k))
-    zero, one = zeros_like(a), ones_like(a)
-    is_outside = F["logical_or"](F["logical_or"](less(b, zero), greater(b, a)), less(a, zero))
-    top, chosen = where(is_outside, one, a), where(is_outside, one, b)
-    rest = add(subtract(top, chosen), one)
-    size = subtract(lgamma(add(top, one)), add(lgamma(add(chosen, one)), lgamma(rest)))
-    return where(is_outside, zero, exp(size))
+
+    def compute(a: Node, b: Node) -> Node:
+        zero, one = zeros_like(a), ones_like(a)
+        is_outside = F["logical_or"](F["logical_or"](less(b, zero), greater(b, a)), less(a, zero))
+        top, chosen = where(is_outside, one, a), where(is_outside, one, b)
+        size = exp(negative(_betaln(add(subtract(top, chosen), one), add(chosen, one))))
+        return where(is_outside, zero, divide(size, add(top, one)))
+
+    return _in_doubles("comb", compute, n, k)
+
+
+@surface("poch")
+def poch(x: Operand, m: Operand) -> Node:
+    """x (x + 1) ... (x + m - 1), as gamma(x + m) / gamma(x)."""
+
+    def compute(a: Node, b: Node) -> Node:
+        sign = multiply(gammasgn(add(a, b)), gammasgn(a))
+        return multiply(sign, exp(negative(_log_ratio(a, b))))
+
+    return _in_doubles("poch", compute, x, m)
+
+
+# -- gamma and its sign ---------------------------------------------------------------------------
 
 
 @surface("gammasgn")
@@ -155,7 +241,7 @@ def gammasgn(x: Node) -> Node:
 @surface("gamma")
 def gamma(x: Node) -> Node:
     """The gamma function, exp(lgamma(x)) with its sign."""
-    return multiply(gammasgn(x), exp(lgamma(x)))
+    return _in_doubles("gamma", lambda wide: multiply(gammasgn(wide), exp(lgamma(wide))), x)
 
 
 @surface("factorial")
@@ -163,15 +249,6 @@ def factorial(x: Node) -> Node:
     """gamma(x + 1): x! of whole numbers, 0 of negative ones, in floats."""
     value = exp(lgamma(add(x, ones_like(x))))
     return where(less(x, zeros_like(x)), zeros_like(x), value)
-
-
-@surface("poch")
-def poch(x: Operand, m: Operand) -> Node:
-    """x (x + 1) ... (x + m - 1), as gamma(x + m) / gamma(x)."""
-    a, b = broadcast(*promoted(x, m))
-    total = add(a, b)
-    size = exp(subtract(lgamma(total), lgamma(a)))
-    return multiply(multiply(gammasgn(total), gammasgn(a)), size)
 
 
 @surface("rel_entr")
