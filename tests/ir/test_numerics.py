@@ -349,6 +349,11 @@ def test_matrix_products_are_numpys(a: tuple[int, ...], b: tuple[int, ...]) -> N
         ("aij,bjk->ik", ((2, 3, 4), (5, 4, 6))),
         ("...ij,...jk->...ik", ((7, 1, 2, 3), (5, 3, 4))),
         ("...i->...", ((2, 3, 4),)),
+        ("ij,jk", ((2, 3), (1, 4))),
+        ("ij,ij->ij", ((2, 1), (1, 3))),
+        ("i,i,i->", ((1,), (3,), (1,))),
+        ("ii,i->i", ((3, 3), (1,))),
+        ("...a,...a->...", ((1, 1), (1, 1))),
     ],
 )
 def test_einsum_is_numpys(equation: str, shapes: tuple[tuple[int, ...], ...]) -> None:
@@ -358,6 +363,17 @@ def test_einsum_is_numpys(equation: str, shapes: tuple[tuple[int, ...], ...]) ->
     expected = np.einsum(equation, *operands)
     assert found.shape == expected.shape
     close(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [("ij,jk", ((2, 3), (2, 4))), ("ii", ((3, 1),)), ("ii,i", ((1, 3), (3,)))],
+)
+def test_axes_of_one_letter_that_differ_in_size_are_refused(
+    equation: str, shapes: tuple[tuple[int, ...], ...]
+) -> None:
+    with pytest.raises(ShapeError, match=r"axis '[ij]' is"):
+        applied(lambda *nodes: functions["einsum"](equation, *nodes), *map(np.ones, shapes))
 
 
 @pytest.mark.parametrize(

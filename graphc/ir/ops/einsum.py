@@ -64,13 +64,13 @@ def einsum(equation: str | Node, *operands: Node | Sequence[int | EllipsisType])
 
     Args:
         equation: letters for the axes of each operand, `->` and those of the result. Axes that
-            the result leaves out are summed. `...` stands for further axes, which broadcast.
+            the result leaves out are summed. `...` stands for further axes. Axes broadcast.
             Without `->` the result has the letters that occur once, in alphabetical order.
         operands: tensors, promoted to one dtype.
 
     Raises:
         UsageError: an equation that is none, or of another number of operands.
-        ShapeError: axes of one letter that differ in size.
+        ShapeError: axes of one letter that differ in size, and are not 1.
     """
     if isinstance(equation, Node):
         equation, operands = _lettered((equation, *operands))
@@ -162,32 +162,22 @@ def _terms(nodes: Sequence[Node], labels: Sequence[Sequence[str]]) -> list[_Term
     """The operands with diagonals taken and sizes compared."""
     sizes: dict[str, DimLike] = {}
     for node, names in zip(nodes, labels, strict=True):
+        own = dict(zip(names, node.shape, strict=True))
         for name, size in zip(names, node.shape, strict=True):
-            known = sizes.get(name, 1 if name.startswith(".") else size)
-            if known == 1 and name.startswith("."):
-                known = size
-            elif not dims.always_equal(known, size) and not (name.startswith(".") and size == 1):
-                raise ShapeError(f"einsum: axis {name!r} is {known} and {size}")
-            sizes[name] = known
+            known = sizes.get(name, 1)
+            pairs = [(own[name], size), *([] if 1 in (known, size) else [(known, size)])]
+            for one, other in pairs:
+                if not dims.always_equal(one, other):
+                    raise ShapeError(f"einsum: axis {name!r} is {one} and {other}")
+            sizes[name] = size if known == 1 else known
     terms = []
     for node, names in zip(nodes, labels, strict=True):
-        # An axis of size 1 that meets a larger one by `...` is left to broadcasting.
-        dropped = [n.startswith(".") and d == 1 for n, d in zip(names, node.shape, strict=True)]
+        # An axis of size 1 that meets a larger one is left to broadcasting.
+        dropped = [d == 1 and sizes[n] != 1 for n, d in zip(names, node.shape, strict=True)]
         shape = tuple(d for d, drop in zip(node.shape, dropped, strict=True) if not drop)
         kept = [name for name, drop in zip(names, dropped, strict=True) if not drop]
         terms.append(_diagonal(node if shape == node.shape else reshape(node, shape=shape), kept))
-    return _with_missing_axes(terms, sizes)
-
-
-def _with_missing_axes(terms: list[_Term], sizes: dict[str, DimLike]) -> list[_Term]:
-    """Axes of `...` that are 1 in every operand belong to the first."""
-    present = {label for term in terms for label in term.labels}
-    lost = tuple(label for label in sizes if label not in present)
-    first = terms[0]
-    if lost:
-        shape = (*(1 for _ in lost), *first.node.shape)
-        first = _Term(reshape(first.node, shape=shape), (*lost, *first.labels))
-    return [first, *terms[1:]]
+    return terms
 
 
 def _diagonal(node: Node, labels: list[str]) -> _Term:
