@@ -11,7 +11,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.interning import Interned
 
-__all__ = ["TensorType", "TupleType", "Type", "signature_text"]
+__all__ = ["TensorType", "TupleType", "Type", "is_differentiable", "signature_text"]
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
@@ -30,7 +30,7 @@ class TensorType(metaclass=Interned):
         for size in self.shape:
             if (type(size) is not int or size < 0) and type(size) is not dims.Dim:
                 raise ShapeError(
-                    f"a tensor of shape [{', '.join(map(str, self.shape))}]: {size} is no size",
+                    f"a tensor of shape {dims.shape_text(self.shape)}: {size} is no size",
                     hint="a size is a whole number of 0 or more, or a dim",
                 )
 
@@ -71,6 +71,12 @@ class TupleType(metaclass=Interned):
 
 
 Type = TensorType | TupleType
+
+
+def is_differentiable(type_: Type) -> bool:
+    """Whether a value has derivatives: a tensor of floats, or a tuple with one."""
+    elements = type_.elements if isinstance(type_, TupleType) else (type_,)
+    return any(element.dtype.precision for element in elements)
 
 
 def signature_text(

@@ -22,7 +22,7 @@ from graphc.ir.ops.conversion import cast
 from graphc.ir.ops.creation import ones_like, zeros_like
 from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.source_map import SourceMap
-from graphc.ir.types import TensorType, TupleType, Type
+from graphc.ir.types import TensorType, TupleType, is_differentiable
 from graphc.passes.control_flow_gradients import branch_cotangents, loop_cotangents
 from graphc.passes.rewrite import substitute
 
@@ -124,11 +124,6 @@ def _require_like(what: str, given: Sequence[Node], of: str, expected: Sequence[
             raise DTypeError(f"a {what} is {one.type}, its {of} {other.type}")
 
 
-def _is_differentiable(type_: Type) -> bool:
-    elements = type_.elements if isinstance(type_, TupleType) else (type_,)
-    return any(element.dtype.precision for element in elements)
-
-
 def _sum(a: Node, b: Node) -> Node:
     """The sum of two cotangents. The dtypes for storage are added in their accumulator."""
     dtype = a.dtype
@@ -173,10 +168,10 @@ class _Reverse:
 
     def _active(self, wrt: Iterable[Node]) -> set[Node]:
         """Nodes that depend on `wrt` by a path on which derivatives exist."""
-        active = {node for node in wrt if _is_differentiable(node.type)}
+        active = {node for node in wrt if is_differentiable(node.type)}
         for node in self._order:
             depends = node not in self._leaves and any(one in active for one in node.inputs)
-            if depends and _is_differentiable(node.type):
+            if depends and is_differentiable(node.type):
                 active.add(node)
         return active
 
@@ -246,7 +241,7 @@ class _Reverse:
         parts = self._received_parts[node]
         results = [project(node, index=index) for index in range(len(node.type.elements))]
         return [
-            parts.get(index) or (zeros_like(one) if _is_differentiable(one.type) else None)
+            parts.get(index) or (zeros_like(one) if is_differentiable(one.type) else None)
             for index, one in enumerate(results)
         ]
 

@@ -26,7 +26,7 @@ from graphc.ir.op import BranchParts, LoopParts
 from graphc.ir.ops.control_flow import cond, scan
 from graphc.ir.ops.creation import full_like, zeros_like
 from graphc.ir.ops.structural import graph_input, project
-from graphc.ir.types import TensorType, TupleType
+from graphc.ir.types import is_differentiable
 from graphc.passes.bodies import branch_graph, loop_graph
 from graphc.passes.residuals import residuals
 from graphc.passes.rewrite import substitute
@@ -287,11 +287,6 @@ def _dependent(graph: Graph, inputs: Iterable[Node]) -> set[Node]:
     """The nodes that depend on inputs by a path on which derivatives exist."""
     found = set(inputs)
     for node in graph.nodes():
-        if _has_derivative(node.type) and any(one in found for one in node.inputs):
+        if is_differentiable(node.type) and any(one in found for one in node.inputs):
             found.add(node)
     return found
-
-
-def _has_derivative(type_: TensorType | TupleType) -> bool:
-    elements = type_.elements if isinstance(type_, TupleType) else (type_,)
-    return any(element.dtype.precision for element in elements)

@@ -6,7 +6,6 @@ reference disagree: a wrong value is then known to come from before the kernels 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from graphc.ir.kernel import Kernel
 from graphc.ir.kernels.evaluate import evaluate_kernel
 from graphc.runtime.arguments import bind_arguments
 from graphc.runtime.host_calls import called_node, run_host_call
+from graphc.runtime.host_state import HostState
 from graphc.runtime.launches import shape_of
 from graphc.runtime.program import Entry, HostCallStep, LaunchStep, Program
 from graphc.runtime.walk import Walk
@@ -29,7 +29,7 @@ Array = np.ndarray[Any, Any]
 _UNSET_BYTE = 0xA5
 
 
-class Interpreter:
+class Interpreter(HostState):
     """The exports of a program, run kernel by kernel in NumPy.
 
     Args:
@@ -43,22 +43,15 @@ class Interpreter:
     def __init__(
         self, program: Program, kernels: Mapping[str, Kernel], state: Mapping[str, Array]
     ) -> None:
+        super().__init__({name: np.array(value) for name, value in state.items()})
         self.program = program
-        self.state = {name: np.array(value) for name, value in state.items()}
         self._kernels = kernels
-        self._lock = threading.Lock()
 
     def call(self, name: str, arguments: Sequence[Any]) -> list[Array]:
         """Run an export; new state is left in place."""
         with self._lock:
             entry = self.program.entries[name]
             return evaluate_entry(entry, self._kernels, arguments, self.state)
-
-    def set_state(self, values: Mapping[str, Array]) -> None:
-        """Replace values of state in place."""
-        with self._lock:
-            for name, value in values.items():
-                self.state[name][...] = value
 
 
 def evaluate_entry(

@@ -6,6 +6,7 @@ from collections.abc import Sequence, Set
 
 from graphc.errors import SourceError, Span
 from graphc.frontend.parsing.hints import WORDS, Misfit, colons_of_slice, hint_for
+from graphc.frontend.parsing.literals import shortened
 from graphc.frontend.parsing.tokens import Token
 
 __all__ = ["diagnose"]
@@ -169,18 +170,14 @@ def _header_before(tokens: Sequence[Token], index: int) -> str | None:
 
 def _found(token: Token) -> str:
     if token.type == "NAME":
-        return f"the name '{_shortened(token.text)}'"
+        return f"the name '{shortened(token.text)}'"
     if token.type == "NUMBER":
-        return f"the number {_shortened(token.text)}"
+        return f"the number {shortened(token.text)}"
     if token.type == "STRING":
         return "a string"
     if token.text and token.text[0].isalpha():
         return f"the keyword '{token.text}'"
     return f"'{token.text}'" if token.text else _SPELLINGS[token.type]
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _expected(accepted: Set[str]) -> str:

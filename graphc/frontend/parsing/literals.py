@@ -55,7 +55,7 @@ def number_value(text: str) -> int | float:
     except LiteralError:
         raise
     except ValueError:
-        raise LiteralError(f"{_shortened(text)!r} is not a number") from None
+        raise LiteralError(f"{shortened(text)!r} is not a number") from None
     if value >= 2**64:
         raise LiteralError("this integer needs more than 64 bits", _SHORTER)
     return value
@@ -68,7 +68,8 @@ def _float_value(text: str) -> float:
     return value
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """A text as errors quote it."""
     return text if len(text) <= 40 else text[:37] + "..."
 
 

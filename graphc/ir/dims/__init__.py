@@ -13,7 +13,15 @@ returns a plain `int` when its result is constant, so that a `Dim` always depend
 """
 
 from graphc.ir.dims.atoms import sort_key
-from graphc.ir.dims.binding import bind, evaluate, solve, substitute, value_of, variables
+from graphc.ir.dims.binding import (
+    bind,
+    evaluate,
+    shape_text,
+    solve,
+    substitute,
+    value_of,
+    variables,
+)
 from graphc.ir.dims.dim import Dim, DimLike, variable
 from graphc.ir.dims.division import ceil_div, divides, product
 from graphc.ir.dims.extrema import maximum, minimum
@@ -35,6 +43,7 @@ __all__ = [
     "minimum",
     "never_equal",
     "product",
+    "shape_text",
     "solve",
     "sort_key",
     "substitute",

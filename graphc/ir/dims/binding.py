@@ -209,8 +209,8 @@ def bind(
     """
     if len(pattern) != len(shape):
         raise DimensionError(
-            f"{subject} has {len(shape)} dimensions, {_shape_text(shape)}, "
-            f"expected {len(pattern)}: {_shape_text(pattern)}",
+            f"{subject} has {len(shape)} dimensions, {shape_text(shape)}, "
+            f"expected {len(pattern)}: {shape_text(pattern)}",
             code="dim-rank",
             hint="reshape it, or change the declared shape",
         )
@@ -223,7 +223,8 @@ def bind(
     return found
 
 
-def _shape_text(shape: Sequence[DimLike]) -> str:
+def shape_text(shape: Sequence[DimLike]) -> str:
+    """A shape as errors write it."""
     return f"[{', '.join(map(str, shape))}]"
 
 
@@ -247,7 +248,7 @@ def _bind_axis(
     one, size = pattern[axis], shape[axis]
     if not isinstance(one, Dim) and one == size:
         return
-    place = f"{subject} of shape {_shape_text(shape)}, axis {axis}: "
+    place = f"{subject} of shape {shape_text(shape)}, axis {axis}: "
     solved = _solve_any(one, size, found)
     if solved is None:
         names = one.names if isinstance(one, Dim) else {}
@@ -256,7 +257,7 @@ def _bind_axis(
         raise DimensionError(
             f"{place}the size is {size}, expected {one}{where}",
             code="dim-mismatch",
-            hint=f"give a size that fits the declared shape {_shape_text(pattern)}, or change that",
+            hint=f"give a size that fits the declared shape {shape_text(pattern)}, or change that",
         )
     for name, value in solved.items():
         if isinstance(one, Dim):

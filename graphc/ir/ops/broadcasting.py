@@ -11,7 +11,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import number
-from graphc.ir.ops.shape import broadcast_to, shape_text
+from graphc.ir.ops.shape import broadcast_to
 
 __all__ = ["Operand", "broadcast", "broadcast_shapes", "normal_axes", "normal_axis", "promoted"]
 
@@ -72,7 +72,8 @@ def _broadcast_pair(a: tuple[DimLike, ...], b: tuple[DimLike, ...]) -> tuple[Dim
     for x, y in rows:
         if x != 1 and y != 1 and not dims.always_equal(x, y):
             raise ShapeError(
-                f"shapes {shape_text(a)} and {shape_text(b)} do not broadcast: {x} meets {y}",
+                f"shapes {dims.shape_text(a)} and {dims.shape_text(b)} do not broadcast: "
+                f"{x} meets {y}",
                 hint="aligned from the right, dims must be equal or 1",
             )
         result.append(y if x == 1 else x)

@@ -14,7 +14,7 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
-from graphc.ir.op import Call, Elementwise, Op, Refused, Sample, functions, surface
+from graphc.ir.op import Call, Elementwise, Op, Sample, functions, surface
 from graphc.ir.ops.arithmetic import multiply, negative
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.creation import zeros_like
@@ -23,6 +23,7 @@ from graphc.ir.ops.elementwise import (
     REAL,
     SHAPES,
     elementwise,
+    refused_pairs,
     require_same,
     same,
     to_real,
@@ -95,13 +96,6 @@ def _complex_samples() -> Iterable[Sample]:
             yield Sample((TensorType(dtype, shape),) * 2)
 
 
-def _complex_refused() -> Iterable[Refused]:
-    f32, f16 = TensorType(dtypes.f32, (2,)), TensorType(dtypes.f16, (2,))
-    yield Refused((f16, f16), {}, DTypeError)
-    yield Refused((f32, TensorType(dtypes.f64, (2,))), {}, DTypeError)
-    yield Refused((f32, TensorType(dtypes.f32, (3,))), {}, ShapeError)
-
-
 complex_of: Op = Op(
     "complex",
     2,
@@ -110,7 +104,7 @@ complex_of: Op = Op(
     lowering=Elementwise("gc_complex_{t}({0}, {1})"),
     gradient=_complex_gradient,
     samples=_complex_samples,
-    refused=_complex_refused,
+    refused=refused_pairs,
     doc="x + iy, each part as it is: no arithmetic is done.",
 )
 

@@ -37,6 +37,7 @@ __all__ = [
     "elementwise",
     "flat",
     "operate",
+    "refused_pairs",
     "require_computable",
     "require_float",
     "require_same",
@@ -176,6 +177,14 @@ def _evaluate(reference: Callable[..., Any]) -> Callable[..., np.ndarray[Any, An
 def flat(node: Node, g: Node) -> tuple[None, ...]:
     """The gradient of a step function: zero wherever it exists."""
     return (None,) * len(node.inputs)
+
+
+def refused_pairs() -> Iterable[Refused]:
+    """Pairs that are refused where two tensors of f32 or two of f64 are taken."""
+    f32, f16 = TensorType(dtypes.f32, (2,)), TensorType(dtypes.f16, (2,))
+    yield Refused((f16, f16), {}, DTypeError)
+    yield Refused((f32, TensorType(dtypes.f64, (2,))), {}, DTypeError)
+    yield Refused((f32, TensorType(dtypes.f32, (3,))), {}, ShapeError)
 
 
 def operate(

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import DTypeError
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
-from graphc.ir.op import Call, Elementwise, Op, Refused, Sample, functions, surface
+from graphc.ir.op import Call, Elementwise, Op, Sample, functions, surface
 from graphc.ir.ops.arithmetic import add, floor, negative, scaled, subtract
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.conversion import cast_to
@@ -21,6 +21,7 @@ from graphc.ir.ops.elementwise import (
     device_function,
     elementwise,
     flat,
+    refused_pairs,
     require_float,
     require_same,
     to_bool,
@@ -72,13 +73,6 @@ def _samples() -> Iterable[Sample]:
             yield Sample((TensorType(dtype, shape),) * 2, smooth=False)
 
 
-def _refused() -> Iterable[Refused]:
-    f32, f16 = TensorType(dtypes.f32, (2,)), TensorType(dtypes.f16, (2,))
-    yield Refused((f16, f16), {}, DTypeError)
-    yield Refused((f32, TensorType(dtypes.f64, (2,))), {}, DTypeError)
-    yield Refused((f32, TensorType(dtypes.f32, (3,))), {}, ShapeError)
-
-
 nextafter = Op(
     "nextafter",
     2,
@@ -87,7 +81,7 @@ nextafter = Op(
     lowering=Elementwise(device_function("nextafter", 2)),
     gradient=flat,
     samples=_samples,
-    refused=_refused,
+    refused=refused_pairs,
     doc="The float next to x in the direction of y.",
 )
 
@@ -150,7 +144,7 @@ def _scaled_by_power(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> np.nda
     return np.where(is_number, np.ldexp(x, whole), y)
 
 
-ldexp_whole = elementwise(
+ldexp_whole: Op = elementwise(
     "ldexp",
     2,
     _scaled_by_power,

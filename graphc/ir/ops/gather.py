@@ -34,7 +34,6 @@ from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import zeros_like
 from graphc.ir.ops.logic import where
 from graphc.ir.ops.positions import kept_axes, position_of
-from graphc.ir.ops.shape import shape_text
 from graphc.ir.types import TensorType
 
 __all__ = [
@@ -70,7 +69,7 @@ def require_indices(
         )
     if list(axes) != sorted(set(axes)) or not 0 <= batch <= axes[0] or axes[-1] >= rank:
         raise ShapeError(
-            f"{op.name}: axes {shape_text(axes)} after {batch} aligned ones of {x.type}",
+            f"{op.name}: axes {dims.shape_text(axes)} after {batch} aligned ones of {x.type}",
             code="axis",
             hint="axes are counted from 0, in increasing order, after the aligned ones",
         )

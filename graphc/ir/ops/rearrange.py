@@ -54,13 +54,13 @@ def reshape(
     unknown = [axis for axis, size in enumerate(target) if isinstance(size, int) and size < 0]
     if any(target[axis] != -1 for axis in unknown) or len(unknown) > 1:
         raise ShapeError(
-            f"reshape: {views.shape_text(target)} is no shape", hint="one dim at most may be -1"
+            f"reshape: {dims.shape_text(target)} is no shape", hint="one dim at most may be -1"
         )
     if unknown:
         rest = dims.product(size for size in target if not _is_unknown(size))
         if dims.bounds(rest)[0] < 1 or not dims.divides(x.tensor.size, rest):
             raise ShapeError(
-                f"reshape: {x.type} to {views.shape_text(target)}: {x.tensor.size} elements do "
+                f"reshape: {x.type} to {dims.shape_text(target)}: {x.tensor.size} elements do "
                 f"not split by {rest}",
                 hint=views.divisible_hint(x.tensor.size, rest) or "write out the dim that is -1",
             )
@@ -242,7 +242,7 @@ def split(x: Node, size: DimLike | Sequence[DimLike], axis: int = 0) -> tuple[No
         size = _sizes_of_pieces(x, place, size)
     if not dims.always_equal(sum(size), total):
         raise ShapeError(
-            f"split: sizes {views.shape_text(size)} of axis {place} of {x.type}",
+            f"split: sizes {dims.shape_text(size)} of axis {place} of {x.type}",
             hint=f"their sum is {sum(size)}, that of the axis {total}",
         )
     pieces: list[Node] = []

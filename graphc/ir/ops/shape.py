@@ -31,11 +31,6 @@ Shape = tuple[DimLike, ...]
 _F32 = dtypes.f32
 
 
-def shape_text(shape: Sequence[DimLike]) -> str:
-    """A shape as errors write it."""
-    return f"[{', '.join(map(str, shape))}]"
-
-
 def divisible_hint(size: DimLike, factor: DimLike) -> str | None:
     """How to declare a dim, where a size is no multiple of a number for certain."""
     named = dims.variables(size)
@@ -95,7 +90,7 @@ def _infer_reshape(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, 
     if not dims.always_equal(operand.size, dims.product(shape)):
         raise ShapeError(
             f"reshape: {operand} has {operand.size} elements, "
-            f"{shape_text(shape)} has {dims.product(shape)}",
+            f"{dims.shape_text(shape)} has {dims.product(shape)}",
             hint="the number of elements must stay the same",
         )
     return TensorType(operand.dtype, shape)
@@ -178,7 +173,7 @@ def _infer_broadcast(
     operand, shape = operands[0].tensor, tuple(attributes["shape"])
     if any(dims.always_less_equal(size, -1) for size in shape):
         raise ShapeError(
-            f"{shape_text(shape)} is no shape", hint="a size is a whole number of 0 or more"
+            f"{dims.shape_text(shape)} is no shape", hint="a size is a whole number of 0 or more"
         )
     kept = shape[len(shape) - operand.rank :] if operand.rank else ()
     fits = len(shape) >= operand.rank and all(
@@ -187,7 +182,7 @@ def _infer_broadcast(
     )
     if not fits:
         raise ShapeError(
-            f"broadcast_to: {operand} does not broadcast to {shape_text(shape)}",
+            f"broadcast_to: {operand} does not broadcast to {dims.shape_text(shape)}",
             hint="aligned from the right, each axis must be equal to the target's, or 1",
         )
     return TensorType(operand.dtype, shape)

@@ -24,7 +24,6 @@ from graphc.ir.ops.shape import (
     require_length,
     reshape,
     sampled,
-    shape_text,
 )
 from graphc.ir.types import TensorType
 
@@ -225,7 +224,7 @@ def _infer_pad(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]
     require_length(op, "after", after, operand)
     if any(not dims.always_less_equal(0, width) for width in (*before, *after)):
         raise ShapeError(
-            f"pad: widths {shape_text(before)} before and {shape_text(after)} after",
+            f"pad: widths {dims.shape_text(before)} before and {dims.shape_text(after)} after",
             hint="widths are not negative; slice to remove elements",
         )
     if operand.dtype.kind != "storage":

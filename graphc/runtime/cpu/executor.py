@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from graphc.runtime.arguments import bind_arguments
 from graphc.runtime.cpu.host_calls import HostCallback, HostCalls
 from graphc.runtime.cpu.pool import runner
 from graphc.runtime.cpu.results import ResultMemory
+from graphc.runtime.host_state import HostState
 from graphc.runtime.program import Entry, Program
 
 __all__ = ["CpuExecutor"]
@@ -38,7 +38,7 @@ class _Frame:
     calls: HostCalls | None
 
 
-class CpuExecutor:
+class CpuExecutor(HostState):
     """The exports of a program, with their state, on the CPU.
 
     Args:
@@ -55,6 +55,7 @@ class CpuExecutor:
         state: Mapping[str, Array],
         symbols: Mapping[str, str],
     ) -> None:
+        super().__init__(state)
         self.program = program
         self._library = ctypes.CDLL(str(library))
         self._functions = {}
@@ -65,11 +66,9 @@ class CpuExecutor:
             self._functions[name] = function
         self._runner = runner()
         self._runner_address = ctypes.addressof(self._runner)
-        self.state = dict(state)
         self._results = ResultMemory()
         self._arena = aligned_bytes(0)
         self._frames: dict[tuple[Any, ...], _Frame] = {}
-        self._lock = threading.Lock()
         self.allocations = 0
         """How often the arena was allocated: it grows to the largest call and then stays."""
 
@@ -93,12 +92,6 @@ class CpuExecutor:
                 self._functions[name](self._runner_address, slots, frame.dims, callback)
                 frame.calls.raise_failure()
         return results
-
-    def set_state(self, values: Mapping[str, Array]) -> None:
-        """Replace values of state in place."""
-        with self._lock:
-            for name, value in values.items():
-                self.state[name][...] = value
 
     def _prepared(self, entry: Entry, arguments: Sequence[Any]) -> tuple[list[Array], _Frame]:
         """The arguments as arrays, and the frame for their shapes."""

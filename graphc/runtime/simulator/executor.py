@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from graphc.ir import dims
 from graphc.runtime.aligned import aligned_array, aligned_bytes, aligned_copy
 from graphc.runtime.arguments import bind_arguments
 from graphc.runtime.host_calls import called_node, run_host_call
+from graphc.runtime.host_state import HostState
 from graphc.runtime.launches import MAX_BLOCKS, Launch, LaunchTable, arguments_of, shape_of
 from graphc.runtime.program import Entry, HostCallStep, LaunchStep, Program
 from graphc.runtime.simulator.arguments import Argument, PointerTable
@@ -26,7 +26,7 @@ Array = np.ndarray[Any, Any]
 _POINTER_BYTES = ctypes.sizeof(ctypes.c_void_p)
 
 
-class SimulatorExecutor:
+class SimulatorExecutor(HostState):
     """The exports of a program, with their state, on the simulator.
 
     Args:
@@ -49,15 +49,14 @@ class SimulatorExecutor:
         blocks: int = MAX_BLOCKS,
         seed: int = 0,
     ) -> None:
+        super().__init__(state)
         self.program = program
-        self.state = dict(state)
         self.allocations = 0
         """How often the arena was allocated: it grows to the largest call and then stays."""
         self._kernels = SimulatedKernels.compile(source, check)
         self._blocks = blocks
         self._seed = seed
         self._arena = aligned_bytes(0)
-        self._lock = threading.Lock()
 
     def call(self, name: str, arguments: Sequence[Any]) -> list[Array]:
         """Run an export; returns its results as new arrays and leaves new state in place.
@@ -91,12 +90,6 @@ class SimulatorExecutor:
             walk = Walk(entry, environment, memory, launch, _is_true, _row, call)
             walk.run(entry.steps)
         return results
-
-    def set_state(self, values: Mapping[str, Array]) -> None:
-        """Replace values of state in place."""
-        with self._lock:
-            for name, value in values.items():
-                self.state[name][...] = value
 
     def _memory(
         self, entry: Entry, arrays: Sequence[Array], environment: Mapping[str, int]
