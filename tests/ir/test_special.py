@@ -268,3 +268,18 @@ def test_ratios_of_gamma_functions_of_large_numbers_lose_nothing(dtype: str, dev
         ):
             found = gc.function(getattr(gc, name), device=device)(x, y)
             np.testing.assert_allclose(found, expected, rtol=bound, atol=bound / 100, err_msg=name)
+
+
+@pytest.mark.parametrize("device", ["reference", "cpu", "sim"])
+def test_upper_shares_of_little_shapes_have_digits(device: str) -> None:
+    """For little a the share is a times the exponential integral."""
+    a, x = (side.reshape(-1) for side in np.meshgrid([1e-300, 1e-30, 1e-17], [1e-9, 0.1, 0.3, 7.0]))
+    found = gc.function(gc.gammaincc, device=device)(a, x)
+    np.testing.assert_allclose(found, a * scipy.special.exp1(x), rtol=1e-13)
+    a, x = (
+        side.reshape(-1) for side in np.meshgrid([1e-3, 0.05, 0.0999, 0.11], [1e-9, 0.2, 0.3, 2])
+    )
+    found = gc.function(gc.gammaincc, device=device)(a, x)
+    np.testing.assert_allclose(found, scipy.special.gammaincc(a, x), rtol=1e-12)
+    lower = gc.function(gc.gammainc, device=device)(a, x)
+    np.testing.assert_allclose(lower, scipy.special.gammainc(a, x), rtol=1e-12)

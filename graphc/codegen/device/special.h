@@ -192,6 +192,24 @@ GC_INLINE double gc_fraction_step(double above, double below, double* c, double*
     return *c * *d;
 }
 
+/* Q(a, x) of a below 0.1 and x below 1/4: by the power series 8.7.1 without its first term, and with the
+ * series 5.7.3 of log(gamma(1 + a)), because 1 - P would have no digits. */
+GC_INLINE double gc_upper_of_little(double a, double x) {
+    const double near_one[15] = {
+        0.06250095514121302, -0.06666870588242048, 0.07143294629536133, -0.0769325164113522,
+        0.08335384054610899, -0.09095401714582904, 0.10009945751278182, -0.11133426586956473,
+        0.12550966952474307, -0.14404989676884614, 0.16955717699740813, -0.2073855510286741,
+        0.27058080842778454, -0.4006856343865313, 0.8224670334241133};
+    double polynomial = 0.0, term = 1.0, sum = 0.0;
+    for (int k = 0; k < 15; ++k) polynomial = polynomial * a + near_one[k];
+    const double power = a * gc_log_f64(x) - (a * polynomial - GC_EULER) * a;
+    for (int k = 1; k < 13; ++k) {
+        term *= -x / k;
+        sum += term / (a + k);
+    }
+    return -gc_expm1_f64(power) - gc_exp_f64(power) * a * sum;
+}
+
 /* P(a, x), or Q(a, x) = 1 - P: by the power series 8.7.1 up to a + 1, by the continued fraction 8.9.2 beyond.
  * Of large a the integral over the tail, with exp(s - exp(-s)) of its width as the variable (H. Takahasi and
  * M. Mori, Double Exponential Formulas for Numerical Integration, 1974). */
@@ -199,7 +217,8 @@ GC_INLINE double gc_incomplete_gamma(double a, double x, bool is_upper) {
     if (!(a >= 0.0) || !(x >= 0.0) || (a == x && (a == 0.0 || a == GC_INFINITE))) return GC_UNDEFINED;
     if (a == 0.0 || x == GC_INFINITE) return is_upper ? 0.0 : 1.0;
     if (x == 0.0 || a == GC_INFINITE) return is_upper ? 1.0 : 0.0;
-    const bool is_low = x < a + 1.0;
+    const bool is_low = x < (a < 0.1 ? 0.25 : a + 1.0);
+    if (is_upper && is_low && a < 0.1) return gc_upper_of_little(a, x);
     double share;
     if (a > 200.0) {
         const double slope = gc_abs_f64(x - a + 1.0), bend = gc_sqrt_f64(a);

@@ -18,7 +18,15 @@ from graphc.ir.ops.arithmetic import add, multiply, negative, subtract
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.creation import constant_like, ones_like
 from graphc.ir.ops.elementwise import elementwise
-from graphc.ir.ops.special import in_doubles, lgamma, lgamma_of, xlog1py, xlogy
+from graphc.ir.ops.special import (
+    EULER,
+    in_doubles,
+    lgamma,
+    lgamma_of,
+    xlog1py,
+    xlogy,
+    zeta_less_one,
+)
 from graphc.ir.ops.transcendental import exp
 
 __all__ = ["fraction_factors"]
@@ -122,11 +130,31 @@ def _gamma_quadrature(a: Array, x: Array, is_low: Array) -> Array:
     return np.asarray(total * (a / 12.0))
 
 
+# Below this `a` the upper share is as small, and 1 less the lower one has no digits of it.
+_LITTLE, _LITTLE_FAR = 0.1, 0.25
+# log(gamma(1 + a)) = -EULER a + a**2 times this polynomial (5.7.3).
+_NEAR_ONE = [(-1) ** k * (1 + zeta_less_one(k)) / k for k in range(16, 1, -1)]
+
+
+def _upper_of_little(a: Array, x: Array) -> Array:
+    """The upper share by the power series 8.7.1 without its first term, for little `a` and `x`."""
+    near_one = np.zeros_like(a)
+    for coefficient in _NEAR_ONE:
+        near_one = near_one * a + coefficient
+    power = a * np.log(x) - (a * near_one - EULER) * a
+    term, total = np.ones_like(x), np.zeros_like(x)
+    for k in range(1, 13):
+        term = term * (-x / k)
+        total = total + term / (a + k)
+    return -np.expm1(power) - np.exp(power) * a * total
+
+
 def _incomplete_gamma(is_upper: bool) -> Callable[..., Array]:
     def compute(a: Array, x: Array) -> Array:
         is_inner = (a > 0) & (x > 0) & np.isfinite(a) & np.isfinite(x)
         p, y = np.where(is_inner, a, 1.0), np.where(is_inner, x, 1.0)
-        is_low, is_large = y < p + 1.0, p > _LARGE
+        is_little, is_large = p < _LITTLE, p > _LARGE
+        is_low = y < np.where(is_little, _LITTLE_FAR, p + 1.0)
         small, large = np.where(is_large, 1.0, p), np.where(is_large, p, 2 * _LARGE)
         share = np.where(
             is_low,
@@ -137,6 +165,10 @@ def _incomplete_gamma(is_upper: bool) -> Callable[..., Array]:
         share = np.where(is_large, tail, share) * _gamma_density(p, y)
         share = np.where(share < 1.0, share, 1.0)
         value = np.where(is_low == is_upper, 1.0 - share, share)
+        if is_upper:
+            little = is_little & is_low
+            p, y = np.where(little, p, _LITTLE), np.where(little, y, _LITTLE_FAR)
+            value = np.where(little, _upper_of_little(p, y), value)
         value = np.where((x == 0) | np.isposinf(a), 1.0 if is_upper else 0.0, value)
         value = np.where((a == 0) | np.isposinf(x), 0.0 if is_upper else 1.0, value)
         is_number = (a >= 0) & (x >= 0) & ~((a == x) & ((a == 0) | np.isinf(a)))

@@ -49,6 +49,7 @@ __all__ = [
     "logaddexp",
     "trigamma",
     "xlogy",
+    "zeta_less_one",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -114,7 +115,7 @@ erfinv = elementwise(
 # -- gamma function -------------------------------------------------------------------------------
 
 
-def _zeta_less_one(k: int) -> float:
+def zeta_less_one(k: int) -> float:
     """zeta(k) - 1 for k >= 2, by the formula of Euler and Maclaurin from 100 on."""
     n = 100.0
     tail = n ** (1 - k) / (k - 1) + n**-k / 2 + k * n ** (-k - 1) / 12
@@ -125,7 +126,7 @@ def _zeta_less_one(k: int) -> float:
 EULER = 0.57721566490153286061
 # log(gamma(2 + d)) = d (1 - Euler's constant) + sum of (-d)^k (zeta(k) - 1) / k
 # (M. Abramowitz and I. Stegun, "Handbook of Mathematical Functions", 6.1.33).
-_NEAR_TWO = [(-1) ** k * _zeta_less_one(k) / k for k in range(30, 1, -1)]
+_NEAR_TWO = [(-1) ** k * zeta_less_one(k) / k for k in range(30, 1, -1)]
 # Stirling's series (6.1.41), and that of digamma (6.3.18).
 _STIRLING = (1 / 156, -691 / 360360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12)
 _DIGAMMA = (1 / 12, -691 / 32760, 1 / 132, -1 / 240, 1 / 252, -1 / 120, 1 / 12)
