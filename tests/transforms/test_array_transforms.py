@@ -155,6 +155,10 @@ def test_what_jax_has_is_written_as_the_tour_says() -> None:
             known()
     np.testing.assert_array_equal(graphc.dynamic_slice(X, (-1,), (2,)), X[:2])
     np.testing.assert_array_equal(graphc.dynamic_slice(X, (2,), (2,)), X[1:])
+    starts = np.array([2])
+    np.testing.assert_array_equal(graphc.dynamic_slice(X, starts, (2,)), X[1:])
+    updated = graphc.dynamic_update_slice(X, 2 * X[:2], starts)
+    np.testing.assert_array_equal(updated, [X[0], *(2 * X[:2])])
     slope = graphc.grad(
         lambda x: graphc.while_loop(lambda c: c < 9, lambda c: c * 2, x, max_steps=5)
     )

@@ -167,13 +167,14 @@ def ravel_multi_index(indices: Sequence[Node | int], shape: Sequence[DimLike]) -
 
 
 def _starts(
-    name: str, x: Node, starts: Sequence[Node | int], sizes: Sequence[DimLike]
+    name: str, x: Node, starts: Sequence[Node | int] | Node, sizes: Sequence[DimLike]
 ) -> list[Node]:
     """Where a window begins on each axis, moved so that it lies inside."""
-    if len(starts) != len(x.shape) or len(sizes) != len(x.shape):
-        raise ShapeError(f"{name}: {len(starts)} starts and {len(sizes)} sizes for {x.type}")
+    given = list(functions["unstack"](starts) if isinstance(starts, Node) else starts)
+    if len(given) != len(x.shape) or len(sizes) != len(x.shape):
+        raise ShapeError(f"{name}: {len(given)} starts and {len(sizes)} sizes for {x.type}")
     found = []
-    for start, size, extent in zip(starts, sizes, x.shape, strict=True):
+    for start, size, extent in zip(given, sizes, x.shape, strict=True):
         place = cast_to(as_indices(name, start), dtypes.i64)
         fits = dims.always_less_equal(0, size) and dims.always_less_equal(size, extent)
         if place.shape or not fits:
@@ -188,11 +189,12 @@ def _starts(
 
 @surface("dynamic_slice")
 def dynamic_slice(
-    x: Node, start_indices: Sequence[Node | int], slice_sizes: Sequence[DimLike]
+    x: Node, start_indices: Sequence[Node | int] | Node, slice_sizes: Sequence[DimLike]
 ) -> Node:
     """The window of `slice_sizes` that begins at indices which are data, one for each axis.
 
-    A window that would reach beyond the tensor is moved inside, as in JAX.
+    The indices are a list, or a vector. A window that would reach beyond the tensor is moved
+    inside, as in JAX.
     """
     starts = _starts("dynamic_slice", x, start_indices, slice_sizes)
     for axis, (start, size) in enumerate(zip(starts, slice_sizes, strict=True)):
@@ -201,7 +203,7 @@ def dynamic_slice(
 
 
 @surface("dynamic_update_slice")
-def dynamic_update_slice(x: Node, new: Node, start_indices: Sequence[Node | int]) -> Node:
+def dynamic_update_slice(x: Node, new: Node, start_indices: Sequence[Node | int] | Node) -> Node:
     """`x` with the window that `dynamic_slice` reads replaced by `new`."""
     sizes = new.shape
     starts = _starts("dynamic_update_slice", x, start_indices, sizes)
