@@ -19,6 +19,7 @@ RNG = np.random.default_rng(4)
 WHOLE = RNG.integers(-3, 4, (4, 6))
 HOLES = np.where(RNG.uniform(size=(5, 7)) < 0.3, np.nan, RNG.normal(size=(5, 7)))
 ROWS = RNG.normal(size=(4, 7))
+BLOCKS = np.arange(1.0, 25.0).reshape(2, 3, 4)
 PLACES = np.cumsum(RNG.uniform(0.1, 1, 7))
 
 
@@ -119,12 +120,20 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
         lambda: np.digitize(PLACES, PLACES, right=True),
     ),
     "cov": (
-        lambda: gc.cov(ROWS, 1, np.arange(1, 8), PLACES),
+        lambda: gc.cov(ROWS, ddof=1, fweights=np.arange(1, 8), aweights=PLACES),
         lambda: np.cov(ROWS, ddof=1, fweights=np.arange(1, 8), aweights=PLACES),
     ),
     "average": (
         lambda: gc.average(ROWS, 1, PLACES),
         lambda: np.average(ROWS, 1, PLACES),
+    ),
+    "average along axes in another order": (
+        lambda: gc.average(BLOCKS, (2, 0), BLOCKS[:, 0].T),
+        lambda: np.average(BLOCKS, (2, 0), BLOCKS[:, 0].T),
+    ),
+    "average along all axes in another order": (
+        lambda: gc.average(BLOCKS, (2, 0, 1), BLOCKS.transpose(2, 0, 1)),
+        lambda: np.average(BLOCKS, (2, 0, 1), BLOCKS.transpose(2, 0, 1)),
     ),
     "repeat": (
         lambda: gc.repeat(PLACES, np.array([0, 2, 1, 0, 3, 1, 0]), output_size=7),
