@@ -240,3 +240,23 @@ def test_a_position_of_an_axis_is_the_select_of_pytorch() -> None:
 def test_selections_of_neither_kind_are_refused(given: tuple[Any, ...]) -> None:
     with pytest.raises(GraphcError, match="select"):
         gc.select(*given)
+
+
+SQUARE = np.array([[4.0, 1.0], [2.0, 3.0]])
+ARGUMENTS = {
+    "eye": (lambda xp: xp.eye(N=2, M=3)),
+    "tri": (lambda xp: xp.tri(N=2, M=3)),
+    "vander": (lambda xp: xp.vander(SQUARE[0], N=3)),
+    "pinv": (lambda xp: xp.linalg.pinv(SQUARE, rcond=0.5)),
+}
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_arguments_may_have_the_names_of_numpy(name: str) -> None:
+    np.testing.assert_allclose(ARGUMENTS[name](gc), ARGUMENTS[name](np), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("given", "meant"), [(True, "tanh"), (False, "none")])
+def test_gelu_is_told_as_by_jax_whether_to_approximate(given: bool, meant: Any) -> None:
+    x = np.linspace(-3, 3, 13)
+    np.testing.assert_array_equal(gc.gelu(x, given), gc.gelu(x, meant))

@@ -163,11 +163,11 @@ softplus = _activation(
 
 
 @surface("gelu")
-def gelu_of(x: Node, approximate: Literal["none", "tanh"] = "none") -> Node:
-    """GELU, by erf or by its approximation with tanh."""
-    if approximate not in ("none", "tanh"):
+def gelu_of(x: Node, approximate: Literal["none", "tanh"] | bool = "none") -> Node:
+    """GELU, by erf or, for "tanh" or True, by its approximation with tanh."""
+    if approximate not in ("none", "tanh", True, False):
         raise UsageError(f"gelu: approximate is {approximate!r}", hint='use "none" or "tanh"')
-    return gelu(x) if approximate == "none" else gelu_tanh(x)
+    return gelu_tanh(x) if approximate in ("tanh", True) else gelu(x)
 
 
 @surface("silu", "swish")

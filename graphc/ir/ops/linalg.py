@@ -24,6 +24,7 @@ from graphc.ir.ops.logic import greater, where
 from graphc.ir.ops.matrices import adjoint, diagonal_mask, identity
 from graphc.ir.ops.reduction import max_over, min_over, sum_over
 from graphc.ir.ops.shape import broadcast_to, flip, reshape
+from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.structural import project
 from graphc.ir.ops.systems import inv, solve, solve_triangular
 
@@ -147,6 +148,7 @@ def determinant(x: Node) -> Node:
 
 
 @surface("pinv", "pinverse")
+@also_named(rcond="rtol")
 def pseudoinverse(x: Node, rtol: Operand | None = None) -> Node:
     """The pseudoinverses [..., N, M] of matrices [..., M, N].
 
@@ -194,6 +196,7 @@ def logarithm_of_determinant(x: Node) -> Node:
 
 
 @surface("lstsq")
+@also_named(rcond="rtol")
 def least_squares(a: Node, b: Node, rtol: float | None = None) -> Node:
     """The shortest x for which a @ x is nearest to b."""
     return matrix_product(pinv(a, rtol=rtol), b)
@@ -409,6 +412,7 @@ def _cheapest(nodes: Sequence[Node], sizes: Sequence[int]) -> Node:
 
 
 @surface("vander")
+@also_named(N="n")
 def vandermonde(x: Node, n: DimLike | None = None, increasing: bool = False) -> Node:
     """Powers of the elements of `x` [..., N] as rows; of all exponents below `n` (N)."""
     if not x.shape:

@@ -114,6 +114,7 @@ def identity(n: DimLike, dtype: DType | None = None) -> Node:
 
 
 @surface("tri")
+@also_named(N="rows", M="columns")
 @placed
 def tri(
     rows: DimLike, columns: DimLike | None = None, k: int = 0, dtype: DType | None = None
@@ -150,6 +151,7 @@ def geomspace(start: float, stop: float, num: DimLike, dtype: DType | None = Non
 
 
 @surface("eye")
+@also_named(N="rows", n="rows", M="columns", m="columns")
 @placed
 def eye(
     rows: DimLike, columns: DimLike | None = None, k: int = 0, dtype: DType | None = None
