@@ -28,6 +28,14 @@ CHANNELS = normal(2, 8, 5, 5, mean=3)
 HEADS = tuple(normal(2, 16, 32, scale=4) for _ in range(3))
 LABELS = np.arange(8)
 
+SHARES = RNG.uniform(0.01, 0.99, 300)
+
+
+def each(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """The loss of each element."""
+    return lambda x, y: loss(x, y, reduction="none")
+
+
 TABLE: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "attention": (gc.attention, HEADS),
     "causal attention": (lambda *x: gc.attention(*x, is_causal=True), HEADS),
@@ -47,6 +55,13 @@ TABLE: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
         (CHANNELS, normal(8), normal(8)),
     ),
     "cross_entropy": (lambda x: gc.cross_entropy(x, gc.asarray(LABELS)), (ROWS,)),
+    "binary_cross_entropy": (each(gc.binary_cross_entropy), (SHARES, SHARES[::-1].copy())),
+    "binary_cross_entropy_with_logits": (
+        each(gc.binary_cross_entropy_with_logits),
+        (X, SHARES),
+    ),
+    "huber_loss": (each(gc.huber_loss), (X, Y)),
+    "smooth_l1_loss": (each(gc.smooth_l1_loss), (X, Y)),
     "linear": (gc.linear, (ROWS, normal(16, 64), normal(16))),
     "addmm": (gc.addmm, (normal(8, 16), ROWS, normal(64, 16))),
     "std": (lambda x: gc.std(x, axis=-1), (ROWS,)),

@@ -23,7 +23,7 @@ from graphc.ir.ops.arithmetic import (
     subtract,
 )
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise import operate
 from graphc.ir.ops.logic import equal, greater, less, where
@@ -83,6 +83,7 @@ def _difference(x: Node, target: Operand) -> Node:
 
 
 @surface("mse_loss")
+@rounded_once
 def mse_loss(
     x: Node, target: Operand, reduction: Reduce = "mean", weight: Operand | None = None
 ) -> Node:
@@ -91,6 +92,7 @@ def mse_loss(
 
 
 @surface("l1_loss")
+@rounded_once
 def l1_loss(
     x: Node, target: Operand, reduction: Reduce = "mean", weight: Operand | None = None
 ) -> Node:
@@ -99,6 +101,7 @@ def l1_loss(
 
 
 @surface("huber_loss")
+@rounded_once
 def huber_loss(
     x: Node,
     target: Operand,
@@ -123,6 +126,7 @@ def _huber(difference: Node, delta: float) -> Node:
 
 
 @surface("smooth_l1_loss")
+@rounded_once
 def smooth_l1_loss(x: Node, target: Operand, reduction: Reduce = "mean", beta: float = 1.0) -> Node:
     """`huber_loss` divided by `beta`: the absolute distance, rounded off below `beta`."""
     if beta < 0:
@@ -136,6 +140,7 @@ def smooth_l1_loss(x: Node, target: Operand, reduction: Reduce = "mean", beta: f
 
 
 @surface("binary_cross_entropy")
+@rounded_once
 def binary_cross_entropy(
     x: Node, target: Operand, weight: Operand | None = None, reduction: Reduce = "mean"
 ) -> Node:
@@ -158,6 +163,7 @@ def _log_limited(p: Node) -> Node:
 
 
 @surface("binary_cross_entropy_with_logits")
+@rounded_once
 def binary_cross_entropy_with_logits(
     logits: Node,
     target: Operand,
@@ -180,6 +186,7 @@ def binary_cross_entropy_with_logits(
 
 
 @surface("soft_margin_loss")
+@rounded_once
 def soft_margin_loss(x: Node, target: Operand, reduction: Reduce = "mean") -> Node:
     """log(1 + exp(-target * x)), for targets 1 and -1."""
     value, sign = broadcast(*promoted(x, target))
@@ -187,6 +194,7 @@ def soft_margin_loss(x: Node, target: Operand, reduction: Reduce = "mean") -> No
 
 
 @surface("kl_div")
+@rounded_once
 def kl_div(
     x: Node,
     target: Node,
@@ -220,6 +228,7 @@ def _size_of_rows(losses: Node) -> Node:
 
 
 @surface("poisson_nll_loss")
+@rounded_once
 def poisson_nll_loss(
     x: Node,
     target: Operand,
@@ -250,6 +259,7 @@ def poisson_nll_loss(
 
 
 @surface("gaussian_nll_loss")
+@rounded_once
 def gaussian_nll_loss(
     x: Node,
     target: Operand,
