@@ -211,7 +211,8 @@ def refuse_misfits(
             raise UsageError(
                 f"{name}: {parameter.name} is {_described(value)}, expected {wanted}",
                 code="argument",
-                hint=_misfit_hint(name, kind, value),
+                hint=_misfit_hint(name, kind, value)
+                or f"it is {usage(name, signature_of(operation))}",
             )
 
 
