@@ -146,7 +146,7 @@ def _upper_of_little(a: Array, x: Array) -> Array:
     for k in range(1, 13):
         term = term * (-x / k)
         total = total + term / (a + k)
-    return -np.expm1(power) - np.exp(power) * a * total
+    return np.asarray(-np.expm1(power) - np.exp(power) * a * total)
 
 
 def _incomplete_gamma(is_upper: bool) -> Callable[..., Array]:
