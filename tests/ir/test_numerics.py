@@ -20,7 +20,7 @@ from graphc.ir.dtype import DType
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
-from graphc.ir.op import functions
+from graphc.ir.op import Contraction, functions
 from graphc.ir.ops.conversion import converted
 from graphc.ir.ops.random import philox_words, random_bits
 from graphc.ir.ops.structural import graph_input
@@ -395,6 +395,18 @@ def test_linear_takes_its_weight_as_out_by_in() -> None:
     x, w, b = rng.normal(size=(2, 5, 3)), rng.normal(size=(4, 3)), rng.normal(size=4)
     close(applied(functions["linear"], x, w, b), x @ w.T + b)
     close(applied(functions["linear"], x[0, 0], w), x[0, 0] @ w.T)
+
+
+def test_products_of_narrow_floats_and_their_gradients_read_narrow_floats() -> None:
+    """So that they run on tensor cores, and those of the iterations of a loop are one."""
+    shapes = {"x": (5, 3), "w": (4, 3), "b": (4,)}
+    x, w, b = (graph_input(name, dtypes.bf16, shape) for name, shape in shapes.items())
+    result = functions["linear"](x, w, b)
+    slopes = vjp([result], [x, w, b], [functions["ones"]((5, 4), dtypes.bf16)])
+    nodes = Graph("g", (x, w, b), (), (result, *slopes)).nodes()
+    products = [node for node in nodes if isinstance(node.op.lowering, Contraction)]
+    assert len(products) == 3
+    assert all(one.dtype is dtypes.bf16 for node in products for one in node.inputs)
 
 
 # -- rows -----------------------------------------------------------------------------------------

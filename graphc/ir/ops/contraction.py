@@ -15,7 +15,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import Call, Contraction, Op, Refused, Sample, surface
 from graphc.ir.ops.arithmetic import add
 from graphc.ir.ops.broadcasting import broadcast, broadcast_shapes, promoted
-from graphc.ir.ops.conversion import cast_to, rounded_once
+from graphc.ir.ops.conversion import cast, cast_to
 from graphc.ir.ops.elementwise import NUMERIC
 from graphc.ir.ops.shape import broadcast_to, permute_dims, reshape
 from graphc.ir.types import TensorType
@@ -86,6 +86,8 @@ def _gradient(node: Node, g: Node) -> tuple[Node, Node]:
 
 
 def _wide_gradient(node: Node, g: Node) -> tuple[Node, Node]:
+    if g.op is cast and g.inputs[0].dtype is node.inputs[0].dtype:
+        return _gradient(node, g.inputs[0])
     a, b = (cast_to(one, g.dtype) for one in node.inputs)
     to_a, to_b = matmul(g, matrix_transpose(b)), matmul(matrix_transpose(a), g)
     return cast_to(to_a, node.inputs[0].dtype), cast_to(to_b, node.inputs[1].dtype)
@@ -189,18 +191,23 @@ def matrix_product(a: Node, b: Node) -> Node:
         ShapeError: an operand without axes, or shapes that do not fit.
     """
     a, b = promoted(a, b)
+    return _batched(a, b, matmul)
+
+
+def _batched(a: Node, b: Node, op: Op) -> Node:
+    """The product of operands of one dtype, by NumPy's rules of shapes."""
     if not a.shape or not b.shape:
         raise ShapeError(
             f"matmul: {a.type} and {b.type}; an operand has no axes",
             hint="multiply by a number with *",
         )
     if len(b.shape) == 2 < len(a.shape):
-        return _stacked_rows(a, b, matmul)
+        return _stacked_rows(a, b, op)
     row, column = len(a.shape) == 1, len(b.shape) == 1
     left = reshape(a, shape=(1, *a.shape)) if row else a
     right = reshape(b, shape=(*b.shape, 1)) if column else b
     batch = broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    product = matmul(_in_batch(left, batch), _in_batch(right, batch))
+    product = op(_in_batch(left, batch), _in_batch(right, batch))
     kept = (*batch, *(() if row else a.shape[-2:-1]), *(() if column else b.shape[-1:]))
     return reshape(product, shape=kept) if row or column else product
 
@@ -226,10 +233,18 @@ def _matrix_transpose(x: Node) -> Node:
 
 
 @surface("linear")
-@rounded_once
 def linear(x: Node, weight: Node, bias: Node | None = None) -> Node:
-    """`x @ weight.T + bias`, with `weight` [out, in] as PyTorch keeps it and `x` [..., in]."""
+    """`x @ weight.T + bias`, with `weight` [out, in] as PyTorch keeps it and `x` [..., in].
+
+    Of f16 and bf16 it is rounded once, with the bias.
+    """
     if len(weight.shape) != 2:
         raise ShapeError(f"linear: the weight is {weight.type}, expected [out, in]")
-    product = matrix_product(x, matrix_transpose(weight))
-    return product if bias is None else add(*broadcast(*promoted(product, bias)))
+    rows, columns = promoted(x, matrix_transpose(weight))
+    dtype = rows.dtype
+    if bias is None:
+        return _batched(rows, columns, matmul)
+    if bias.dtype is not dtype or dtype.accumulator is dtype or dtype.kind != "float":
+        return add(*broadcast(*promoted(_batched(rows, columns, matmul), bias)))
+    wide = _batched(rows, columns, widening_matmul)
+    return cast_to(add(*broadcast(wide, cast_to(bias, wide.dtype))), dtype)
