@@ -37,13 +37,13 @@ def narrow(x: Node, axis: int, start: DimLike, length: DimLike) -> Node:
     """`length` elements from `start` on, along an axis; a negative `start` counts from its end.
 
     Raises:
-        ShapeError: they are not all there.
+        ShapeError: they are not all there, or not at every size that a dim may have.
     """
     place = normal_axis(axis, len(x.shape), "narrow")
     size = x.shape[place]
     first = start + size if dims.always_less_equal(start, -1) else start
-    beyond = dims.always_less_equal(size + 1, first + length)
-    if beyond or dims.always_less_equal(first, -1) or dims.always_less_equal(length, -1):
+    bounds = ((0, first), (0, length), (first + length, size))
+    if not all(dims.always_less_equal(low, high) for low, high in bounds):
         raise ShapeError(f"narrow: {length} elements from {start} on, of {size} along axis {place}")
     return _sliced(x, place, slice(first, first + length))
 
