@@ -5,62 +5,59 @@ from __future__ import annotations
 import dis
 import functools
 from collections.abc import Callable, Iterator
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
-
-import numpy as np
 
 __all__ = ["captured_values"]
 
-_PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
+def captured_values(function: Callable[..., Any]) -> dict[tuple[str, ...], Any]:
+    """What the function reads from around it, by the names on the way to it.
 
-def captured_values(function: Callable[..., Any]) -> dict[str, Any]:
-    """The numbers, texts and arrays that the function reads from around it, by their names.
-
-    What is read by functions that it captures counts too, if they are in a closure or in the same
-    module. Names that a function assigns itself, as a counter of its calls, are left out.
+    The values that its functions read in turn are among them: those in its closure, its module
+    and its defaults, partial functions, and what transforms have made of functions. Modules are
+    left out, and so are variables that the code that reads them assigns, as a counter of calls.
 
     >>> def scaled(rate):
     ...     return lambda x: rate * x
     >>> captured_values(scaled(0.5))
-    {'rate': 0.5}
+    {('rate',): 0.5}
     """
-    found: dict[str, Any] = {}
-    for name, value in _reads(function, set()):
-        if isinstance(value, (*_PLAIN, np.ndarray)) or _is_plain_tuple(value):
-            # Two functions may call different things by one name.
-            distinct = name
-            while distinct in found and found[distinct] is not value:
-                distinct += "'"
-            found[distinct] = value
-    return found
+    return dict(_reads(function, (), set()))
 
 
-def _is_plain_tuple(value: Any) -> bool:
-    return type(value) is tuple and all(
-        isinstance(part, _PLAIN) or _is_plain_tuple(part) for part in value
-    )
-
-
-def _reads(value: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Every name that is read, with its value, by a function and by those that it captures."""
-    if isinstance(value, functools.partial):
-        value = value.func
-    if isinstance(value, MethodType):
-        value = value.__func__
-    if not isinstance(value, FunctionType) or id(value) in seen:
+def _reads(
+    value: Any, path: tuple[str, ...], seen: set[int]
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """What is read by a function, and by those that it reads."""
+    if id(value) in seen:
         return
     seen.add(id(value))
     for name, one in _environment(value):
-        yield name, one
-        yield from _reads(one, seen)
+        if isinstance(one, ModuleType):
+            continue
+        yield (*path, name), one
+        yield from _reads(one, (*path, name), seen)
 
 
-def _environment(function: FunctionType) -> Iterator[tuple[str, Any]]:
-    code = function.__code__
-    free, of_module = _names_read(code)
-    cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+def _environment(value: Any) -> Iterator[tuple[str, Any]]:
+    """The names that a function reads, with their values."""
+    if isinstance(value, functools.partial):
+        yield "func", value.func
+        yield from ((str(place), one) for place, one in enumerate(value.args))
+        yield from value.keywords.items()
+    elif isinstance(value, MethodType):
+        yield "method", value.__func__
+        yield "self", value.__self__
+    elif isinstance(value, FunctionType):
+        yield from _environment_of_function(value)
+    elif callable(value) and isinstance(inner := getattr(value, "__wrapped__", None), FunctionType):
+        yield "wrapped", inner
+
+
+def _environment_of_function(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    free, of_module = _names_read(function.__code__)
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     for name in free:
         try:
             yield name, cells[name].cell_contents
@@ -68,6 +65,9 @@ def _environment(function: FunctionType) -> Iterator[tuple[str, Any]]:
             continue
     if (function.__module__ or "").partition(".")[0] == __name__.partition(".")[0]:
         return  # what the library's own functions read does not change
+    for place, one in enumerate(function.__defaults__ or ()):
+        yield f"default {place}", one
+    yield from (function.__kwdefaults__ or {}).items()
     for name in of_module:
         if name in function.__globals__:
             yield name, function.__globals__[name]
@@ -75,16 +75,25 @@ def _environment(function: FunctionType) -> Iterator[tuple[str, Any]]:
 
 @functools.lru_cache(maxsize=1024)
 def _names_read(code: CodeType) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of its closure, and of its module, that a code reads and does not assign."""
-    operations = [(one.opname, one.argval) for one in _instructions(code)]
-    assigned = {name for operation, name in operations if operation.startswith("STORE_")}
-    read = dict.fromkeys(name for operation, name in operations if operation == "LOAD_GLOBAL")
-    free = tuple(name for name in code.co_freevars if name not in assigned)
-    return free, tuple(name for name in read if name not in assigned)
+    """Names of its closure, and of its module, that a code reads and nothing in it assigns."""
+    free = dict.fromkeys(code.co_freevars)
+    of_module: dict[str, None] = {}
+    for one in _codes(code):
+        for operation in dis.get_instructions(one):
+            if operation.opname == "LOAD_GLOBAL":
+                of_module.setdefault(operation.argval)
+    for one in _codes(code):
+        for operation in dis.get_instructions(one):
+            if operation.opname == "STORE_GLOBAL":
+                of_module.pop(operation.argval, None)
+            elif operation.opname == "STORE_DEREF" and operation.argval in one.co_freevars:
+                free.pop(operation.argval, None)
+    return tuple(free), tuple(of_module)
 
 
-def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
-    yield from dis.get_instructions(code)
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """A code and those of the functions that are defined in it."""
+    yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _instructions(constant)
+            yield from _codes(constant)

@@ -36,6 +36,8 @@ __all__ = ["MAX_GRAPHS", "Function", "compiled", "function", "is_traced"]
 MAX_GRAPHS = 32
 """How many graphs a function may have, unless it says otherwise."""
 
+_CONSTANTS = (bool, int, float, complex, str, bytes, np.generic, np.ndarray)
+
 
 @dataclass(frozen=True)
 class _Compiled:
@@ -98,7 +100,8 @@ class Function:
         self, types: Mapping[str, Any], signature: inspect.Signature, by_position: int
     ) -> _Compiled:
         captured = captured_values(self.function)
-        key = by_position, _key(types), _key(captured)
+        around = tuple((path, _captured_key(value)) for path, value in captured.items())
+        key = by_position, _key(types), around
         with self._turns:
             if key not in self._compiled:
                 text = self._new_text(types, captured)
@@ -107,13 +110,17 @@ class Function:
                 self._kept.append((types, captured))
             return self._compiled[key][1]
 
-    def _new_text(self, types: Mapping[str, Any], captured: Mapping[str, Any]) -> str:
-        """The signature, with what the function captures where that alone is new."""
+    def _new_text(self, types: Mapping[str, Any], captured: Mapping[tuple[str, ...], Any]) -> str:
+        """The signature, with the constants that the function captures where these are new."""
         text = ", ".join(f"{name}: {_text(value)}" for name, value in types.items())
         known = {text for text, _ in self._compiled.values()}
-        if text in known and captured:
-            values = ", ".join(f"{name} = {_shown(value)}" for name, value in captured.items())
-            text = f"{text}; {values}"
+        values = [
+            f"{'.'.join(path)} = {_shown(value)}"
+            for path, value in captured.items()
+            if isinstance(value, _CONSTANTS)
+        ]
+        if text in known and values:
+            text = f"{text}; {', '.join(values)}"
         return text if text not in known else f"{text} (graph {len(known) + 1})"
 
     def _require_room(self, text: str) -> None:
@@ -185,10 +192,11 @@ def function(
 
     The signature is the types of the arguments: those of annotations where there are some, else
     dtype and shape of the arrays. Python numbers, texts and models are constants of the graph,
-    each value a signature of its own, and so are the numbers, texts and arrays that the function
-    reads from around it; what changes inside an array or an object is not seen. Called inside a
-    trace, a function is a part of it. Random numbers are new at each call, and the same in each
-    run of the program.
+    each value a signature of its own. What the function reads from around it, in its closure and
+    its module, is a part of the signature too: numbers and texts by value, all else by identity,
+    so that a change inside an array, a list or an object is not seen. Called inside a trace, a
+    function is a part of it. Random numbers are new at each call, and the same in each run of the
+    program.
 
     Args:
         device: as for `graphc.load`.
@@ -303,6 +311,16 @@ def _key(value: Any) -> Any:
         # By its text: -0.0 is another constant than 0.0.
         return type(value), repr(value)
     return id(value)
+
+
+def _captured_key(value: Any) -> Any:
+    """What tells captured values apart: numbers and texts by value, all else by identity."""
+    if type(value) is tuple:
+        return tuple(map(_captured_key, value))
+    if isinstance(value, np.generic):
+        return value.dtype.str, value.tobytes()
+    plain = isinstance(value, bool | int | float | complex | str | bytes)
+    return _key(value) if plain else id(value)
 
 
 def _shown(value: Any) -> str:

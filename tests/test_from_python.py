@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,58 @@ def test_what_a_function_reads_from_around_it_is_a_part_of_its_signature(
     traced = traces
     assert value(np.float64(1)) == 12 and traces == traced
     assert len(value.graphs) == 4 and any("number = 8.0" in text for text in value.graphs)
+
+
+def of_rate(rate: Any) -> Callable[[Any], Any]:
+    return lambda x: x * rate
+
+
+AROUND: dict[str, Callable[[float], Callable[[Any], Any]]] = {
+    "a number of NumPy": lambda rate: of_rate(np.float64(rate)),
+    "a default": lambda rate: lambda x, pair=(1, (rate,)): x * pair[1][0],
+    "a list": lambda rate: (lambda rates: lambda x: x * rates[0])([rate]),
+    "a function": lambda rate: (lambda scale: lambda x: scale(x))(of_rate(rate)),
+    "a partial function": lambda rate: functools.partial(lambda by, x: x * by, rate),
+    "a batched function": lambda rate: gc.vmap(of_rate(rate)),
+    "a compiled function": lambda rate: gc.function(of_rate(rate), device="reference"),
+    "a checkpoint": lambda rate: gc.checkpoint(of_rate(rate)),
+    "the first of two": lambda rate: (lambda a, b: lambda x: a(x) * b(x) / x)(
+        of_rate(rate), of_rate(1.0)
+    ),
+    "the last of three": lambda rate: (lambda a, b, c: lambda x: a(x) * b(x) * c(x) / x / x)(
+        of_rate(1.0), of_rate(0.5), of_rate(2.0 * rate)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", AROUND)
+def test_whatever_is_read_from_around_may_change(kind: str) -> None:
+    used = AROUND[kind](2.0)
+    value = gc.function(lambda x: used(x), device="reference")
+    x = np.array([1.0, 2.0])
+    for rate in (2.0, 8.0):
+        used = AROUND[kind](rate)
+        assert value(x).tolist() == [rate, 2 * rate]
+        assert value(x).tolist() == [rate, 2 * rate]
+    assert len(value.graphs) == 2
+
+
+def test_variables_that_only_share_a_name_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Holder:
+        RATE: Any = None
+
+    def inside(x: Any) -> Any:
+        def inner(y: Any) -> Any:
+            RATE = 3.0
+            return y * RATE
+
+        Holder.RATE = inner(1.0)
+        return inner(x) * RATE
+
+    value = gc.function(inside, device="reference")
+    assert value(np.float64(1)) == 6
+    monkeypatch.setattr(sys.modules[__name__], "RATE", 4.0)
+    assert value(np.float64(1)) == 12
 
 
 def test_too_many_values_from_around_a_function_are_refused() -> None:
