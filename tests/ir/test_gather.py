@@ -123,6 +123,22 @@ def test_indices_of_every_integer_dtype() -> None:
     assert same(applied(F["take"], x, high), [0, 0, 6])
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint32, np.int64, np.uint64])
+def test_modes_of_take_hold_for_every_integer(dtype: Any) -> None:
+    x, limits = counted(6), np.iinfo(dtype)
+    i = np.array([0, 5, 6, 100, limits.max, limits.min], dtype)
+    places = [int(one) for one in i]
+    expected = {
+        "clip": [x[min(max(one, 0), 5)] for one in places],
+        "wrap": [x[one % 6] for one in places],
+        "fill": [x[one] if -6 <= one < 6 else -1 for one in places],
+    }
+    for mode, values in expected.items():
+        keywords = {"fill_value": -1} if mode == "fill" else {}
+        found = applied(lambda a, b, m=mode, k=keywords: F["take"](a, b, mode=m, **k), x, i)
+        assert same(found, values), mode
+
+
 def test_slices_and_masks_are_replaced_without_a_scatter() -> None:
     x = graph_input("x", dtypes.f32, (4, 6))
     mask = graph_input("mask", dtypes.bool_, (4, 6))

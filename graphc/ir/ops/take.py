@@ -106,7 +106,7 @@ def take(
 
 def _inside(index: Node, size: DimLike, mode: str) -> Node:
     """The indices as they are meant where they are out of range."""
-    wide = cast_to(index, dtypes.i64)
+    wide = _wide(index)
     count = full_like(wide, size)
     if mode == "wrap":
         return remainder(wide, count)
@@ -114,10 +114,17 @@ def _inside(index: Node, size: DimLike, mode: str) -> Node:
     return minimum(maximum(wide, constant_like(0, wide)), last)
 
 
+def _wide(index: Node) -> Node:
+    """The indices in a dtype that holds them and every size."""
+    return index if index.dtype is dtypes.u64 else cast_to(index, dtypes.i64)
+
+
 def _filled(x: Node, index: Node, place: int, value: PythonScalar | None) -> Node:
-    wide = cast_to(index, dtypes.i64)
+    wide = _wide(index)
     count = full_like(wide, x.shape[place])
-    is_there = logical_and(less(wide, count), greater_equal(wide, negative(count)))
+    is_there = less(wide, count)
+    if wide.dtype is dtypes.i64:
+        is_there = logical_and(is_there, greater_equal(wide, negative(count)))
     read = take(x, where(is_there, wide, zeros_like(wide)), place)
     lead = (1,) * place
     after = (1,) * (len(x.shape) - place - 1)
