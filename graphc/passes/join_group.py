@@ -73,13 +73,19 @@ def accepts_pointwise(grouping: Grouping, node: Node, group: Draft, reads: set[I
     if group.kind is GroupKind.REDUCTION and names_of(index) <= names_of(group.outer):
         cheap, shape = isinstance(lowering, Elementwise | Element), kept(shape, group.axes)
     repeats = not dims.always_less_equal(dims.product(shape), node.tensor.size)
-    if not cheap or (repeats and not _is_of_numbers(node)):
+    if not cheap or (repeats and not (_is_converted(node) or _is_of_numbers(node))):
         return False
     try:
         grouping.reads_of(node, index)
     except DimensionError:  # the index of what it reads would be beyond all limits
         return False
     return True
+
+
+def _is_converted(node: Node) -> bool:
+    """Whether the node is one narrower operand in a wider dtype: to read that and convert it costs
+    no more than to read what it gave."""
+    return len(node.inputs) == 1 and node.inputs[0].dtype.bits < node.dtype.bits
 
 
 def _is_of_numbers(node: Node) -> bool:

@@ -209,6 +209,14 @@ def test_normalisations_are_one_kernel(name: str) -> None:
     assert group.kind is GroupKind.REDUCTION and group.axes == (1,)
 
 
+@pytest.mark.parametrize("name", ["linear", "layer_norm", "rms_norm"])
+@pytest.mark.parametrize("dtype", [dtypes.f32, dtypes.bf16])
+def test_parameters_are_widened_where_they_are_read(name: str, dtype: dtypes.DType) -> None:
+    shapes = {"linear": [(16, 32), (16,)], "layer_norm": [(32,), (32,)], "rms_norm": [(32,)]}
+    operands = [graph_input(f"p{i}", dtype, shape) for i, shape in enumerate(shapes[name])]
+    (_,) = groups_of(F["gelu"](F[name](graph_input("x", dtype, (B, 32)), *operands)))
+
+
 def test_what_a_reduction_also_returns_is_stored_by_its_kernel() -> None:
     x = f32("x", B, 64)
     top = F["max"](x, axis=1)

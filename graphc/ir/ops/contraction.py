@@ -247,4 +247,6 @@ def linear(x: Node, weight: Node, bias: Node | None = None) -> Node:
     if bias.dtype is not dtype or dtype.accumulator is dtype or dtype.kind != "float":
         return add(*broadcast(*promoted(_batched(rows, columns, matmul), bias)))
     wide = _batched(rows, columns, widening_matmul)
-    return cast_to(add(*broadcast(wide, cast_to(bias, wide.dtype))), dtype)
+    # Cast in the shape of the product, the bias is widened where it is added.
+    spread = broadcast_to(bias, shape=broadcast_shapes(bias.shape, wide.shape))
+    return cast_to(add(*broadcast(wide, cast_to(spread, wide.dtype))), dtype)
