@@ -172,7 +172,7 @@ def _defined(body: tuple[syntax.Statement, ...]) -> Iterator[tuple[str, syntax.S
             case syntax.Function() | syntax.Declaration():
                 yield statement.name, statement
             case syntax.Assign():
-                for name in _targets(statement.target):
+                for name in syntax.target_names(statement.target):
                     yield name, statement
             case syntax.If():
                 links, orelse = statement.chain()
@@ -180,14 +180,6 @@ def _defined(body: tuple[syntax.Statement, ...]) -> Iterator[tuple[str, syntax.S
                 inner = [name for block in blocks for name, _ in _defined(block)]
                 for name in dict.fromkeys(inner):
                     yield name, statement
-
-
-def _targets(target: syntax.Expression) -> Iterator[str]:
-    if isinstance(target, syntax.Name):
-        yield target.id
-    elif isinstance(target, syntax.Tuple):
-        for element in target.elements:
-            yield from _targets(element)
 
 
 class _Method:

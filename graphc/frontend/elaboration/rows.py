@@ -45,7 +45,7 @@ class Rows:
     def __init__(self, scope: Scope, node: syntax.For) -> None:
         self.stored: dict[str, dict[int | None, Any]] = {}
         self._scope = scope
-        self._counters = tuple(_names(node.target))
+        self._counters = tuple(syntax.target_names(node.target))
         self._places = rows_in(node)
         self._before = {name: scope.find(name) for name in self._places}
         for name in self._places:
@@ -119,15 +119,7 @@ class Rows:
 
 def rows_in(node: syntax.For) -> dict[str, Span]:
     """The names that the body of a loop stores rows of, by the loop's own number."""
-    return dict(_stored(node.body, frozenset(_names(node.target))))
-
-
-def _names(target: syntax.Expression) -> Iterator[str]:
-    if isinstance(target, syntax.Name):
-        yield target.id
-    elif isinstance(target, syntax.Tuple):
-        for one in target.elements:
-            yield from _names(one)
+    return dict(_stored(node.body, frozenset(syntax.target_names(node.target))))
 
 
 def _stored(
@@ -138,7 +130,7 @@ def _stored(
             case syntax.IndexAssign(name, indices) if indices and indices[0].id in counters:
                 yield name, statement.span
             case syntax.For(target, _, inner):
-                yield from _stored(inner, counters - {*_names(target)})
+                yield from _stored(inner, counters - {*syntax.target_names(target)})
             case syntax.While():
                 yield from _stored(statement.body, counters)
             case syntax.If():

@@ -74,6 +74,7 @@ from graphc.frontend.syntax.traversal import (
     MAX_POSTFIX_LENGTH,
     assigned,
     children,
+    target_names,
 )
 from graphc.frontend.syntax.types import (
     NamedType,
@@ -144,4 +145,5 @@ __all__ = [
     "assigned",
     "children",
     "docstring",
+    "target_names",
 ]

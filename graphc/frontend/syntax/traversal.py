@@ -23,6 +23,7 @@ __all__ = [
     "MAX_POSTFIX_LENGTH",
     "assigned",
     "children",
+    "target_names",
 ]
 
 MAX_EXPRESSION_DEPTH = 100
@@ -63,11 +64,11 @@ def assigned(body: Sequence[Statement]) -> Iterator[tuple[str, Span]]:
     for statement in body:
         match statement:
             case Assign():
-                yield from _targets(statement.target, statement.span)
+                yield from ((name, statement.span) for name in target_names(statement.target))
             case AugmentedAssign() | IndexAssign():
                 yield statement.name, statement.span
             case For():
-                yield from _targets(statement.target, statement.span)
+                yield from ((name, statement.span) for name in target_names(statement.target))
                 yield from assigned(statement.body)
             case While():
                 yield from assigned(statement.body)
@@ -78,9 +79,14 @@ def assigned(body: Sequence[Statement]) -> Iterator[tuple[str, Span]]:
                 yield from assigned(orelse)
 
 
-def _targets(target: Expression, span: Span) -> Iterator[tuple[str, Span]]:
+def target_names(target: Expression) -> Iterator[str]:
+    """The names that a target binds, of an assignment or a loop.
+
+    >>> list(target_names(Tuple((Name("i"), Tuple((Name("a"), Name("b")))))))
+    ['i', 'a', 'b']
+    """
     if isinstance(target, Name):
-        yield target.id, span
+        yield target.id
     elif isinstance(target, Tuple):
         for one in target.elements:
-            yield from _targets(one, span)
+            yield from target_names(one)
