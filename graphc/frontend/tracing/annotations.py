@@ -99,7 +99,7 @@ def expected(annotation: Any) -> str:
             for one in parts
             if not (is_size and one is Dim)
         ]
-        # Python keeps one union for both orders, whichever was first: the shortest words go first.
+        # Unions are equal in every order, and have one answer: the shortest words go first.
         return " or ".join(sorted(set(words), key=lambda one: (len(one), one)))
     if origin is Literal:
         return " or ".join({_NAMES[type(one)]: None for one in inside})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from graphc.errors import DimensionError, UsageError
 from graphc.frontend.tracing.shown import shown
+from graphc.frontend.tracing.trees import leaves
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.spec import TensorSpec
@@ -62,7 +63,7 @@ def named_dims(
     Raises:
         DimensionError: one name is declared with two ranges, or begins with '_'.
     """
-    types = [type_ for argument in arguments for type_ in _types_in(argument)]
+    types = [leaf for leaf in leaves(list(arguments)) if isinstance(leaf, TensorSpec | TensorType)]
     sizes = [size for type_ in types for size in type_.shape]
     found: dict[str, DimLike] = {}
     for size in (*declared, *sizes):
@@ -92,13 +93,3 @@ def _check_name(name: str) -> None:
             code="dim-name",
             hint=f"call it {name.strip('_') or 'N'!r}",
         )
-
-
-def _types_in(value: Any) -> Iterator[TensorSpec | TensorType]:
-    if isinstance(value, TensorSpec | TensorType):
-        yield value
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _types_in(part)
-    elif isinstance(value, dict):
-        yield from _types_in(list(value.values()))

@@ -115,17 +115,7 @@ class Export:
             if isinstance(candidate, Module):
                 yield candidate
         for value in self.arguments().values():
-            yield from _models(value)
-
-
-def _models(value: Any) -> Iterator[Module]:
-    if isinstance(value, Module):
-        yield value
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _models(part)
-    elif isinstance(value, dict):
-        yield from _models(list(value.values()))
+            yield from (leaf for leaf in leaves(value) if isinstance(leaf, Module))
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
