@@ -76,19 +76,22 @@ def _environment_of_function(function: FunctionType) -> Iterator[tuple[str, Any]
 @functools.lru_cache(maxsize=1024)
 def _names_read(code: CodeType) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of its closure, and of its module, that a code reads and nothing in it assigns."""
-    free = dict.fromkeys(code.co_freevars)
     of_module: dict[str, None] = {}
+    assigned: set[str] = set()
+    assigned_of_module: set[str] = set()
     for one in _codes(code):
         for operation in dis.get_instructions(one):
-            if operation.opname == "LOAD_GLOBAL":
-                of_module.setdefault(operation.argval)
-    for one in _codes(code):
-        for operation in dis.get_instructions(one):
-            if operation.opname == "STORE_GLOBAL":
-                of_module.pop(operation.argval, None)
-            elif operation.opname == "STORE_DEREF" and operation.argval in one.co_freevars:
-                free.pop(operation.argval, None)
-    return tuple(free), tuple(of_module)
+            match operation.opname:
+                case "LOAD_GLOBAL":
+                    of_module.setdefault(operation.argval)
+                case "STORE_GLOBAL":
+                    assigned_of_module.add(operation.argval)
+                case "STORE_DEREF" if operation.argval in one.co_freevars:
+                    assigned.add(operation.argval)
+    return (
+        tuple(name for name in code.co_freevars if name not in assigned),
+        tuple(name for name in of_module if name not in assigned_of_module),
+    )
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

@@ -36,7 +36,7 @@ __all__ = ["MAX_GRAPHS", "Function", "compiled", "function", "is_traced"]
 MAX_GRAPHS = 32
 """How many graphs a function may have, unless it says otherwise."""
 
-_CONSTANTS = (bool, int, float, complex, str, bytes, np.generic, np.ndarray)
+_Plain = bool | int | float | complex | str | bytes
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Function:
         values = [
             f"{'.'.join(path)} = {_shown(value)}"
             for path, value in captured.items()
-            if isinstance(value, _CONSTANTS)
+            if isinstance(value, _Plain | np.generic | np.ndarray)
         ]
         if text in known and values:
             text = f"{text}; {', '.join(values)}"
@@ -307,7 +307,7 @@ def _key(value: Any) -> Any:
         return dict, tuple((name, _key(part)) for name, part in value.items())
     if isinstance(value, TensorSpec | TensorType):
         return value
-    if isinstance(value, bool | int | float | complex | str | bytes):
+    if isinstance(value, _Plain):
         # By its text: -0.0 is another constant than 0.0.
         return type(value), repr(value)
     return id(value)
@@ -319,8 +319,7 @@ def _captured_key(value: Any) -> Any:
         return tuple(map(_captured_key, value))
     if isinstance(value, np.generic):
         return value.dtype.str, value.tobytes()
-    plain = isinstance(value, bool | int | float | complex | str | bytes)
-    return _key(value) if plain else id(value)
+    return _key(value) if isinstance(value, _Plain) else id(value)
 
 
 def _shown(value: Any) -> str:
