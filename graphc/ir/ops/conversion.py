@@ -36,7 +36,7 @@ def converted(x: Array, target: DType) -> Array:
         if target.is_integer and source.kind in ("float", "storage"):
             return _truncated(x, target)
         if (target.bits < 32 and target.precision) and source.kind != "storage":
-            return _rounded_once(x, target)
+            return _narrowed(x, target)
         return x.astype(target.numpy)
 
 
@@ -51,7 +51,7 @@ def _truncated(x: Array, target: DType) -> Array:
     return np.where(under, np.array(low, target.numpy), result)
 
 
-def _rounded_once(x: Array, target: DType) -> Array:
+def _narrowed(x: Array, target: DType) -> Array:
     """To a narrow float without rounding twice.
 
     The conversions of NumPy and ml_dtypes may pass through f32. Rounding to odd there keeps the
