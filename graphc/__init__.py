@@ -20,31 +20,31 @@ _LAZY = {
     "Export": "graphc.frontend.tracing.trace",
     "GraphcError": "graphc.errors",
     "Tensor": "graphc.frontend.tracing.tensor",
-    "__array_namespace_info__": "graphc.array_api",
-    "broadcast_shapes": "graphc.array_api",
+    "__array_namespace_info__": "graphc.arrays.array_api",
+    "broadcast_shapes": "graphc.arrays.array_api",
     "build": "graphc.api",
-    "can_cast": "graphc.array_api",
+    "can_cast": "graphc.arrays.array_api",
     "compile": "graphc.from_python",
-    "cond": "graphc.array_transforms",
-    "custom_gradient": "graphc.array_transforms",
+    "cond": "graphc.arrays.transforms",
+    "custom_gradient": "graphc.arrays.transforms",
     "dim": "graphc.frontend.tracing.named_dims",
-    "finfo": "graphc.array_api",
-    "from_dlpack": "graphc.array_api",
-    "function": "graphc.compiled_function",
-    "iinfo": "graphc.array_api",
-    "isdtype": "graphc.array_api",
+    "finfo": "graphc.arrays.array_api",
+    "from_dlpack": "graphc.arrays.array_api",
+    "function": "graphc.arrays.compiled_function",
+    "iinfo": "graphc.arrays.array_api",
+    "isdtype": "graphc.arrays.array_api",
     "load": "graphc.api",
     "load_file": "graphc.api",
-    "result_type": "graphc.array_api",
-    "jvp": "graphc.array_transforms",
-    "scan": "graphc.array_transforms",
+    "result_type": "graphc.arrays.array_api",
+    "jvp": "graphc.arrays.transforms",
+    "scan": "graphc.arrays.transforms",
     "set_threads": "graphc.runtime.cpu.pool",
     "source": "graphc.from_source",
-    "stateless_call": "graphc.array_transforms",
+    "stateless_call": "graphc.arrays.transforms",
     "trace": "graphc.from_python",
     "train_step": "graphc.optim",
-    "vjp": "graphc.array_transforms",
-    "while_loop": "graphc.array_transforms",
+    "vjp": "graphc.arrays.transforms",
+    "while_loop": "graphc.arrays.transforms",
 }
 
 _RENAMED = {
@@ -91,14 +91,14 @@ def _found(name: str) -> Any:
         return importlib.import_module(_MODULES[name])
     if name in _TRANSFORMS:
         transform = getattr(importlib.import_module("graphc.transforms"), name)
-        return importlib.import_module("graphc.compiled_function").compiled(transform)
+        return importlib.import_module("graphc.arrays.compiled_function").compiled(transform)
     if _is_no_name(name):
         return None
     for dtype in importlib.import_module("graphc.ir.dtype").ALL:
         if name in (dtype.name, dtype.array_api_name):
             return dtype
-    eager = importlib.import_module("graphc.eager")
-    return eager.named(name) if eager.is_function(name) else None
+    functions = importlib.import_module("graphc.arrays.functions")
+    return functions.named(name) if functions.is_function(name) else None
 
 
 def _is_no_name(name: str) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from graphc.compiled_function import function
+from graphc.arrays.compiled_function import function
 from graphc.frontend.elaborate import definitions
 from graphc.lazy import library
 from graphc.source_file import read_source

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from graphc import eager
+from graphc.arrays.functions import member
 
 _NAMES = (
     "chain_matmul",
@@ -68,7 +68,7 @@ _NAMES = (
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
-    return eager.member(__name__, _NAMES, name)
+    return member(__name__, _NAMES, name)
 
 
 def __dir__() -> list[str]:

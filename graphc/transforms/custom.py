@@ -8,7 +8,7 @@ from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.tracing.location import at_python_line
-from graphc.frontend.tracing.parameters import require_parameters
+from graphc.frontend.tracing.parameters import require_function, require_parameters
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import leaves, map_leaves
@@ -18,7 +18,7 @@ from graphc.ir.ops.creation import zeros_like
 from graphc.ir.ops.custom_gradient import custom_gradient as with_gradient
 from graphc.ir.ops.custom_gradient import gradient_graph
 from graphc.ir.ops.structural import input_
-from graphc.transforms.variables import as_tensors, fresh, require_function
+from graphc.transforms.variables import as_tensors, fresh
 
 __all__ = ["custom_gradient"]
 

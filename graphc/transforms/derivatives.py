@@ -8,6 +8,7 @@ from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.parameters import require_function
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import leaves, rebuilt
@@ -17,7 +18,6 @@ from graphc.transforms.variables import (
     Applied,
     apply_to_variables,
     as_tensors,
-    require_function,
     result_nodes,
 )
 
@@ -105,6 +105,9 @@ def grad(
     return derived
 
 
+_BESIDE = "give the function first, then its arguments: vjp(f, x), jvp(f, [x], [v])"
+
+
 def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]]:
     """The value of `function` at `primals`, and the map from cotangents of it to theirs.
 
@@ -115,7 +118,7 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
         DTypeError: a primal is no float.
         GraphcError (when the map is called): an op on the way has no gradient.
     """
-    require_function(function, "vjp")
+    require_function(function, "vjp", _BESIDE)
     with at_python_line():
         applied = apply_to_variables(function, primals, {}, range(len(primals)))
         require_floats(applied)
@@ -147,7 +150,7 @@ def jvp(
         UsageError, ShapeError, DTypeError: the tangents are not like the primals.
         GraphcError: an op on the way has no gradient.
     """
-    require_function(function, "jvp")
+    require_function(function, "jvp", _BESIDE)
     with at_python_line():
         for name, values in (("primals", primals), ("tangents", tangents)):
             if not isinstance(values, list | tuple):

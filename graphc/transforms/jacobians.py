@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.parameters import require_function
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import rebuilt
 from graphc.ir import dims
@@ -18,13 +19,7 @@ from graphc.ir.ops.shape import reshape
 from graphc.passes import autodiff
 from graphc.passes.batch import batched
 from graphc.transforms.derivatives import Argnums, grad, places, require_floats
-from graphc.transforms.variables import (
-    Applied,
-    apply_to_variables,
-    fresh,
-    require_function,
-    result_nodes,
-)
+from graphc.transforms.variables import Applied, apply_to_variables, fresh, result_nodes
 
 __all__ = ["hessian", "jacfwd", "jacobian"]
 

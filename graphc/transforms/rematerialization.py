@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.parameters import require_function
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import leaves, rebuilt
 from graphc.passes.recompute import recomputed
-from graphc.transforms.variables import apply_to_variables, require_function, result_nodes
+from graphc.transforms.variables import apply_to_variables, result_nodes
 
 __all__ = ["checkpoint"]
 

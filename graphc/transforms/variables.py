@@ -13,10 +13,8 @@ from contextlib import nullcontext
 from typing import Any
 
 from graphc.errors import UsageError
-from graphc.frontend.tracing import arguments
 from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor
-from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.state import State
@@ -35,30 +33,10 @@ __all__ = [
     "apply_to_variables",
     "as_tensors",
     "fresh",
-    "require_function",
     "result_nodes",
 ]
 
 _numbers = itertools.count()
-
-
-def require_function(function: object, transform: str) -> None:
-    """Refuse to transform what is no function of tensors.
-
-    Raises:
-        UsageError: it cannot be called, or is the class of a model.
-    """
-    hint = f"give the function first, and its arguments to the result: {transform}(f)(x)"
-    if transform in ("jvp", "vjp"):
-        hint = "give the function first, then its arguments: vjp(f, x), jvp(f, [x], [v])"
-    if isinstance(function, type) and issubclass(function, Module):
-        with at_python_line():
-            raise UsageError(
-                f"{transform} takes a function, and is given the class {function.__name__}",
-                code="argument-type",
-                hint=f"make a model of it: {function.__name__}(...)",
-            )
-    arguments.require_function(function, transform, hint)
 
 
 def fresh(dtype: DType, shape: tuple[DimLike, ...]) -> Node:

@@ -11,6 +11,7 @@ from graphc.errors import GraphcError, ShapeError, UsageError
 from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.parameters import require_function
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import leaves, rebuilt
@@ -20,7 +21,7 @@ from graphc.ir.node import Node, topological
 from graphc.ir.op import functions
 from graphc.ir.ops.broadcasting import normal_axis
 from graphc.passes.batch import batched
-from graphc.transforms.variables import fresh, require_function, result_nodes
+from graphc.transforms.variables import fresh, result_nodes
 
 __all__ = ["vmap"]
 

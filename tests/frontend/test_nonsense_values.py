@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.eager import named
+from graphc.arrays.functions import named
 from graphc.errors import GraphcError, InternalError
 from graphc.frontend.tracing.trace import trace
 from graphc.ir.op import functions

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import graphc
-from graphc.eager import on_arrays
+from graphc.arrays.functions import on_arrays
 from graphc.frontend.tracing.tensor import call
 from graphc.frontend.tracing.trees import leaves, map_leaves
 from graphc.ir.dtype import DType

@@ -31,7 +31,6 @@ __all__ = [
     "name_of",
     "refuse_call",
     "refuse_misfits",
-    "require_function",
     "signature_of",
     "usage",
     "which_part",
@@ -157,24 +156,6 @@ def checked_method(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
             return method(receiver, *given, **known)
 
     return called
-
-
-def require_function(value: Any, name: str, hint: str) -> None:
-    """Refuse what cannot be called.
-
-    Args:
-        name: of what takes the function.
-
-    Raises:
-        UsageError: it is no function.
-    """
-    if not callable(value):
-        with at_python_line():
-            raise UsageError(
-                f"{name} takes a function, and is given a {type(value).__name__}",
-                code="argument-type",
-                hint=hint,
-            )
 
 
 def _given_twice(name: str, parameter: str) -> UsageError:

@@ -13,10 +13,9 @@ import numpy as np
 
 from graphc.errors import DTypeError, GraphcError, UsageError
 from graphc.frontend.tracing import trees
-from graphc.frontend.tracing.arguments import require_function
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.location import at_python_line
-from graphc.frontend.tracing.parameters import require_parameters
+from graphc.frontend.tracing.parameters import require_function, require_parameters
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.frontend.tracing.traced_bodies import (

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from graphc.errors import MemberLookupError, UsageError, did_you_mean
-from graphc.frontend.tracing.arguments import checked_method, require_function
+from graphc.frontend.tracing.arguments import checked_method
 from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.parameters import require_function
 
 if TYPE_CHECKING:
     from graphc.frontend.tracing.tensor import Tensor

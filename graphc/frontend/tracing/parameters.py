@@ -1,4 +1,4 @@
-"""Functions that are called with a number of arguments, which they are to take."""
+"""Functions that are given to others, which call them with a number of arguments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,30 @@ from graphc.errors import UsageError
 from graphc.frontend.tracing.arguments import name_of, usage
 from graphc.frontend.tracing.location import at_python_line
 
-__all__ = ["require_parameters"]
+__all__ = ["require_function", "require_parameters"]
+
+
+def require_function(value: Any, name: str, hint: str | None = None) -> None:
+    """Refuse what is no function of tensors.
+
+    Args:
+        name: of what takes the function.
+        hint: how that is called, if it is not as transforms are: `name(f)(x)`.
+
+    Raises:
+        UsageError: it cannot be called, or is the class of a model.
+    """
+    found = f"a {type(value).__name__}"
+    if isinstance(value, type) and hasattr(value, "forward"):
+        found, hint = f"the class {value.__name__}", f"make a model of it: {value.__name__}(...)"
+    elif callable(value):
+        return
+    with at_python_line():
+        raise UsageError(
+            f"{name} takes a function, and is given {found}",
+            code="argument-type",
+            hint=hint or f"give the function first, and its arguments to the result: {name}(f)(x)",
+        )
 
 
 def require_parameters(function: Callable[..., Any], name: str, given: int, hint: str) -> None:

@@ -1,6 +1,6 @@
 """Transforms and loops that are given arrays: traced, compiled and run where nothing is traced.
 
-Transforms that give a function are made so by `graphc.compiled_function.compiled`.
+Transforms that give a function are made so by `graphc.arrays.compiled_function.compiled`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphc import transforms
-from graphc.compiled_function import MAX_GRAPHS, Function, compiled, is_traced
+from graphc.arrays.compiled_function import MAX_GRAPHS, Function, compiled, is_traced
 from graphc.frontend.tracing import control_flow
 from graphc.ir.dims import DimLike
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc import array_functions
+from graphc.arrays import numpy_functions
 from graphc.frontend.tracing import tensor
 from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.arguments import first_names
@@ -39,7 +39,7 @@ def is_function(name: str) -> bool:
 @functools.cache
 def named(name: str) -> Callable[..., Any]:
     """The function of the registry called `name`, for tensors and for arrays."""
-    return on_arrays(tensor.function(name), array_functions.BY_NAME.get(name))
+    return on_arrays(tensor.function(name), numpy_functions.BY_NAME.get(name))
 
 
 def member(module: str, names: Collection[str], name: str) -> Callable[..., Any]:

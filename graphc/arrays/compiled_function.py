@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from graphc.captured import captured_values
+from graphc.arrays.captured import captured_values
 from graphc.errors import UsageError
 from graphc.from_python import on_device
 from graphc.frontend.tracing.active_trace import active_tracing
-from graphc.frontend.tracing.arguments import require_function
 from graphc.frontend.tracing.as_tensor import as_tensor
+from graphc.frontend.tracing.parameters import require_function
 from graphc.frontend.tracing.state import RANDOM_COUNTER
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trace import Export, function_name, signature_of
