@@ -12,6 +12,7 @@ from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.ops.spelling import also_named
+from graphc.nn.function_layer import UnaryLayer
 
 __all__ = [
     "CELU",
@@ -46,19 +47,6 @@ __all__ = [
 ]
 
 
-class _Function(Module):
-    """A function of the registry with fixed arguments."""
-
-    def __init__(self, name: str, **keywords: Any) -> None:
-        self._name = name
-        self._keywords = keywords
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The function of `x`."""
-        result: Tensor = call(self._name, x, **self._keywords)
-        return result
-
-
 class Identity(Module):
     """x, whatever the layer is made of, so that it may stand for any other one."""
 
@@ -70,98 +58,98 @@ class Identity(Module):
         return x
 
 
-class ReLU(_Function):
+class ReLU(UnaryLayer):
     """max(x, 0)."""
 
     def __init__(self) -> None:
         super().__init__("relu")
 
 
-class LeakyReLU(_Function):
+class LeakyReLU(UnaryLayer):
     """x above 0, `negative_slope` * x below."""
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__("leaky_relu", negative_slope=negative_slope)
 
 
-class ELU(_Function):
+class ELU(UnaryLayer):
     """x above 0, alpha * (exp(x) - 1) below (D.-A. Clevert et al., 2015)."""
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__("elu", alpha=alpha)
 
 
-class GELU(_Function):
+class GELU(UnaryLayer):
     """x times the normal distribution function of x; `approximate="tanh"` computes it by tanh."""
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__("gelu", approximate=approximate)
 
 
-class SiLU(_Function):
+class SiLU(UnaryLayer):
     """x * sigmoid(x)."""
 
     def __init__(self) -> None:
         super().__init__("silu")
 
 
-class Softplus(_Function):
+class Softplus(UnaryLayer):
     """log(1 + exp(beta * x)) / beta, and x where beta * x is above `threshold`."""
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__("softplus", beta=beta, threshold=threshold)
 
 
-class Tanh(_Function):
+class Tanh(UnaryLayer):
     """The hyperbolic tangent."""
 
     def __init__(self) -> None:
         super().__init__("tanh")
 
 
-class Sigmoid(_Function):
+class Sigmoid(UnaryLayer):
     """1 / (1 + exp(-x))."""
 
     def __init__(self) -> None:
         super().__init__("sigmoid")
 
 
-class Softmax(_Function):
+class Softmax(UnaryLayer):
     """exp(x) / sum(exp(x)) along an axis."""
 
     def __init__(self, axis: int = -1) -> None:
         super().__init__("softmax", axis=axis)
 
 
-class Softmax2d(_Function):
+class Softmax2d(UnaryLayer):
     """Softmax along the channels of [N, C, H, W]."""
 
     def __init__(self) -> None:
         super().__init__("softmax", axis=-3)
 
 
-class LogSoftmax(_Function):
+class LogSoftmax(UnaryLayer):
     """The logarithm of softmax along an axis."""
 
     def __init__(self, axis: int = -1) -> None:
         super().__init__("log_softmax", axis=axis)
 
 
-class CELU(_Function):
+class CELU(UnaryLayer):
     """max(x, 0) + min(0, alpha * (exp(x / alpha) - 1)) (J. Barron, 2017)."""
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__("celu", alpha=alpha)
 
 
-class GLU(_Function):
+class GLU(UnaryLayer):
     """a * sigmoid(b) of the halves a and b of an axis (Y. Dauphin et al., 2017)."""
 
     def __init__(self, axis: int = -1) -> None:
         super().__init__("glu", axis=axis)
 
 
-class Hardshrink(_Function):
+class Hardshrink(UnaryLayer):
     """x where |x| > bound, else 0."""
 
     @also_named(lambd="bound")
@@ -169,63 +157,63 @@ class Hardshrink(_Function):
         super().__init__("hardshrink", bound=bound)
 
 
-class Hardsigmoid(_Function):
+class Hardsigmoid(UnaryLayer):
     """x / 6 + 1/2, limited to 0 .. 1."""
 
     def __init__(self) -> None:
         super().__init__("hardsigmoid")
 
 
-class Hardswish(_Function):
+class Hardswish(UnaryLayer):
     """x * hardsigmoid(x) (A. Howard et al., 2019)."""
 
     def __init__(self) -> None:
         super().__init__("hardswish")
 
 
-class Hardtanh(_Function):
+class Hardtanh(UnaryLayer):
     """x limited to min_val .. max_val."""
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
         super().__init__("hardtanh", min_val=min_val, max_val=max_val)
 
 
-class LogSigmoid(_Function):
+class LogSigmoid(UnaryLayer):
     """The logarithm of sigmoid(x)."""
 
     def __init__(self) -> None:
         super().__init__("logsigmoid")
 
 
-class Mish(_Function):
+class Mish(UnaryLayer):
     """x * tanh(softplus(x)) (D. Misra, 2019)."""
 
     def __init__(self) -> None:
         super().__init__("mish")
 
 
-class ReLU6(_Function):
+class ReLU6(UnaryLayer):
     """x limited to 0 .. 6."""
 
     def __init__(self) -> None:
         super().__init__("relu6")
 
 
-class SELU(_Function):
+class SELU(UnaryLayer):
     """Scaled exponential linear units (G. Klambauer et al., 2017)."""
 
     def __init__(self) -> None:
         super().__init__("selu")
 
 
-class Softmin(_Function):
+class Softmin(UnaryLayer):
     """Softmax of -x along an axis."""
 
     def __init__(self, axis: int = -1) -> None:
         super().__init__("softmin", axis=axis)
 
 
-class Softshrink(_Function):
+class Softshrink(UnaryLayer):
     """x moved towards 0 by `bound`."""
 
     @also_named(lambd="bound")
@@ -233,21 +221,21 @@ class Softshrink(_Function):
         super().__init__("softshrink", bound=bound)
 
 
-class Softsign(_Function):
+class Softsign(UnaryLayer):
     """x / (1 + |x|)."""
 
     def __init__(self) -> None:
         super().__init__("softsign")
 
 
-class Tanhshrink(_Function):
+class Tanhshrink(UnaryLayer):
     """x - tanh(x)."""
 
     def __init__(self) -> None:
         super().__init__("tanhshrink")
 
 
-class Threshold(_Function):
+class Threshold(UnaryLayer):
     """x where it is above `threshold`, else `value`."""
 
     def __init__(self, threshold: float, value: float) -> None:

@@ -11,6 +11,7 @@ from graphc.frontend.tracing.state import Buffer, Parameter, is_training
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
+from graphc.nn.function_layer import UnaryLayer
 
 __all__ = [
     "BatchNorm1d",
@@ -212,15 +213,10 @@ class InstanceNorm3d(_InstanceNorm):
     _rank = 5
 
 
-class LocalResponseNorm(Module):
+class LocalResponseNorm(UnaryLayer):
     """x / (k + alpha * mean of x*x over `size` neighbouring channels) ** beta (Krizhevsky et al.,
     2012).
     """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
-        self._arguments = (size, alpha, beta, k)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`x` normalised."""
-        result: Tensor = call("local_response_norm", x, *self._arguments)
-        return result
+        super().__init__("local_response_norm", size, alpha, beta, k)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from graphc.frontend.tracing.module import Module
-from graphc.frontend.tracing.tensor import Tensor, call
+from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir.dims import DimLike
+from graphc.nn.function_layer import FunctionLayer, UnaryLayer
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -36,19 +35,7 @@ __all__ = [
 Widths = int | tuple[int, ...]
 
 
-class _Spatial(Module):
-    """A function of the registry with fixed arguments."""
-
-    _function: str
-    _keywords: dict[str, Any]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The function of `x`."""
-        result: Tensor = call(self._function, x, **self._keywords)
-        return result
-
-
-class _MaxPool(_Spatial):
+class _MaxPool(UnaryLayer):
     def __init__(
         self,
         kernel_size: Widths,
@@ -58,17 +45,18 @@ class _MaxPool(_Spatial):
         return_indices: bool = False,
         ceil_mode: bool = False,
     ) -> None:
-        self._keywords = {
-            "kernel_size": kernel_size,
-            "stride": stride,
-            "padding": padding,
-            "dilation": dilation,
-            "return_indices": return_indices,
-            "ceil_mode": ceil_mode,
-        }
+        super().__init__(
+            self._function,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            return_indices=return_indices,
+            ceil_mode=ceil_mode,
+        )
 
 
-class _AvgPool(_Spatial):
+class _AvgPool(UnaryLayer):
     def __init__(
         self,
         kernel_size: Widths,
@@ -77,13 +65,14 @@ class _AvgPool(_Spatial):
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> None:
-        self._keywords = {
-            "kernel_size": kernel_size,
-            "stride": stride,
-            "padding": padding,
-            "ceil_mode": ceil_mode,
-            "count_include_pad": count_include_pad,
-        }
+        super().__init__(
+            self._function,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
+        )
 
 
 class _AvgPoolOver(_AvgPool):
@@ -100,7 +89,7 @@ class _AvgPoolOver(_AvgPool):
         self._keywords["divisor_override"] = divisor_override
 
 
-class _LPPool(_Spatial):
+class _LPPool(UnaryLayer):
     def __init__(
         self,
         norm_type: float,
@@ -108,40 +97,38 @@ class _LPPool(_Spatial):
         stride: Widths | None = None,
         ceil_mode: bool = False,
     ) -> None:
-        self._keywords = {
-            "norm_type": norm_type,
-            "kernel_size": kernel_size,
-            "stride": stride,
-            "ceil_mode": ceil_mode,
-        }
+        super().__init__(
+            self._function,
+            norm_type=norm_type,
+            kernel_size=kernel_size,
+            stride=stride,
+            ceil_mode=ceil_mode,
+        )
 
 
-class _MaxUnpool(Module):
-    _function: str
-
+class _MaxUnpool(FunctionLayer):
     def __init__(
         self, kernel_size: Widths, stride: Widths | None = None, padding: Widths = 0
     ) -> None:
-        self._keywords = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+        super().__init__(self._function, kernel_size=kernel_size, stride=stride, padding=padding)
 
     def forward(
         self, x: Tensor, indices: Tensor, output_size: Sequence[DimLike] | None = None
     ) -> Tensor:
         """The maxima `x` where they were; `output_size` is needed where several pool to one."""
-        result: Tensor = call(self._function, x, indices, output_size=output_size, **self._keywords)
-        return result
+        return self._of(x, indices, output_size=output_size)
 
 
-class _Adaptive(_Spatial):
+class _Adaptive(UnaryLayer):
     def __init__(self, output_size: int | Sequence[int | None]) -> None:
-        self._keywords = {"output_size": output_size}
+        super().__init__(self._function, output_size=output_size)
 
 
-class _AdaptiveMax(_Spatial):
+class _AdaptiveMax(UnaryLayer):
     def __init__(
         self, output_size: int | Sequence[int | None], return_indices: bool = False
     ) -> None:
-        self._keywords = {"output_size": output_size, "return_indices": return_indices}
+        super().__init__(self._function, output_size=output_size, return_indices=return_indices)
 
 
 class MaxPool1d(_MaxPool):
@@ -252,7 +239,7 @@ class AdaptiveMaxPool3d(_AdaptiveMax):
     _function = "adaptive_max_pool3d"
 
 
-class Upsample(_Spatial):
+class Upsample(UnaryLayer):
     """The spatial axes at another size, or `scale_factor` times theirs (see `interpolate`)."""
 
     _function = "interpolate"
@@ -264,12 +251,13 @@ class Upsample(_Spatial):
         mode: str = "nearest",
         align_corners: bool = False,
     ) -> None:
-        self._keywords = {
-            "size": size,
-            "scale_factor": scale_factor,
-            "mode": mode,
-            "align_corners": align_corners,
-        }
+        super().__init__(
+            self._function,
+            size=size,
+            scale_factor=scale_factor,
+            mode=mode,
+            align_corners=align_corners,
+        )
 
 
 class UpsamplingNearest2d(Upsample):
