@@ -1,6 +1,6 @@
 """The operators that PyTorch describes for its own tests, with its samples: values and gradients.
 
-Whatever is left out is named in `torch_operators.py`, so that a new release shows what is new. Two
+Whatever is left out is named in `torch_left_out.py`, so that a new release shows what is new. Two
 rules hold for all of them: whole numbers and bools do not turn into floats by themselves, and a
 single number has no axes. Both are refused here, and taken by PyTorch.
 """
@@ -27,16 +27,14 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
 from graphc.passes.autodiff import vjp
-from tests.oracles.torch_operators import (
-    ARGUMENTS,
-    CALLS,
+from tests.oracles.torch_left_out import (
     FIRST_ALONE,
     LEFT_OUT,
     LESS_ACCURATE,
-    NAMES,
     PARTS_LEFT_OUT,
     SAMPLES_LEFT_OUT,
 )
+from tests.oracles.torch_operators import ARGUMENTS, CALLS, NAMES
 
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
 
