@@ -36,10 +36,12 @@ def each(loss: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, y: loss(x, y, reduction="none")
 
 
-TABLE: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
+ATTENTION: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "attention": (gc.attention, HEADS),
-    "causal attention": (lambda *x: gc.attention(*x, is_causal=True), HEADS),
-    "attention with a mask": (gc.attention, (*HEADS, normal(16, 16))),
+    "causal": (lambda *x: gc.attention(*x, is_causal=True), HEADS),
+    "with a mask": (gc.attention, (*HEADS, normal(16, 16))),
+}
+TABLE: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "softmax": (gc.softmax, (ROWS,)),
     "log_softmax": (gc.log_softmax, (ROWS,)),
     "logsumexp": (gc.logsumexp, (ROWS,)),
@@ -81,8 +83,18 @@ TABLE: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("device", ["reference", "cpu", "sim"])
-@pytest.mark.parametrize("dtype", [np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)], ids=str)
+DEVICES = ["reference", "cpu", "sim"]
+NARROW = [np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)]
+
+
+def is_rounded_once(found: Array, precise: Array, dtype: np.dtype[Any]) -> bool:
+    """Half a unit, and what f32 loses where terms cancel: of numbers below 1/16 less is asked."""
+    assert found.dtype == dtype
+    return within(found, precise, 0.52, dtypes.from_numpy(dtype), least=1 / 16)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", NARROW, ids=str)
 def test_compositions_round_once(dtype: Any, device: str) -> None:
     functions = {
         name: gc.function(function, device=device) for name, (function, _) in TABLE.items()
@@ -91,9 +103,23 @@ def test_compositions_round_once(dtype: Any, device: str) -> None:
     for name, (_, operands) in TABLE.items():
         narrow = [operand.astype(dtype) for operand in operands]
         precise = functions[name](*(operand.astype(np.float64) for operand in narrow))
-        found = functions[name](*narrow)
-        assert found.dtype == dtype, name
-        # Half a unit, and what f32 loses where terms cancel: of numbers below 1/16 less is asked.
-        if not within(found, precise, 0.52, dtypes.from_numpy(dtype), least=1 / 16):
+        if not is_rounded_once(functions[name](*narrow), precise, dtype):
             wrong.append(name)
     assert not wrong
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", NARROW, ids=str)
+@pytest.mark.parametrize("name", ATTENTION)
+def test_attention_rounds_its_shares_and_its_result(name: str, dtype: Any, device: str) -> None:
+    """Each share is off by one roundoff of itself: the sum by the shares of the magnitudes."""
+    function, operands = ATTENTION[name]
+    compiled = gc.function(function, device=device)
+    narrow = [operand.astype(dtype) for operand in operands]
+    query, key, value, *mask = (operand.astype(np.float64) for operand in narrow)
+    precise = compiled(query, key, value, *mask)
+    roundoff = dtypes.from_numpy(dtype).epsilon / 2
+    off = roundoff * compiled(query, key, np.abs(value), *mask)
+    found = compiled(*narrow)
+    nearest = np.clip(found.astype(np.float64), precise - off, precise + off)
+    assert is_rounded_once(found, nearest, dtype)

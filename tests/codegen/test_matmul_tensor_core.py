@@ -25,8 +25,12 @@ from graphc.ir.kernel import Barrier, Call, Kernel, statements
 from graphc.ir.node import Node
 from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
+from graphc.ir.source_map import SourceMap
+from graphc.passes import pipeline
+from graphc.passes.autodiff import vjp
 from graphc.runtime.interpreter import evaluate_entry
 from graphc.runtime.simulator.executor import SimulatorExecutor
+from graphc.runtime.steps import launches_in
 from tests.products import contraction, product, simulated_products, transposed, without
 from tests.values import same_bits
 
@@ -209,10 +213,13 @@ def test_the_kernel_ir_means_the_same(name: str) -> None:
 # -- structure -----------------------------------------------------------------------------------
 
 
+def called_by(kernel: Kernel) -> set[str]:
+    return {s.function for s in statements(kernel.body) if isinstance(s, Call)}
+
+
 def functions_called(graph: Graph) -> set[str]:
     (variant,) = schedule_group(contraction(graph), CUDA)
-    body = variant.scheduled.kernel.body
-    return {s.function for s in statements(body) if isinstance(s, Call)}
+    return called_by(variant.scheduled.kernel)
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -264,6 +271,43 @@ def test_what_cannot_be_copied_in_chunks_is_left_to_registers(name: str) -> None
     assert {function.rpartition("_")[0] for function in functions_called(REFUSED[name])} == {
         "gc_multiply_add"
     }
+
+
+# -- attention -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("has_gradients", [False, True])
+@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize("dtype", [bf16, f16])
+def test_attention_stays_on_tensor_cores(
+    dtype: DType, is_causal: bool, has_gradients: bool
+) -> None:
+    """Of all pairs of positions the scores alone are stored in f32: they become exponents."""
+    shape = (2, 3, 128, 64)
+    query, key, value, slope = (graph_input(name, dtype, shape) for name in "qkvg")
+    inputs, results = (
+        (query, key, value),
+        [functions["attention"](query, key, value, is_causal=is_causal)],
+    )
+    products, bytes_of_pair = 2, 4 + 2
+    if has_gradients:
+        results += vjp(results, inputs, [slope])
+        # Those of the shares, and of the scores.
+        products, bytes_of_pair = 2 + 4, 4 + 2 + 2 + 2
+    graph = graph_of("attention", (*inputs, slope), *results)
+    library = Library()
+    prepared = pipeline.run(graph, pipeline.standard_passes(), SourceMap())
+    entry = plan_entry(prepared, CUDA, library)
+    launched = [
+        one.kernel
+        for step in launches_in(entry.steps)
+        for one in step.alternatives
+        for _ in one.bindings
+    ]
+    called = [called_by(library.kernels[name]) for name in launched]
+    assert sum(f"gc_mma_m16n8k16_{dtype}" in one for one in called) == products
+    assert not any("gc_multiply_add_f32" in one for one in called)
+    assert entry.layout({}).arena_bytes <= bytes_of_pair * 2 * 3 * 128 * 128
 
 
 # -- sizes of the schedule -----------------------------------------------------------------------

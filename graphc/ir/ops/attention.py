@@ -1,8 +1,10 @@
 """Attention: softmax of scaled products of queries with keys, times values.
 
 A. Vaswani et al., "Attention is all you need" (2017), equation 1. A composition, so that its
-gradients follow; the mask is computed where it is used and never stored. Of f16 and bf16 all is
-computed in f32, and rounded once: a score that is rounded puts its error in an exponent.
+gradients follow; the mask is computed where it is used and never stored. Of f16 and bf16 scores
+and softmax are computed in f32, for a score that is rounded puts its error in an exponent. The
+shares are rounded as they meet the values, so that every product, and its gradients, is one of
+narrow floats (T. Dao et al., "FlashAttention", 2022).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, divide, scaled
 from graphc.ir.ops.broadcasting import broadcast, promoted
-from graphc.ir.ops.contraction import matrix_product, matrix_transpose
+from graphc.ir.ops.contraction import matrix_product, matrix_transpose, widened_product
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, full_like, iota, zeros_like
 from graphc.ir.ops.dropouts import dropout
@@ -117,9 +119,8 @@ def attended(
             f"attention: dropout_p is {dropout_p}, without a seed",
             hint="give dropout_p by name in a traced function, or a seed",
         )
-    dtype, wide = query.dtype, query.dtype.accumulator
-    scores = matrix_product(cast_to(query, wide), cast_to(matrix_transpose(key), wide))
-    scores = _scaled(scores, scale, query.shape[-1])
+    dtype = query.dtype
+    scores = _scaled(widened_product(query, matrix_transpose(key)), scale, query.shape[-1])
     seen = _seen(scores, is_causal, window)
     for mask in masks:
         if mask.dtype is dtypes.bool_:
@@ -132,7 +133,7 @@ def attended(
     shares = _shares(scores, seen, sees_something=not masks and window is None)
     if seed is not None:
         shares = dropout(shares, dropout_p, seed=seed, stream=stream)
-    return cast_to(matrix_product(shares, cast_to(value, wide)), dtype), shares
+    return matrix_product(cast_to(shares, dtype), cast_to(value, dtype)), shares
 
 
 def _scaled(scores: Node, scale: float | None, width: DimLike) -> Node:

@@ -86,11 +86,7 @@ def _gradient(node: Node, g: Node) -> tuple[Node, Node]:
 
 
 def _wide_gradient(node: Node, g: Node) -> tuple[Node, Node]:
-    if g.op is cast and g.inputs[0].dtype is node.inputs[0].dtype:
-        return _gradient(node, g.inputs[0])
-    a, b = (cast_to(one, g.dtype) for one in node.inputs)
-    to_a, to_b = matmul(g, matrix_transpose(b)), matmul(matrix_transpose(a), g)
-    return cast_to(to_a, node.inputs[0].dtype), cast_to(to_b, node.inputs[1].dtype)
+    return _gradient(node, cast(g, dtype=node.inputs[0].dtype))
 
 
 _PAIRS = (
@@ -179,7 +175,8 @@ widening_matmul: Op = Op(
     samples=_wide_samples,
     refused=_wide_refused,
     doc="The product of matrices of f16 or bf16 in f32, in which it is computed: what `matmul` "
-    "gives of operands that are cast before, without their copies.",
+    "gives of operands that are cast before, without their copies. Its gradients are products of "
+    "narrow operands too: they round the cotangent to that dtype.",
 )
 
 
@@ -192,6 +189,11 @@ def matrix_product(a: Node, b: Node) -> Node:
     """
     a, b = promoted(a, b)
     return _batched(a, b, matmul)
+
+
+def widened_product(a: Node, b: Node) -> Node:
+    """`matrix_product` of operands of one dtype, in the dtype in which it is summed."""
+    return _batched(a, b, matmul if a.dtype.accumulator is a.dtype else widening_matmul)
 
 
 def _batched(a: Node, b: Node, op: Op) -> Node:
@@ -243,10 +245,10 @@ def linear(x: Node, weight: Node, bias: Node | None = None) -> Node:
     rows, columns = promoted(x, matrix_transpose(weight))
     dtype = rows.dtype
     if bias is None:
-        return _batched(rows, columns, matmul)
+        return matrix_product(rows, columns)
     if bias.dtype is not dtype or dtype.accumulator is dtype or dtype.kind != "float":
         return add(*broadcast(*promoted(_batched(rows, columns, matmul), bias)))
-    wide = _batched(rows, columns, widening_matmul)
+    wide = widened_product(rows, columns)
     # Cast in the shape of the product, the bias is widened where it is added.
     spread = broadcast_to(bias, shape=broadcast_shapes(bias.shape, wide.shape))
     return cast_to(add(*broadcast(wide, cast_to(spread, wide.dtype))), dtype)
