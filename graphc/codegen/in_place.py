@@ -27,7 +27,7 @@ from graphc.ir.kernel import (
 )
 from graphc.ir.node import Node
 from graphc.ir.op import Scatter
-from graphc.passes.group import Group
+from graphc.passes.group import Group, GroupKind
 
 __all__ = ["overwrites_in_place", "scatter_in_place", "scatters_into", "stored_before"]
 
@@ -51,7 +51,7 @@ def stored_before(graph: Graph, updates: Sequence[tuple[Node, Node]]) -> set[Nod
 
 def scatter_in_place(group: Group, old: Node, dialect: Dialect) -> Variant | None:
     """The kernel that scatters into the memory of `old`; None if the group is none that can."""
-    if not scatter.claims(group) or not scatters_into(group.anchor, old):
+    if group.kind is not GroupKind.SCATTER or not scatters_into(group.anchor, old):
         return None
     scheduled = scatter.schedule(group, dialect, in_place=True)
     return None if old in scheduled.inputs.values() else Variant(scheduled)

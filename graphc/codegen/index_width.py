@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.dims.atoms import Atom, Variable
 from graphc.ir.expr import walk
-from graphc.ir.kernel import (
-    Address,
-    Call,
-    Fold,
-    Kernel,
-    LetIndex,
-    Loop,
-    Statement,
-    Store,
-    expressions,
-    indices,
-    statements,
-)
+from graphc.ir.kernel import Kernel, expressions, indices, own_indices, statements
 
 __all__ = ["fits_in_32_bits"]
 
@@ -35,29 +21,10 @@ def fits_in_32_bits(kernel: Kernel) -> bool:
     """
     found = [kernel.grid, kernel.step, *kernel.scalars]
     for statement in statements(kernel.body):
-        found += _own_indices(statement)
+        found += own_indices(statement)
         for expr in walk(*expressions(statement)):
             found += indices(expr)
     return all(_magnitude(index) <= _LARGEST for index in dict.fromkeys(found))
-
-
-def _own_indices(statement: Statement) -> Iterator[DimLike]:
-    """The indices that a statement itself computes, besides those of its expressions."""
-    match statement:
-        case Loop(_, extent, _, _):
-            yield extent
-        case Fold(loops, _):
-            yield from (extent for _, extent in loops)
-        case Store(_, index, _) | LetIndex(_, index):
-            yield index
-        case Call(_, arguments):
-            for argument in arguments:
-                if isinstance(argument, Address):
-                    yield argument.index
-                elif isinstance(argument, int | dims.Dim):
-                    yield argument
-        case _:
-            pass
 
 
 def _magnitude(index: DimLike) -> int:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.expr import Expr, Index, substitute, walk
-from graphc.ir.kernel import indices
+from graphc.ir.kernel import Block, Loop, LoopKind, indices
 
-__all__ = ["Axis", "LoopNest", "unflatten"]
+__all__ = ["Axis", "LoopNest", "environment", "lane_loops", "serial_loops", "unflatten"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,11 @@ class Axis:
     variable: Dim
     extent: DimLike
     reduced: bool = False
+
+    @property
+    def loop(self) -> tuple[Dim, DimLike]:
+        """Its variable and its extent."""
+        return self.variable, self.extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +75,6 @@ class LoopNest:
         own = {name for axis in self.axes for name in dims.variables(axis.variable)}
         return all(own.issuperset(dims.variables(index)) for index in self._indices())
 
-    def environment(self, index: Sequence[DimLike]) -> dict[str, DimLike]:
-        """The axes' variables with the values of an index."""
-        return {
-            name: value
-            for axis, value in zip(self.axes, index, strict=True)
-            for name in dims.variables(axis.variable)
-        }
-
     def _merge(self, position: int) -> LoopNest | None:
         outer, inner = self.axes[position], self.axes[position + 1]
         if outer.reduced != inner.reduced:
@@ -109,6 +106,28 @@ class LoopNest:
         yield from self.positions
         for expr in walk(*self.values):
             yield from indices(expr)
+
+
+def environment(axes: Iterable[Axis], index: Sequence[DimLike]) -> dict[str, DimLike]:
+    """The axes' variables with the values of an index."""
+    return {
+        name: value
+        for axis, value in zip(axes, index, strict=True)
+        for name in dims.variables(axis.variable)
+    }
+
+
+def serial_loops(loops: Sequence[tuple[Dim, DimLike]], body: Block) -> Block:
+    """Loops around the body, the first outermost."""
+    for variable, extent in reversed(loops):
+        body = (Loop(variable, extent, LoopKind.SERIAL, body),)
+    return body
+
+
+def lane_loops(loops: Sequence[tuple[Dim, DimLike]], body: Block) -> Block:
+    """Loops around the body, the innermost over the lanes."""
+    *outer, (variable, extent) = loops
+    return serial_loops(outer, (Loop(variable, extent, LoopKind.LANE, body),))
 
 
 def unflatten(flat: DimLike, extents: Sequence[DimLike]) -> tuple[DimLike, ...]:

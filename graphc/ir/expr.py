@@ -42,6 +42,7 @@ __all__ = [
     "WithIndex",
     "computed_always",
     "computed_first",
+    "converted",
     "substitute",
     "walk",
     "with_index",
@@ -203,6 +204,11 @@ class Unknown(Expr, metaclass=Interned):
     """Stands for an operand that is not computed yet, while it is asked what a rule reads."""
 
     dtype: DType
+
+
+def converted(value: Expr, dtype: DType) -> Expr:
+    """The value in a dtype."""
+    return value if value.dtype is dtype else Convert(value, dtype)
 
 
 def with_index(value: Expr, size: DimLike, body: Callable[[DimLike], Expr]) -> Expr:

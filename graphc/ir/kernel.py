@@ -34,8 +34,10 @@ __all__ = [
     "ReadIndex",
     "Statement",
     "Store",
+    "defined_indices",
     "expressions",
     "indices",
+    "own_indices",
     "statements",
 ]
 
@@ -207,6 +209,31 @@ def expressions(statement: Statement) -> tuple[Expr, ...]:
             return tuple(a for a in arguments if isinstance(a, Expr))
         case _:
             return ()
+
+
+def own_indices(statement: Statement) -> tuple[DimLike, ...]:
+    """The indices that a statement itself computes, besides those of its expressions."""
+    match statement:
+        case Loop(_, extent, _, _):
+            return (extent,)
+        case Fold(loops, _):
+            return tuple(extent for _, extent in loops)
+        case Store(_, index, _) | LetIndex(_, index):
+            return (index,)
+        case Call(_, arguments):
+            places = (a.index if isinstance(a, Address) else a for a in arguments)
+            return tuple(place for place in places if isinstance(place, int | Dim))
+    return ()
+
+
+def defined_indices(statement: Statement) -> tuple[Dim, ...]:
+    """The index variables that a statement defines, besides those of its expressions."""
+    match statement:
+        case Loop(variable, _, _, _) | LetIndex(variable, _) | ReadIndex(variable, _):
+            return (variable,)
+        case Fold(loops, _):
+            return tuple(variable for variable, _ in loops)
+    return ()
 
 
 def indices(expr: Expr) -> tuple[DimLike, ...]:

@@ -10,7 +10,6 @@ import pytest
 from graphc.codegen.host import HOST
 from graphc.codegen.plan import Library, plan_entry
 from graphc.codegen.schedules import pointwise
-from graphc.codegen.schedules.pointwise import PointwiseConfig
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
@@ -80,7 +79,7 @@ def evaluated(result: Node, arrays: list[Array], sizes: dict[str, int], elements
     """The result by a kernel whose steps take `elements`."""
     graph = graph_of(result)
     (group,) = fuse(graph)
-    scheduled = pointwise.schedule(group, HOST, PointwiseConfig(elements))
+    scheduled = pointwise.schedule(group, HOST, elements)
     given = dict(zip(graph.inputs, arrays, strict=True))
     shape = tuple(dims.evaluate(d, sizes) for d in result.shape)
     out = np.full(shape, -77, result.dtype.numpy)

@@ -5,6 +5,7 @@ A schedule asks the dialect for capabilities and never for its name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from graphc.codegen.dialect import Dialect
@@ -18,13 +19,24 @@ from graphc.codegen.schedules import (
     row_function,
     scatter,
 )
-from graphc.codegen.schedules.schedule import Variant
+from graphc.codegen.schedules.schedule import Scheduled, Variant
 from graphc.errors import InternalError
-from graphc.passes.fuse import Group
+from graphc.passes.group import Group, GroupKind
 
 __all__ = ["schedule_group"]
 
-_SCHEDULES = (pointwise, reduction, cumulative, row_function, scatter)
+
+class _Schedule(Protocol):
+    def schedule(self, group: Group, dialect: Dialect) -> Scheduled: ...
+
+
+_SCHEDULES: Mapping[GroupKind, _Schedule] = {
+    GroupKind.POINTWISE: pointwise,
+    GroupKind.REDUCTION: reduction,
+    GroupKind.CUMULATIVE: cumulative,
+    GroupKind.ROW_FUNCTION: row_function,
+    GroupKind.SCATTER: scatter,
+}
 
 
 class _ProductSchedule(Protocol):
@@ -33,11 +45,7 @@ class _ProductSchedule(Protocol):
 
 
 # Those that ask more of the dialect and of the operands come first.
-_PRODUCTS: tuple[_ProductSchedule, ...] = (
-    matmul_blocked,
-    matmul_tensor_core,
-    matmul_tiled,
-)
+_PRODUCTS: tuple[_ProductSchedule, ...] = (matmul_blocked, matmul_tensor_core, matmul_tiled)
 
 
 def schedule_group(group: Group, dialect: Dialect) -> list[Variant]:
@@ -45,7 +53,6 @@ def schedule_group(group: Group, dialect: Dialect) -> list[Variant]:
     for product in _PRODUCTS:
         if product.claims(group, dialect):
             return product.variants(group, dialect)
-    for module in _SCHEDULES:
-        if module.claims(group):
-            return [Variant(module.schedule(group, dialect))]
+    if group.kind in _SCHEDULES:
+        return [Variant(_SCHEDULES[group.kind].schedule(group, dialect))]
     raise InternalError(f"no schedule claims a group of kind {group.kind.value}")

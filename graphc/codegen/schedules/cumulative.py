@@ -14,53 +14,34 @@ where it is not the one that is scanned. A group with one long row is one lane's
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from graphc.codegen.dialect import Dialect
-from graphc.codegen.loops import Axis, LoopNest, unflatten
+from graphc.codegen.loops import Axis, LoopNest, environment, serial_loops, unflatten
 from graphc.codegen.lowering import Lowering, flat_index
 from graphc.codegen.schedules.schedule import (
     Scheduled,
-    kernel_name,
-    make_kernel,
+    counter,
     output_buffers,
+    scheduled,
     step_variable,
 )
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
-from graphc.ir.expr import Buffer, Constant, Convert, Expr, Index, Load, Space, substitute
+from graphc.ir.expr import Buffer, Constant, Expr, Index, Load, Space, converted, substitute
 from graphc.ir.kernel import Block, Declare, Loop, LoopKind, Store
 from graphc.ir.node import Node
 from graphc.ir.op import Cumulative
-from graphc.passes.group import Group, GroupKind, domain_of
+from graphc.passes.group import Group, domain_of
 
-__all__ = ["CumulativeConfig", "claims", "default_config", "schedule"]
+__all__ = ["schedule"]
 
 
-@dataclass(frozen=True)
-class CumulativeConfig:
-    """Sizes of the scan schedule.
+def schedule(group: Group, dialect: Dialect) -> Scheduled:
+    """The kernel of a scan group.
 
-    Attributes:
-        rows: rows of one grid step, which are its lanes.
+    A step takes few rows, which are its lanes, for there is no other parallelism.
     """
-
-    rows: int
-
-
-def claims(group: Group) -> bool:
-    """Whether this schedule can compute the group."""
-    return group.kind is GroupKind.CUMULATIVE
-
-
-def default_config(dialect: Dialect) -> CumulativeConfig:
-    """Sizes that need no tuning: few rows a step, for there is no other parallelism."""
-    return CumulativeConfig(dialect.lanes_for(32))
-
-
-def schedule(group: Group, dialect: Dialect, config: CumulativeConfig | None = None) -> Scheduled:
-    """The kernel of a scan group."""
-    config = config or default_config(dialect)
+    rows = dialect.lanes_for(32)
     scan = group.anchor
     rule, dtype = scan.op.lowering, scan.dtype.accumulator
     assert isinstance(rule, Cumulative)
@@ -71,12 +52,11 @@ def schedule(group: Group, dialect: Dialect, config: CumulativeConfig | None = N
     def computed(node: Node, index: Index) -> Expr | None:
         if node is not scan or not combined:
             return None
-        return combined[0] if dtype is node.dtype else Convert(combined[0], node.dtype)
+        return converted(combined[0], node.dtype)
 
     lowering = Lowering(group, computed)
-    operands = (lowering.value(operand, domain) for operand in scan.inputs)
-    wide = tuple(one if one.dtype is dtype else Convert(one, dtype) for one in operands)
-    combined.append(rule.step(Load(total, 0), wide))
+    operands = (converted(lowering.value(operand, domain), dtype) for operand in scan.inputs)
+    combined.append(rule.step(Load(total, 0), tuple(operands)))
     outputs = output_buffers(group)
     values = [combined[0], *(lowering.value(node, domain) for node in outputs.values())]
     position = flat_index(group.shape, domain)
@@ -90,17 +70,16 @@ def schedule(group: Group, dialect: Dialect, config: CumulativeConfig | None = N
             for buffer, place, value in zip(outputs, nest.positions, nest.values[1:], strict=True)
         ),
     )
-    grid, step, lane, here, index = _rows(nest, config.rows)
+    grid, step, lane, here, index = _rows(nest, rows)
     start = Store(total, 0, Constant(rule.start(dtype), dtype))
     body: Block = (Loop(lane, here, LoopKind.LANE, tuple(_at(s, index) for s in stores)),)
-    for axis in (axis for axis in nest.axes if axis.reduced):
-        body = (Loop(axis.variable, axis.extent, LoopKind.SERIAL, body),)
-    body = (Declare(total), Loop(lane, here, LoopKind.LANE, (start,)), *body)
-    inputs = {buffer: node for node, buffer in lowering.inputs.items()}
-    kernel = make_kernel(
-        kernel_name(group), [*inputs, *outputs], outputs, grid, step, config.rows, body
+    scanned = [axis.loop for axis in nest.axes if axis.reduced]
+    body = (
+        Declare(total),
+        Loop(lane, here, LoopKind.LANE, (start,)),
+        *serial_loops(scanned, body),
     )
-    return Scheduled(kernel, inputs, outputs, {dim: dim for dim in kernel.scalars})
+    return scheduled(group, lowering.inputs, grid, step, rows, body)
 
 
 def _at(store: Store, index: Mapping[str, DimLike]) -> Store:
@@ -119,13 +98,8 @@ def _rows(nest: LoopNest, rows: int) -> tuple[DimLike, Dim, Dim, DimLike, dict[s
     parts = dims.ceil_div(count, rows)
     grid = dims.product([axis.extent for axis in outer]) * parts
     step = step_variable(grid)
-    lane = dims.variable("_lane", 0, rows - 1)
-    assert isinstance(lane, Dim)
+    lane = counter("_lane", rows)
     *where, part = unflatten(step, [*(axis.extent for axis in outer), parts])
     places = [*where, *unflatten(part * rows + lane, [axis.extent for axis in axes])]
-    index = {
-        name: place
-        for axis, place in zip([*outer, *axes], places, strict=True)
-        for name in dims.variables(axis.variable)
-    }
+    index = environment([*outer, *axes], places)
     return grid, step, lane, dims.minimum(rows, count - part * rows), index

@@ -22,8 +22,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graphc.codegen.dialect import Dialect
-from graphc.codegen.schedules.product import Operand, Product, counter, let_index, part
-from graphc.codegen.schedules.schedule import Scheduled, Variant
+from graphc.codegen.loops import lane_loops, serial_loops
+from graphc.codegen.schedules.product import Operand, Product, let_index, part
+from graphc.codegen.schedules.schedule import Scheduled, Variant, counter
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.expr import Buffer, Inside, Load, Space
@@ -32,12 +33,10 @@ from graphc.ir.kernel import (
     Block,
     Call,
     Declare,
-    Loop,
-    LoopKind,
     Statement,
     Store,
 )
-from graphc.passes.fuse import Group, GroupKind
+from graphc.passes.group import Group, GroupKind
 
 __all__ = ["MatmulConfig", "claims", "default_config", "variants"]
 
@@ -119,14 +118,11 @@ class _Product(Product):
 
 def _loops(axes: Sequence[tuple[DimLike, DimLike]], body: Block) -> Block:
     """Loops over all axes around the body, the innermost over the lanes."""
-    kind = LoopKind.LANE
-    for number, (variable, extent) in reversed(list(enumerate(axes))):
-        once = dims.variable(f"_once{number}", 0, 1)
-        loop = variable if isinstance(variable, Dim) else once
-        assert isinstance(loop, Dim)
-        body = (Loop(loop, extent, kind, body),)
-        kind = LoopKind.SERIAL
-    return body
+    loops = [
+        (variable if isinstance(variable, Dim) else counter(f"_once{number}", 1), extent)
+        for number, (variable, extent) in enumerate(axes)
+    ]
+    return lane_loops(loops, body)
 
 
 def _few_rows(product: _Product) -> Scheduled | None:
@@ -195,9 +191,7 @@ def _counter(name: str, most: int) -> DimLike:
 
 def _serial(variable: DimLike, extent: DimLike, body: Block) -> Block:
     """The body for each value of the variable; without a loop where that is 0 alone."""
-    if not isinstance(variable, Dim):
-        return body
-    return (Loop(variable, extent, LoopKind.SERIAL, body),)
+    return serial_loops([(variable, extent)], body) if isinstance(variable, Dim) else body
 
 
 def _pack(
@@ -229,9 +223,9 @@ def _pack(
     return (Declare(scratch), *fill, call)
 
 
-def variants(group: Group, dialect: Dialect, config: MatmulConfig | None = None) -> list[Variant]:
+def variants(group: Group, dialect: Dialect) -> list[Variant]:
     """The kernels of a matrix product with its epilogue: one, or one more for few rows."""
-    config = config or default_config(group)
+    config = default_config(group)
     rows = group.anchor.shape[-2]
     least, most = dims.bounds(rows)
     found = []

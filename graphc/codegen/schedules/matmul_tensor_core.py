@@ -37,8 +37,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphc.codegen.dialect import Dialect
-from graphc.codegen.schedules.product import Operand, Product, counter, let_index, unrolled
-from graphc.codegen.schedules.schedule import Scheduled, Variant
+from graphc.codegen.schedules.product import Operand, Product, let_index, unrolled
+from graphc.codegen.schedules.schedule import Scheduled, Variant, counter
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
@@ -55,7 +55,7 @@ from graphc.ir.kernel import (
     Statement,
     Store,
 )
-from graphc.passes.fuse import Group, GroupKind
+from graphc.passes.group import Group, GroupKind
 
 __all__ = ["CANDIDATES", "TensorCoreConfig", "claims", "default_config", "variants"]
 
@@ -157,11 +157,9 @@ def default_config(group: Group) -> TensorCoreConfig:
     return TensorCoreConfig()
 
 
-def variants(
-    group: Group, dialect: Dialect, config: TensorCoreConfig | None = None
-) -> list[Variant]:
+def variants(group: Group, dialect: Dialect) -> list[Variant]:
     """The kernel of a matrix product with its epilogue."""
-    return [Variant(_Tiles(group, config or default_config(group)).schedule())]
+    return [Variant(_Tiles(group, default_config(group)).schedule())]
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphc.codegen.dialect import Dialect
-from graphc.codegen.schedules.product import Operand, Product, counter, let_index, unrolled
-from graphc.codegen.schedules.schedule import Scheduled, Variant
+from graphc.codegen.schedules.product import Operand, Product, let_index, unrolled
+from graphc.codegen.schedules.schedule import Scheduled, Variant, counter
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
@@ -42,7 +42,7 @@ from graphc.ir.kernel import (
     Statement,
     Store,
 )
-from graphc.passes.fuse import Group, GroupKind
+from graphc.passes.group import Group, GroupKind
 
 __all__ = ["CANDIDATES", "TiledConfig", "claims", "default_config", "variants"]
 
@@ -109,9 +109,9 @@ def default_config(group: Group) -> TiledConfig:
     return TiledConfig(64, 64, 16, 4, 4)
 
 
-def variants(group: Group, dialect: Dialect, config: TiledConfig | None = None) -> list[Variant]:
+def variants(group: Group, dialect: Dialect) -> list[Variant]:
     """The kernel of a matrix product with its epilogue."""
-    return [Variant(_Tiles(group, config or default_config(group)).schedule())]
+    return [Variant(_Tiles(group, default_config(group)).schedule())]
 
 
 @dataclass(frozen=True)

@@ -12,54 +12,32 @@ over many of them (all parameters of an optimizer, say).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from graphc.codegen.dialect import Dialect
-from graphc.codegen.loops import LoopNest, unflatten
+from graphc.codegen.loops import LoopNest, environment, unflatten
 from graphc.codegen.lowering import Lowering, flat_index
 from graphc.codegen.schedules.schedule import (
     Scheduled,
-    kernel_name,
-    make_kernel,
     output_buffers,
+    scheduled,
     step_variable,
 )
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.expr import Buffer, substitute
 from graphc.ir.kernel import Block, Loop, LoopKind, Store
-from graphc.passes.fuse import Group, GroupKind, domain_of
+from graphc.passes.group import Group, domain_of
 
-__all__ = ["PointwiseConfig", "schedule"]
+__all__ = ["schedule"]
 
 # Stands for the number of elements in kernels that depend on nothing else.
 _ELEMENTS = dims.variable("_n", 0, 2**62)
 
 
-@dataclass(frozen=True)
-class PointwiseConfig:
-    """Sizes of the pointwise schedule.
-
-    Attributes:
-        elements: elements of one grid step.
-    """
-
-    elements: int
-
-
-def claims(group: Group) -> bool:
-    """Whether this schedule can compute the group."""
-    return group.kind is GroupKind.POINTWISE
-
-
-def default_config(dialect: Dialect) -> PointwiseConfig:
-    """Sizes that need no tuning."""
-    return PointwiseConfig(dialect.elements)
-
-
-def schedule(group: Group, dialect: Dialect, config: PointwiseConfig | None = None) -> Scheduled:
-    """The kernel of a pointwise group."""
-    config = config or default_config(dialect)
+def schedule(group: Group, dialect: Dialect, elements: int | None = None) -> Scheduled:
+    """The kernel of a pointwise group, whose grid steps have so many elements."""
+    elements = dialect.elements if elements is None else elements
     lowering = Lowering(group)
     domain = domain_of(group.shape)
     values = [lowering.value(node, domain) for node in group.outputs]
@@ -69,16 +47,12 @@ def schedule(group: Group, dialect: Dialect, config: PointwiseConfig | None = No
     if len(nest.axes) == 1 and nest.mentions_only_axes():
         scalars[_ELEMENTS] = nest.axes[0].extent
         nest = replace(nest, axes=(replace(nest.axes[0], extent=_ELEMENTS),))
-    outputs = output_buffers(group)
+    outputs = list(output_buffers(group))
     if len(nest.axes) <= 1 or not dialect.nests_loops:
-        grid, step, body = _flat(nest, list(outputs), config.elements)
+        grid, step, body = _flat(nest, outputs, elements)
     else:
-        grid, step, body = _nested(nest, list(outputs), config.elements)
-    inputs = {buffer: node for node, buffer in lowering.inputs.items()}
-    kernel = make_kernel(
-        kernel_name(group), [*inputs, *outputs], outputs, grid, step, dialect.lanes, body
-    )
-    return Scheduled(kernel, inputs, outputs, {dim: dim for dim in kernel.scalars} | scalars)
+        grid, step, body = _nested(nest, outputs, elements)
+    return scheduled(group, lowering.inputs, grid, step, dialect.lanes, body, scalars)
 
 
 def _stores(nest: LoopNest, outputs: list[Buffer], index: Mapping[str, DimLike]) -> Block:
@@ -96,7 +70,7 @@ def _flat(nest: LoopNest, outputs: list[Buffer], elements: int) -> tuple[DimLike
     step = step_variable(grid)
     lane = dims.variable("_lane", 0, elements - 1)
     flat = step * elements + lane
-    index = nest.environment(unflatten(flat, extents))
+    index = environment(nest.axes, unflatten(flat, extents))
     here = dims.minimum(elements, count - step * elements)
     return grid, step, (Loop(lane, here, LoopKind.LANE, _stores(nest, outputs, index)),)
 
@@ -117,7 +91,7 @@ def _nested(nest: LoopNest, outputs: list[Buffer], elements: int) -> tuple[DimLi
         lane = dims.variable("_lane", 0, elements - 1)
         *where, part = unflatten(step, [*outer_extents, parts])
         start = part * elements
-        index = nest.environment((*where, start + lane))
+        index = environment(nest.axes, (*where, start + lane))
         here = dims.minimum(elements, inner.extent - start)
         return grid, step, (Loop(lane, here, LoopKind.LANE, _stores(nest, outputs, index)),)
     rows_per_step = max(1, elements // max(length, 1))
@@ -126,7 +100,7 @@ def _nested(nest: LoopNest, outputs: list[Buffer], elements: int) -> tuple[DimLi
     row = dims.variable("_row", 0, rows_per_step - 1)
     lane = dims.variable("_lane", 0, max(length - 1, 0))
     first = step * rows_per_step
-    index = nest.environment((*unflatten(first + row, outer_extents), lane))
+    index = environment(nest.axes, (*unflatten(first + row, outer_extents), lane))
     lanes = Loop(lane, inner.extent, LoopKind.LANE, _stores(nest, outputs, index))
     here = dims.minimum(rows_per_step, rows - first)
     return grid, step, (Loop(row, here, LoopKind.SERIAL, (lanes,)),)

@@ -13,20 +13,19 @@ from graphc.codegen.loops import unflatten
 from graphc.codegen.lowering import Lowering, flat_index
 from graphc.codegen.schedules.schedule import (
     Scheduled,
-    kernel_name,
-    make_kernel,
     output_buffers,
+    scheduled,
     step_variable,
 )
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
-from graphc.ir.expr import Buffer, Convert, Expr, Index, Load, Scalar, substitute, walk
+from graphc.ir.expr import Buffer, Expr, Index, Load, Scalar, converted, substitute, walk
 from graphc.ir.kernel import Address, Block, LetIndex, Loop, LoopKind, Statement, Store
 from graphc.ir.node import Node
-from graphc.passes.fuse import Group
+from graphc.passes.group import Group
 
-__all__ = ["Operand", "Product", "counter", "let_index", "part", "shifted", "unrolled"]
+__all__ = ["Operand", "Product", "let_index", "part", "shifted", "unrolled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +72,7 @@ class Operand:
     def value_at(self, i: DimLike, k: DimLike) -> Expr:
         """The value of element (i, k), in the dtype that products of it are summed in."""
         value = substitute(self.value, shifted((self.i, i), (self.k, k)))
-        number = value.dtype.accumulator
-        return value if number is value.dtype else Convert(value, number)
+        return converted(value, value.dtype.accumulator)
 
 
 def _stride(index: DimLike, variable: DimLike) -> DimLike | None:
@@ -104,13 +102,6 @@ def let_index(body: list[Statement], name: str, value: DimLike) -> DimLike:
     variable = dims.variable(name, low, max(high, low + 1))
     assert isinstance(variable, Dim)
     body.append(LetIndex(variable, value))
-    return variable
-
-
-def counter(name: str, extent: int) -> Dim:
-    """A variable that counts to `extent`, for a loop."""
-    variable = dims.variable(name, 0, max(extent - 1, 1))
-    assert isinstance(variable, Dim)
     return variable
 
 
@@ -187,8 +178,7 @@ class Product:
 
     def stores(self, total: Expr, row: DimLike, column: DimLike) -> Block:
         """The epilogue of element (row, column) of the product, whose sum is `total`."""
-        if total.dtype is not self.anchor.dtype:
-            total = Convert(total, self.anchor.dtype)
+        total = converted(total, self.anchor.dtype)
         index = (*self.index, self.row, self.column)
         there = shifted((self.row, row), (self.column, column))
         return tuple(
@@ -202,10 +192,5 @@ class Product:
 
     def scheduled(self, lanes: int) -> Scheduled:
         """The kernel of what `body` holds by now."""
-        outputs = output_buffers(self.group)
-        inputs = {buffer: node for node, buffer in self.lowering.inputs.items()}
-        kernel = make_kernel(
-            kernel_name(self.group), [*inputs, *outputs], outputs, self.grid, self.step, lanes,
-            tuple(self.body),
-        )  # fmt: skip
-        return Scheduled(kernel, inputs, outputs, {dim: dim for dim in kernel.scalars})
+        inputs, body = self.lowering.inputs, tuple(self.body)
+        return scheduled(self.group, inputs, self.grid, self.step, lanes, body)

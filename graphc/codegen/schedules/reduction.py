@@ -23,21 +23,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from graphc.codegen.dialect import Dialect
-from graphc.codegen.loops import Axis, LoopNest, unflatten
+from graphc.codegen.loops import LoopNest, environment, lane_loops, unflatten
 from graphc.codegen.lowering import Lowering, flat_index
 from graphc.codegen.schedules.schedule import (
     Scheduled,
-    kernel_name,
-    make_kernel,
+    counter,
     output_buffers,
+    scheduled,
     step_variable,
 )
 from graphc.errors import InternalError
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
-from graphc.ir.expr import Apply, Buffer, Constant, Convert, Expr, Load, Scalar, Space, walk
-from graphc.ir.expr import substitute as substitute_expr
+from graphc.ir.expr import (
+    Apply,
+    Buffer,
+    Constant,
+    Convert,
+    Expr,
+    Load,
+    Scalar,
+    Space,
+    converted,
+    substitute,
+    walk,
+)
 from graphc.ir.kernel import (
     Block,
     Declare,
@@ -52,9 +63,13 @@ from graphc.ir.kernel import (
 )
 from graphc.ir.node import Node
 from graphc.ir.op import Elementwise, Reduction, find
-from graphc.passes.fuse import Group, GroupKind, aligned, domain_of, kept
+from graphc.passes.group import Group, aligned, domain_of, kept
 
-__all__ = ["ReductionConfig", "claims", "default_config", "schedule"]
+__all__ = ["ReductionConfig", "default_config", "schedule"]
+
+
+# What is done once is a loop over one lane.
+_ONCE = (counter("_once", 1), 1)
 
 
 @dataclass(frozen=True)
@@ -71,11 +86,6 @@ class ReductionConfig:
     elements: int
     columns: int
     scratch: int
-
-
-def claims(group: Group) -> bool:
-    """Whether this schedule can compute the group."""
-    return group.kind is GroupKind.REDUCTION
 
 
 def default_config(dialect: Dialect) -> ReductionConfig:
@@ -114,12 +124,10 @@ def schedule(group: Group, dialect: Dialect, config: ReductionConfig | None = No
         lanes = dialect.lanes_for(axes[-1].extent if axes else 1)
         elements = config.elements * lanes // dialect.lanes
         grid, step, body = _rows(work, replace(config, elements=elements))
-    outputs = output_buffers(group)
-    kernel = make_kernel(kernel_name(group), [*inputs, *outputs], outputs, grid, step, lanes, body)
-    return Scheduled(kernel, inputs, outputs, {dim: dim for dim in kernel.scalars})
+    return scheduled(group, inputs, grid, step, lanes, body)
 
 
-def _lowered(group: Group) -> tuple[_Work, dict[Buffer, Node]]:
+def _lowered(group: Group) -> tuple[_Work, Mapping[Node, Buffer]]:
     """What the group folds and stores, and the parameters that it loads from."""
     domain = domain_of(group.shape)
     outer, outer_shape = kept(domain, group.axes), kept(group.shape, group.axes)
@@ -163,8 +171,7 @@ def _lowered(group: Group) -> tuple[_Work, dict[Buffer, Node]]:
         for store, position in zip(stores, nest.positions, strict=True)
     ]
     first_row = len(stores) - len(rows)
-    inputs = {buffer: node for node, buffer in lowering.inputs.items()}
-    return _Work(nest, folds, stores[:first_row], stores[first_row:]), inputs
+    return _Work(nest, folds, stores[:first_row], stores[first_row:]), lowering.inputs
 
 
 @dataclass(frozen=True)
@@ -201,20 +208,13 @@ def _identity_of(node: Node) -> Expr:
     """The value of a reduction over nothing."""
     rule, accumulator = node.op.lowering, node.dtype.accumulator
     assert isinstance(rule, Reduction)
-    identity = Constant(rule.identity(accumulator), accumulator)
-    return identity if accumulator is node.dtype else Convert(identity, node.dtype)
-
-
-def _widened(fold: _Fold) -> Expr:
-    if fold.value.dtype is fold.accumulator:
-        return fold.value
-    return Convert(fold.value, fold.accumulator)
+    return converted(Constant(rule.identity(accumulator), accumulator), node.dtype)
 
 
 def _at(
     store: Store, index: Mapping[str, DimLike], results: Mapping[Expr, Expr] | None = None
 ) -> Store:
-    value = substitute_expr(store.value, index, results or {})
+    value = substitute(store.value, index, results or {})
     return Store(store.buffer, dims.substitute(store.index, index, proved=False), value)
 
 
@@ -229,26 +229,29 @@ def _rows(work: _Work, config: ReductionConfig) -> tuple[DimLike, Dim, Block]:
     step = step_variable(grid)
     row = dims.variable("_row", 0, rows_per_step - 1) if rows_per_step > 1 else 0
     here = dims.minimum(rows_per_step, rows - step * rows_per_step)
-    index = _environment(
+    index = environment(
         outer, unflatten(step * rows_per_step + row, [axis.extent for axis in outer])
     )
     body: list[Statement] = []
-    loops = tuple((axis.variable, axis.extent) for axis in inner)
+    loops = [axis.loop for axis in inner]
     values: dict[Expr, Expr] = {}
     room = config.scratch if len(inner) == 1 else 0
     for stage in work.stages():
         for fold in stage:
-            value = substitute_expr(fold.value, index, values)
+            value = substitute(fold.value, index, values)
             nbytes = length * value.dtype.accumulator.itemsize
             if nbytes <= room and _is_costly(value, inner[0].variable):
                 room -= nbytes
                 scratch = Buffer(f"{fold.scalar.name}_row", value.dtype, length, Space.SHARED)
                 store = Store(scratch, inner[0].variable, value)
-                body += [Declare(scratch), *_loop_nest(inner, (store,))]
+                body += [Declare(scratch), *lane_loops(loops, (store,))]
                 values[value] = Load(scratch, inner[0].variable)
         body += _fold_stage(stage, loops, index, values)
-    body += _loop_nest(inner, tuple(_at(store, index, values) for store in work.inner_stores))
-    body += _loop_nest((), tuple(_at(store, index) for store in work.outer_stores))
+    if work.inner_stores:
+        stores = tuple(_at(store, index, values) for store in work.inner_stores)
+        body += lane_loops(loops or [_ONCE], stores)
+    if work.outer_stores:
+        body += lane_loops([_ONCE], tuple(_at(store, index) for store in work.outer_stores))
     if isinstance(row, Dim):
         return grid, step, (Loop(row, here, LoopKind.SERIAL, tuple(body)),)
     return grid, step, tuple(body)
@@ -269,17 +272,9 @@ def _is_costly(value: Expr, variable: Dim) -> bool:
     return any(isinstance(rule, Elementwise) and not rule.cheap for rule in rules)
 
 
-def _environment(axes: Sequence[Axis], index: Sequence[DimLike]) -> dict[str, DimLike]:
-    return {
-        name: value
-        for axis, value in zip(axes, index, strict=True)
-        for name in dims.variables(axis.variable)
-    }
-
-
 def _fold_stage(
     stage: list[_Fold],
-    loops: tuple[tuple[Dim, DimLike], ...],
+    loops: Sequence[tuple[Dim, DimLike]],
     index: Mapping[str, DimLike],
     values: Mapping[Expr, Expr],
 ) -> list[Statement]:
@@ -287,31 +282,18 @@ def _fold_stage(
     for fold in stage:
         wide = fold.accumulator is not fold.node.dtype
         result = Scalar(f"{fold.scalar.name}_wide", fold.accumulator) if wide else fold.scalar
-        value = substitute_expr(_widened(fold), index, values)
+        value = substitute(converted(fold.value, fold.accumulator), index, values)
         terms.append(FoldTerm(result, find(fold.rule.combine), _identity(fold), value))
         if wide:
             lets.append(Let(fold.scalar, Convert(result, fold.node.dtype)))
-    return [Fold(loops, tuple(terms)), *lets]
-
-
-def _loop_nest(axes: Sequence[Axis], body: Block) -> Block:
-    """Loops over all axes around the body, the innermost over the lanes."""
-    if not body:
-        return ()
-    if not axes:
-        return (Loop(dims.variable("_once", 0, 1), 1, LoopKind.LANE, body),)
-    kind = LoopKind.LANE
-    for axis in reversed(axes):
-        body = (Loop(axis.variable, axis.extent, kind, body),)
-        kind = LoopKind.SERIAL
-    return body
+    return [Fold(tuple(loops), tuple(terms)), *lets]
 
 
 def _columns(work: _Work, dialect: Dialect, config: ReductionConfig) -> tuple[DimLike, Dim, Block]:
     """Lanes along the innermost, kept axis: each lane folds its columns."""
     *others, last = work.nest.axes
     outer = [axis for axis in others if not axis.reduced]
-    reduced = [axis for axis in others if axis.reduced]
+    reduced = [axis.loop for axis in others if axis.reduced]
     columns = config.columns
     parts = dims.ceil_div(last.extent, columns)
     grid = dims.product([axis.extent for axis in outer]) * parts
@@ -319,34 +301,22 @@ def _columns(work: _Work, dialect: Dialect, config: ReductionConfig) -> tuple[Di
     *where, part = unflatten(step, [*(axis.extent for axis in outer), parts])
     first = part * columns
     here = dims.minimum(columns, last.extent - first)
-    lane = dims.variable("_lane", 0, columns - 1)
-    assert isinstance(lane, Dim)
-    index = _environment([*outer, last], [*where, first + lane])
+    lane = counter("_lane", columns)
+    index = environment([*outer, last], [*where, first + lane])
     body: list[Statement] = []
     results: dict[Expr, Expr] = {}
     for fold in work.folds:
         accumulator = Buffer(fold.scalar.name, fold.accumulator, 1, Space.LANE)
         total = Load(accumulator, 0)
         start = Store(accumulator, 0, Constant(_identity(fold), fold.accumulator))
-        value = substitute_expr(_widened(fold), index, results)
+        value = substitute(converted(fold.value, fold.accumulator), index, results)
         combined = Apply(find(fold.rule.combine), (total, value), fold.accumulator)
         body.append(Declare(accumulator))
         body.append(Loop(lane, here, LoopKind.LANE, (start,)))
-        body += _column_loops(reduced, lane, here, (Store(accumulator, 0, combined),))
-        narrow = fold.accumulator is not fold.node.dtype
-        results[fold.scalar] = Convert(total, fold.node.dtype) if narrow else total
-    inner = tuple(_at(store, index, results) for store in work.inner_stores)
-    body += _column_loops(reduced, lane, here, inner)
-    stores = tuple(_at(store, index, results) for store in work.outer_stores)
-    if stores:
-        body.append(Loop(lane, here, LoopKind.LANE, stores))
+        body += lane_loops([*reduced, (lane, here)], (Store(accumulator, 0, combined),))
+        results[fold.scalar] = converted(total, fold.node.dtype)
+    for loops, stores in ((reduced, work.inner_stores), ([], work.outer_stores)):
+        if stores:
+            block = tuple(_at(store, index, results) for store in stores)
+            body += lane_loops([*loops, (lane, here)], block)
     return grid, step, tuple(body)
-
-
-def _column_loops(reduced: Sequence[Axis], lane: Dim, here: DimLike, body: Block) -> Block:
-    if not body:
-        return ()
-    block: Block = (Loop(lane, here, LoopKind.LANE, body),)
-    for axis in reversed(reduced):
-        block = (Loop(axis.variable, axis.extent, LoopKind.SERIAL, block),)
-    return block

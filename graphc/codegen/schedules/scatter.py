@@ -19,32 +19,31 @@ A scatter in place finds in the memory that it writes what it begins with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 from graphc.codegen.dialect import Dialect
-from graphc.codegen.loops import unflatten
+from graphc.codegen.loops import serial_loops, unflatten
 from graphc.codegen.lowering import Lowering, flat_index
 from graphc.codegen.schedules.schedule import (
     Scheduled,
-    kernel_name,
-    make_kernel,
+    counter,
     output_buffers,
+    scheduled,
     step_variable,
 )
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
-from graphc.ir.expr import Apply, Buffer, Convert, Expr, Index, IndexValue, Load
+from graphc.ir.expr import Apply, Buffer, Expr, Index, IndexValue, Load, converted
 from graphc.ir.kernel import Block, If, Loop, LoopKind, ReadIndex, Store
-from graphc.ir.op import find
+from graphc.ir.op import Op, find
 from graphc.ir.ops.arithmetic import add, multiply, subtract
 from graphc.ir.ops.logic import greater_equal, less, logical_and
 from graphc.ir.ops.positions import kept_axes, position_of
-from graphc.passes.group import Group, GroupKind
+from graphc.passes.group import Group
 
-__all__ = ["ScatterConfig", "claims", "default_config", "schedule"]
+__all__ = ["ScatterConfig", "default_config", "schedule"]
 
 # More positions than this are counted in no single stretch.
 _LONGEST = 2**30
@@ -73,11 +72,6 @@ class ScatterConfig:
     is_balanced: bool = False
 
 
-def claims(group: Group) -> bool:
-    """Whether this schedule can compute the group."""
-    return group.kind is GroupKind.SCATTER
-
-
 def default_config(dialect: Dialect) -> ScatterConfig:
     """Sizes that need no tuning."""
     if dialect.nests_loops:
@@ -103,8 +97,7 @@ def schedule(
             is of no use.
     """
     config = config or default_config(dialect)
-    outputs = output_buffers(group)
-    (out,) = outputs
+    (out,) = output_buffers(group)
     work = _Work(group, out)
     if work.columns == 1:
         grid, step, body = _apart(work, config, in_place)
@@ -112,9 +105,7 @@ def schedule(
     else:
         grid, step, body = _together(work, config, in_place)
         lanes = dialect.lanes_for(dims.minimum(work.columns, config.columns))
-    inputs = {buffer: node for node, buffer in work.lowering.inputs.items()}
-    kernel = make_kernel(kernel_name(group), [*inputs, *outputs], outputs, grid, step, lanes, body)
-    return Scheduled(kernel, inputs, outputs, {dim: dim for dim in kernel.scalars})
+    return scheduled(group, work.lowering.inputs, grid, step, lanes, body)
 
 
 class _Work:
@@ -169,15 +160,9 @@ class _Work:
 
     def each_update(self) -> tuple[list[tuple[Dim, DimLike]], Index]:
         """The loops over the updates of an aligned index, and their index."""
-        loops: list[tuple[Dim, DimLike]] = []
-        turn: list[DimLike] = []
-        for number, extent in enumerate(self.indices[0].shape[self.batch :]):
-            last = max(dims.bounds(extent)[1] - 1, 1)
-            variable = dims.variable(f"_turn{number}", 0, last)
-            assert isinstance(variable, Dim)
-            loops.append((variable, extent))
-            turn.append(variable)
-        return loops, tuple(turn)
+        extents = self.indices[0].shape[self.batch :]
+        loops = [(counter(f"_turn{n}", extent), extent) for n, extent in enumerate(extents)]
+        return loops, tuple(variable for variable, _ in loops)
 
     def within(self, aligned: Index, turn: Index, first: DimLike, count: DimLike) -> _Hit:
         """Where an update falls in the stretch of `count` positions from `first` on."""
@@ -189,14 +174,14 @@ class _Work:
             position = position_of(index, size)
             if position.inside is not None:
                 inside.append(position.inside)
-            wide = _wide(position.value)
+            wide = converted(position.value, dtypes.i64)
             if flat is None:
                 flat = wide
             else:
-                scaled = _applied("multiply", flat, IndexValue(size, dtypes.i64))
-                flat = _applied("add", scaled, wide)
+                scaled = _applied(multiply, flat, IndexValue(size, dtypes.i64))
+                flat = _applied(add, scaled, wide)
         assert flat is not None
-        offset = _applied("subtract", flat, IndexValue(first, dtypes.i64))
+        offset = _applied(subtract, flat, IndexValue(first, dtypes.i64))
         zero, end = IndexValue(0, dtypes.i64), IndexValue(count, dtypes.i64)
         inside.append(Apply(greater_equal, (offset, zero), dtypes.bool_))
         inside.append(Apply(less, (offset, end), dtypes.bool_))
@@ -215,15 +200,8 @@ def _both(a: Expr, b: Expr) -> Expr:
     return Apply(logical_and, (a, b), dtypes.bool_)
 
 
-_INTEGER_OPS = {"add": add, "multiply": multiply, "subtract": subtract}
-
-
-def _applied(name: str, a: Expr, b: Expr) -> Expr:
-    return Apply(_INTEGER_OPS[name], (a, b), dtypes.i64)
-
-
-def _wide(value: Expr) -> Expr:
-    return value if value.dtype is dtypes.i64 else Convert(value, dtypes.i64)
+def _applied(op: Op, a: Expr, b: Expr) -> Expr:
+    return Apply(op, (a, b), dtypes.i64)
 
 
 def _owners(work: _Work, config: ScatterConfig) -> int:
@@ -244,12 +222,6 @@ def _stretch(work: _Work, owners: int) -> int:
     return min(max(-(-dims.bounds(work.positions)[1] // wanted), 1), _LONGEST)
 
 
-def _variable(name: str, count: DimLike) -> Dim:
-    found = dims.variable(name, 0, max(dims.bounds(count)[1] - 1, 1))
-    assert isinstance(found, Dim)
-    return found
-
-
 def _together(work: _Work, config: ScatterConfig, in_place: bool) -> tuple[DimLike, Dim, Block]:
     """Lanes along the columns: a step owns a stretch of positions."""
     columns = dims.minimum(config.columns, work.columns)
@@ -262,8 +234,8 @@ def _together(work: _Work, config: ScatterConfig, in_place: bool) -> tuple[DimLi
     first = stretch * length
     count = dims.minimum(length, work.positions - first)
     here = dims.minimum(config.columns, work.columns - block * config.columns)
-    row, lane = _variable("_row", length), _variable("_lane", columns)
-    offset = _variable("_offset", length)
+    row, lane = counter("_row", length), counter("_lane", columns)
+    offset = counter("_offset", length)
     column = block * config.columns + lane
     where = tuple(aligned)
     loops, turn = work.each_update()
@@ -275,7 +247,7 @@ def _together(work: _Work, config: ScatterConfig, in_place: bool) -> tuple[DimLi
             (ReadIndex(offset, hit.offset), Loop(lane, here, LoopKind.LANE, (combine,))),
         ),
     )
-    body = _nested(loops, update)
+    body = serial_loops(loops, update)
     if not in_place:
         begin = work.begin(where, first + row, column)
         over_lanes = Loop(lane, here, LoopKind.LANE, (begin,))
@@ -292,8 +264,8 @@ def _apart(work: _Work, config: ScatterConfig, in_place: bool) -> tuple[DimLike,
     step = step_variable(grid)
     *aligned, part = unflatten(step, [*work.aligned, parts])
     here = dims.minimum(config.lanes, dims.ceil_div(work.positions - part * taken, length))
-    lane = _variable("_lane", config.lanes)
-    row, offset = _variable("_row", length), _variable("_offset", length)
+    lane = counter("_lane", config.lanes)
+    row, offset = counter("_row", length), counter("_offset", length)
     first = part * taken + (lane * length if config.lanes > 1 else 0)
     count = dims.minimum(length, work.positions - first)
     where = tuple(aligned)
@@ -301,14 +273,8 @@ def _apart(work: _Work, config: ScatterConfig, in_place: bool) -> tuple[DimLike,
     hit = work.within(where, turn, first, count)
     combine = work.combine(where, first + offset, 0, turn)
     update: Block = (If(hit.condition, (ReadIndex(offset, hit.offset), combine)),)
-    body = _nested(loops, update)
+    body = serial_loops(loops, update)
     if not in_place:
         begin = work.begin(where, first + row, 0)
         body = (Loop(row, count, LoopKind.SERIAL, (begin,)), *body)
     return grid, step, (Loop(lane, here, LoopKind.LANE, body),)
-
-
-def _nested(loops: Sequence[tuple[Dim, DimLike]], body: Block) -> Block:
-    for variable, extent in reversed(loops):
-        body = (Loop(variable, extent, LoopKind.SERIAL, body),)
-    return body

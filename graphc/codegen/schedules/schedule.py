@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphc.codegen.bound_indices import numbered
@@ -10,24 +10,19 @@ from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.expr import Buffer, WithIndex, walk
 from graphc.ir.kernel import (
-    Address,
     Block,
-    Call,
-    Fold,
     Kernel,
-    LetIndex,
-    Loop,
-    ReadIndex,
-    Store,
+    defined_indices,
     expressions,
     indices,
+    own_indices,
     statements,
 )
 from graphc.ir.node import Node
 from graphc.ir.op import Source, View
-from graphc.passes.fuse import Group
+from graphc.passes.group import Group
 
-__all__ = ["Scheduled", "Variant", "kernel_name", "make_kernel", "output_buffers", "step_variable"]
+__all__ = ["Scheduled", "Variant", "counter", "output_buffers", "scheduled", "step_variable"]
 
 
 @dataclass(frozen=True)
@@ -57,14 +52,19 @@ class Variant:
     high: int = 0
 
 
-def step_variable(grid: DimLike) -> Dim:
-    """The variable that counts the steps of a grid."""
-    variable = dims.variable("_step", 0, max(dims.bounds(grid)[1] - 1, 1))
+def counter(name: str, extent: DimLike) -> Dim:
+    """A variable that counts to `extent`, for a loop."""
+    variable = dims.variable(name, 0, max(dims.bounds(extent)[1] - 1, 1))
     assert isinstance(variable, Dim)
     return variable
 
 
-def kernel_name(group: Group) -> str:
+def step_variable(grid: DimLike) -> Dim:
+    """The variable that counts the steps of a grid."""
+    return counter("_step", grid)
+
+
+def _kernel_name(group: Group) -> str:
     """A C identifier that says what the group computes: its ops, shortened when they are many.
 
     The name of one op alone may be that of a function of libm, which kernels call.
@@ -85,46 +85,55 @@ def output_buffers(group: Group) -> dict[Buffer, Node]:
     }
 
 
-def make_kernel(
-    name: str,
-    parameters: Iterable[Buffer],
-    written: Iterable[Buffer],
+def scheduled(
+    group: Group,
+    inputs: Mapping[Node, Buffer],
     grid: DimLike,
     step: Dim,
     lanes: int,
     body: Block,
-) -> Kernel:
-    """A kernel whose scalars are the variables that its body uses and does not define."""
+    scalars: Mapping[Dim, DimLike] | None = None,
+) -> Scheduled:
+    """The kernel that computes a group by `body`, and what its parameters stand for.
+
+    Args:
+        group: what is computed; its outputs are stored to `output_buffers`.
+        inputs: the parameters that nodes are loaded from.
+        grid: the number of steps, counted by `step`.
+        step: the variable of the step.
+        lanes: lanes of a step.
+        body: a step.
+        scalars: those that are not dims of the graph, with what they stand for.
+    """
+    outputs = output_buffers(group)
     body = numbered(body)
+    kernel = Kernel(
+        _kernel_name(group),
+        (*inputs.values(), *outputs),
+        frozenset(outputs),
+        _scalars(grid, step, body),
+        step,
+        grid,
+        lanes,
+        body,
+    )
+    loaded = {buffer: node for node, buffer in inputs.items()}
+    values = {dim: dim for dim in kernel.scalars} | dict(scalars or {})
+    return Scheduled(kernel, loaded, outputs, values)
+
+
+def _scalars(grid: DimLike, step: Dim, body: Block) -> tuple[Dim, ...]:
+    """The variables that a kernel uses and does not define, in the order of their names."""
     used: dict[str, Dim] = dict(dims.variables(grid))
     defined = set(dims.variables(step))
     for statement in statements(body):
-        found: list[DimLike] = []
-        match statement:
-            case Loop(variable, extent, _, _):
-                defined |= set(dims.variables(variable))
-                found.append(extent)
-            case Fold(loops, _):
-                for variable, extent in loops:
-                    defined |= set(dims.variables(variable))
-                    found.append(extent)
-            case Store(_, index, _):
-                found.append(index)
-            case LetIndex(variable, index):
-                defined |= set(dims.variables(variable))
-                found.append(index)
-            case ReadIndex(variable, _):
-                defined |= set(dims.variables(variable))
-            case Call(_, arguments):
-                found += [a.index for a in arguments if isinstance(a, Address)]
-                found += [a for a in arguments if isinstance(a, int | Dim)]
-            case _:
-                pass
+        found = own_indices(statement)
         for expr in walk(*expressions(statement)):
-            found.extend(indices(expr))
+            found += indices(expr)
             if isinstance(expr, WithIndex):
                 defined |= set(dims.variables(expr.variable))
+        for variable in defined_indices(statement):
+            defined |= set(dims.variables(variable))
         for dim in found:
             used |= dims.variables(dim)
-    scalars = tuple(used[name] for name in sorted(used) if name not in defined)
-    return Kernel(name, tuple(parameters), frozenset(written), scalars, step, grid, lanes, body)
+    return tuple(used[name] for name in sorted(used) if name not in defined)
