@@ -320,9 +320,13 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
         function("if sum(x) > 0:", "    y = x", "else:", "    y = f16(x)", "return y"),
         [Told("branch-type", 3, 8, "'y' is f32[B, 3]", "same dtype")],
     ),
-    "blocks with different numbers": (
-        function("if sum(x) > 0:", "    y = 1", "else:", "    y = 2", "return x * y"),
-        [Told("dtype-promotion", 7, 12, "i64", "cast")],
+    "blocks with a number and a text": (
+        function("if sum(x) > 0:", "    y = 1", "else:", "    y = 'two'", "return x * y"),
+        [Told("branch-type", 3, 8, "the text 'two'", "a number or a tensor")],
+    ),
+    "member of a number that is chosen": (
+        function("k = 2 if sum(x) > 0 else 3", "return x * k.float()"),
+        [Told("unknown-name", 4, 16, "the number (2 or 3)", "f32(x)")],
     ),
     "blocks of different forms": (
         function("if sum(x) > 0:", "    y = (x, x)", "else:", "    y = x", "return x"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from graphc.errors import GraphcError, Span
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
+from graphc.frontend.elaboration.number_functions import STATIC_FUNCTIONS, static_call
 from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.foreign_names import meant
 from graphc.frontend.tracing.arguments import first_names, refuse_call
@@ -57,12 +58,8 @@ class Operation(Record):
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """The function of values, numbers among them."""
         values = [*arguments, *keywords.values()]
-        if (
-            self.name in numbers.STATIC_FUNCTIONS
-            and not keywords
-            and _are_numbers(self.name, values)
-        ):
-            return numbers.static_call(self.name, list(arguments))
+        if self.name in STATIC_FUNCTIONS and not keywords and _are_numbers(self.name, values):
+            return static_call(self.name, list(arguments))
         if self.name not in functions:
             raise refused(
                 f"{self.name} takes numbers that are known while the program is built, and was "
@@ -92,6 +89,8 @@ class Operation(Record):
                 self._require_whole(value)
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
                 value = tuple(_operand(one, dtype, takes_numbers) for one in value)
+            if parameter.annotation == "Sequence[Node]" and isinstance(value, tuple | list):
+                value = numbers.alike(value)
             bound.arguments[name] = _operand(value, dtype, takes_numbers)
         return call(self.name, *bound.args, **bound.kwargs)
 

@@ -177,19 +177,9 @@ def alike(values: Sequence[Any]) -> list[Any]:
     if any(one != first for one in others):
         return list(values)
     rows = zip(*(list(trees.leaves(value)) for value in values), strict=True)
-    columns = zip(*(_row_alike(row) for row in rows), strict=True)
+    columns = zip(*map(numbers.alike, rows), strict=True)
     parts = list(columns) or [() for _ in values]
     return [trees.rebuilt(value, part) for value, part in zip(values, parts, strict=True)]
-
-
-def _row_alike(values: Sequence[Any]) -> list[Any]:
-    given = next((one.dtype for one in values if isinstance(one, Tensor)), None)
-    tensors = [numbers.tensor_of(v, given) if numbers.is_number(v) else v for v in values]
-    if given is None and all(isinstance(one, Tensor) for one in tensors):
-        floats = (one.dtype for one in tensors if one.dtype.kind == "float")
-        wanted = next(floats, None)
-        return [numbers.tensor_of(value, wanted) for value in values]
-    return tensors
 
 
 def _as_tensors(value: Any) -> Any:

@@ -282,7 +282,8 @@ class Evaluator:
             f"{described(value)} has no member {name!r}",
             hint=instead(f".{name}", functions)
             or did_you_mean(name, known)
-            or which_part(value, Tensor),
+            or which_part(value, Tensor)
+            or ("f32(x) makes a tensor of a number" if numbers.is_number(value) else None),
         )
 
     def _element_at(self, node: syntax.Subscript, value: Any) -> Any:
@@ -320,14 +321,16 @@ class Evaluator:
     def _place(self, node: syntax.Expression) -> Any:
         """The value of an index or a bound."""
         value = self.evaluate(node)
-        if isinstance(value, numbers.Formula):
+        if not isinstance(value, numbers.Formula):
+            return value
+        if not value.is_whole:
             raise refused(
                 f"{described(value)} is no place on an axis",
                 "index",
                 node.span,
                 "places are whole numbers and dims, and are divided by '//'",
             )
-        return value
+        return numbers.tensor_of(value)
 
     def _element(self, value: Any, items: tuple[Any, ...], node: syntax.Subscript) -> Any:
         if len(items) != 1:

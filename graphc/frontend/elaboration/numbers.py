@@ -1,16 +1,14 @@
 """Numbers of a program: those known while it is built, and those that take a dtype when used.
 
 A number that is written, or computed from such, is a Python number. One that depends on a named
-dim or on an index of index notation has no value yet; like a written number it has no dtype of
-its own, and takes that of the tensor beside it. Such a number is a `Formula`.
+dim, on an index of index notation, or on a branch has no value yet; like a written number it has no
+dtype of its own, and takes that of the tensor beside it. Such a number is a `Formula`.
 """
 
 from __future__ import annotations
 
-import math
 import operator
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphc.errors import GraphcError, SourceError
@@ -24,15 +22,19 @@ from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import dim_value, number
+from graphc.ir.record import Record
 
 __all__ = [
-    "STATIC_FUNCTIONS",
     "Formula",
+    "alike",
+    "bounded",
+    "chosen",
     "combine",
     "compare",
+    "computed",
+    "formula_of",
     "is_number",
     "negate",
-    "static_call",
     "tensor_of",
 ]
 
@@ -40,8 +42,7 @@ MAX_BITS = 64
 """Bits of a whole number that is known while a program is built."""
 
 
-@dataclass(frozen=True, eq=False)
-class Formula:
+class Formula(Record):
     """A number that is not known while the program is built, and has no dtype yet.
 
     Attributes:
@@ -76,7 +77,8 @@ def is_number(value: object) -> bool:
     return isinstance(value, bool | int | float | Dim | Formula)
 
 
-def _formula(value: Any) -> Formula:
+def formula_of(value: Any) -> Formula:
+    """A number as a formula."""
     if isinstance(value, Formula):
         return value
     if isinstance(value, Dim):
@@ -92,11 +94,22 @@ def tensor_of(value: Any, dtype: DType | None = None) -> Tensor:
     if isinstance(value, bool) and dtype in (None, dtypes.bool_):
         return Tensor(number(value, dtypes.bool_))
     if isinstance(value, Dim | Formula):
-        formula = _formula(value)
+        formula = formula_of(value)
         return formula.at(dtype or formula.default_dtype)
     if dtype is None:
         dtype = dtypes.f32 if isinstance(value, float) else dtypes.i64
     return Tensor(number(value, dtype))
+
+
+def alike(values: Sequence[Any]) -> list[Any]:
+    """Values with the numbers among them as tensors, all of one dtype: that of a tensor beside
+    them, or else a float if one of them is. What is neither is left as it is."""
+    dtype = next((one.dtype for one in values if isinstance(one, Tensor)), None)
+    tensors = [tensor_of(one, dtype) if is_number(one) else one for one in values]
+    if dtype is None and all(isinstance(one, Tensor) for one in tensors):
+        wanted = next((one.dtype for one in tensors if one.dtype.kind == "float"), None)
+        return [tensor_of(one, wanted) for one in values]
+    return tensors
 
 
 # -- operators ------------------------------------------------------------------------------------
@@ -168,17 +181,27 @@ def _beside(value: Any, other: Any) -> Any:
 
 
 def _combined(symbol: str, left: Any, right: Any) -> Formula:
-    a, b = _formula(left), _formula(right)
+    a, b = formula_of(left), formula_of(right)
     is_whole = a.is_whole and b.is_whole and symbol != "/"
     text = f"({a.text} {symbol} {b.text})"
-    return _computed(lambda dtype: call(BINARY[symbol], a.at(dtype), b.at(dtype)), is_whole, text)
+    return computed(lambda dtype: call(BINARY[symbol], a.at(dtype), b.at(dtype)), is_whole, text)
 
 
-def _computed(compute: Callable[[DType], Tensor], is_whole: bool, text: str) -> Formula:
+def computed(compute: Callable[[DType], Tensor], is_whole: bool, text: str) -> Formula:
     """A formula of other ones: whole numbers are exact, whatever dtype they end in."""
     if not is_whole:
         return Formula(compute, False, text)
     return Formula(lambda dtype: Tensor(cast_to(compute(dtypes.i64).node, dtype)), True, text)
+
+
+def chosen(predicate: Tensor, one: Any, other: Any) -> Formula:
+    """The number that is `one` where a condition holds, and else `other`."""
+    a, b = formula_of(one), formula_of(other)
+    return Formula(
+        lambda dtype: call("where", predicate, a.at(dtype), b.at(dtype)),
+        a.is_whole and b.is_whole,
+        f"({a.text} or {b.text})",
+    )
 
 
 def _evaluated(symbol: str, left: Any, right: Any) -> Any:
@@ -188,7 +211,7 @@ def _evaluated(symbol: str, left: Any, right: Any) -> Any:
         if right > 0 and abs(left) > is_power and bits > 2 * MAX_BITS:
             raise _too_large()
     try:
-        return _bounded(_STATIC[symbol](left, right))
+        return bounded(_STATIC[symbol](left, right))
     except GraphcError:
         raise
     except (ArithmeticError, ValueError, TypeError) as error:
@@ -198,7 +221,12 @@ def _evaluated(symbol: str, left: Any, right: Any) -> Any:
         ) from error
 
 
-def _bounded(value: Any) -> Any:
+def bounded(value: Any) -> Any:
+    """The value, if it is no number that a program cannot have.
+
+    Raises:
+        SourceError: a whole number of too many bits, or a complex one.
+    """
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
         raise _too_large()
     if isinstance(value, complex):
@@ -220,7 +248,7 @@ def negate(value: Any) -> Any:
     if isinstance(value, Tensor):
         return -value
     if isinstance(value, Formula):
-        return _computed(
+        return computed(
             lambda dtype: call("negative", value.at(dtype)), value.is_whole, f"-{value.text}"
         )
     if not is_number(value):
@@ -281,7 +309,7 @@ def _compare_dims(symbol: str, left: Any, right: Any) -> bool | Tensor:
 
 
 def _compared_at_run_time(symbol: str, left: Any, right: Any) -> Tensor:
-    a, b = _formula(left), _formula(right)
+    a, b = formula_of(left), formula_of(right)
     dtype = dtypes.i64 if a.is_whole and b.is_whole else dtypes.f32
     found: Tensor = binary(symbol, a.at(dtype), b.at(dtype))
     return found
@@ -299,76 +327,3 @@ def _known_order(symbol: str, left: Any, right: Any) -> bool | None:
     if dims.always_less_equal(low, high):
         return True
     return False if dims.always_less_equal(high + 1, low) else None
-
-
-# -- functions ------------------------------------------------------------------------------------
-
-
-def _as_int(value: Any) -> int:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise SourceError(f"int({value}) has no value", code="arithmetic")
-    return int(value)
-
-
-STATIC_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "abs": abs,
-    "ceil": math.ceil,
-    "cos": math.cos,
-    "exp": math.exp,
-    "float": float,
-    "floor": math.floor,
-    "int": _as_int,
-    "log": math.log,
-    "log10": math.log10,
-    "log2": math.log2,
-    "max": max,
-    "min": min,
-    "pow": pow,
-    "round": round,
-    "rsqrt": lambda x: 1 / math.sqrt(x),
-    "sin": math.sin,
-    "sqrt": math.sqrt,
-    "tan": math.tan,
-    "tanh": math.tanh,
-}
-"""Functions that numbers known while the program is built can be given to, and then have a value
-there and then. Those of the registry among them take tensors too."""
-
-_OF_WHOLE = {"max": dims.maximum, "min": dims.minimum}
-
-
-def static_call(name: str, arguments: list[Any]) -> Any:
-    """The static function called `name` of numbers without a dtype.
-
-    Raises:
-        SourceError: the function takes other arguments, or has no value there.
-    """
-    if any(isinstance(value, Dim | Formula) for value in arguments):
-        if name in _OF_WHOLE and all(isinstance(value, int | Dim) for value in arguments):
-            result = arguments[0]
-            for value in arguments[1:]:
-                result = _OF_WHOLE[name](result, value)
-            return result
-        return _function_of_formulas(name, arguments)
-    if name == "pow" and len(arguments) == 2:
-        return combine("**", *arguments)
-    try:
-        return _bounded(STATIC_FUNCTIONS[name](*arguments))
-    except GraphcError:
-        raise
-    except (ArithmeticError, ValueError, TypeError) as error:
-        given = ", ".join(str(value) for value in arguments)
-        raise SourceError(f"{name}({given}) has no value: {error}", code="arithmetic") from error
-
-
-def _function_of_formulas(name: str, arguments: list[Any]) -> Formula:
-    if name in ("int", "float", "round") or len(arguments) != 1:
-        raise SourceError(
-            f"{name} of {described(arguments[0])} is not known while the program is built",
-            code="not-static",
-            hint="compute with tensors: cast(...) gives the number a dtype",
-        )
-    inner = _formula(arguments[0])
-    keeps = name in ("abs", "ceil", "floor") and inner.is_whole
-    text = f"{name}({inner.text})"
-    return _computed(lambda dtype: call(name, inner.at(dtype)), keeps, text)

@@ -11,14 +11,16 @@ from typing import Any
 
 from graphc.errors import Span
 from graphc.frontend import syntax
-from graphc.frontend.elaboration import control_flow, numbers
+from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.annotations import Shapes, dtype_of, static_size
+from graphc.frontend.elaboration.branches import conditional
 from graphc.frontend.elaboration.calls import Operation
 from graphc.frontend.elaboration.expressions import PROGRAM, Evaluator
 from graphc.frontend.elaboration.functions import UserFunction
 from graphc.frontend.elaboration.graphs import GraphFunction
 from graphc.frontend.elaboration.iterables import backward, enumerated, zipped
 from graphc.frontend.elaboration.models import SourceModel, method_of, model_class
+from graphc.frontend.elaboration.number_functions import STATIC_FUNCTIONS
 from graphc.frontend.elaboration.refusal import TooLarge, described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.elaboration.statements import run_body
@@ -211,7 +213,7 @@ class Program:
 
     def chosen(self, evaluator: Evaluator, node: syntax.Conditional, test: Tensor) -> Any:
         """The value of `a if test else b`, where the test is known at run time."""
-        return control_flow.conditional(evaluator, node, test, run_body)
+        return conditional(evaluator, node, test, run_body)
 
     # -- limits
 
@@ -335,7 +337,7 @@ class Program:
 
 @functools.cache
 def _builtins() -> Mapping[str, Any]:
-    names = {*functions, *numbers.STATIC_FUNCTIONS}
+    names = {*functions, *STATIC_FUNCTIONS}
     return {
         **{name: Operation(name) for name in sorted(names)},
         **{dtype.name: dtype for dtype in dtypes.ALL},

@@ -8,7 +8,8 @@ from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, Span
 from graphc.frontend import syntax
-from graphc.frontend.elaboration import control_flow, numbers
+from graphc.frontend.elaboration import loops, numbers
+from graphc.frontend.elaboration.branches import branch
 from graphc.frontend.elaboration.expressions import Evaluator, limited
 from graphc.frontend.elaboration.iterables import InGraph
 from graphc.frontend.elaboration.recovery import Recovery
@@ -128,13 +129,13 @@ def _function(evaluator: Evaluator, node: syntax.Function) -> None:
 
 
 def _for(evaluator: Evaluator, node: syntax.For) -> Returned | None:
-    over = control_flow.iterated(evaluator, node)
+    over = loops.iterated(evaluator, node)
     if isinstance(over, InGraph):
-        control_flow.scan_loop(evaluator, node, over, run_body)
+        loops.scan_loop(evaluator, node, over, run_body)
         return None
     items = evaluator.items_of(over, node.iterable)
     if not items:
-        control_flow.leave_loop(evaluator.scope, node.body, "the loop that assigns it runs 0 times")
+        loops.leave_loop(evaluator.scope, node.body, "the loop that assigns it runs 0 times")
         return None
     rows = Rows(evaluator.scope, node)
     for item in items:
@@ -150,7 +151,7 @@ def _for(evaluator: Evaluator, node: syntax.For) -> Returned | None:
 
 
 def _while(evaluator: Evaluator, node: syntax.While) -> None:
-    control_flow.bounded_loop(evaluator, node, run_body)
+    loops.bounded_loop(evaluator, node, run_body)
 
 
 def _if(evaluator: Evaluator, node: syntax.If, rest: Sequence[syntax.Statement]) -> Returned | None:
@@ -173,7 +174,7 @@ def _if(evaluator: Evaluator, node: syntax.If, rest: Sequence[syntax.Statement])
                     "each is a branch inside of the one before it: choose with where(...)",
                 )
             _require_one_bool(test, link.test)
-            found: Returned | None = control_flow.branch(evaluator, whole, test, run_body)
+            found: Returned | None = branch(evaluator, whole, test, run_body)
             return found
         if evaluator.truth_of(test, link.test):
             return run_body(evaluator, link.body)

@@ -30,6 +30,7 @@ Rule = Callable[..., Interval | None]
 
 MAX_VALUES = 2**16
 """Of so many values the smallest and the largest are looked for, and not of more."""
+_ANY: Interval = (-(2**63), 2**63 - 1)
 MAX_POWER = 8
 """Higher powers have no known range if they depend on a dim."""
 
@@ -95,6 +96,8 @@ def interval_of(
             case _:
                 return None
         found = [interval(one) for one in operands]
+        if found[0] is None and rule in (_remainder, _clipped):
+            found[0] = _ANY
         known = [one for one in found if one is not None]
         result = rule(*known) if len(known) == len(found) else None
         return result and _in_64_bits(result, node)
@@ -150,6 +153,13 @@ def _power(a: Interval, b: Interval) -> Interval | None:
     return 0 if is_positive or exponent % 2 == 0 else -power, power
 
 
+def _clipped(a: Interval, low: Interval, high: Interval) -> Interval:
+    return (
+        dims.minimum(dims.maximum(a[0], low[0]), high[0]),
+        dims.minimum(dims.maximum(a[1], low[1]), high[1]),
+    )
+
+
 _OPERATORS: Mapping[str, Rule] = {
     "+": lambda a, b: (a[0] + b[0], a[1] + b[1]),
     "-": lambda a, b: (a[0] - b[1], a[1] - b[0]),
@@ -162,9 +172,6 @@ _FUNCTIONS: Mapping[tuple[str, int], Rule] = {
     ("abs", 1): lambda a: (0, dims.maximum(-a[0], a[1])),
     ("minimum", 2): lambda a, b: (dims.minimum(a[0], b[0]), dims.minimum(a[1], b[1])),
     ("maximum", 2): lambda a, b: (dims.maximum(a[0], b[0]), dims.maximum(a[1], b[1])),
-    ("clip", 3): lambda a, low, high: (
-        dims.minimum(dims.maximum(a[0], low[0]), high[0]),
-        dims.minimum(dims.maximum(a[1], low[1]), high[1]),
-    ),
+    ("clip", 3): _clipped,
 }
 """By the name of a function of the library, and the number of its operands."""

@@ -127,12 +127,10 @@ def _followed(node: Node, known: dict[Node, Range], depth: int) -> Range | None:
     if node in rows:
         found = _range(rows[node], known, depth)
         return replace(found, counters=found.counters and frozenset((node,)))
-    if not all(one.dtype.is_integer for one in node.inputs):
-        return None
-    if node.op in _SAME_VALUES:
-        return _range(node.inputs[0], known, depth)
     rule = _RULES.get(node.op)
-    return rule and rule(*(_range(one, known, depth) for one in node.inputs))
+    if rule is None or not all(one.dtype.is_integer for one in node.inputs):
+        return None
+    return rule(*(_range(one, known, depth) for one in node.inputs))
 
 
 def _shared(a: Range, b: Range) -> frozenset[Node] | None:
@@ -159,8 +157,8 @@ def _remainder(a: Range, b: Range) -> Range | None:
     return a if a.within(0, b.low - 1) else Range(0, b.low - 1, None)
 
 
-_SAME_VALUES = {broadcast_to, cast, flip, permute_dims, reshape}
 _RULES: Mapping[Op, Callable[..., Range | None]] = {
+    **dict.fromkeys((broadcast_to, cast, flip, permute_dims, reshape), lambda a: a),
     add: lambda a, b: Range(a.low + b.low, a.high + b.high, _shared(a, b)),
     subtract: lambda a, b: Range(a.low - b.high, a.high - b.low, _shared(a, b)),
     negative: lambda a: Range(-a.high, -a.low, a.counters),

@@ -1,4 +1,4 @@
-"""Loops and branches that stay in the graph, because a dim or a tensor decides what runs.
+"""Loops that stay in the graph, because a dim or a tensor decides how often they run.
 
     for t in range(T):              # a dim: a scan
         h = cell(x[t], h)           # x[t] is a row that the scan runs over
@@ -8,7 +8,6 @@
     for i, (a, b) in enumerate(zip(x, y)):  # over the rows of several, with their number
     for i in arange(1000):          # numbers that stay in the graph: a scan too
     while error > 1e-6, at most 100:
-    if loss < best:                 # a tensor: one of two graphs
 
 What a body assigns, and what had a value before, is carried from one iteration to the next.
 """
@@ -16,29 +15,20 @@ What a body assigns, and what had a value before, is carried from one iteration 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from graphc.errors import DTypeError, ShapeError
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
-from graphc.frontend.elaboration.carries import Carries, alike, form_of, is_tensors
+from graphc.frontend.elaboration.carries import Carries
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.iterables import InGraph, Rounds, Together, length_of
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.rows import Rows, rows_in
 from graphc.frontend.elaboration.scope import Scope
-from graphc.frontend.tracing import trees
-from graphc.frontend.tracing.control_flow import leaves, rebuilt, require_form
 from graphc.frontend.tracing.loop_index import LoopIndex
 from graphc.frontend.tracing.tensor import Tensor
-from graphc.frontend.tracing.traced_bodies import (
-    TracedBranch,
-    branch_tensors,
-    scan_tensors,
-    traced_branch,
-    while_tensors,
-)
+from graphc.frontend.tracing.traced_bodies import scan_tensors, while_tensors
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
@@ -46,8 +36,6 @@ from graphc.ir.ops.sequences import arange
 
 __all__ = [
     "bounded_loop",
-    "branch",
-    "conditional",
     "iterated",
     "leave_loop",
     "scan_loop",
@@ -181,60 +169,6 @@ def leave_loop(
         scope.leave_without(name, f"has no value: {why}", "give it one before the loop")
 
 
-def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -> Any:
-    """A branch on a tensor. What both blocks give a value has one afterwards.
-
-    Returns:
-        What `run` gave for the first block, with the value chosen, if both blocks return.
-
-    Raises:
-        GraphcError: blocks that give a name values of different types, or one that returns.
-    """
-    scopes, ends, traced = [], [], []
-    for block in (node.body, node.orelse):
-        inner = Evaluator(evaluator.program, Scope(evaluator.scope))
-        with traced_branch() as one:
-            ends.append(run(inner, block))
-        scopes.append(inner.scope)
-        traced.append(one)
-    if (ends[0] is None) is not (ends[1] is None):
-        raise not_supported(
-            "a return in one block of a branch on a tensor",
-            node.test.span,
-            "return from both blocks, or return at the end of the function from what follows",
-        )
-    with evaluator.program.sources.at(node.test.span):
-        if ends[0] is not None:
-            values = alike([end.value for end in ends])
-            _require_tensors(values, node)
-            parts = [[one for _, one in leaves(value, "the result")] for value in values]
-            made = _chosen(predicate, parts, traced)
-            return replace(ends[0], value=rebuilt(values[0], iter(made)))
-        names = dict.fromkeys(name for scope in scopes for name in scope.assigned())
-        found = {name: _choice(name, scopes, evaluator.scope, node) for name in names}
-        chosen_from = {name: values for name, values in found.items() if values}
-        for name, values in chosen_from.items():
-            for one, other in zip(*map(trees.leaves, values), strict=True):
-                _require_alike(repr(name), one, other, node)
-        parts = [
-            [leaf for values in chosen_from.values() for leaf in trees.leaves(values[block])]
-            for block in range(2)
-        ]
-        chosen = iter(_chosen(predicate, parts, traced))
-        for name, values in chosen_from.items():
-            evaluator.scope.define(name, trees.rebuilt(values[0], chosen))
-        for name in names:
-            why, hint = "has a value in one block of a branch only", "give it one before the branch"
-            evaluator.scope.leave_without(name, why, hint)
-    return None
-
-
-def conditional(evaluator: Evaluator, node: syntax.Conditional, predicate: Tensor, run: Run) -> Any:
-    """The value of `a if predicate else b`: a branch that returns it from both of its blocks."""
-    blocks = ((syntax.Return(one, span=one.span),) for one in (node.body, node.orelse))
-    return branch(evaluator, syntax.If(node.test, *blocks, span=node.span), predicate, run).value
-
-
 def _run_inside(inner: Evaluator, body: Sequence[syntax.Statement], run: Run) -> None:
     returned = run(inner, body)
     if returned is not None:
@@ -267,54 +201,3 @@ def _indices(length: DimLike) -> Tensor:
     """The numbers of the iterations."""
     narrow = dims.bounds(length)[1] < 2**31
     return Tensor(arange(length, dtype=dtypes.i32 if narrow else dtypes.i64))
-
-
-# -- branches -------------------------------------------------------------------------------------
-
-
-def _choice(name: str, scopes: Sequence[Scope], outer: Scope, node: syntax.If) -> list[Any]:
-    """The values of a name that the predicate chooses from; one that both blocks agree on is kept.
-
-    Empty where there is nothing to choose.
-    """
-    values = [scope.find(name) for scope in scopes]
-    if any(value is Scope.MISSING for value in values):
-        return []
-    one, other = values
-    if one is other or (type(one) is type(other) and numbers.is_number(one) and one == other):
-        outer.define(name, one)
-        return []
-    found = alike(values)
-    if all(map(is_tensors, found)) and form_of(found[0]) == form_of(found[1]):
-        return found
-    raise refused(
-        f"{name!r} is {described(one)} if the condition holds, and else {described(other)}",
-        "branch-type",
-        node.test.span,
-        "a value that is chosen at run time is a tensor",
-    )
-
-
-def _require_alike(what: str, one: Tensor, other: Tensor, node: syntax.If) -> None:
-    if one.type is not other.type:
-        error = DTypeError if one.dtype is not other.dtype else ShapeError
-        raise error(
-            f"{what} is {one.type} if the condition holds, and else {other.type}",
-            code="branch-type",
-            span=node.test.span,
-            hint="both blocks give the same dtype and shape; cast or broadcast",
-        )
-
-
-def _require_tensors(values: Sequence[Any], node: syntax.If) -> None:
-    require_form(values[1], values[0], "the result of the other block")
-    pairs = zip(*(leaves(value, "the result") for value in values), strict=True)
-    for (what, one), (_, other) in pairs:
-        _require_alike(what, one, other, node)
-
-
-def _chosen(
-    predicate: Tensor, parts: Sequence[Sequence[Tensor]], traced: Sequence[TracedBranch]
-) -> list[Tensor]:
-    results = [[one.node for one in values] for values in parts]
-    return branch_tensors(predicate.node, traced, results)
