@@ -271,6 +271,58 @@ def test_ratios_of_gamma_functions_of_large_numbers_lose_nothing(dtype: str, dev
 
 
 @pytest.mark.parametrize("device", ["reference", "cpu", "sim"])
+def test_beta_and_its_kin_have_values_at_poles(device: str) -> None:
+    """By products of whole numbers: what two poles leave, 0 and inf where there is one alone."""
+    rising = [(-1, 1, -1), (0, 0, 1), (-3, 2, 6), (-1, -2, 1 / 6), (-5, 7, 0), (-2, 0.5, 0),
+              (0.5, -1.5, np.inf)]  # fmt: skip
+    pairs = [(-1, 1, -1), (2, -2, 0.5), (-3, 3, -1 / 3), (-1, 2, np.inf), (-2, 0.5, np.inf),
+             (-1, -2, np.inf), (0.5, -0.5, 0), (np.inf, 0, np.inf), (np.inf, 2, 0),
+             (np.inf, np.inf, 0)]  # fmt: skip
+    for name, rows in (("poch", rising), ("beta", pairs)):
+        x, y, expected = np.array(rows, float).T.copy()
+        found = gc.function(getattr(gc, name), device=device)(x, y)
+        np.testing.assert_allclose(found, expected, rtol=1e-14, err_msg=name)
+    with np.errstate(divide="ignore"):
+        logarithms = np.log(np.abs(expected))
+    found = gc.function(gc.betaln, device=device)(x, y)
+    np.testing.assert_allclose(found, logarithms, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("device", ["reference", "cpu", "sim"])
+def test_shares_of_large_parameters_have_digits(device: str) -> None:
+    """As many as the share leaves them: it changes by sqrt(a) of itself where x does by 1."""
+    sizes = [201.0, 3e4, 1e8]
+    a, b, away = (
+        side.reshape(-1) for side in np.meshgrid(sizes, [0.3, 40.0, *sizes], [-6.0, -1.0, 0.0, 2.0])
+    )
+    a, b = np.concatenate([a, b]), np.concatenate([b, a])
+    away = np.tile(away, 2)
+    middle = a / (a + b)
+    x = middle + away * np.sqrt(middle * b / (a + b) / (a + b + 1))
+    is_inside = (x > 0) & (x < 1)
+    a, b, x = a[is_inside], b[is_inside], x[is_inside]
+    found = gc.function(gc.betainc, device=device)(a, b, x)
+    expected = scipy.special.betainc(a, b, x)
+    bound = 1e-13 + 1e-15 * np.sqrt(np.minimum(a, b))
+    assert (np.abs(found - expected) <= 20 * bound * expected).all()
+    a = np.array([1e3, 1e8, 1e15, 1e100, 1e300])
+    found = gc.function(gc.betainc, device=device)(a, a, np.full(5, 0.5))
+    np.testing.assert_allclose(found, 0.5, rtol=1e-12)
+    # The normal distribution, where SciPy's values have lost the digits that are tested.
+    a = np.repeat([1e12, 1e15], 4)
+    x = 0.5 + np.tile([-6.0, -1.0, 0.5, 2.0], 2) / np.sqrt(8 * a)
+    found = gc.function(gc.betainc, device=device)(a, a, x)
+    expected = scipy.special.ndtr((x - 0.5) * np.sqrt(8 * a + 4))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_powers_of_two_of_complex_infinities() -> None:
+    z = np.array([np.inf, -np.inf, 2, np.nan]) + 0j
+    for device in ("reference", "cpu", "sim"):
+        np.testing.assert_array_equal(gc.function(gc.exp2, device=device)(z), np.exp2(z))
+
+
+@pytest.mark.parametrize("device", ["reference", "cpu", "sim"])
 def test_upper_shares_of_little_shapes_have_digits(device: str) -> None:
     """For little a the share is a times the exponential integral."""
     a, x = (side.reshape(-1) for side in np.meshgrid([1e-300, 1e-30, 1e-17], [1e-9, 0.1, 0.3, 7.0]))

@@ -161,10 +161,10 @@ GC_INLINE float gc_airy_ai_slope_f32(float x) { return (float)gc_airy(x, true); 
 
 /* -- incomplete gamma and beta functions ------------------------------------------------------------ */
 
-/* x^a e^(-x) / gamma(a + 1), from the distance of x from a where a is large (5.11.3). */
-GC_INLINE double gc_gamma_density(double a, double x) {
-    if (a < 10.0) return gc_exp_f64(a * gc_log_f64(x) - x - gc_lgamma_f64(a + 1.0));
-    const double inverse = 1.0 / a, square = inverse * inverse, away = (x - a) / a;
+/* What is left of log(gamma(x)) by Stirling's formula (5.11.1). */
+GC_INLINE double gc_stirling_rest(double x) {
+    if (x < 10.0) return gc_lgamma_f64(x) - ((x - 0.5) * gc_log_f64(x) - x + 0.91893853320467274178);
+    const double square = 1.0 / (x * x);
     double series = 1.0 / 156.0;
     series = series * square - 691.0 / 360360.0;
     series = series * square + 1.0 / 1188.0;
@@ -172,15 +172,32 @@ GC_INLINE double gc_gamma_density(double a, double x) {
     series = series * square + 1.0 / 1260.0;
     series = series * square - 1.0 / 360.0;
     series = series * square + 1.0 / 12.0;
-    /* Of -a * (away - log(1 + away)) the series near 0, where the difference would lose digits. */
-    double surprise = away - gc_log_f64(x / a);
-    if (gc_abs_f64(away) < 0.25) {
-        const double turned = away / (2.0 + away), step = turned * turned;
-        double odd = 0.0;
-        for (int k = 12; k >= 1; --k) odd = (odd + 1.0 / (2.0 * k + 1.0)) * step;
-        surprise = away * turned - 2.0 * turned * odd;
-    }
-    return gc_exp_f64(-a * surprise - series * inverse) * gc_sqrt_f64(inverse * 0.15915494309189533577);
+    return series / x;
+}
+
+/* away - log(ratio), which is 1 + away: the series near 0, where the difference would lose digits. */
+GC_INLINE double gc_surprise(double away, double ratio) {
+    if (!(gc_abs_f64(away) < 0.25)) return away - gc_log_f64(ratio < 1e300 ? ratio : 1e300);
+    const double turned = away / (2.0 + away), step = turned * turned;
+    double odd = 0.0;
+    for (int k = 12; k >= 1; --k) odd = (odd + 1.0 / (2.0 * k + 1.0)) * step;
+    return away * turned - 2.0 * turned * odd;
+}
+
+/* x^a e^(-x) / gamma(a + 1), from the distance of x from a where a is large (5.11.3). */
+GC_INLINE double gc_gamma_density(double a, double x) {
+    if (a < 10.0) return gc_exp_f64(a * gc_log_f64(x) - x - gc_lgamma_f64(a + 1.0));
+    const double size = -a * gc_surprise((x - a) / a, x / a) - gc_stirling_rest(a);
+    return gc_exp_f64(size) * gc_sqrt_f64(1.0 / a * 0.15915494309189533577);
+}
+
+/* y^p z^q / beta(p, q), where y + z is 1, from the distance of y from p / (p + q): C. Loader's form, whose
+ * terms do not cancel (Fast and Accurate Computation of Binomial Probabilities, 2000). */
+GC_INLINE double gc_beta_density(double p, double q, double y, double z) {
+    const double n = p + q, away = y < z ? p - n * y : n * z - q;
+    const double size = p * gc_surprise(-away / p, n / p * y) + q * gc_surprise(away / q, n / q * z);
+    const double rest = gc_stirling_rest(n) - gc_stirling_rest(p) - gc_stirling_rest(q);
+    return gc_exp_f64(rest - size) * gc_sqrt_f64(p * (q / n) * 0.15915494309189533577);
 }
 
 /* One step of a continued fraction whose next terms are `above` and `below`: J. Lentz's method, which divides
@@ -257,29 +274,51 @@ GC_INLINE double gc_gammaincc_f64(double a, double x) { return gc_incomplete_gam
 GC_INLINE float gc_gammainc_f32(float a, float x) { return (float)gc_incomplete_gamma(a, x, false); }
 GC_INLINE float gc_gammaincc_f32(float a, float x) { return (float)gc_incomplete_gamma(a, x, true); }
 
-/* The regularized incomplete beta function (8.17.22), mirrored (8.17.4) where that converges slowly, but not
- * where what is left of 1 would have no digits, as it does for little b. Where one parameter is 0 or infinite,
- * all of the distribution is at 0 or at 1. */
+/* The regularized incomplete beta function: the continued fraction 8.17.22, or of large p the integral over the
+ * tail, of the smaller part (8.17.4), but not where what is left of 1 would have no digits, as for little b, which
+ * makes it steep at 0 alone. Where one parameter is 0 or infinite, all of the distribution is at 0 or at 1. */
 GC_INLINE double gc_betainc_f64(double a, double b, double x) {
     if (!(a >= 0.0) || !(b >= 0.0) || !(x >= 0.0) || !(x <= 1.0)) return GC_UNDEFINED;
     if (a == b && (a == 0.0 || a == GC_INFINITE)) return GC_UNDEFINED;
     if (a == 0.0 || b == GC_INFINITE) return x > 0.0 ? 1.0 : 0.0;
     if (b == 0.0 || a == GC_INFINITE) return x < 1.0 ? 0.0 : 1.0;
     if (x == 0.0 || x == 1.0) return x;
-    const bool is_mirrored = x > (a + 1.0) / (a + b + 2.0) && (b > 0.05 || x > 0.999);
-    const double p = is_mirrored ? b : a, q = is_mirrored ? a : b, y = is_mirrored ? 1.0 - x : x;
-    const double rest = is_mirrored ? gc_log_f64(x) : gc_log1p_f64(-x);
-    const double scale = gc_lgamma_f64(a + b) - gc_lgamma_f64(a) - gc_lgamma_f64(b);
-    const double front = gc_exp_f64(scale + p * gc_log_f64(y) + q * rest) / p;
-    double c = 1e300, d = 1.0, share = 1.0, factor = 0.0;
-    for (int k = 0; k < 1000 && gc_abs_f64(factor - 1.0) > 1e-16; ++k) {
-        const double m = k, at = p + 2.0 * m;
-        share *= gc_fraction_step(-(p + m) * (p + q + m) * y / (at * (at + 1.0)), 1.0, &c, &d);
-        factor = gc_fraction_step((m + 1.0) * (q - m - 1.0) * y / ((at + 1.0) * (at + 2.0)), 1.0, &c, &d);
-        share *= factor;
+    if (a + b < 1e-200) { /* it depends on the quotient alone */
+        a *= 1e100;
+        b *= 1e100;
     }
-    share *= front;
-    share = share < 1.0 ? share : 1.0;
+    a = a > 1e-290 ? a : 1e-290;
+    b = b > 1e-290 ? b : 1e-290;
+    const bool is_mirrored = x > (a + 1.0) / (a + b + 2.0) && (b > 0.05 || x > 0.999);
+    const double p = is_mirrored ? b : a, q = is_mirrored ? a : b;
+    const double y = is_mirrored ? 1.0 - x : x, z = is_mirrored ? x : 1.0 - x;
+    double share;
+    if (p > 200.0) {
+        const double slope = (y < z ? p - (p + q) * y : (p + q) * z - q) - (z - y);
+        const double steep = gc_abs_f64(q < 1.0 ? (p - 1.0) * z : slope);
+        const double bend = gc_sqrt_f64(p * z * z + q * y * y), width = 1.0 / (steep > bend ? steep : bend);
+        share = 0.0;
+        for (int k = -48; k <= 48; ++k) {
+            const double s = k / 12.0, near = gc_exp_f64(-s), v = width * gc_exp_f64(s - near);
+            if (!(v * z < 1.0)) continue;
+            const double low = (p - 1.0) * gc_surprise(-v * z, 1.0 - v * z);
+            const double high = (q - 1.0) * gc_surprise(v * y, 1.0 + v * y);
+            share += gc_exp_f64(-slope * v - low - high) * v * (1.0 + near);
+        }
+        share /= 12.0;
+    } else {
+        double c = 1e300, d = 1.0, factor = 0.0;
+        share = 1.0;
+        for (int k = 0; k < 1000 && gc_abs_f64(factor - 1.0) > 1e-16; ++k) {
+            const double m = k, at = p + 2.0 * m;
+            share *= gc_fraction_step(-(p + m) * (p + q + m) * y / (at * (at + 1.0)), 1.0, &c, &d);
+            factor = gc_fraction_step((m + 1.0) * (q - m - 1.0) * y / ((at + 1.0) * (at + 2.0)), 1.0, &c, &d);
+            share *= factor;
+        }
+        share /= p;
+    }
+    share *= gc_beta_density(p, q, y, z);
+    share = share > 1.0 ? 1.0 : share;
     return is_mirrored ? 1.0 - share : share;
 }
 GC_INLINE float gc_betainc_f32(float a, float b, float x) { return (float)gc_betainc_f64(a, b, x); }

@@ -159,8 +159,39 @@ def _log_ratio(x: Node, m: Node) -> Node:
     return where(is_large, add(far, subtract(_correction(place), _correction(end))), near)
 
 
+def _is_pole(x: Node) -> Node:
+    """Whether gamma is infinite: at 0 and the negative whole numbers."""
+    is_whole = F["logical_and"](equal(floor(x), x), F["isfinite"](x))
+    return F["logical_and"](is_whole, less_equal(x, zeros_like(x)))  # type: ignore[no-any-return]
+
+
+def _power_of_minus_one(n: Node) -> Node:
+    is_odd = equal(F["remainder"](n, constant_like(2, n)), ones_like(n))
+    return where(is_odd, negative(ones_like(n)), ones_like(n))
+
+
+def _or_positive(sign: Node) -> Node:
+    """A product of signs of gamma; where poles have none, that of what is infinite or 0."""
+    return where(F["isnan"](sign), ones_like(sign), sign)
+
+
+def _is_of_poles(x: Node, m: Node) -> Node:
+    """Whether gamma(x) and gamma(x + m) are infinite, where their quotient is finite."""
+    both = F["logical_and"](_is_pole(x), _is_pole(add(x, m)))
+    return F["logical_and"](both, equal(floor(m), m))  # type: ignore[no-any-return]
+
+
+def _has_limit(x: Node, y: Node) -> Node:
+    """Whether gamma(x) gamma(y) / gamma(x + y) is finite at poles."""
+    return F["logical_and"](_is_of_poles(x, y), greater(y, zeros_like(y)))  # type: ignore[no-any-return]
+
+
 def _betaln(x: Node, y: Node) -> Node:
-    small, large = minimum(x, y), maximum(x, y)
+    low, high = minimum(x, y), maximum(x, y)
+    has_limit = _has_limit(low, high)
+    # By reflection gamma(x) / gamma(x + y) is gamma(1 - x - y) / gamma(1 - x), but for the sign.
+    low = where(has_limit, subtract(ones_like(low), add(low, high)), low)
+    small, large = minimum(low, high), maximum(low, high)
     bound = constant_like(_LARGE, x)
     are_large = F["logical_and"](greater(small, bound), F["isfinite"](add(x, y)))
     near = where(are_large, ones_like(small), small)
@@ -173,7 +204,9 @@ def _betaln(x: Node, y: Node) -> Node:
     rest = subtract(add(_correction(p), _correction(q)), _correction(add(p, q)))
     is_limit = F["logical_and"](F["isposinf"](large), greater(small, zeros_like(small)))
     at_limit = constant_like(-math.inf, value)
-    return where(is_limit, at_limit, where(are_large, add(far, rest), value))
+    value = where(is_limit, at_limit, where(are_large, add(far, rest), value))
+    is_pole = F["logical_or"](_is_pole(small), _is_pole(large))
+    return where(is_pole, constant_like(math.inf, value), value)
 
 
 @surface("betaln")
@@ -184,12 +217,16 @@ def betaln(x: Operand, y: Operand) -> Node:
 
 @surface("beta")
 def beta(x: Operand, y: Operand) -> Node:
-    """The beta function, gamma(x) * gamma(y) / gamma(x + y): 0 where the last is infinite."""
+    """The beta function, gamma(x) * gamma(y) / gamma(x + y): 0 where the last alone is infinite.
+
+    Where two of them are, at whole numbers, it is the limit for whole numbers y.
+    """
 
     def compute(a: Node, b: Node) -> Node:
-        size = exp(_betaln(a, b))
-        sign = multiply(multiply(gammasgn(a), gammasgn(b)), gammasgn(add(a, b)))
-        return where(equal(size, zeros_like(size)), size, multiply(sign, size))
+        low, high = minimum(a, b), maximum(a, b)
+        sign = _or_positive(multiply(multiply(gammasgn(a), gammasgn(b)), gammasgn(add(a, b))))
+        sign = where(_has_limit(low, high), _power_of_minus_one(high), sign)
+        return multiply(sign, exp(_betaln(a, b)))
 
     return _in_doubles("beta", compute, x, y)
 
@@ -216,8 +253,12 @@ def poch(x: Operand, m: Operand) -> Node:
     """x (x + 1) ... (x + m - 1), as gamma(x + m) / gamma(x)."""
 
     def compute(a: Node, b: Node) -> Node:
-        sign = multiply(gammasgn(add(a, b)), gammasgn(a))
-        return multiply(sign, exp(negative(_log_ratio(a, b))))
+        total = add(a, b)
+        is_reflected = _is_of_poles(a, b)
+        start = where(is_reflected, subtract(ones_like(total), total), a)
+        sign = _or_positive(multiply(gammasgn(total), gammasgn(a)))
+        sign = where(is_reflected, _power_of_minus_one(b), sign)
+        return multiply(sign, exp(negative(_log_ratio(start, b))))
 
     return _in_doubles("poch", compute, x, m)
 

@@ -47,6 +47,7 @@ __all__ = [
     "lgamma",
     "lgamma_of",
     "logaddexp",
+    "stirling_rest",
     "trigamma",
     "xlogy",
     "zeta_less_one",
@@ -150,9 +151,19 @@ def _lgamma_positive(x: Array) -> Array:
     divisor = np.where(z < 0.5, z * (z + 1), np.where(z < 1.5, z, 1.0))
     near = d * (1 - EULER) + d * d * _polynomial(_NEAR_TWO, np.where(x < 8, d, 0.0))
     near = near + np.log(factor) - np.log(divisor)
-    far = (x - 0.5) * np.log(x) - x + 0.5 * math.log(2 * math.pi)
-    far = far + _polynomial(_STIRLING, 1 / (x * x)) / x
+    far = _stirling(x) + _polynomial(_STIRLING, 1 / (x * x)) / x
     return np.where(x < 8, near, np.where(np.isposinf(x), x, far))
+
+
+def _stirling(x: Array) -> Array:
+    return np.asarray((x - 0.5) * np.log(x) - x + 0.5 * math.log(2 * math.pi))
+
+
+def stirling_rest(x: Array) -> Array:
+    """What is left of log(gamma(x)) by Stirling's formula, for x > 0."""
+    far = np.where(x < 10.0, 10.0, x)
+    near = _lgamma_positive(x) - _stirling(x)
+    return np.where(x < 10.0, near, _polynomial(_STIRLING, 1 / (far * far)) / far)
 
 
 def lgamma_of(x: Array) -> Array:

@@ -111,7 +111,7 @@ exp2 = elementwise(
     "2 to the power x.",
     gradient=slope(lambda x, y: scaled(y, math.log(2))),
     cheap=False,
-    elsewhere={"complex": lambda z: exp(scaled(z, math.log(2)))},
+    elsewhere={"complex": lambda z: exp(_stretched(z, math.log(2)))},
 )
 log = elementwise(
     "log",
