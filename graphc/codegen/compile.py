@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphc.codegen.dialect import Dialect, UnitText
-from graphc.codegen.plan import GRAPH_PASSES, MEMORY, Library, plan_entry
+from graphc.codegen.plan import MEMORY, PLAN_PASSES, Library, plan_entry
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.kernel import Kernel
 from graphc.passes import pipeline
-from graphc.passes.pipeline import TABLES, Observer, Pass, Runner, standard_passes
+from graphc.passes.pipeline import GRAPH_PASSES, TABLES, Observer, Pass, Runner
 from graphc.runtime.program import Entry, Program
 
 __all__ = ["PIPELINE", "Target", "TargetCode", "compile_unit"]
 
 PIPELINE: tuple[Pass[Any], ...] = (
     TABLES,  # over the unit
-    *standard_passes(),  # over each export's graph
-    *GRAPH_PASSES,  # over it and then, as it is bound, the graphs of its loops and branches
+    *GRAPH_PASSES,  # over each export's graph
+    *PLAN_PASSES,  # over it and then, as it is bound, the graphs of its loops and branches
     MEMORY,  # over each export's entry
 )
 """Every pass from the graphs of a unit to its program, in their order."""
@@ -67,9 +67,7 @@ def compile_unit(unit: Unit, target: Target, *, observe: Observer | None = None)
     entries: dict[str, Entry] = {}
     graphs: dict[str, Graph] = {}
     for name, graph in unit.exports.items():
-        graph = pipeline.run(
-            graph, standard_passes(), sources, observe=observe, folder=folder, first=1
-        )
+        graph = pipeline.run(graph, GRAPH_PASSES, sources, observe=observe, folder=folder, first=1)
         entries[name] = plan_entry(graph, target.dialect, library, sources, observe=observe)
         graphs[name] = graph
     kernels, launches = library.kernels, list(entries.values())

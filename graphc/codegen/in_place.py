@@ -27,6 +27,7 @@ from graphc.ir.kernel import (
 )
 from graphc.ir.node import Node
 from graphc.ir.op import Scatter
+from graphc.passes.bodies import dependent
 from graphc.passes.group import Group, GroupKind
 
 __all__ = ["overwrites_in_place", "scatter_in_place", "scatters_into", "stored_before"]
@@ -41,11 +42,7 @@ def stored_before(graph: Graph, updates: Sequence[tuple[Node, Node]]) -> set[Nod
     found: set[Node] = set()
     for old, new in updates:
         if scatters_into(new, old) and old not in graph.roots:
-            reached = {old}
-            for node in Graph("", (), (), new.inputs).nodes():
-                if not reached.isdisjoint(node.inputs):
-                    reached.add(node)
-            found.update(reached.intersection(new.inputs[1:]))
+            found.update(dependent(new.inputs, (old,)).intersection(new.inputs[1:]))
     return found
 
 

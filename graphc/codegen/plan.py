@@ -1,6 +1,6 @@
 """The plan: a graph's groups become kernels, launches, steps, and places in memory.
 
-The passes are those of `GRAPH_PASSES` over an entry's graph and, as its loops and branches become
+The passes are those of `PLAN_PASSES` over an entry's graph and, as its loops and branches become
 steps, over the graphs inside; then `MEMORY` over the entry as a whole.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from graphc.codegen import plan_listing
-from graphc.codegen.arena import with_places
 from graphc.codegen.bind import bind
 from graphc.codegen.dialect import Dialect
 from graphc.codegen.donate import donate
@@ -17,6 +16,7 @@ from graphc.codegen.graph_plan import EntryDraft, GraphPlan
 from graphc.codegen.in_place import stored_before
 from graphc.codegen.kernel_library import Library
 from graphc.codegen.launch import launch_of, state_last
+from graphc.codegen.memory import with_places
 from graphc.codegen.merge_launches import merge_launches
 from graphc.codegen.verify_memory import verify_memory
 from graphc.codegen.verify_plan import (
@@ -30,13 +30,14 @@ from graphc.codegen.verify_plan import (
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.source_map import SourceMap
-from graphc.passes.fuse import Group, fuse
-from graphc.passes.pipeline import Observer, Pass, Runner, standard_passes
+from graphc.passes.fuse import fuse
+from graphc.passes.group import Group
+from graphc.passes.pipeline import GRAPH_PASSES, Observer, Pass, Runner
 from graphc.runtime.program import Entry
 
-__all__ = ["GRAPH_PASSES", "MEMORY", "Library", "plan_entry"]
+__all__ = ["MEMORY", "PLAN_PASSES", "Library", "plan_entry"]
 
-_FIRST = 1 + len(standard_passes())
+_FIRST = 1 + len(GRAPH_PASSES)
 """The number of the first pass here: behind that over the unit and those from graph to graph."""
 
 
@@ -72,11 +73,11 @@ def _place(entry: Entry, sources: SourceMap) -> Entry:
     return replace(entry, slots=tuple(with_places(entry.slots, entry.steps)))
 
 
-GRAPH_PASSES: tuple[Pass[GraphPlan], ...] = (
+PLAN_PASSES: tuple[Pass[GraphPlan], ...] = (
     Pass(
         "fuse",
         "Decides which nodes one kernel computes, and in which order kernels run.",
-        before="the only composite ops left are those that a schedule claims",
+        before="no composite op is left",
         after="every node is stored once, or computed in exactly the groups that read it",
         function=_fuse,
         verify=verify_fused,
@@ -159,10 +160,10 @@ def plan_entry(
     runner = Runner(sources or SourceMap(), observe, dialect.name)
 
     def run(plan: GraphPlan) -> GraphPlan:
-        return runner.run(plan.name, plan, GRAPH_PASSES, _FIRST)
+        return runner.run(plan.name, plan, PLAN_PASSES, _FIRST)
 
     entry = _unplaced_entry(graph, EntryDraft(dialect, library, run))
-    return runner.run(graph.name, entry, (MEMORY,), _FIRST + len(GRAPH_PASSES))
+    return runner.run(graph.name, entry, (MEMORY,), _FIRST + len(PLAN_PASSES))
 
 
 def _unplaced_entry(graph: Graph, draft: EntryDraft) -> Entry:

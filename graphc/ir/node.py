@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from graphc.errors import InternalError
@@ -76,24 +77,28 @@ def build(op: Op, inputs: tuple[Node, ...], attributes: Attributes) -> Node:
     return node
 
 
-def topological(roots: Iterable[Node]) -> Iterator[Node]:
+def topological(
+    roots: Iterable[Node], operands: Callable[[Node], Iterable[Node]] = attrgetter("inputs")
+) -> Iterator[Node]:
     """Every node that `roots` depend on, each once, inputs before users.
+
+    `operands` says what a node depends on, where that is not all its inputs.
 
     The order is that of a depth-first walk from the first root, so it depends on the graph's
     structure alone. The walk keeps its own stack: graphs are deeper than Python's.
     """
     done: set[Node] = set()
     for root in roots:
-        stack = [(root, iter(root.inputs))]
         if root in done:
             continue
         done.add(root)
+        stack = [(root, iter(operands(root)))]
         while stack:
             node, pending = stack[-1]
             for child in pending:
                 if child not in done:
                     done.add(child)
-                    stack.append((child, iter(child.inputs)))
+                    stack.append((child, iter(operands(child))))
                     break
             else:
                 stack.pop()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from graphc.errors import DTypeError, GraphcError, InternalError, ShapeError, UsageError
-from graphc.ir.node import Node
+from graphc.ir.node import Node, topological
 from graphc.ir.op import Branch, Decomposition, Loop
 from graphc.ir.ops.arithmetic import add
 from graphc.ir.ops.conversion import cast
@@ -148,7 +148,12 @@ class _Reverse:
     ) -> None:
         self._sources = sources
         self._leaves = frozenset(leaves)
-        self._order = list(_cone([output for output, _ in seeds], self._leaves))
+        self._order = list(
+            topological(
+                (output for output, _ in seeds),
+                lambda node: () if node in self._leaves else node.inputs,
+            )
+        )
         self._received: dict[Node, Node] = {}
         # Cotangents of nodes with several results, by number of the result.
         self._received_parts: dict[Node, dict[int, Node]] = {}
@@ -265,22 +270,3 @@ class _Reverse:
         for operand in operands:
             if operand in found:
                 yield operand, found[operand]
-
-
-def _cone(roots: Iterable[Node], leaves: frozenset[Node]) -> Iterator[Node]:
-    """The nodes that the roots depend on, operands first, not looking below the leaves."""
-    done: set[Node] = set()
-    for root in roots:
-        if root in done:
-            continue
-        done.add(root)
-        stack = [(root, iter(() if root in leaves else root.inputs))]
-        while stack:
-            node, pending = stack[-1]
-            child = next((one for one in pending if one not in done), None)
-            if child is None:
-                stack.pop()
-                yield node
-            else:
-                done.add(child)
-                stack.append((child, iter(() if child in leaves else child.inputs)))

@@ -8,8 +8,8 @@ from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.expr import Index
 from graphc.ir.node import Node
-from graphc.ir.op import Contraction, Cumulative, Reduction, RowFunction, Scatter
-from graphc.passes.group import GroupKind, aligned, domain_of, kept
+from graphc.ir.op import Cumulative, Reduction, Scatter
+from graphc.passes.group import KIND_OF, GroupKind, aligned, domain_of, kept
 
 __all__ = [
     "Draft",
@@ -64,28 +64,18 @@ def can_be_epilogue(group: Draft) -> bool:
 
 def start(node: Node) -> Draft:
     """A group of one node."""
-    lowering = node.op.lowering
-    if isinstance(lowering, Reduction):
-        shape = node.inputs[0].shape
-        group = Draft(GroupKind.REDUCTION, shape, domain_of(shape), node["axes"])
-        group.at[node] = {group.outer}
-        return group
-    if isinstance(lowering, Cumulative):
-        group = Draft(GroupKind.CUMULATIVE, node.shape, domain_of(node.shape), (node["axis"],))
-        group.at[node] = {group.domain}
-        return group
-    if isinstance(lowering, Scatter):
-        shape = node.inputs[1].shape
-        group = Draft(GroupKind.SCATTER, shape, domain_of(shape))
-        group.at[node] = {group.domain}
-        return group
-    if isinstance(lowering, RowFunction):
-        group = Draft(GroupKind.ROW_FUNCTION, node.shape, domain_of(node.shape))
-        group.at[node] = {group.domain}
-        return group
-    kind = GroupKind.CONTRACTION if isinstance(lowering, Contraction) else GroupKind.POINTWISE
-    group = Draft(kind, node.shape, domain_of(node.shape))
-    group.at[node] = {group.domain}
+    shape = node.shape
+    axes: tuple[int, ...] = ()
+    match node.op.lowering:
+        case Reduction():
+            shape, axes = node.inputs[0].shape, node["axes"]
+        case Cumulative():
+            axes = (node["axis"],)
+        case Scatter():
+            shape = node.inputs[1].shape
+    kind = KIND_OF.get(type(node.op.lowering), GroupKind.POINTWISE)
+    group = Draft(kind, shape, domain_of(shape), axes)
+    group.at[node] = {group.outer if is_reduction(node) else group.domain}
     return group
 
 

@@ -26,14 +26,14 @@ from graphc.ir.op import Contraction, Element, Elementwise, Reduction, Structura
 from graphc.ir.ops.structural import project
 from graphc.ir.types import TupleType
 from graphc.passes.draft import Draft, start
-from graphc.passes.group import Group, GroupKind, aligned, domain_of, is_transparent, kept
+from graphc.passes.group import Group, GroupKind
 from graphc.passes.grouping import MEMBERS_AT_MOST, Grouping
 from graphc.passes.join_group import accepts_pointwise, join
 from graphc.passes.merge_groups import extend_reductions, merge_all
 from graphc.passes.reads import is_apart, operands_read, reads_memory
 from graphc.passes.run_order import run_order
 
-__all__ = ["Group", "GroupKind", "aligned", "domain_of", "fuse", "is_transparent", "kept"]
+__all__ = ["fuse"]
 
 
 def fuse(graph: Graph, stored: Iterable[Node] = ()) -> list[Group]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -16,13 +16,14 @@ from graphc.ir.op import (
     Cumulative,
     Element,
     Elementwise,
+    Reduction,
     RowFunction,
     Scatter,
     Source,
     View,
 )
 
-__all__ = ["Group", "GroupKind", "aligned", "domain_of", "is_transparent", "kept"]
+__all__ = ["KIND_OF", "Group", "GroupKind", "aligned", "domain_of", "is_transparent", "kept"]
 
 # A cast of 8-bit floats, a shift and a scale.
 _STEPS_FROM_CODES_AT_MOST = 3
@@ -42,6 +43,16 @@ class GroupKind(Enum):
     ROW_FUNCTION = "row function"
     APART = "apart"
     SCATTER = "scatter"
+
+
+KIND_OF: Mapping[type, GroupKind] = {
+    Reduction: GroupKind.REDUCTION,
+    Contraction: GroupKind.CONTRACTION,
+    Cumulative: GroupKind.CUMULATIVE,
+    RowFunction: GroupKind.ROW_FUNCTION,
+    Scatter: GroupKind.SCATTER,
+}
+"""The kind of a group that holds a node of this lowering; others are in groups of any kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +120,10 @@ def _is_repeated(node: Node) -> bool:
     return dims.always_less_equal(node.inputs[0].tensor.size + 1, node.tensor.size)
 
 
-def domain_of(shape: Sequence[DimLike], prefix: str = "_i") -> Index:
+def domain_of(shape: Sequence[DimLike]) -> Index:
     """Index variables for `shape`; an axis of extent 1 has the index 0."""
     return tuple(
-        0
-        if extent == 1
-        else dims.variable(f"{prefix}{axis}", 0, max(dims.bounds(extent)[1] - 1, 0))
+        0 if extent == 1 else dims.variable(f"_i{axis}", 0, max(dims.bounds(extent)[1] - 1, 0))
         for axis, extent in enumerate(shape)
     )
 

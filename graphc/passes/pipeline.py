@@ -17,7 +17,6 @@ from graphc.config import settings
 from graphc.errors import GraphcError, UsageError, VerificationError
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.listing import listing
-from graphc.ir.node import Node
 from graphc.ir.source_map import SourceMap
 from graphc.ir.verify import verify
 from graphc.passes.control_flow import tidy_control_flow
@@ -26,7 +25,7 @@ from graphc.passes.simplify import simplify
 from graphc.passes.split_reductions import split_reductions
 from graphc.passes.tables import lift_tables
 
-__all__ = ["TABLES", "Observer", "Pass", "Runner", "Step", "run", "standard_passes"]
+__all__ = ["GRAPH_PASSES", "TABLES", "Observer", "Pass", "Runner", "Step", "run"]
 
 T = TypeVar("T")
 
@@ -76,51 +75,44 @@ TABLES: Pass[Unit] = Pass(
 """The pass over all graphs of a unit, before those over each."""
 
 
-def standard_passes(
-    claimed: Callable[[Node], bool] | None = None,
-) -> tuple[Pass[Graph], ...]:
-    """The passes from graph to graph, in their order.
-
-    Args:
-        claimed: the nodes that schedules compile whole, though they could be decomposed.
-    """
-    return (
-        Pass(
-            "simplify",
-            "Applies the rules before composite ops are opened, while they are easy to see.",
-            before="any graph",
-            after="no rule applies",
-            function=simplify,
-        ),
-        Pass(
-            "control-flow",
-            "Joins loops that compute alike, drops what nobody reads of them, unrolls short ones.",
-            before="any graph",
-            after="every result, carry and operand of a loop or branch is needed",
-            function=tidy_control_flow,
-        ),
-        Pass(
-            "decompose",
-            "Writes composite ops with the ops that kernels are made from.",
-            before="any graph",
-            after="the only composite ops left are those that a schedule claims",
-            function=lambda graph, sources: decompose(graph, sources, keep=claimed),
-        ),
-        Pass(
-            "simplify-expanded",
-            "Applies the rules to what composite ops were made from.",
-            before="any graph",
-            after="no rule applies",
-            function=simplify,
-        ),
-        Pass(
-            "split-reductions",
-            "Folds all of a large tensor in chunks, which run side by side, and then those.",
-            before="the only composite ops left are those that a schedule claims",
-            after="no reduction of a large tensor has a single result",
-            function=split_reductions,
-        ),
-    )
+GRAPH_PASSES: tuple[Pass[Graph], ...] = (
+    Pass(
+        "simplify",
+        "Applies the rules before composite ops are opened, while they are easy to see.",
+        before="any graph",
+        after="no rule applies",
+        function=simplify,
+    ),
+    Pass(
+        "control-flow",
+        "Joins loops that compute alike, drops what nobody reads of them, unrolls short ones.",
+        before="any graph",
+        after="every result, carry and operand of a loop or branch is needed",
+        function=tidy_control_flow,
+    ),
+    Pass(
+        "decompose",
+        "Writes composite ops with the ops that kernels are made from.",
+        before="any graph",
+        after="no composite op is left",
+        function=decompose,
+    ),
+    Pass(
+        "simplify-expanded",
+        "Applies the rules to what composite ops were made from.",
+        before="any graph",
+        after="no rule applies",
+        function=simplify,
+    ),
+    Pass(
+        "split-reductions",
+        "Folds all of a large tensor in chunks, which run side by side, and then those.",
+        before="no composite op is left",
+        after="no reduction of a large tensor has a single result",
+        function=split_reductions,
+    ),
+)
+"""The passes from graph to graph, in their order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from functools import cached_property
 
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
-from graphc.ir.op import Contraction, Cumulative, Reduction, RowFunction, Scatter
+from graphc.ir.op import Reduction, Scatter
 from graphc.ir.ops.structural import project
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType
 from graphc.ir.verify import Check, Violation, run_checks
-from graphc.passes.group import Group, GroupKind, aligned, is_transparent, kept
+from graphc.passes.group import KIND_OF, Group, GroupKind, aligned, is_transparent, kept
 from graphc.passes.reads import is_apart, operands_read, reads_memory
 
 __all__ = ["CHECKS", "GroupedGraph", "nodes_read", "verify_groups"]
@@ -91,15 +91,6 @@ def _members(grouped: GroupedGraph) -> Iterator[Violation]:
                 )
 
 
-_KIND_OF = {
-    Reduction: GroupKind.REDUCTION,
-    Contraction: GroupKind.CONTRACTION,
-    Cumulative: GroupKind.CUMULATIVE,
-    RowFunction: GroupKind.ROW_FUNCTION,
-    Scatter: GroupKind.SCATTER,
-}
-
-
 def _kinds(grouped: GroupedGraph) -> Iterator[Violation]:
     for number, group in enumerate(grouped.groups):
         count = 0
@@ -107,7 +98,7 @@ def _kinds(grouped: GroupedGraph) -> Iterator[Violation]:
             if group.kind is GroupKind.APART:
                 fits = is_apart(node) if place == 0 else node.op is project
             else:
-                kind = _KIND_OF.get(type(node.op.lowering))
+                kind = KIND_OF.get(type(node.op.lowering))
                 count += kind is group.kind
                 fits = not is_apart(node) and kind in (None, group.kind)
             if not fits:

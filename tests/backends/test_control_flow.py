@@ -82,7 +82,7 @@ def prepared(graph: Graph, unroll: int = 0) -> Graph:
     """The graph as a build has it; loops are written out up to a length."""
     sources = SourceMap()
     tidy = tidy_control_flow(graph, sources, unroll=unroll)
-    return pipeline.run(tidy, pipeline.standard_passes(), sources)
+    return pipeline.run(tidy, pipeline.GRAPH_PASSES, sources)
 
 
 @cache

@@ -126,7 +126,7 @@ def test_a_large_reduction_has_the_same_bits_with_any_number_of_threads(
 ) -> None:
     x = graph_input("x", dtype, (dims.variable("N", 0, 1 << 24),))
     graph = Graph("fold", (x,), (), (functions[name](x),))
-    executor = emitted([pipeline.run(graph, pipeline.standard_passes(), SourceMap())])
+    executor = emitted([pipeline.run(graph, pipeline.GRAPH_PASSES, SourceMap())])
     rng = np.random.default_rng(3)
     for size in (1, 777, 1 << 16, 300_001):
         given = (rng.standard_normal(size) * 8).astype(dtype.numpy)

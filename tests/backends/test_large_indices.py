@@ -75,7 +75,7 @@ def graphs() -> dict[str, Graph]:
     found = {}
     for number, (name, (function, arrays, _)) in enumerate(CASES.items()):
         graph, sources = trace(function, *(i64[one.shape] for one in arrays), name=f"far_{number}")
-        found[name] = pipeline.run(graph, pipeline.standard_passes(), sources)
+        found[name] = pipeline.run(graph, pipeline.GRAPH_PASSES, sources)
     return found
 
 
@@ -101,7 +101,7 @@ def test_a_range_beyond_32_bits_is_summed_in_full() -> None:
     graph, sources = trace(
         lambda x: ((y := call("arange", count) + x).sum(), y.max()), i64[()], name="folded"
     )
-    ready = pipeline.run(graph, pipeline.standard_passes(), sources)
+    ready = pipeline.run(graph, pipeline.GRAPH_PASSES, sources)
     total, largest = emitted([ready]).call("folded", [np.asarray(1)])
     assert int(largest) == count
     assert int(total) == (count * (count + 1) // 2 + 2**63) % 2**64 - 2**63

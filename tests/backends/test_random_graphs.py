@@ -224,7 +224,7 @@ def test_compiled_kernels_give_the_bits_that_kernels_mean(
 def stages(graph: Graph) -> list[Graph]:
     """What the graph is after each pass."""
     steps: list[pipeline.Step] = []
-    pipeline.run(graph, pipeline.standard_passes(), SourceMap(), observe=steps.append)
+    pipeline.run(graph, pipeline.GRAPH_PASSES, SourceMap(), observe=steps.append)
     return list(dict.fromkeys(step.made for step in steps))
 
 

@@ -75,7 +75,7 @@ def all_programs() -> list[Program]:
 
 def prepared(graph: Graph) -> Graph:
     """The graph as a build has it."""
-    return pipeline.run(graph, pipeline.standard_passes(), SourceMap())
+    return pipeline.run(graph, pipeline.GRAPH_PASSES, SourceMap())
 
 
 BACKENDS: dict[str, Callable[[Sequence[Graph]], Any]] = {

@@ -71,7 +71,7 @@ def graphs() -> dict[str, Graph]:
     found = {}
     for number, (name, (function, types)) in enumerate(SCHEDULES.items()):
         graph, sources = trace(function, *types, name=f"schedule_{number}")
-        found[name] = pipeline.run(graph, pipeline.standard_passes(), sources)
+        found[name] = pipeline.run(graph, pipeline.GRAPH_PASSES, sources)
     return found
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import graphc.passes.pipeline as runner
 from graphc.codegen.compile import PIPELINE
-from graphc.codegen.plan import GRAPH_PASSES, MEMORY
+from graphc.codegen.plan import MEMORY, PLAN_PASSES
 from graphc.compiler import compile_for
 from graphc.config import Settings
 from graphc.errors import VerificationError
@@ -39,7 +39,7 @@ ORDER = [
 ]
 """The passes of a build, in their order: a change of it is a decision."""
 
-INSIDE = [one.name for one in GRAPH_PASSES]
+INSIDE = [one.name for one in PLAN_PASSES]
 
 
 def unit() -> Unit:
@@ -100,7 +100,7 @@ def test_dumps_have_a_folder_for_each_target(
     assert "bytes in all" in (tmp_path / "cpu" / "run-12-memory.txt").read_text()
 
 
-@pytest.mark.parametrize("one", [TABLES, *GRAPH_PASSES, MEMORY], ids=lambda one: one.name)
+@pytest.mark.parametrize("one", [TABLES, *PLAN_PASSES, MEMORY], ids=lambda one: one.name)
 def test_every_pass_is_verified_unless_that_is_switched_off(
     one: Pass[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

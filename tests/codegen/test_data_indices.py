@@ -63,7 +63,7 @@ def inputs(**types: tuple[dtypes.DType, tuple[dims.DimLike, ...]]) -> list[Node]
 def graph_of(*results: Node) -> Graph:
     nodes = [n for n in Graph("", (), (), results).nodes() if n.op.name == "input"]
     return pipeline.run(
-        Graph("test", tuple(nodes), (), results), pipeline.standard_passes(), SourceMap()
+        Graph("test", tuple(nodes), (), results), pipeline.GRAPH_PASSES, SourceMap()
     )
 
 

@@ -14,7 +14,7 @@ from graphc.codegen.cuda import ARCHITECTURES, CUDA, emit_unit
 from graphc.codegen.nvrtc import Request, compile_all
 from graphc.codegen.plan import Library, plan_entry
 from graphc.codegen.schedules import matmul_tensor_core, matmul_tiled, schedule_group
-from graphc.codegen.schedules.matmul_tensor_core import CANDIDATES, TensorCoreConfig
+from graphc.codegen.schedules.matmul_tensor_core import TensorCoreConfig
 from graphc.errors import SimulatorError
 from graphc.ir import dims, ops
 from graphc.ir import dtype as dtypes
@@ -296,7 +296,7 @@ def test_attention_stays_on_tensor_cores(
         products, bytes_of_pair = 2 + 4, 4 + 2 + 2 + 2
     graph = graph_of("attention", (*inputs, slope), *results)
     library = Library()
-    prepared = pipeline.run(graph, pipeline.standard_passes(), SourceMap())
+    prepared = pipeline.run(graph, pipeline.GRAPH_PASSES, SourceMap())
     entry = plan_entry(prepared, CUDA, library)
     launched = [
         one.kernel
@@ -313,9 +313,22 @@ def test_attention_stays_on_tensor_cores(
 # -- sizes of the schedule -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "config", [*CANDIDATES, TensorCoreConfig(16, 16, 16, 2, 16, 16, 1)], ids=str
-)
+CONFIGS = [
+    TensorCoreConfig(),
+    TensorCoreConfig(stages=4),
+    TensorCoreConfig(depth=64),
+    TensorCoreConfig(128, 256, 32, 3, 64, 64),
+    TensorCoreConfig(256, 128, 32, 3, 64, 64),
+    TensorCoreConfig(128, 64, 32, 3, 64, 32),
+    TensorCoreConfig(64, 128, 32, 3, 32, 64),
+    TensorCoreConfig(64, 64, 32, 3, 32, 32),
+    TensorCoreConfig(64, 64, 64, 4, 32, 32),
+    TensorCoreConfig(32, 64, 64, 4, 16, 32),
+    TensorCoreConfig(16, 16, 16, 2, 16, 16, 1),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_sizes_of_tiles_change_no_bit(
     config: TensorCoreConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

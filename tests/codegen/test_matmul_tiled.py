@@ -13,7 +13,7 @@ from graphc.codegen.cuda import ARCHITECTURES, CUDA, emit_unit
 from graphc.codegen.nvrtc import Request, compile_all
 from graphc.codegen.plan import Library, plan_entry
 from graphc.codegen.schedules import matmul_tiled
-from graphc.codegen.schedules.matmul_tiled import CANDIDATES, TiledConfig
+from graphc.codegen.schedules.matmul_tiled import TiledConfig
 from graphc.errors import SimulatorError, VerificationError
 from graphc.ir import dims, ops
 from graphc.ir import dtype as dtypes
@@ -66,9 +66,20 @@ def test_every_bit_is_that_of_the_host() -> None:
             assert same_bits(found, expected), name
 
 
-@pytest.mark.parametrize(
-    "config", [*CANDIDATES, TiledConfig(32, 8, 1, 1, 1, 0, 1), TiledConfig(64, 32, 4, 8, 2, 1, 2)]
-)
+CONFIGS = [
+    TiledConfig(),
+    TiledConfig(128, 64, 16, 8, 4),
+    TiledConfig(64, 128, 16, 4, 8),
+    TiledConfig(64, 64, 16, 4, 4),
+    TiledConfig(16, 128, 32, 2, 4),
+    TiledConfig(128, 16, 32, 4, 2),
+    TiledConfig(16, 64, 32, 1, 4),
+    TiledConfig(32, 8, 1, 1, 1, 0, 1),
+    TiledConfig(64, 32, 4, 8, 2, 1, 2),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_sizes_of_tiles_change_no_bit(config: TiledConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["NT_49_300_1030", "f64_TT_29", "i8_NN_29"]
     monkeypatch.setattr(matmul_tiled, "default_config", lambda _: config)

@@ -27,7 +27,7 @@ for name in NAMES:
     for one in calls_of(name)[:1]:
         unit = Unit({name: one.graph()}, {}, Graph("initial", (), (), ()))
         (graph,) = lift_tables(unit).exports.values()
-        graph = pipeline.run(graph, pipeline.standard_passes(), SourceMap())
+        graph = pipeline.run(graph, pipeline.GRAPH_PASSES, SourceMap())
         texts = [graph_text(graph)]
         for dialect, emit in ((host.HOST, host.emit_unit), (cuda.CUDA, cuda.emit_unit)):
             kernels = Library()

@@ -33,7 +33,7 @@ tanh, exp, sort, sum_ = function("tanh"), function("exp"), function("sort"), fun
 
 def compiled(step: Any, *types: Any) -> Graph:
     graph, sources = trace(step, *types, name="step")
-    return pipeline.run(graph, pipeline.standard_passes(), sources)
+    return pipeline.run(graph, pipeline.GRAPH_PASSES, sources)
 
 
 def work(graph: Graph, environment: Mapping[str, int]) -> int:

@@ -33,7 +33,7 @@ SHAPES = {
 def kernels(program: str, export: str) -> list[tuple[str, list[str]]]:
     """What each kernel computes: its kind, and its ops; one view is as good as another."""
     unit = source_unit(PROGRAMS / f"{program}.gc")
-    graph = pipeline.run(unit.exports[export], pipeline.standard_passes(), unit.sources)
+    graph = pipeline.run(unit.exports[export], pipeline.GRAPH_PASSES, unit.sources)
     return sorted((one.kind.name, sorted(map(op_of, one.members))) for one in fuse(graph))
 
 

@@ -57,7 +57,7 @@ def test_every_pass_keeps_the_values(program: Program) -> None:
         expected, _ = evaluate(graph, arrays)
         posed = name == "narrow" or is_well_posed(graph, arrays, expected)
         steps: list[pipeline.Step] = []
-        pipeline.run(graph, pipeline.standard_passes(), SourceMap(), observe=steps.append)
+        pipeline.run(graph, pipeline.GRAPH_PASSES, SourceMap(), observe=steps.append)
         for made in dict.fromkeys(step.made for step in steps):
             verify(made)
             for one, other in zip(evaluate(made, arrays)[0], expected, strict=True):

@@ -30,14 +30,8 @@ from graphc.ir.types import TensorType
 from graphc.passes import pipeline
 from graphc.passes.autodiff import gradients
 from graphc.passes.decompose import decompose
-from graphc.passes.fuse import (
-    Group,
-    GroupKind,
-    aligned,
-    fuse,
-    is_transparent,
-    kept,
-)
+from graphc.passes.fuse import fuse
+from graphc.passes.group import Group, GroupKind, aligned, is_transparent, kept
 from graphc.passes.reads import indices_read, operands_read, reads_memory
 from graphc.runtime.interpreter import Interpreter
 from graphc.runtime.program import Program
@@ -53,7 +47,7 @@ B = dims.variable("B", 1, 4096)
 def groups_of(*results: Node, inputs: Sequence[Node] = ()) -> list[Group]:
     """The groups of a graph after the passes of every build."""
     graph = Graph("test", tuple(inputs) or inputs_of(results), (), results)
-    return fuse(pipeline.run(graph, pipeline.standard_passes(), SourceMap()))
+    return fuse(pipeline.run(graph, pipeline.GRAPH_PASSES, SourceMap()))
 
 
 def inputs_of(results: Sequence[Node]) -> tuple[Node, ...]:
@@ -119,7 +113,7 @@ def test_groups_of_random_graphs(case: RandomGraph) -> None:
 @often
 @given(graphs(steps=14))
 def test_groups_of_simplified_random_graphs(case: RandomGraph) -> None:
-    graph = pipeline.run(case.graph, pipeline.standard_passes(), SourceMap())
+    graph = pipeline.run(case.graph, pipeline.GRAPH_PASSES, SourceMap())
     check(graph, fuse(graph))
 
 
@@ -297,7 +291,7 @@ def trained(depth: int, width: int) -> Graph:
 
 def test_updates_of_state_are_pointwise_groups_one_for_each_parameter() -> None:
     graph = trained(3, 32)
-    simple = pipeline.run(graph, pipeline.standard_passes(), SourceMap())
+    simple = pipeline.run(graph, pipeline.GRAPH_PASSES, SourceMap())
     groups = fuse(simple)
     check(simple, groups)
     new = {value for _, value in simple.updates}
@@ -409,7 +403,7 @@ def test_work_grows_with_the_graph_and_not_with_its_square(
     monkeypatch.setattr(grouping, "indices_read", counted)
 
     def work(depth: int) -> float:
-        graph = pipeline.run(trained(depth, 16), pipeline.standard_passes(), SourceMap())
+        graph = pipeline.run(trained(depth, 16), pipeline.GRAPH_PASSES, SourceMap())
         traced.clear()
         fuse(graph)
         return len(traced) / len(list(graph.nodes()))

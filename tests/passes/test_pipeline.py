@@ -15,7 +15,7 @@ from graphc.ir.node import Node
 from graphc.ir.ops.arithmetic import add, negative
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
-from graphc.passes.pipeline import Pass, Step, run, standard_passes
+from graphc.passes.pipeline import GRAPH_PASSES, Pass, Step, run
 
 X = graph_input("x", dtypes.f32, (3,))
 
@@ -103,13 +103,13 @@ def test_a_broken_graph_is_refused_before_the_first_pass() -> None:
     assert not any("after the pass" in note for note in caught.value.notes)
 
 
-def test_the_standard_passes() -> None:
-    assert [one.name for one in standard_passes()] == [
+def test_the_passes_over_graphs() -> None:
+    assert [one.name for one in GRAPH_PASSES] == [
         "simplify",
         "control-flow",
         "decompose",
         "simplify-expanded",
         "split-reductions",
     ]
-    for one in standard_passes():
+    for one in GRAPH_PASSES:
         assert one.description and one.before and one.after

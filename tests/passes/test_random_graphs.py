@@ -72,18 +72,6 @@ def test_decompose_keeps_values(case: RandomGraph) -> None:
         assert np.allclose(a, b, rtol=1e-8, atol=1e-8, equal_nan=True)
 
 
-@often
-@given(graphs())
-def test_decompose_opens_all_but_what_is_claimed(case: RandomGraph) -> None:
-    composite = [n for n in case.graph.nodes() if isinstance(n.op.lowering, Decomposition)]
-    # No other one reads the last, which might drop it, as a gradient of one's own its operands.
-    claimed = {node.op for node in composite[-1:]}
-    made = decompose(case.graph, SourceMap(), keep=lambda node: node.op in claimed)
-    left = {n.op for n in made.nodes() if isinstance(n.op.lowering, Decomposition)}
-    assert left == claimed
-    verify(made)
-
-
 # -- derivatives ----------------------------------------------------------------------------------
 
 

@@ -44,7 +44,7 @@ def slopes(body: Callable[..., Any], *types: Any) -> Graph:
 
 
 def compiled(graph: Graph) -> Graph:
-    return pipeline.run(graph, pipeline.standard_passes(), SourceMap())
+    return pipeline.run(graph, pipeline.GRAPH_PASSES, SourceMap())
 
 
 def loops(graph: Graph) -> list[Node]:

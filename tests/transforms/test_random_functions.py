@@ -64,5 +64,5 @@ def test_every_pass_keeps_the_values_and_so_does_the_text(case: RandomFunction) 
 def after_each_pass(graph: Graph) -> list[Graph]:
     """What each pass of a build makes of the graph; the distinct ones."""
     steps: list[pipeline.Step] = []
-    pipeline.run(graph, pipeline.standard_passes(), SourceMap(), observe=steps.append)
+    pipeline.run(graph, pipeline.GRAPH_PASSES, SourceMap(), observe=steps.append)
     return list(dict.fromkeys(step.made for step in steps))

@@ -7,13 +7,13 @@ compute alike are equal then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from graphc.codegen.dialect import Dialect
 from graphc.codegen.schedules import schedule_group
 from graphc.codegen.schedules.schedule import Variant
-from graphc.ir.node import Node
+from graphc.ir.node import Node, topological
 from graphc.ir.ops.structural import graph_input
 from graphc.passes.group import Group, is_transparent
 
@@ -40,8 +40,14 @@ def _nameless(group: Group) -> tuple[Group, dict[Node, Node]]:
     renamed: dict[Node, Node] = {}
     original: dict[Node, Node] = {}
     count = 0
-    for node in _inputs_first(group, members):
-        if node in members or not _is_stored(node, group):
+
+    def is_loaded(node: Node) -> bool:
+        is_stored = not is_transparent(node) or node in group.stored_views
+        return node not in members and is_stored
+
+    roots = (*group.members, *group.outputs)
+    for node in topological(roots, lambda node: () if is_loaded(node) else node.inputs):
+        if not is_loaded(node):
             new = Node(node.op, tuple(renamed[one] for one in node.inputs), node.attributes)
         else:
             new = graph_input(f"a{count}", node.dtype, node.shape)
@@ -54,34 +60,6 @@ def _nameless(group: Group) -> tuple[Group, dict[Node, Node]]:
         stored_views=frozenset(),
     )
     return nameless, original
-
-
-def _is_stored(node: Node, group: Group) -> bool:
-    return not is_transparent(node) or node in group.stored_views
-
-
-def _inputs_first(group: Group, members: frozenset[Node]) -> Iterator[Node]:
-    """All that the group computes or reads, each once and after what it is computed from."""
-    done: set[Node] = set()
-    stack: list[tuple[Node, Iterator[Node]]] = []
-
-    def below(node: Node) -> Iterable[Node]:
-        return node.inputs if node in members or not _is_stored(node, group) else ()
-
-    for root in (*group.members, *group.outputs):
-        if root in done:
-            continue
-        done.add(root)
-        stack.append((root, iter(below(root))))
-        while stack:
-            node, pending = stack[-1]
-            child = next((one for one in pending if one not in done), None)
-            if child is None:
-                stack.pop()
-                yield node
-            else:
-                done.add(child)
-                stack.append((child, iter(below(child))))
 
 
 def _of_the_model(variant: Variant, original: Mapping[Node, Node]) -> Variant:

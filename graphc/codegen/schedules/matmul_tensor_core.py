@@ -57,7 +57,7 @@ from graphc.ir.kernel import (
 )
 from graphc.passes.group import Group, GroupKind
 
-__all__ = ["CANDIDATES", "TensorCoreConfig", "claims", "default_config", "variants"]
+__all__ = ["TensorCoreConfig", "claims", "default_config", "variants"]
 
 _WARP = 32
 # Elements of 16 bits in a chunk of 16 bytes, and the bytes of both.
@@ -104,21 +104,6 @@ class TensorCoreConfig:
     def lanes(self) -> int:
         """Lanes of a grid step."""
         return self.rows // self.warp_rows * self.warps_across * _WARP
-
-
-CANDIDATES = (
-    TensorCoreConfig(),
-    TensorCoreConfig(stages=4),
-    TensorCoreConfig(depth=64),
-    TensorCoreConfig(128, 256, 32, 3, 64, 64),
-    TensorCoreConfig(256, 128, 32, 3, 64, 64),
-    TensorCoreConfig(128, 64, 32, 3, 64, 32),
-    TensorCoreConfig(64, 128, 32, 3, 32, 64),
-    TensorCoreConfig(64, 64, 32, 3, 32, 32),
-    TensorCoreConfig(64, 64, 64, 4, 32, 32),
-    TensorCoreConfig(32, 64, 64, 4, 16, 32),
-)
-"""Sizes worth trying on a device; each is tested."""
 
 
 def claims(group: Group, dialect: Dialect) -> bool:

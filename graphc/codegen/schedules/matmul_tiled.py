@@ -44,7 +44,7 @@ from graphc.ir.kernel import (
 )
 from graphc.passes.group import Group, GroupKind
 
-__all__ = ["CANDIDATES", "TiledConfig", "claims", "default_config", "variants"]
+__all__ = ["TiledConfig", "claims", "default_config", "variants"]
 
 # Bytes that a lane reads from shared memory at a time.
 _VECTOR_BYTES = 16
@@ -76,18 +76,6 @@ class TiledConfig:
     def lanes(self) -> int:
         """Lanes of a grid step."""
         return self.rows // self.lane_rows * (self.columns // self.lane_columns)
-
-
-CANDIDATES = (
-    TiledConfig(),
-    TiledConfig(128, 64, 16, 8, 4),
-    TiledConfig(64, 128, 16, 4, 8),
-    TiledConfig(64, 64, 16, 4, 4),
-    TiledConfig(16, 128, 32, 2, 4),
-    TiledConfig(128, 16, 32, 4, 2),
-    TiledConfig(16, 64, 32, 1, 4),
-)
-"""Sizes worth trying on a device; each is tested."""
 
 
 def claims(group: Group, dialect: Dialect) -> bool:

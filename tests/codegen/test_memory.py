@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphc.passes.memory import Lifetime, place
+from graphc.codegen.memory import Lifetime, place
 
 lifetimes = st.lists(
     st.builds(
