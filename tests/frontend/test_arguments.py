@@ -16,6 +16,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 from graphc.ir.op import functions
 from graphc.library import library
+from tests.own_words import own_words
 
 PYTORCH = {
     "axis": ("dim", "dims"),
@@ -211,7 +212,7 @@ def test_methods_mean_what_those_of_pytorch_do(call: Any, expected: Any) -> None
 def test_a_repetition_that_pytorch_refuses_is_refused() -> None:
     with pytest.raises(UsageError, match="a number for each axis") as caught:
         gc.trace(lambda x: x.repeat(2), gc.f32[2, 3])
-    assert "repeat(x, n) each element" in str(caught.value)
+    assert "repeat(x, n) each element" in own_words(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -224,5 +225,6 @@ def test_a_repetition_that_pytorch_refuses_is_refused() -> None:
     ],
 )
 def test_masks_of_arrays_are_not_lost(call: Any) -> None:
-    with pytest.raises(UsageError, match="mask"):
+    with pytest.raises(UsageError) as caught:
         call(np.ma.masked_array([1.0, 2.0], [False, True]))
+    assert "would be lost" in own_words(caught.value)

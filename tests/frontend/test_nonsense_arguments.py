@@ -9,6 +9,7 @@ import pytest
 from graphc.errors import ErrorGroup, GraphcError, InternalError
 from graphc.frontend.elaborate import elaborate
 from graphc.library import library
+from tests.own_words import own_words
 from tests.surface_calls import NAMES
 
 LIBRARY = library()
@@ -51,4 +52,4 @@ def test_nonsense_is_an_error_with_a_place(name: str) -> None:
 )
 def test_what_is_said(call: str, expected: str) -> None:
     (error,) = errors_of(call)
-    assert expected in str(error)
+    assert expected in own_words(error)

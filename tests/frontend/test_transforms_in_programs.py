@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from graphc.frontend.tracing.trace import trace
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Unit
 from graphc.library import library
+from tests.own_words import own_words
 
 
 def unit_of(text: str) -> Unit:
@@ -169,8 +169,9 @@ def test_an_export_of_a_transform_needs_types(transformed: str, made: str) -> No
 def test_transforms_are_refused_where_they_are_written(
     parameters: str, body: str, message: str
 ) -> None:
-    with pytest.raises(GraphcError, match=re.escape(message)) as caught:
+    with pytest.raises(GraphcError) as caught:
         _transformed(parameters, body)
+    assert message in own_words(caught.value)
     assert (
         caught.value.span is not None
         and "return"
@@ -284,6 +285,7 @@ def test_decorators_are_refused_where_they_stand(
     decorators: str, code: str, line: int, message: str
 ) -> None:
     body = "f(x)" if code == "recursion" else "x"
-    with pytest.raises(GraphcError, match=re.escape(message)) as caught:
+    with pytest.raises(GraphcError) as caught:
         unit_of(f"{decorators}\ndef f(x: f32[3]) -> f32[3]:\n    return {body}\n\nexport f = f\n")
+    assert message in own_words(caught.value)
     assert (caught.value.code, caught.value.span and caught.value.span.line) == (code, line)

@@ -10,6 +10,7 @@ import pytest
 import graphc as gc
 from graphc.errors import GraphcError
 from graphc.ir.ops.quantiles import Interpolation
+from tests.own_words import own_words
 
 RNG = np.random.default_rng(7)
 X, Y, LINE = RNG.normal(size=(3, 4)), RNG.normal(size=(3, 4)), RNG.normal(size=6)
@@ -238,8 +239,9 @@ def test_a_position_of_an_axis_is_the_select_of_pytorch() -> None:
 
 @pytest.mark.parametrize("given", [(X, 1), (X, [X], 2), ([], []), ([X > 0], [X, X]), ([X > 0], X)])
 def test_selections_of_neither_kind_are_refused(given: tuple[Any, ...]) -> None:
-    with pytest.raises(GraphcError, match="select"):
+    with pytest.raises(GraphcError) as caught:
         gc.select(*given)
+    assert own_words(caught.value).startswith("select")
 
 
 SQUARE = np.array([[4.0, 1.0], [2.0, 3.0]])

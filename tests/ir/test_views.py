@@ -22,6 +22,7 @@ from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axes
 from graphc.ir.ops.flat_index import ravel, regroup, unravel
 from graphc.ir.ops.indexing import index
 from graphc.ir.ops.structural import graph_input
+from tests.own_words import own_words
 
 Array = np.ndarray[Any, Any]
 
@@ -290,7 +291,7 @@ def test_what_does_not_fit_is_refused_in_words(call: Any, error: Any, words: str
     with pytest.raises(error) as caught:
         call()
     assert isinstance(caught.value, GraphcError)
-    assert words in str(caught.value)
+    assert words in own_words(caught.value)
 
 
 def test_axes_are_counted_from_both_ends() -> None:

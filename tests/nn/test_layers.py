@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from graphc.ir.graph import Graph, Unit
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.verify import verify
 from tests.nn.layers_of_torch import OF_TORCH
+from tests.own_words import own_words
 
 Array = np.ndarray[Any, Any]
 RNG = np.random.default_rng(0)
@@ -189,8 +191,9 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_arguments_that_a_layer_does_not_take_are_refused_at_the_line(mistake: str) -> None:
     make, text = MISTAKES[mistake]
-    with pytest.raises(UsageError, match=text) as caught:
+    with pytest.raises(UsageError) as caught:
         make()
+    assert re.search(text, own_words(caught.value))
     span = caught.value.span
     assert span is not None and span.file == __file__
     assert "nn." in Path(__file__).read_text().splitlines()[span.line - 1][span.column - 1 :]
@@ -212,8 +215,9 @@ CALLS: dict[str, tuple[Module, dict[str, Any], str]] = {
 @pytest.mark.parametrize("mistake", CALLS)
 def test_arguments_that_a_call_does_not_take_are_refused_at_the_line(mistake: str) -> None:
     layer, named, text = CALLS[mistake]
-    with pytest.raises(UsageError, match=text) as caught:
+    with pytest.raises(UsageError) as caught:
         trace(lambda: layer(**named))
+    assert re.search(text, own_words(caught.value))
     span = caught.value.span
     assert span is not None and span.file == __file__
     line = Path(__file__).read_text().splitlines()[span.line - 1]

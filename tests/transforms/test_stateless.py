@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.tracing.trees import leaves
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
+from tests.own_words import own_words
 
 Array = np.ndarray[Any, Any]
 
@@ -125,8 +127,9 @@ def test_a_model_that_the_trace_does_not_know_draws_random_numbers() -> None:
 
 def test_state_that_does_not_fit_is_refused() -> None:
     x = gc.f32[4, 5]
-    with pytest.raises(UsageError, match=r"norm\.runing_mean") as caught:
+    with pytest.raises(UsageError) as caught:
         gc.trace(lambda x: gc.stateless_call(NET, {"norm.runing_mean": x}, x)[0], x)
+    assert "no state 'norm.runing_mean'" in own_words(caught.value)
     assert "norm.running_mean" in str(caught.value.hint)
     for value, error in [
         (gc.arange(1), DTypeError),
@@ -174,13 +177,14 @@ def test_state_that_is_not_given_belongs_to_a_model_that_the_trace_knows() -> No
 )
 def test_what_is_no_model_or_no_state_is_refused(model: Any, state: Any, message: str) -> None:
     for call in (gc.stateless_call, transforms.stateless_call):
-        with pytest.raises(UsageError, match=message) as caught:
+        with pytest.raises(UsageError) as caught:
             call(model, state, X)
+        assert re.search(message, own_words(caught.value))
         assert "stateless_call(model, state, x)" in (caught.value.hint or "")
 
 
 def test_vmap_names_the_state_that_its_parts_share() -> None:
     with pytest.raises(UsageError, match=r"norm\.running_mean, norm\.running_var to") as caught:
         gc.trace(lambda net, x: gc.vmap(net)(x), NET, gc.f32[3, 4, 5], training=True)
-    assert "norm.num_batches_tracked" not in str(caught.value)
+    assert "norm.num_batches_tracked" not in own_words(caught.value)
     assert "stateless_call" in str(caught.value.hint)
