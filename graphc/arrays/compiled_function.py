@@ -19,10 +19,11 @@ from graphc.from_python import on_device
 from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.parameters import require_function
+from graphc.frontend.tracing.shown import tree_text
 from graphc.frontend.tracing.state import RANDOM_COUNTER
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trace import Export, function_name, signature_of
-from graphc.frontend.tracing.trees import leaves, map_leaves, rebuilt
+from graphc.frontend.tracing.trees import leaves, map_leaves, pairs, parts, rebuilt, statics
 from graphc.frontend.tracing.unit import build_unit
 from graphc.ir import dtype as dtypes
 from graphc.ir.dlpack import from_dlpack
@@ -112,7 +113,7 @@ class Function:
 
     def _new_text(self, types: Mapping[str, Any], captured: Mapping[tuple[str, ...], Any]) -> str:
         """The signature, with the constants that the function captures where these are new."""
-        text = ", ".join(f"{name}: {_text(value)}" for name, value in types.items())
+        text = ", ".join(f"{name}: {tree_text(value)}" for name, value in types.items())
         known = {text for text, _ in self._compiled.values()}
         values = [
             f"{'.'.join(path)} = {_shown(value)}"
@@ -283,11 +284,9 @@ def _arrays(value: Any, type_: Any) -> Iterator[Any]:
     """What an argument hands to the graph: whatever has a type, and no constants."""
     if isinstance(type_, TensorSpec | TensorType):
         yield value
-    elif isinstance(type_, list | tuple):
-        for part, one in zip(value, type_, strict=True):
+    else:
+        for _, part, one in pairs(value, type_) or ():
             yield from _arrays(part, one)
-    elif isinstance(type_, dict):
-        yield from _arrays(list(value.values()), list(type_.values()))
 
 
 def _type_of(leaf: Any) -> Any:
@@ -301,10 +300,11 @@ def _type_of(leaf: Any) -> Any:
 
 def _key(value: Any) -> Any:
     """What tells signatures apart: types, containers, and constants by value or identity."""
-    if isinstance(value, list | tuple):
-        return type(value), tuple(map(_key, value))
-    if isinstance(value, dict):
-        return dict, tuple((name, _key(part)) for name, part in value.items())
+    inside = parts(value)
+    if inside is not None:
+        return type(value), *(
+            (key, _key(one)) for key, one in (*inside.items(), *statics(value).items())
+        )
     if isinstance(value, TensorSpec | TensorType):
         return value
     if isinstance(value, _Plain):
@@ -324,11 +324,3 @@ def _captured_key(value: Any) -> Any:
 
 def _shown(value: Any) -> str:
     return f"an array {_type_of(value)}" if isinstance(value, np.ndarray) else repr(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return f"({', '.join(map(_text, value))})"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{name}: {_text(part)}' for name, part in value.items())}}}"
-    return repr(value)

@@ -24,31 +24,35 @@ def _compiled(function: Callable[..., Any], like: Callable[..., Any]) -> Functio
 
 @functools.wraps(transforms.jvp)
 def jvp(
-    function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
-) -> tuple[Any, Any]:
+    function: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    has_aux: bool = False,
+) -> tuple[Any, ...]:
     """`graphc.transforms.jvp` of arrays."""
 
-    def pushed(primals: Any, tangents: Any) -> tuple[Any, Any]:
-        return transforms.jvp(function, primals, tangents)
+    def pushed(primals: Any, tangents: Any) -> tuple[Any, ...]:
+        return transforms.jvp(function, primals, tangents, has_aux)
 
-    result: tuple[Any, Any] = _compiled(pushed, function)(primals, tangents)
+    result: tuple[Any, ...] = _compiled(pushed, function)(primals, tangents)
     return result
 
 
 @functools.wraps(transforms.vjp)
-def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]]:
+def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """`graphc.transforms.vjp` of arrays."""
     if is_traced(primals):
-        return transforms.vjp(function, *primals)
+        return transforms.vjp(function, *primals, has_aux=has_aux)
 
     def value(primals: Any) -> Any:
-        return transforms.vjp(function, *primals)[0]
+        found, _, *aux = transforms.vjp(function, *primals, has_aux=has_aux)
+        return found, aux
 
     def pulled(primals: Any, cotangents: Any) -> Any:
-        return transforms.vjp(function, *primals)[1](cotangents)
+        return transforms.vjp(function, *primals, has_aux=has_aux)[1](cotangents)
 
-    pull = _compiled(pulled, function)
-    return _compiled(value, function)(primals), functools.partial(pull, primals)
+    found, aux = _compiled(value, function)(primals)
+    return found, functools.partial(_compiled(pulled, function), primals), *aux
 
 
 @functools.wraps(control_flow.scan)

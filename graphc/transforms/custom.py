@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.frontend.tracing.as_tensor import as_tensors
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.parameters import require_function, require_parameters
 from graphc.frontend.tracing.shown import shown
@@ -18,7 +19,7 @@ from graphc.ir.ops.creation import zeros_like
 from graphc.ir.ops.custom_gradient import custom_gradient as with_gradient
 from graphc.ir.ops.custom_gradient import gradient_graph
 from graphc.ir.ops.structural import input_
-from graphc.transforms.variables import as_tensors, fresh
+from graphc.transforms.variables import fresh
 
 __all__ = ["custom_gradient"]
 
@@ -53,7 +54,7 @@ def custom_gradient(gradient: Callable[..., Any]) -> Callable[..., Callable[...,
         @functools.wraps(function)
         def derived(*arguments: Any) -> Tensor:
             with at_python_line():
-                given = as_tensors(list(arguments), "an argument")
+                given = as_tensors(list(arguments), "arguments")
                 value = function(*given)
                 if not isinstance(value, Tensor):
                     raise UsageError(
@@ -93,7 +94,7 @@ def _graph(
 
 
 def _cotangents(found: Any, own: Sequence[Node]) -> list[Node]:
-    nodes = [leaf.node for leaf in leaves(as_tensors(found, "a gradient"))]
+    nodes = [leaf.node for leaf in leaves(as_tensors(found, "the gradient"))]
     wanted = [node for node in own if node.dtype.precision]
     if len(nodes) != len(wanted):
         raise UsageError(

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, UsageError
+from graphc.frontend.tracing.as_tensor import as_tensors
 from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.nesting import leaves_like
 from graphc.frontend.tracing.parameters import require_function
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
@@ -17,8 +19,6 @@ from graphc.passes import autodiff
 from graphc.transforms.variables import (
     Applied,
     apply_to_variables,
-    as_tensors,
-    result_nodes,
 )
 
 __all__ = ["Argnums", "grad", "jvp", "places", "require_floats", "value_and_grad", "vjp"]
@@ -75,13 +75,12 @@ def value_and_grad(
     def derived(*arguments: Any, **keywords: Any) -> Any:
         with at_python_line():
             chosen = places(argnums, len(arguments), "grad")
-            applied = apply_to_variables(function, arguments, keywords, chosen)
+            applied = apply_to_variables(function, arguments, keywords, chosen, has_aux)
             require_floats(applied)
-            value, aux = _with_aux(applied.result) if has_aux else (applied.result, None)
-            output = _scalar(value)
+            output = _scalar(applied.result)
             found = autodiff.gradients(output, applied.variables, sources=applied.sources)
             gradient = _like_arguments(applied, applied.closed(found), argnums)
-            results = applied.closed_tree((value, aux))
+            results = applied.closed_tree((applied.result, applied.aux))
         return (results, gradient) if has_aux else (results[0], gradient)
 
     return derived
@@ -108,11 +107,12 @@ def grad(
 _BESIDE = "give the function first, then its arguments: vjp(f, x), jvp(f, [x], [v])"
 
 
-def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]]:
+def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """The value of `function` at `primals`, and the map from cotangents of it to theirs.
 
     The map takes a tree of tensors like the value, and gives a tuple with one part for each
-    primal. It may be called several times, and differentiated itself.
+    primal. It may be called several times, and differentiated itself. With `has_aux` the function
+    gives a pair of the value and something else, which comes third.
 
     Raises:
         DTypeError: a primal is no float.
@@ -120,31 +120,34 @@ def vjp(function: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any
     """
     require_function(function, "vjp", _BESIDE)
     with at_python_line():
-        applied = apply_to_variables(function, primals, {}, range(len(primals)))
+        applied = apply_to_variables(function, primals, {}, range(len(primals)), has_aux)
         require_floats(applied)
-        outputs = result_nodes(applied.result)
-        value = applied.closed_tree(applied.result)
+        outputs = applied.outputs
+        value, aux = applied.closed_tree((applied.result, applied.aux))
 
     def pull(cotangents: Any) -> Any:
         with at_python_line():
-            pulled_back = as_tensors(cotangents, "a cotangent")
-            _require_alike("vjp", "cotangent", pulled_back, "the value", applied.result)
-            given = [one.node for one in leaves(pulled_back)]
+            given = _nodes_like(applied.result, cotangents, "the cotangent")
             found = autodiff.vjp(outputs, applied.variables, given, applied.sources)
             return rebuilt(applied.tree, map(Tensor, applied.closed(found)))
 
-    return value, pull
+    return (value, pull, aux) if has_aux else (value, pull)
 
 
 def jvp(
-    function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
-) -> tuple[Any, Any]:
+    function: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    has_aux: bool = False,
+) -> tuple[Any, ...]:
     """The value of `function` at `primals`, and its derivative along `tangents`.
 
     Exact: the transpose of the transpose, so that ops need no rule beyond their gradient.
 
     Args:
         primals, tangents: sequences of one length, with trees of equal types.
+        has_aux: whether the function gives a pair of the value and something else, which is not
+            differentiated, and comes third.
 
     Raises:
         UsageError, ShapeError, DTypeError: the tangents are not like the primals.
@@ -159,16 +162,14 @@ def jvp(
                     code="argument",
                     hint="give a list, with a value for each argument: jvp(f, [x], [v])",
                 )
-        applied = apply_to_variables(function, primals, {}, range(len(primals)))
+        applied = apply_to_variables(function, primals, {}, range(len(primals)), has_aux)
         require_floats(applied)
-        along = as_tensors(list(tangents), "a tangent")
         at = rebuilt(applied.tree, map(Tensor, applied.values))
-        _require_alike("jvp", "tangent", along, "the primals", at)
-        given = [one.node for one in leaves(along)]
-        outputs = result_nodes(applied.result)
-        pushed = autodiff.jvp(outputs, applied.variables, given, applied.sources)
-        value = applied.closed_tree(applied.result)
-        return value, rebuilt(applied.result, map(Tensor, applied.closed(pushed)))
+        given = _nodes_like(at, tangents, "tangents")
+        pushed = autodiff.jvp(applied.outputs, applied.variables, given, applied.sources)
+        value, aux = applied.closed_tree((applied.result, applied.aux))
+        derivative = rebuilt(applied.result, map(Tensor, applied.closed(pushed)))
+        return (value, derivative, aux) if has_aux else (value, derivative)
 
 
 def require_floats(applied: Applied) -> None:
@@ -186,45 +187,21 @@ def require_floats(applied: Applied) -> None:
             )
 
 
-def _require_alike(name: str, what: str, given: Any, expected_of: str, expected: Any) -> None:
-    """Refuse tensors that are not nested as others are, or not of their types.
+def _nodes_like(expected: Any, given: Any, what: str) -> list[Node]:
+    """The nodes of tensors that are nested as others are and of their types, in their order.
 
     Raises:
         UsageError, DTypeError, ShapeError: they are not.
     """
-    if _form(given) != _form(expected):
-        raise UsageError(
-            f"{name}: the {what}s are {shown(given)}, and {expected_of} {shown(expected)}",
-            code="nesting",
-            hint=f"give a {what} for each tensor, nested in the same way",
-        )
-    for one, other in zip(leaves(given), leaves(expected), strict=True):
+    found = leaves_like(as_tensors(given, what), expected, what)
+    for one, other in zip(found, leaves(expected), strict=True):
         if one.type is not other.type:
             error = DTypeError if one.dtype is not other.dtype else ShapeError
             raise error(
-                f"{name}: a {what} is {one.type} for {other.type}",
-                hint=f"a {what} has the dtype and shape of its tensor; cast or broadcast it",
+                f"{what} is {one.type} for {other.type}",
+                hint="it has the dtype and shape of its tensor; cast or broadcast it",
             )
-
-
-def _form(tree: Any) -> Any:
-    """The containers of a tree, lists as tuples."""
-    if isinstance(tree, list | tuple):
-        return tuple(map(_form, tree))
-    if isinstance(tree, dict):
-        return {key: _form(part) for key, part in tree.items()}
-    return None if tree is None else 0
-
-
-def _with_aux(result: Any) -> tuple[Any, Any]:
-    if not isinstance(result, tuple) or len(result) != 2:
-        raise UsageError(
-            f"the function returned {shown(result)}, expected a pair of the value and the rest",
-            code="result",
-            hint="with has_aux=True return (loss, rest)",
-        )
-    result_nodes(result[1])
-    return result
+    return [one.node for one in found]
 
 
 def _scalar(value: Any) -> Node:

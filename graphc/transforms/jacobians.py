@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from graphc.errors import DTypeError
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.parameters import require_function
 from graphc.frontend.tracing.tensor import Tensor
@@ -19,12 +20,14 @@ from graphc.ir.ops.shape import reshape
 from graphc.passes import autodiff
 from graphc.passes.batch import batched
 from graphc.transforms.derivatives import Argnums, grad, places, require_floats
-from graphc.transforms.variables import Applied, apply_to_variables, fresh, result_nodes
+from graphc.transforms.variables import Applied, apply_to_variables, fresh
 
 __all__ = ["hessian", "jacfwd", "jacobian"]
 
 
-def jacobian(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+def jacobian(
+    function: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """A function that gives the derivative of every element of the result by every one given.
 
     For a result of shape S and an argument of shape A its shape is S + A. A result that is a tree
@@ -34,7 +37,7 @@ def jacobian(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[...
 
     Args:
         function: gives a tensor, or a tree of them.
-        argnums: as for `grad`.
+        argnums, has_aux: as for `grad`.
 
     Raises (when it is called):
         DTypeError: an argument or a result is no float.
@@ -45,14 +48,17 @@ def jacobian(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[...
     @functools.wraps(function)
     def derived(*arguments: Any, **keywords: Any) -> Any:
         with at_python_line():
-            applied = _applied(function, argnums, arguments, keywords)
-            rows = [_reverse_rows(applied, output) for output in result_nodes(applied.result)]
-            return _assembled(applied, rows, argnums)
+            applied = _applied(function, argnums, arguments, keywords, has_aux)
+            rows = [_reverse_rows(applied, output) for output in applied.outputs]
+            found = _assembled(applied, rows, argnums)
+            return (found, applied.closed_tree(applied.aux)) if has_aux else found
 
     return derived
 
 
-def jacfwd(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+def jacfwd(
+    function: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """`jacobian` in forward mode, for all elements of the argument at once.
 
     The better one where the argument is much smaller than the result.
@@ -62,31 +68,45 @@ def jacfwd(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., 
     @functools.wraps(function)
     def derived(*arguments: Any, **keywords: Any) -> Any:
         with at_python_line():
-            applied = _applied(function, argnums, arguments, keywords)
-            outputs = result_nodes(applied.result)
+            applied = _applied(function, argnums, arguments, keywords, has_aux)
+            outputs = applied.outputs
             columns = [_forward_columns(applied, outputs, one) for one in applied.variables]
             rows = [list(row) for row in zip(*columns, strict=True)]
-            return _assembled(applied, rows or [[] for _ in outputs], argnums)
+            found = _assembled(applied, rows or [[] for _ in outputs], argnums)
+            return (found, applied.closed_tree(applied.aux)) if has_aux else found
 
     return derived
 
 
-def hessian(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+def hessian(
+    function: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """A function that gives the second derivatives of a number: the Jacobian of its gradient.
 
     For one argument of shape A its shape is A + A; trees of arguments give trees of trees.
     Arguments and errors as for `grad`.
     """
     require_function(function, "hessian")
-    return jacobian(grad(function, argnums), argnums)
+    return jacobian(grad(function, argnums, has_aux), argnums, has_aux)
 
 
 def _applied(
-    function: Callable[..., Any], argnums: Argnums, arguments: Sequence[Any], keywords: Any
+    function: Callable[..., Any],
+    argnums: Argnums,
+    arguments: Sequence[Any],
+    keywords: Mapping[str, Any],
+    has_aux: bool,
 ) -> Applied:
     chosen = places(argnums, len(arguments), "jacobian")
-    applied = apply_to_variables(function, arguments, keywords, chosen)
+    applied = apply_to_variables(function, arguments, keywords, chosen, has_aux)
     require_floats(applied)
+    for node in applied.outputs:
+        if not node.dtype.precision:
+            raise DTypeError(
+                f"a derivative of a {node.type} is asked for",
+                code="gradient-of-integers",
+                hint="cast the result to a float, or return it beside with has_aux=True",
+            )
     return applied
 
 

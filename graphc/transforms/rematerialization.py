@@ -11,9 +11,9 @@ import numpy as np
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.parameters import require_function
 from graphc.frontend.tracing.tensor import Tensor
-from graphc.frontend.tracing.trees import leaves, rebuilt
+from graphc.frontend.tracing.trees import leaves, map_leaves, rebuilt
 from graphc.passes.recompute import recomputed
-from graphc.transforms.variables import apply_to_variables, result_nodes
+from graphc.transforms.variables import apply_to_variables
 
 __all__ = ["checkpoint"]
 
@@ -41,16 +41,23 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def derived(*arguments: Any, **keywords: Any) -> Any:
         with at_python_line():
-            chosen = [place for place, one in enumerate(arguments) if _holds_tensors(one)]
-            applied = apply_to_variables(function, arguments, keywords, chosen)
-            results = result_nodes(applied.result)
-            made = recomputed(results, applied.variables, applied.values, applied.sources)
+            given = (arguments, keywords)
+            tensors = list(filter(_is_tensor, leaves(given)))
+
+            def of_tensors(*tensors: Tensor) -> Any:
+                values = iter(tensors)
+                positional, named = map_leaves(
+                    lambda leaf: next(values) if _is_tensor(leaf) else leaf, given
+                )
+                return function(*positional, **named)
+
+            applied = apply_to_variables(of_tensors, tensors, {}, range(len(tensors)))
+            made = recomputed(applied.outputs, applied.variables, applied.values, applied.sources)
             return rebuilt(applied.result, map(Tensor, made))
 
     return derived
 
 
-def _holds_tensors(argument: Any) -> bool:
-    """Whether the argument is a tensor or a tree of them; models keep their parameters."""
-    found = list(leaves(argument))
-    return bool(found) and all(isinstance(one, Tensor | np.ndarray | np.generic) for one in found)
+def _is_tensor(leaf: Any) -> bool:
+    """Whether a leaf is a tensor: numbers stay what they are, models keep their parameters."""
+    return isinstance(leaf, Tensor | np.ndarray | np.generic)

@@ -14,12 +14,12 @@ from typing import Any
 
 from graphc.errors import UsageError
 from graphc.frontend.tracing.active_trace import active_tracing
-from graphc.frontend.tracing.as_tensor import as_tensor
+from graphc.frontend.tracing.as_tensor import as_tensor, result_tensors
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.state import State
 from graphc.frontend.tracing.tensor import Tensor
-from graphc.frontend.tracing.trees import leaves, map_leaves, rebuilt
+from graphc.frontend.tracing.trees import leaves, map_leaves, named_leaves, rebuilt
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
@@ -31,9 +31,7 @@ from graphc.passes.rewrite import substitute
 __all__ = [
     "Applied",
     "apply_to_variables",
-    "as_tensors",
     "fresh",
-    "result_nodes",
 ]
 
 _numbers = itertools.count()
@@ -44,18 +42,14 @@ def fresh(dtype: DType, shape: tuple[DimLike, ...]) -> Node:
     return graph_input(f"variable {next(_numbers)}", dtype, shape)
 
 
-def as_tensors(tree: Any, what: str) -> Any:
-    """Every array and number of a tree as a tensor."""
-    return map_leaves(lambda leaf: as_tensor(leaf, what), tree)
-
-
 class Applied(Record):
     """What a function made of its variables.
 
     Attributes:
         variables: one for each tensor of the chosen arguments, in order.
         values: what they stand for.
-        result: of the function, over the variables.
+        result: of the function, over the variables: a tree of tensors.
+        aux: a tree of tensors that the function gives beside it, or None.
         tree: the chosen arguments with a tensor at each leaf; a model is a dict from the paths
             of its trainable parameters.
     """
@@ -63,7 +57,13 @@ class Applied(Record):
     variables: tuple[Node, ...]
     values: tuple[Node, ...]
     result: Any
+    aux: Any
     tree: Any
+
+    @property
+    def outputs(self) -> list[Node]:
+        """The nodes of the result, in order."""
+        return [leaf.node for leaf in leaves(self.result)]
 
     @property
     def sources(self) -> SourceMap | None:
@@ -87,11 +87,16 @@ def apply_to_variables(
     arguments: Sequence[Any],
     keywords: Mapping[str, Any],
     chosen: Sequence[int],
+    has_aux: bool = False,
 ) -> Applied:
     """Call the function with variables for every tensor of the arguments at places `chosen`.
 
+    Args:
+        has_aux: whether the function gives a pair of the result and something else.
+
     Raises:
-        UsageError: a leaf of such an argument that is no tensor, array or number.
+        UsageError: a leaf of such an argument, or of what the function gives, that is no tensor,
+            array or number; no pair.
     """
     given = list(arguments)
     values: list[Node] = []
@@ -111,17 +116,42 @@ def apply_to_variables(
                 if one.trainable:
                     states[one] = variable(one)
             return leaf
-        return Tensor(variable(as_tensor(leaf, "an argument")))
+        return Tensor(variable(leaf))
 
     for place in chosen:
-        trees.append(map_leaves(_opened, given[place]))
-        given[place] = map_leaves(replaced, given[place])
+        argument = _tensors_and_models(given[place], f"arguments[{place}]")
+        trees.append(map_leaves(_opened, argument))
+        given[place] = map_leaves(replaced, argument)
     active = active_tracing()
     with nullcontext() if active is None or not states else active.standing_in(states):
         result = function(*given, **keywords)
+        result, aux = _pair(result) if has_aux else (result, None)
+        result, aux = result_tensors(result), result_tensors(aux)
     if active is not None:
         active.replace(dict(zip(variables, values, strict=True)))
-    return Applied(tuple(variables), tuple(values), result, tuple(trees))
+    return Applied(
+        variables=tuple(variables),
+        values=tuple(values),
+        result=result,
+        aux=aux,
+        tree=tuple(trees),
+    )
+
+
+def _pair(result: Any) -> tuple[Any, Any]:
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise UsageError(
+            f"the function returned {shown(result)}, expected a pair of the value and the rest",
+            code="result",
+            hint="with has_aux=True return (value, rest)",
+        )
+    value, rest = result
+    return value, rest
+
+
+def _tensors_and_models(tree: Any, name: str) -> Any:
+    found = named_leaves(tree, name)
+    return rebuilt(tree, [x if isinstance(x, Module) else as_tensor(x, one) for one, x in found])
 
 
 def _opened(leaf: Any) -> Any:
@@ -129,19 +159,3 @@ def _opened(leaf: Any) -> Any:
     if not isinstance(leaf, Module):
         return leaf
     return {path: one for path, one in leaf.named_parameters() if one.trainable}
-
-
-def result_nodes(result: Any) -> list[Node]:
-    """The nodes of a result, which is a tree of tensors.
-
-    Raises:
-        UsageError: a leaf that is no tensor.
-    """
-    for leaf in leaves(result):
-        if not isinstance(leaf, Tensor):
-            raise UsageError(
-                f"the function returned {shown(leaf)}, expected a tensor",
-                code="result",
-                hint="return tensors, or lists, tuples and dicts of them",
-            )
-    return [leaf.node for leaf in leaves(result)]

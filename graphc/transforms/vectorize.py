@@ -9,24 +9,24 @@ from typing import Any
 
 from graphc.errors import GraphcError, ShapeError, UsageError
 from graphc.frontend.tracing.active_trace import active_tracing
-from graphc.frontend.tracing.as_tensor import as_tensor
+from graphc.frontend.tracing.as_tensor import as_tensor, result_tensors
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.parameters import require_function
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
-from graphc.frontend.tracing.trees import leaves, rebuilt
+from graphc.frontend.tracing.trees import leaves, pairs, rebuilt
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node, topological
 from graphc.ir.op import functions
 from graphc.ir.ops.broadcasting import normal_axis
 from graphc.passes.batch import batched
-from graphc.transforms.variables import fresh, result_nodes
+from graphc.transforms.variables import fresh
 
 __all__ = ["vmap"]
 
 Axes = Any
-"""An axis, None, or lists, tuples and dicts of them: each stands for all below it in a tree."""
+"""An axis, None, or a tree of them: each stands for all below it."""
 
 
 def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callable[..., Any]:
@@ -60,11 +60,11 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
             parts = [_part(variables, *one) for one in _with_axes(axes, arguments, "in_axes")]
             given = rebuilt(arguments, parts)
             size = _size(variables)
-            result = function(*given, **keywords)
+            result = result_tensors(function(*given, **keywords))
             _require_no_updates(variables)
             active = active_tracing()
             sources = None if active is None else active.sources
-            nodes = result_nodes(result)
+            nodes = [leaf.node for leaf in leaves(result)]
             places = [axis for _, axis in _with_axes(out_axes, result, "out_axes")]
             whole = batched(nodes, variables, size, sources)
             made = [_placed(*one, variables) for one in zip(nodes, whole, places, strict=True)]
@@ -106,23 +106,16 @@ def _with_axes(axes: Axes, tree: Any, what: str) -> Iterator[tuple[Any, int | No
     """
     if axes is None or (isinstance(axes, int) and not isinstance(axes, bool)):
         yield from ((leaf, axes) for leaf in leaves(tree))
-    elif _are_alike(axes, tree, list | tuple) and len(axes) == len(tree):
-        for place, (one, part) in enumerate(zip(axes, tree, strict=True)):
-            yield from _with_axes(one, part, f"{what}[{place}]")
-    elif _are_alike(axes, tree, dict) and axes.keys() == tree.keys():
-        for key, part in tree.items():
-            yield from _with_axes(axes[key], part, f"{what}[{key!r}]")
+    elif (both := pairs(axes, tree)) is not None:
+        for place, one, part in both:
+            yield from _with_axes(one, part, f"{what}{place}")
     else:
         raise UsageError(
             f"vmap: {what} is {shown(axes)} for {shown(tree)}",
             code="argument",
-            hint="an axis is a whole number or None, for all tensors below it; or give lists, "
-            "tuples and dicts of axes that are nested as the tensors are",
+            hint="an axis is a whole number or None, for all tensors below it; or give "
+            "containers of axes that are nested as the tensors are",
         )
-
-
-def _are_alike(one: Any, other: Any, kind: Any) -> bool:
-    return isinstance(one, kind) and isinstance(other, kind)
 
 
 def _part(variables: dict[Node, Node], leaf: Any, axis: int | None) -> Any:

@@ -132,8 +132,8 @@ def test_a_loop_without_a_bound_says_how_to_bound_it(loop: Any) -> None:
 
 
 def test_a_transform_names_the_argument_that_it_does_not_take() -> None:
-    with pytest.raises(UsageError, match="has_aux") as caught:
-        graphc.jacobian(graphc.sin, has_aux=True)
+    with pytest.raises(UsageError, match="in_axes") as caught:
+        graphc.jacobian(graphc.sin, in_axes=0)
     assert "jacobian(" in str(caught.value.hint)
 
 

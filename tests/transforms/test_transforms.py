@@ -128,7 +128,7 @@ def test_gradients_have_the_containers_of_the_argument() -> None:
         (lambda x: gc.grad(lambda y: y)(x), ShapeError),
         (lambda x: gc.grad(lambda y: y.sum())(x.astype(np.dtype("int32"))), DTypeError),
         (lambda x: gc.grad(lambda y: y.sum(), argnums=1)(x), UsageError),
-        (lambda x: gc.grad(lambda y: 1.0)(x), UsageError),
+        (lambda x: gc.grad(lambda y: (y.sum(), 1.0))(x), UsageError),
         (lambda x: gc.vmap(lambda y: y, in_axes=None)(x), UsageError),
         (lambda x: gc.vmap(lambda y: y, in_axes=2)(x), ShapeError),
         (lambda x: gc.vmap(lambda y, z: y, in_axes=(0, 0))(x, A), ShapeError),

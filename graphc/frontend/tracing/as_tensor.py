@@ -9,12 +9,16 @@ import numpy as np
 from graphc.errors import UsageError
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor, apply, call
+from graphc.frontend.tracing.trees import map_leaves, named_leaves, rebuilt
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
 from graphc.ir.node import Node
 from graphc.ir.ops.creation import dim_value
 
-__all__ = ["as_tensor"]
+__all__ = ["as_tensor", "as_tensors", "result_tensors"]
+
+
+_TENSORS = Tensor | Dim | bool | int | float | complex | np.ndarray | np.generic
 
 
 def as_tensor(value: Any, what: str) -> Tensor:
@@ -39,8 +43,33 @@ def as_tensor(value: Any, what: str) -> Tensor:
     raise UsageError(
         f"{what} is {shown(value)}, expected a tensor",
         code="argument-type",
-        hint="give tensors, arrays or numbers, or lists, tuples, dicts and models of them",
+        hint="give tensors, arrays or numbers, or containers and models of them; what is none of "
+        "these may be a static field of a dataclass, field(metadata={'static': True})",
     )
+
+
+def as_tensors(tree: Any, what: str) -> Any:
+    """A tree with its arrays, numbers and dims as tensors, see `as_tensor`."""
+    return rebuilt(tree, [as_tensor(leaf, name) for name, leaf in named_leaves(tree, what)])
+
+
+def result_tensors(result: Any) -> Any:
+    """What a function returned, with arrays, numbers and dims as tensors, state as its value.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    for name, leaf in named_leaves(result, "the result"):
+        if not isinstance(leaf, _TENSORS):
+            is_function = callable(leaf)
+            raise UsageError(
+                f"{name} is {'a function' if is_function else shown(leaf)}, expected a tensor",
+                code="result",
+                hint="call it: x.sum() in place of x.sum"
+                if is_function
+                else "return tensors, arrays or numbers, or containers of them",
+            )
+    return map_leaves(lambda one: Tensor(one.node), as_tensors(result, "the result"))
 
 
 def _constant(x: Node) -> Node:

@@ -1,7 +1,7 @@
 """Loops and branches of Python functions that stay in the graph: `scan`, `while_loop`, `cond`.
 
 Bodies are functions on tensors. They are traced once, see the tensors around them, and read and
-update state; what they carry, run over and return may be nested in tuples, lists and dicts.
+update state; what they carry, run over and return may be trees (`trees.py`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DTypeError, GraphcError, UsageError
-from graphc.frontend.tracing import trees
-from graphc.frontend.tracing.as_tensor import as_tensor
+from graphc.frontend.tracing.as_tensor import as_tensors
 from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.nesting import leaves_like
 from graphc.frontend.tracing.parameters import require_function, require_parameters
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor, call
@@ -26,6 +26,7 @@ from graphc.frontend.tracing.traced_bodies import (
     traced_branch,
     while_tensors,
 )
+from graphc.frontend.tracing.trees import leaves, named_leaves, rebuilt
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.node import Node
@@ -35,10 +36,7 @@ __all__ = [
     "carrying",
     "cond",
     "in_dtype_of",
-    "leaves",
-    "rebuilt",
     "require_branches",
-    "require_form",
     "scan",
     "while_loop",
 ]
@@ -59,8 +57,8 @@ def scan(
 
     Args:
         body: called once, with tensors that stand for every iteration. Its row may be None.
-        init: the first carry: a tensor, array or number, or tuples, lists and dicts of them, or
-            None. A Python number takes the dtype that the body gives it.
+        init: the first carry: a tensor, array or number, or a tree of them, or None. A Python
+            number takes the dtype that the body gives it.
         xs: tensors or arrays of one length, in the same forms; None for none.
         length: iterations, where there is nothing to run over; may be a dim.
         reverse: take the rows from the last to the first. Results stand where their row was.
@@ -84,7 +82,7 @@ def scan(
     with at_python_line():
         _require_size("scan", "length", length)
         rows = as_tensors(xs, "xs")
-        over = [one for _, one in leaves(rows, "xs")]
+        over = list(leaves(rows))
 
         def run(form: Any, after: list[Tensor]) -> tuple[Any, Any]:
             stacked_form: list[Any] = []
@@ -92,15 +90,15 @@ def scan(
             def step(
                 carries: list[Tensor], given: list[Tensor], row_of: RowOf
             ) -> tuple[list[Tensor], list[Tensor]]:
-                x = rebuilt(rows, iter(given))
-                carry, row = _pair(body(rebuilt(form, iter(carries)), x))
+                x = rebuilt(rows, given)
+                carry, row = _pair(body(rebuilt(form, carries), x))
                 after[:] = _next_carries(carry, form, carries)
-                stacked_form.append(row)
-                return after, [one for _, one in leaves(row, "the row")]
+                stacked_form.append(as_tensors(row, "the row"))
+                return after, list(leaves(stacked_form[0]))
 
-            first = list(leaves(form, "init"))
+            first = list(named_leaves(form, "init"))
             carries, stacked = scan_tensors(step, first, over, length, reverse)
-            return rebuilt(form, iter(carries)), rebuilt(stacked_form[0], iter(stacked))
+            return rebuilt(form, carries), rebuilt(stacked_form[0], stacked)
 
         carry, stacked = carrying(init, run, over)
         return carry, stacked
@@ -146,8 +144,8 @@ def while_loop(
     Args:
         condition: gives a bool without axes.
         body: gives the next carry.
-        init: the first carry: a tensor, array or number, or tuples, lists and dicts of them. A
-            Python number takes the dtype that the body gives it.
+        init: the first carry: a tensor, array or number, or a tree of them. A Python number takes
+            the dtype that the body gives it.
         max_steps: bounds the loop and the memory of its gradient; may be a dim.
 
     Returns:
@@ -172,7 +170,7 @@ def while_loop(
 
         def run(form: Any, after: list[Tensor]) -> Any:
             def test(carries: list[Tensor]) -> Tensor:
-                holds = condition(rebuilt(form, iter(carries)))
+                holds = condition(rebuilt(form, carries))
                 if not isinstance(holds, Tensor):
                     raise UsageError(
                         f"the condition gives {shown(holds)}, expected a tensor of bool",
@@ -182,11 +180,11 @@ def while_loop(
                 return holds
 
             def step(carries: list[Tensor]) -> list[Tensor]:
-                after[:] = _next_carries(body(rebuilt(form, iter(carries))), form, carries)
+                after[:] = _next_carries(body(rebuilt(form, carries)), form, carries)
                 return after
 
-            first = list(leaves(form, "init"))
-            return rebuilt(form, iter(while_tensors(test, step, first, bound)))
+            first = list(named_leaves(form, "init"))
+            return rebuilt(form, while_tensors(test, step, first, bound))
 
         return carrying(init, run)
 
@@ -222,26 +220,26 @@ def _with_floats(init: Any, first: Any, rows: Sequence[Tensor]) -> Iterator[Any]
 
     A tensor of integers has no common dtype with the floats that a body adds to it; a number has.
     """
-    tensors = list(trees.leaves(first))
+    tensors = list(leaves(first))
     floats = [one.dtype for one in (*rows, *tensors) if one.dtype.kind in ("float", "complex")]
     dtype = floats[0] if floats else dtypes.f32
-    places = [place for place, value in enumerate(trees.leaves(init)) if type(value) is int]
+    places = [place for place, value in enumerate(leaves(init)) if type(value) is int]
     for chosen in (*([place] for place in places), *([places] if len(places) > 1 else [])):
         parts = [
             call("cast", one, dtype) if place in chosen else one
             for place, one in enumerate(tensors)
         ]
-        yield rebuilt(first, iter(parts))
+        yield rebuilt(first, parts)
 
 
 def _widening(init: Any, first: Any, run: Callable[[Any, list[Tensor]], Any]) -> Any:
-    numbers = list(trees.leaves(init))
+    numbers = list(leaves(init))
     for _ in numbers:
         after: list[Tensor] = []
         try:
             return run(first, after)
         except DTypeError as error:
-            before = list(trees.leaves(first))
+            before = list(leaves(first))
             if error.code != "carry-type" or len(after) != len(before):
                 raise
             wider = [
@@ -250,15 +248,14 @@ def _widening(init: Any, first: Any, run: Callable[[Any, list[Tensor]], Any]) ->
             ]
             if all(new.type is old.type for new, old in zip(wider, before, strict=True)):
                 raise
-            first = rebuilt(first, iter(wider))
+            first = rebuilt(first, wider)
     return run(first, [])
 
 
 def _next_carries(carry: Any, form: Any, carries: Sequence[Tensor]) -> list[Tensor]:
-    tensors = as_tensors(carry, "the carry")
-    require_form(tensors, form, "the carry")
-    parts = zip(trees.leaves(carry), carries, trees.leaves(tensors), strict=True)
-    return [in_dtype_of(value, before, own) for value, before, own in parts]
+    tensors = leaves_like(as_tensors(carry, "the carry"), form, "the carry")
+    values = leaves_like(carry, form, "the carry")
+    return list(map(in_dtype_of, values, carries, tensors))
 
 
 def in_dtype_of(value: Any, tensor: Tensor, otherwise: Tensor) -> Tensor:
@@ -305,13 +302,11 @@ def cond(
         results: list[list[Node]] = []
         for branch in (then, otherwise):
             with traced_branch() as found:
-                result = as_tensors(branch(*operands), "the result of a branch")
-                forms.append(result)
-                results.append([one.node for _, one in leaves(result, "the result of a branch")])
+                forms.append(as_tensors(branch(*operands), "the result of a branch"))
+                chosen = leaves_like(forms[-1], forms[0], "the result of the other branch")
+                results.append([one.node for one in chosen])
             traced.append(found)
-        require_form(forms[1], forms[0], "the result of the other branch")
-        chosen = branch_tensors(predicate.node, traced, results)
-        return rebuilt(forms[0], iter(chosen))
+        return rebuilt(forms[0], branch_tensors(predicate.node, traced, results))
 
 
 def require_branches(then: Any, otherwise: Any, operands: int) -> None:
@@ -321,63 +316,3 @@ def require_branches(then: Any, otherwise: Any, operands: int) -> None:
     for branch in (then, otherwise):
         hint = "both branches are functions of the operands: cond(p, f, g, x) with f(x) and g(x)"
         require_parameters(branch, "cond", operands, hint)
-
-
-# -- nested values --------------------------------------------------------------------------------
-
-
-def as_tensors(value: Any, what: str) -> Any:
-    """A nested value with its arrays and numbers as tensors; `what` it is called in errors.
-
-    Raises:
-        UsageError: it holds something else.
-    """
-    if type(value) in (list, tuple):
-        return type(value)(as_tensors(one, f"{what}[{at}]") for at, one in enumerate(value))
-    if type(value) is dict:
-        return {key: as_tensors(part, f"{what}[{key!r}]") for key, part in value.items()}
-    return None if value is None else as_tensor(value, what)
-
-
-def leaves(value: Any, what: str) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a nested value, each with what it is called in errors."""
-    if type(value) in (list, tuple):
-        for place, part in enumerate(value):
-            yield from leaves(part, f"{what}[{place}]")
-    elif type(value) is dict:
-        for key, part in value.items():
-            yield from leaves(part, f"{what}[{key!r}]")
-    elif value is not None:
-        yield what, as_tensor(value, what)
-
-
-def rebuilt(form: Any, leaves: Iterator[Tensor]) -> Any:
-    """The tensors nested as `form` is."""
-    if type(form) in (list, tuple):
-        return type(form)(rebuilt(part, leaves) for part in form)
-    if type(form) is dict:
-        return {key: rebuilt(part, leaves) for key, part in form.items()}
-    return None if form is None else next(leaves)
-
-
-def require_form(value: Any, expected: Any, what: str) -> None:
-    """Refuse a value that is not nested as another one is."""
-    same = (
-        isinstance(value, Tensor) if isinstance(expected, Tensor) else type(value) is type(expected)
-    )
-    if same and isinstance(expected, list | tuple):
-        same = len(value) == len(expected)
-    if same and isinstance(expected, dict):
-        same = list(value) == list(expected)
-    if not same:
-        raise UsageError(
-            f"{what} is {shown(value)}, expected the form of {shown(expected)}",
-            code="nesting",
-            hint="nest tensors in the same tuples, lists and dicts",
-        )
-    if isinstance(expected, list | tuple):
-        for one, other in zip(value, expected, strict=True):
-            require_form(one, other, what)
-    elif isinstance(expected, dict):
-        for key in expected:
-            require_form(value[key], expected[key], what)

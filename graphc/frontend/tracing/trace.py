@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import UsageError
-from graphc.frontend.tracing.as_tensor import as_tensor
+from graphc.frontend.tracing.as_tensor import result_tensors
 from graphc.frontend.tracing.location import at_definition, at_raising_line, spans_from
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.named_dims import named_dims
-from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.state import Tracing
 from graphc.frontend.tracing.state_table import StateTable
 from graphc.frontend.tracing.tensor import Tensor
-from graphc.frontend.tracing.trees import leaves
+from graphc.frontend.tracing.trees import leaves, parts, with_parts
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
@@ -279,7 +278,9 @@ def run_traced(
             given = {one: inputs.add(one, value) for one, value in export.arguments().items()}
         result = _call(export.body, given)
         with at_definition(export.body):
-            results = tuple(_flattened(result, "the result"))
+            if result is None:
+                raise UsageError("the result is None, expected a tensor", code="result")
+            results = tuple(one.node for one in leaves(result_tensors(result)))
             updates = tracing.updates()
             roots = (*results, *updates.values())
             used = tracing.used(roots)
@@ -327,10 +328,10 @@ class _Inputs:
             return self._tensor(name, value.dtype, value.shape)
         if isinstance(value, np.ndarray):
             return self._tensor(name, dtypes.from_numpy(value.dtype), value.shape)
-        if type(value) in (list, tuple):
-            return type(value)(self.add(f"{name}_{i}", part) for i, part in enumerate(value))
-        if type(value) is dict:
-            return {key: self.add(f"{name}_{key}", part) for key, part in value.items()}
+        if (inside := parts(value)) is not None:
+            return with_parts(
+                value, {key: self.add(f"{name}_{key}", inside[key]) for key in inside}
+            )
         if isinstance(value, Tensor):
             raise UsageError(
                 f"the argument {name!r} is {value!r}, expected a type",
@@ -358,32 +359,6 @@ class _Inputs:
         node = graph_input(name, dtype, tuple(shape))
         self.nodes.append(node)
         return Tensor(node)
-
-
-def _flattened(value: Any, what: str) -> Iterator[Node]:
-    """The nodes of a result: nested tuples, lists and dicts of tensors, and of None for nothing.
-
-    Sizes, numbers and arrays are tensors.
-    """
-    if isinstance(value, Tensor | Dim | bool | int | float | complex | np.ndarray | np.generic):
-        yield as_tensor(value, what).node
-    elif isinstance(value, list | tuple | dict) and (not value or any(True for _ in leaves(value))):
-        parts = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, part in parts:
-            if part is not None:
-                yield from _flattened(part, f"{what}[{key!r}]")
-    elif callable(value):
-        raise UsageError(
-            f"{what} is a function, expected a tensor",
-            code="result",
-            hint="call it: x.sum() in place of x.sum",
-        )
-    else:
-        raise UsageError(
-            f"{what} is {shown(value)}, expected a tensor",
-            code="result",
-            hint="return tensors, or tuples of them",
-        )
 
 
 def _require_closed(roots: Sequence[Node], listed: Sequence[Node], sources: SourceMap) -> None:
