@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import graphc
+from graphc.errors import GraphcError
 from graphc.frontend.elaborate import elaborate
 from graphc.ir.dtype import DTYPES
 from graphc.ir.evaluate import evaluate
@@ -144,3 +145,13 @@ export f = f
     x = np.array([-1, 2, 3, 4], np.float32)
     (found, _) = evaluate(graph, [x, np.array([0, 3], np.int32)])
     assert [float(one) for one in found] == [4, 3]
+
+
+@pytest.mark.parametrize(
+    ("condition", "is_told"), [("B > 3 and B % 2 == 0", True), ("x[0] > 0", False)]
+)
+def test_that_a_condition_narrows_no_dim_is_said(condition: str, is_told: bool) -> None:
+    text = f"dim B: 1..8\ndef f(x: f32[B]):\n    return x[3] if {condition} else x[0]\n"
+    with pytest.raises(GraphcError, match="index 3 is not proved") as caught:
+        elaborate(f"{text}export f = f\n", "sizes.gc", library())
+    assert ("narrows no dim" in " ".join(caught.value.notes)) is is_told

@@ -37,6 +37,22 @@ BODIES: dict[str, Callable[[np.ndarray], object]] = {
     ),
     "for k in range(2):\n    for t in {}:\n        z[t] = given[t] * k": lambda v: v,
     "for t in {}:\n    if 2 > 1:\n        z[t] = x": lambda v: np.tile(X, (len(v), 1)),
+    "for k in range(2):\n    for t in {}:\n        z[k, t] = given[t] * k": lambda v: np.outer(
+        [0, 1], v
+    ),
+    "for t in {}:\n    for k in range(2):\n        z[t, k] = given[t] * k": lambda v: np.outer(
+        v, [0, 1]
+    ),
+    "for t in {}:\n    for s in {}:\n        z[t, s, i] = given[t] * given[s] * x[i]": lambda v: (
+        np.einsum("t,s,i->tsi", v, v, X)
+    ),
+    "for t in {}:\n    for k in range(2):\n        for s in {}:\n"
+    "            z[t, k, s] = given[t] + k * given[s]": lambda v: (
+        v[:, None, None] + np.array([0, 1])[:, None] * v
+    ),
+    "z = 0.0\nfor i, v in enumerate(given, 1):\n    z = z + f32(i) * v": lambda v: (
+        v @ np.arange(1, len(v) + 1)
+    ),
 }
 LOOPS = {
     "unrolled": ("range(4)", "x", "4", X),
@@ -55,6 +71,7 @@ def test_rows_are_stacked_whether_a_loop_is_unrolled_or_not(body: str, loop: str
 
 
 UNROLLED: dict[str, object] = {
+    "z = x\nfor t, k in enumerate([3, 1], start=2):\n    z = z * t + k": (X * 2 + 3) * 3 + 1,
     "for t, k in enumerate([3, 1]):\n    z[t] = x * k": np.outer([3, 1], X),
     "for t in [2, 0, 1]:\n    z[t] = x[t]": X[:3],
     "for t in range(2):\n    if t == 0:\n        z[t] = 7\n    else:\n        z[t] = x[t]": [
@@ -108,7 +125,29 @@ REFUSED = {
     f"{NUMBERS}t = t + 1\n    z[t] = x[0]": ("ambiguous-index", "the number 1", "z.at[t].set"),
     f"{NUMBERS}z[t] = x[t]\nz[t] = 2": ("ambiguous-index", "the number 3", "z.at[t].set"),
     f"{LOOP}i = t\n    z[i] = b[t]": ("ambiguous-index", "tensor i32[]", "z.at[i].set"),
+    "for s in range(2):\n    for t in range(3):\n        z[t, s] = x": (
+        "row",
+        "z[t, s] names the numbers of loops in another order",
+        "the loop of the first number stands outside",
+    ),
+    "for s in range(2):\n    for t in range(1):\n        z[s, t] = x\n        s = 4": (
+        "row",
+        "z[s]",
+        "",
+    ),
+    "for s in range(2):\n    if x[s] > 0:\n        for t in range(3):\n            z[s, t] = x": (
+        "not-supported",
+        "in a block inside its loop",
+        "after the block",
+    ),
+    "for s in range(2):\n    for t in range(s + 1):\n        z[s, t] = x": (
+        "shape-mismatch",
+        "row 1 is f32[2, 4]",
+        "broadcast",
+    ),
     f"{LOOP}z[i, t] = x[i]": ("ambiguous-index", "'t'", ""),
+    "for i, v in enumerate(b, 0.5):\n    z = i": ("argument", "the number 0.5", "computed"),
+    "for i, v in enumerate(b, 1):\n    z[i] = v": ("ambiguous-index", "tensor i32[]", ""),
     "for row in b:\n    z[row] = row": ("ambiguous-index", "'row'", ""),
 }
 

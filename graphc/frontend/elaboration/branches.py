@@ -9,23 +9,37 @@ without a dtype, as those are that it is chosen from; one beside a tensor takes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from graphc.errors import DTypeError, ShapeError, SourceError, Span
+from graphc.errors import (
+    DTypeError,
+    GraphcError,
+    OutOfRangeError,
+    ShapeError,
+    SourceError,
+    Span,
+)
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.carries import form_of
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.index_notation.formulas import is_formula
 from graphc.frontend.tracing import trees
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.traced_bodies import TracedBranch, branch_tensors, traced_branch
 from graphc.ir.node import Node
 
 __all__ = ["branch", "conditional"]
+
+_WHOLE_RANGE = (
+    "the condition narrows no dim: what is proved of sizes holds for its whole range, as "
+    "x[min(3, B - 1)] does"
+)
 
 Run = Callable[[Evaluator, Sequence[syntax.Statement]], Any]
 """Runs statements; gives something else than None where they return."""
@@ -43,7 +57,7 @@ def branch(evaluator: Evaluator, node: syntax.If, predicate: Tensor, run: Run) -
     scopes, ends, traced = [], [], []
     for block in (node.body, node.orelse):
         inner = Evaluator(evaluator.program, Scope(evaluator.scope))
-        with traced_branch() as one:
+        with traced_branch() as one, _told_of_sizes(predicate):
             ends.append(run(inner, block))
         scopes.append(inner.scope)
         traced.append(one)
@@ -79,6 +93,19 @@ def conditional(evaluator: Evaluator, node: syntax.Conditional, predicate: Tenso
     """The value of `a if predicate else b`: a branch that returns it from both of its blocks."""
     blocks = ((syntax.Return(one, span=one.span),) for one in (node.body, node.orelse))
     return branch(evaluator, syntax.If(node.test, *blocks, span=node.span), predicate, run).value
+
+
+@contextmanager
+def _told_of_sizes(predicate: Tensor) -> Iterator[None]:
+    """Say of errors about sizes in a block that a condition on dims proves nothing there."""
+    try:
+        yield
+    except GraphcError as error:
+        for one in error.errors:
+            is_of_sizes = isinstance(one, ShapeError | OutOfRangeError)
+            if is_of_sizes and is_formula(predicate.node) and _WHOLE_RANGE not in one.notes:
+                one.note(_WHOLE_RANGE)
+        raise
 
 
 def _chosen(

@@ -13,10 +13,21 @@ from graphc.errors import ShapeError
 from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir import dims
-from graphc.ir.dims import DimLike
+from graphc.ir import dtype as dtypes
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.ops.sequences import arange
 from graphc.ir.record import Record
 
-__all__ = ["InGraph", "Rounds", "Together", "backward", "enumerated", "length_of", "zipped"]
+__all__ = [
+    "InGraph",
+    "Rounds",
+    "Together",
+    "backward",
+    "enumerated",
+    "indices",
+    "length_of",
+    "zipped",
+]
 
 
 class Rounds(Record):
@@ -87,11 +98,30 @@ def zipped(*values: Any) -> list[Any] | Together:
     return Together(values)
 
 
-def enumerated(values: Any) -> list[Any] | Together:
-    """The elements of a list, or the rows of a tensor, with their numbers."""
-    if isinstance(values, InGraph):
-        return Together((Rounds(length_of(values)), values))
-    return list(enumerate(_sequence(values)))
+def enumerated(values: Any, start: Any = 0) -> list[Any] | Together:
+    """The elements of a list, or the rows of a tensor, with their numbers from `start` on.
+
+    Raises:
+        SourceError: what has no elements, or a start that is no whole number or dim.
+    """
+    if isinstance(start, bool) or not isinstance(start, int | Dim):
+        raise refused(
+            f"enumerate: start is {described(start)}, expected a whole number",
+            "argument",
+            None,
+            "what is counted in other steps is computed: for i, row in enumerate(x): y = a + b * i",
+        )
+    if not isinstance(values, InGraph):
+        return [(start + number, one) for number, one in enumerate(_sequence(values))]
+    length = length_of(values)
+    return Together((Rounds(length) if start == 0 else indices(length, start), values))
+
+
+def indices(length: DimLike, start: DimLike = 0) -> Tensor:
+    """The numbers of the iterations of a loop in the graph."""
+    low, high = dims.bounds(start)[0], dims.bounds(start + length)[1]
+    dtype = dtypes.i32 if low >= -(2**31) and high < 2**31 else dtypes.i64
+    return Tensor(arange(start, start + length, dtype=dtype))
 
 
 def backward(values: Any) -> list[Any]:

@@ -22,7 +22,7 @@ from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.carries import Carries
 from graphc.frontend.elaboration.expressions import Evaluator
-from graphc.frontend.elaboration.iterables import InGraph, Rounds, Together, length_of
+from graphc.frontend.elaboration.iterables import InGraph, Rounds, Together, indices, length_of
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.rows import Rows, rows_in
 from graphc.frontend.elaboration.scope import Scope
@@ -31,8 +31,7 @@ from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.traced_bodies import scan_tensors, while_tensors
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
-from graphc.ir.dims import Dim, DimLike
-from graphc.ir.ops.sequences import arange
+from graphc.ir.dims import Dim
 
 __all__ = [
     "bounded_loop",
@@ -76,7 +75,7 @@ def scan_loop(evaluator: Evaluator, node: syntax.For, over: InGraph, run: Run) -
     Raises:
         GraphcError: a carry that changes its type, or a `return` inside.
     """
-    carried = Carries(evaluator, node.body, rows_in(node))
+    carried = Carries(evaluator, node.body, [name for name, _ in rows_in(evaluator.scope, node)])
     traced: list[Rows] = []
     try:
         length = length_of(over)
@@ -104,8 +103,8 @@ def scan_loop(evaluator: Evaluator, node: syntax.For, over: InGraph, run: Run) -
             list(Together((over,)).tensors()),
         )
     (rows,) = traced
-    for name, value in zip(rows.stored, stacked, strict=True):
-        rows.define(evaluator.scope, name, value)
+    for one, value in zip(rows.stored, stacked, strict=True):
+        rows.define(evaluator.scope, one, value)
     leave_loop(evaluator.scope, node.body)
 
 
@@ -185,7 +184,7 @@ def _rows(over: InGraph) -> Iterator[Tensor]:
         for one in over.parts:
             yield from _rows(one)
     else:
-        yield _indices(over.length) if isinstance(over, Rounds) else over
+        yield indices(over.length) if isinstance(over, Rounds) else over
 
 
 def _item(
@@ -195,9 +194,3 @@ def _item(
     if isinstance(over, Together):
         return tuple(_item(one, rows, row_of) for one in over.parts)
     return LoopIndex(next(rows).node, row_of) if isinstance(over, Rounds) else next(rows)
-
-
-def _indices(length: DimLike) -> Tensor:
-    """The numbers of the iterations."""
-    narrow = dims.bounds(length)[1] < 2**31
-    return Tensor(arange(length, dtype=dtypes.i32 if narrow else dtypes.i64))
