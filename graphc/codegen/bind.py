@@ -12,7 +12,8 @@ from graphc.codegen.emit.places import described_places
 from graphc.codegen.graph_plan import GraphPlan
 from graphc.codegen.launch import Launch, spans_of
 from graphc.codegen.schedules import schedule_group
-from graphc.codegen.schedules.schedule import Scheduled
+from graphc.codegen.schedules.schedule import Scheduled, Variant
+from graphc.errors import Span
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
@@ -69,15 +70,24 @@ class _Binder:
         for one in launch.variants:
             bound = {**one.scheduled.inputs, **one.scheduled.outputs}
             slots = tuple(self.slot_of[bound[p]] for p in one.scheduled.kernel.parameters)
-            alternatives.append(
-                Alternative(
-                    self.entry.library.add(one.scheduled.kernel, launch.spans),
-                    (_binding(one.scheduled, slots),),
-                    _written(one.scheduled),
-                    one.dim, one.low, one.high,
-                )
-            )  # fmt: skip
+            alternatives.append(self.alternative(one, slots, launch.spans))
         return [LaunchStep(tuple(alternatives), text)]
+
+    def alternative(
+        self, variant: Variant, slots: tuple[int, ...], spans: tuple[Span, ...]
+    ) -> Alternative:
+        """The variant's kernel, in the library, bound to slots."""
+        scheduled = variant.scheduled
+        kernel = scheduled.kernel
+        scalars = tuple(scheduled.scalars[dim] for dim in kernel.scalars)
+        return Alternative(
+            self.entry.library.add(kernel, spans),
+            (Binding(slots, scalars, _grid(scheduled)),),
+            tuple(parameter in kernel.written for parameter in kernel.parameters),
+            variant.dim,
+            variant.low,
+            variant.high,
+        )
 
     # -- loops and branches ------------------------------------------------------------------
 
@@ -195,12 +205,8 @@ class _Binder:
         stored = graph_input("copied", node.dtype, node.shape)
         group = Group(GroupKind.POINTWISE, node.shape, (), (), (stored,))
         (variant,) = schedule_group(group, self.entry.dialect)
-        spans = spans_of([node], self.sources)
-        name = self.entry.library.add(variant.scheduled.kernel, spans)
-        binding = _binding(variant.scheduled, (source, target))
-        written = _written(variant.scheduled)
-        text = f"copy to {self.entry.slots[target].name}"
-        return LaunchStep((Alternative(name, (binding,), written),), text)
+        bound = self.alternative(variant, (source, target), spans_of([node], self.sources))
+        return LaunchStep((bound,), f"copy to {self.entry.slots[target].name}")
 
     def clear(self, slot: int) -> Step:
         """Fill a slot with zeros."""
@@ -208,21 +214,8 @@ class _Binder:
         zeros = zeros_like(graph_input("cleared", type_.dtype, type_.shape))
         group = Group(GroupKind.POINTWISE, type_.shape, (), (zeros,), (zeros,))
         (variant,) = schedule_group(group, self.entry.dialect)
-        name = self.entry.library.add(variant.scheduled.kernel, ())
-        alternative = Alternative(
-            name, (_binding(variant.scheduled, (slot,)),), _written(variant.scheduled)
-        )
-        return LaunchStep((alternative,), f"clear {self.entry.slots[slot].name}")
-
-
-def _binding(scheduled: Scheduled, slots: tuple[int, ...]) -> Binding:
-    scalars = tuple(scheduled.scalars[dim] for dim in scheduled.kernel.scalars)
-    return Binding(slots, scalars, _grid(scheduled))
-
-
-def _written(scheduled: Scheduled) -> tuple[bool, ...]:
-    kernel = scheduled.kernel
-    return tuple(parameter in kernel.written for parameter in kernel.parameters)
+        bound = self.alternative(variant, (slot,), ())
+        return LaunchStep((bound,), f"clear {self.entry.slots[slot].name}")
 
 
 def _grid(scheduled: Scheduled) -> DimLike:

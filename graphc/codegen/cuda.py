@@ -28,7 +28,7 @@ from graphc.ir.dtype import DType
 from graphc.ir.expr import Buffer, Space
 from graphc.ir.kernel import Declare, Kernel, statements
 from graphc.ir.source_map import portable
-from graphc.runtime.program import Entry, Geometry, launches_in
+from graphc.runtime.program import Alternative, Entry, Geometry, launches_in
 
 __all__ = ["ARCHITECTURES", "CUDA", "CudaDialect", "emit_unit"]
 
@@ -289,7 +289,7 @@ def emit_unit(
     simulator's do. Compilers count on after each, so one stands before every line of a kernel.
     """
     geometry = dialect.geometry(kernels, entries)
-    aliased = set(_updated_in_place(entries))
+    aliased = {one.kernel for one in _alternatives(entries) if _updates_in_place(one)}
     readable, located = [_HEAD], []
     for name, kernel in kernels.items():
         frame = _Frame(geometry[name], name not in aliased, _dynamic_offsets(kernel))
@@ -321,30 +321,26 @@ def _last_word(declaration: str) -> str:
     return match[0]
 
 
-def _alternatives(entries: Sequence[Entry]) -> Iterator[tuple[str, int, bool]]:
-    """Of each alternative: its kernel, its bindings, whether one binds written memory twice."""
+def _alternatives(entries: Sequence[Entry]) -> Iterator[Alternative]:
     for entry in entries:
         for step in launches_in(entry.steps):
-            for one in step.alternatives:
-                in_place = any(
-                    written and binding.slots.count(slot) > 1
-                    for binding in one.bindings
-                    for slot, written in zip(binding.slots, one.written, strict=True)
-                )
-                yield one.kernel, len(one.bindings), in_place
+            yield from step.alternatives
 
 
 def _most_bindings(entries: Sequence[Entry]) -> dict[str, int]:
     most: dict[str, int] = {}
-    for kernel, bindings, _ in _alternatives(entries):
-        most[kernel] = max(most.get(kernel, 1), bindings)
+    for one in _alternatives(entries):
+        most[one.kernel] = max(most.get(one.kernel, 1), len(one.bindings))
     return most
 
 
-def _updated_in_place(entries: Sequence[Entry]) -> Iterator[str]:
-    for kernel, _, in_place in _alternatives(entries):
-        if in_place:
-            yield kernel
+def _updates_in_place(one: Alternative) -> bool:
+    """Whether a binding has memory twice that the kernel writes."""
+    return any(
+        written and binding.slots.count(slot) > 1
+        for binding in one.bindings
+        for slot, written in zip(binding.slots, one.written, strict=True)
+    )
 
 
 def _capacity(kernel: Kernel, bindings: int) -> int:

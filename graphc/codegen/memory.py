@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 
 from graphc.ir import dims
 from graphc.runtime.program import (
-    ALIGNMENT,
     BranchStep,
     HostCallStep,
     LaunchStep,
     LoopStep,
     Slot,
     Step,
+    aligned,
 )
 
 __all__ = ["Lifetime", "place", "with_places"]
@@ -37,7 +37,7 @@ def with_places(slots: Sequence[Slot], steps: Sequence[Step]) -> list[Slot]:
     for number in numbers:
         nbytes = dims.bounds(slots[number].type.nbytes)[1]
         first, last = uses.spans.get(number, (0, 0))
-        lifetimes.append(Lifetime(-(-nbytes // ALIGNMENT) * ALIGNMENT, first, last))
+        lifetimes.append(Lifetime(aligned(nbytes), first, last))
     placed = list(slots)
     for number, above in zip(numbers, place(lifetimes), strict=True):
         placed[number] = replace(slots[number], above=tuple(numbers[i] for i in above))

@@ -19,7 +19,6 @@ from graphc.ir.dims import Dim
 from graphc.ir.source_map import SourceMap
 from graphc.ir.verify import Check, Violation, run_checks
 from graphc.runtime.program import (
-    ALIGNMENT,
     BranchStep,
     Entry,
     HostCallStep,
@@ -27,6 +26,7 @@ from graphc.runtime.program import (
     Layout,
     LoopStep,
     Step,
+    aligned,
     walk_steps,
 )
 
@@ -87,8 +87,7 @@ def _intact(entry: Entry) -> Iterator[Violation]:
 
 
 def _size(entry: Entry, slot: int, sample: Mapping[str, int]) -> int:
-    nbytes = dims.evaluate(entry.slots[slot].type.nbytes, sample)
-    return -(-nbytes // ALIGNMENT) * ALIGNMENT
+    return aligned(dims.evaluate(entry.slots[slot].type.nbytes, sample))
 
 
 class _Arena:
@@ -163,7 +162,7 @@ class _Run:
             self.arena.write(low, high, owner)
 
     def launch(self, step: LaunchStep) -> None:
-        chosen = next((one for one in step.alternatives if one.applies(self.sample)), None)
+        chosen = step.alternative(self.sample)
         if chosen is None:
             self.violations.append(Violation(f"no kernel of {step.text!r} is for {self.sample}"))
             return

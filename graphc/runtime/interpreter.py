@@ -132,7 +132,8 @@ def _launch(
     memory: Mapping[int, Array],
     environment: Mapping[str, int],
 ) -> None:
-    chosen = next(a for a in step.alternatives if a.applies(environment))
+    chosen = step.alternative(environment)
+    assert chosen is not None
     for binding in chosen.bindings:
         evaluate_kernel(
             kernels[chosen.kernel],

@@ -87,7 +87,7 @@ class LaunchTable:
 def _launches(
     program: Program, entry: Entry, step: LaunchStep, environment: Mapping[str, int]
 ) -> Iterator[Launch]:
-    chosen = next((a for a in step.alternatives if a.applies(environment)), None)
+    chosen = step.alternative(environment)
     if chosen is None or chosen.kernel not in program.geometry:
         sizes = ", ".join(f"{name} = {value}" for name, value in environment.items())
         raise ModuleFormatError(

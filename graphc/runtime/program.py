@@ -51,6 +51,7 @@ __all__ = [
     "Row",
     "Slot",
     "Step",
+    "aligned",
     "launches_in",
     "walk_steps",
 ]
@@ -63,6 +64,11 @@ MOST_SCRATCH = 2**30
 """Bytes of scratch memory of a thread that a program may ask for at most."""
 
 Role = Literal["input", "state", "result", "temporary", "constant", "row"]
+
+
+def aligned(nbytes: int) -> int:
+    """What memory of so many bytes takes, where further memory begins behind it."""
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT
 
 
 class Slot(Record):
@@ -124,7 +130,7 @@ class Entry(Record):
                 if all(j in ends for j in above):
                     offsets[i] = max((ends[j] for j in above), default=0)
                     nbytes = value(self.slots[i].type.nbytes)
-                    ends[i] = offsets[i] + -(-nbytes // ALIGNMENT) * ALIGNMENT
+                    ends[i] = offsets[i] + aligned(nbytes)
                 else:
                     later.append(i)
             if len(later) == len(pending):

@@ -63,6 +63,10 @@ class LaunchStep(Record):
     alternatives: tuple[Alternative, ...]
     text: str = ""
 
+    def alternative(self, environment: Mapping[str, int]) -> Alternative | None:
+        """The one that runs for given dims; None where the program has none."""
+        return next((one for one in self.alternatives if one.applies(environment)), None)
+
 
 class Row(Record):
     """A slot that is a row of another one: of the iteration, or counted from the last row."""

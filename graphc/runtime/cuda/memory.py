@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from graphc.runtime.cuda.gpu import Gpu, Memory
-from graphc.runtime.program import ALIGNMENT
+from graphc.runtime.program import aligned
 
 __all__ = ["DeviceState", "GrowingMemory", "placed"]
 
@@ -26,7 +26,7 @@ def placed(sizes: Mapping[int, int]) -> tuple[dict[int, int], int]:
     end = 0
     for number, nbytes in sizes.items():
         offsets[number] = end
-        end += -(-nbytes // ALIGNMENT) * ALIGNMENT
+        end += aligned(nbytes)
     return offsets, end
 
 
