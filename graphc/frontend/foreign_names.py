@@ -39,6 +39,7 @@ _AT_THE_TOP = "functions are at the top: graphc.exp(x), graphc.softmax(x)"
 _CONTAINERS = "there are lists and tuples"
 _DEVICE = "a program has no devices: the one that it runs on is chosen where the module is loaded"
 _GRADIENT = "gradients are functions: grad(f), or train_step(...) for a training step"
+_LISTS = "a list is written [f(x) for x in values]; `for row in x:` takes the rows of a tensor"
 _NO_VALUE = "a tensor has no value while the program is built; return it from an export"
 _PARTS = "parts of a model are known by their names: fc(x)"
 _PREFIX = "functions, layers and dtypes need no prefix: exp(x), Linear(3, 4), f32"
@@ -51,6 +52,7 @@ _INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(("torch", "np", "numpy", "jnp", "jax", "F", "nn", "tf", "keras"), _PREFIX),
     **dict.fromkeys(("self", "super"), _PARTS),
     **dict.fromkeys(("dict", "set"), _CONTAINERS),
+    **dict.fromkeys(("filter", "list", "map", "tuple"), _LISTS),
     **dict.fromkeys(("BatchNorm", "Conv", "MaxPool", "AvgPool"), _RANKED),
     "Dense": "did you mean 'Linear'?",
     "Tensor": "a type has a dtype and sizes: f32[B, 64]",

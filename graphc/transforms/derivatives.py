@@ -116,10 +116,18 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> t
 
     Raises:
         DTypeError: a primal is no float.
+        UsageError: there are no primals.
         GraphcError (when the map is called): an op on the way has no gradient.
     """
     require_function(function, "vjp", _BESIDE)
     with at_python_line():
+        if not primals:
+            raise UsageError(
+                "vjp needs the arguments at which the function is differentiated",
+                code="argument-missing",
+                hint="value, pull = vjp(f, x), and pull(cotangent) is the gradient; the function "
+                "that gives it is grad(f)",
+            )
         applied = apply_to_variables(function, primals, {}, range(len(primals)), has_aux)
         require_floats(applied)
         outputs = applied.outputs

@@ -90,9 +90,17 @@ IN_PROGRAMS: dict[str, Told] = {
     function("return [a + b for a, b in zip(m, m)]"): Told(
         "the rows of tensor f32[4, 4] and tensor f32[4, 4]", "the whole tensor", "zip(m, m)"
     ),
-    function("for row in reversed(x):\n    y = row\nreturn x"): Told(
-        "tensor f32[B, 12] is no list", "x[::-1]", "reversed(x)"
+    function("for r, q in reversed(zip(x, x)):\n    y = r\nreturn x"): Told(
+        "are taken from the first on", "zip(reversed(x), reversed(y))", "reversed(zip(x, x))"
     ),
+    function("for row in list(x):\n    y = row\nreturn x"): Told(
+        "nothing is called 'list'", "for row in x:", "list"
+    ),
+    "def g(x: f32[3]):\n    return sum(x)\nexport f = vjp(g)\n": Told(
+        "vjp needs the arguments", "grad(f)", "vjp(g)"
+    ),
+    function("return dot(m, m)"): Told("dot: f32[4, 4] is no vector", "x @ y", "dot(m, m)"),
+    function("return outer(m, m)"): Told("f32[4, 4] is no vector", "x.flatten()", "outer(m, m)"),
     # -- tuples
     function("a, b, c = split(x, 3, axis=1)\nreturn a"): Told(
         "a tuple of 4 is assigned to 3 names", "3 pieces are chunk(x, 3)", "a, b, c"
@@ -290,6 +298,8 @@ IN_PYTHON: dict[str, Told] = {
         "gc.vjp(abs, x)[1]({'a': x})",
     ),
     "gc.Tensor([1, 2])": Told("made of [1, 2]", "gc.tensor([1.0, 2.0])", "gc.Tensor([1, 2])"),
+    "gc.dim()": Told("a dim needs a name", 'gc.dim("B", 1, 4096)', "gc.dim()"),
+    "gc.vjp(abs)": Told("vjp needs the arguments", "grad(f)", "gc.vjp(abs)"),
     "gc.dim(3)": Told("a dim is called 3 (int)", 'gc.dim("B", 1, 4096)', "gc.dim(3)"),
     "gc.dim('N', 1.5)": Told("lo is 1.5 (float)", 'gc.dim("B", 1, 4096)', "gc.dim('N', 1.5)"),
     "gc.function(3)": Told("takes a function", "@graphc.function", "gc.function(3)"),

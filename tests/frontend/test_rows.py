@@ -50,6 +50,9 @@ BODIES: dict[str, Callable[[np.ndarray], object]] = {
     "            z[t, k, s] = given[t] + k * given[s]": lambda v: (
         v[:, None, None] + np.array([0, 1])[:, None] * v
     ),
+    "z = 0.0\nfor v in reversed(given):\n    z = 0.5 * z + v": lambda v: (
+        v @ 0.5 ** np.arange(len(v))
+    ),
     "z = 0.0\nfor i, v in enumerate(given, 1):\n    z = z + f32(i) * v": lambda v: (
         v @ np.arange(1, len(v) + 1)
     ),

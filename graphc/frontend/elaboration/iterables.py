@@ -124,21 +124,32 @@ def indices(length: DimLike, start: DimLike = 0) -> Tensor:
     return Tensor(arange(start, start + length, dtype=dtype))
 
 
-def backward(values: Any) -> list[Any]:
-    """The elements of a list from its end."""
+def backward(values: Any) -> list[Any] | Tensor:
+    """The elements of a list, or the rows of a tensor, from the end.
+
+    Raises:
+        SourceError: what has no elements, or the rows of several tensors.
+        ShapeError: a tensor without axes.
+    """
+    if isinstance(values, Tensor):
+        length_of(values)
+        rows = values[::-1]
+        assert isinstance(rows, Tensor)
+        return rows
     return list(reversed(_sequence(values)))
 
 
 def _sequence(value: Any) -> Any:
     if isinstance(value, tuple | list | range):
         return value
-    is_rows = isinstance(value, InGraph)
-    raise refused(
-        f"{described(value)} {'is no list' if is_rows else 'is nothing to loop over'}",
-        "not-iterable",
-        None,
-        "the rows from the end are those of x[::-1]" if is_rows else None,
-    )
+    if isinstance(value, Together):
+        raise refused(
+            f"{described(value)} are taken from the first on",
+            "not-iterable",
+            None,
+            "turn each tensor: zip(reversed(x), reversed(y))",
+        )
+    raise refused(f"{described(value)} is nothing to loop over", "not-iterable", None)
 
 
 zipped.__name__, enumerated.__name__, backward.__name__ = "zip", "enumerate", "reversed"

@@ -22,7 +22,7 @@ DEFAULT_RANGE = (1, 2**31 - 1)
 
 
 def dim(
-    name: str, lo: int = DEFAULT_RANGE[0], hi: int = DEFAULT_RANGE[1], multiple: int = 1
+    name: str = "", lo: int = DEFAULT_RANGE[0], hi: int = DEFAULT_RANGE[1], multiple: int = 1
 ) -> Dim:
     """A size that each call chooses: one of the multiples of `multiple` in `lo..hi`.
 
@@ -33,6 +33,8 @@ def dim(
         DimensionError: the name is no identifier, or the range holds no value.
         UsageError: what is no name, or no whole number.
     """
+    if name == "":
+        raise UsageError("a dim needs a name", code="argument-missing", hint=_USAGE)
     if not isinstance(name, str):
         raise UsageError(f"a dim is called {shown(name)}, expected a text", hint=_USAGE)
     for what, value in (("lo", lo), ("hi", hi), ("multiple", multiple)):

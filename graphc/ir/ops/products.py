@@ -24,23 +24,31 @@ __all__: list[str] = []
 _matmul = functions["matmul"]
 
 
-def _require_vectors(name: str, *tensors: Node) -> None:
+def _require_vectors(name: str, *tensors: Node, hint: str) -> None:
     for x in tensors:
         if len(x.shape) != 1:
-            raise ShapeError(f"{name}: {x.type} is no vector")
+            raise ShapeError(f"{name}: {x.type} is no vector", hint=hint)
 
 
 @surface("outer")
 def outer(x: Node, y: Node) -> Node:
     """x[i] * y[j] for two vectors."""
-    _require_vectors("outer", x, y)
+    _require_vectors(
+        "outer",
+        x,
+        y,
+        hint="expand_dims(x, -1) * expand_dims(y, -2) multiplies the rows of both; "
+        "x.flatten() is a vector",
+    )
     return operate(multiply)(expand_dims(x, 1), y)
 
 
 @surface("dot")
 def dot(x: Node, y: Node) -> Node:
     """The sum of the products of two vectors' elements."""
-    _require_vectors("dot", x, y)
+    _require_vectors(
+        "dot", x, y, hint="x @ y multiplies matrices; vecdot(x, y) is one number for each row"
+    )
     result: Node = _matmul(x, y)
     return result
 
@@ -54,7 +62,7 @@ def vdot(x: Node, y: Node) -> Node:
 @surface("mv")
 def mv(x: Node, y: Node) -> Node:
     """The product of a matrix and a vector."""
-    _require_vectors("mv", y)
+    _require_vectors("mv", y, hint="x @ y multiplies two matrices")
     result: Node = _matmul(x, y)
     return result
 
