@@ -315,6 +315,26 @@ def test_a_number_in_a_bounded_loop_has_the_dtype_of_what_it_meets() -> None:
 T = dims.variable("T", 0, 8)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (lambda x: 2.0, lambda x: 3, "f32[]"),
+        (lambda x: 2, lambda x: 3, "i64[]"),
+        (lambda x: x[0], lambda x: 3, "f16[]"),
+        (lambda x: 0.1, lambda x: x[0], "f16[]"),
+    ],
+)
+def test_a_number_of_one_branch_has_the_dtype_of_the_other(
+    one: Any, other: Any, expected: str
+) -> None:
+    graph, _ = trace(lambda x: cond(x[0] > 0, one, other, x), dtype.f16[3])
+    assert str(graph.results[0].type) == expected
+    for x in ([1, 2, 3], [-1, 2, 3]):
+        given = np.array(x, np.float16)
+        (found,), _ = evaluate(graph, [given])
+        assert found == np.asarray(one(given) if x[0] > 0 else other(given), found.dtype)
+
+
 def test_what_python_functions_are_refused() -> None:
     with pytest.raises(DTypeError, match=r"begins with init as f32\[3\], and makes it i32\[3\]"):
         trace(lambda x: while_loop(lambda c: c.sum() > 0, _to_i32, x, max_steps=2), f32[3])

@@ -29,7 +29,6 @@ from graphc.frontend.tracing.traced_bodies import (
 from graphc.frontend.tracing.trees import leaves, named_leaves, rebuilt
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
-from graphc.ir.node import Node
 from graphc.ir.ops.broadcasting import promoted
 
 __all__ = [
@@ -287,7 +286,8 @@ def cond(
 
     Args:
         predicate: a bool without axes.
-        then, otherwise: functions that give tensors of the same types, nested in the same way.
+        then, otherwise: functions that give tensors of the same types, nested in the same way. A
+            Python number takes the dtype of what the other one gives in its place.
 
     Raises:
         ShapeError, DTypeError: results of different types, or a predicate that is no bool.
@@ -297,16 +297,31 @@ def cond(
     with at_python_line():
         if not isinstance(predicate, Tensor):
             return then(*operands) if predicate else otherwise(*operands)
-        forms: list[Any] = []
+        values: list[list[Any]] = []
+        tensors: list[list[Tensor]] = []
         traced: list[TracedBranch] = []
-        results: list[list[Node]] = []
-        for branch in (then, otherwise):
+        form: Any = None
+        for number, branch in enumerate((then, otherwise)):
             with traced_branch() as found:
-                forms.append(as_tensors(branch(*operands), "the result of a branch"))
-                chosen = leaves_like(forms[-1], forms[0], "the result of the other branch")
-                results.append([one.node for one in chosen])
+                value = branch(*operands)
+                made = as_tensors(value, "the result of a branch")
+                form = form if number else made
+                for lists, tree in ((values, value), (tensors, made)):
+                    lists.append(leaves_like(tree, form, "the result of the other branch"))
             traced.append(found)
-        return rebuilt(forms[0], branch_tensors(predicate.node, traced, results))
+        results = [
+            [_beside(*one).node for one in zip(mine, theirs, own, strict=True)]
+            for mine, theirs, own in zip(values, reversed(tensors), tensors, strict=True)
+        ]
+        return rebuilt(form, branch_tensors(predicate.node, traced, results))
+
+
+def _beside(value: Any, tensor: Tensor, own: Tensor) -> Tensor:
+    """A result as a tensor; a number in the dtype of the other branch's, if that can hold it."""
+    try:
+        return in_dtype_of(value, tensor, own)
+    except DTypeError:
+        return own
 
 
 def require_branches(then: Any, otherwise: Any, operands: int) -> None:
