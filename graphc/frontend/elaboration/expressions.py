@@ -6,30 +6,24 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
-from graphc.errors import GraphcError, MemberLookupError, OutOfRangeError, did_you_mean
+from graphc.errors import GraphcError
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.calls import call_value
+from graphc.frontend.elaboration.elements import element_at
 from graphc.frontend.elaboration.iterables import InGraph
+from graphc.frontend.elaboration.members import member_of
 from graphc.frontend.elaboration.refusal import (
-    Consequence,
     described,
     not_supported,
     refused,
 )
-from graphc.frontend.elaboration.scope import UNKNOWN, Definitions, Scope
-from graphc.frontend.foreign_names import instead
-from graphc.frontend.tracing.arguments import which_part
-from graphc.frontend.tracing.index_updates import At, Place
-from graphc.frontend.tracing.loop_index import LoopIndex
-from graphc.frontend.tracing.members import CASTS, METHODS
+from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.operators import UNARY
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
-from graphc.ir.op import functions
-from graphc.ir.types import TensorType
 
 if TYPE_CHECKING:
     from graphc.frontend.elaboration.program import Program
@@ -38,7 +32,6 @@ __all__ = ["PROGRAM", "Evaluator", "limited"]
 
 _Sequence = TypeVar("_Sequence", bound=Sequence[Any])
 
-_TENSOR_FACTS = ("shape", "dtype", "ndim", "size", "T", "mT", "H", "mH", "at")
 MAX_LEAVES = 10_000
 """Values in one tuple or list, those inside of its elements counted."""
 
@@ -234,13 +227,13 @@ class Evaluator:
         """A member, a call or an element of a value."""
         match link:
             case syntax.Attribute(_, name):
-                return self.member(receiver, name)
+                return member_of(self.program, receiver, name)
             case syntax.Call(_, args, named):
                 arguments = [self.evaluate(one) for one in args]
                 keywords = {one.arg: self.evaluate(one.value) for one in named}
                 return call_value(self.program, receiver, arguments, keywords, link)
         assert isinstance(link, syntax.Subscript)
-        return self._element_at(link, receiver)
+        return element_at(self, link, receiver)
 
     def _attribute(self, node: syntax.Attribute) -> Any:
         return self._postfix(node)
@@ -250,107 +243,6 @@ class Evaluator:
 
     def _call(self, node: syntax.Call) -> Any:
         return self._postfix(node)
-
-    def member(self, value: Any, name: str) -> Any:
-        """`value.name`.
-
-        Raises:
-            MemberLookupError: there is no such member.
-        """
-        known: list[str] = []
-        if isinstance(value, Tensor):
-            if any(name in known for known in (_TENSOR_FACTS, functions, CASTS, METHODS)):
-                return getattr(value, name)
-            known = [*_TENSOR_FACTS, *functions, *CASTS, *METHODS]
-        elif isinstance(value, Place):
-            if name in Place.METHODS:
-                return getattr(value, name)
-            known = list(Place.METHODS)
-        elif isinstance(value, Definitions):
-            found = value.find(name)
-            if found is UNKNOWN:
-                raise Consequence(f"{name!r} of {described(value)} is not known")
-            if found is not Scope.MISSING:
-                return found
-            known = value.names()
-        elif isinstance(value, Module) or (isinstance(value, type) and issubclass(value, Module)):
-            owner = self.program.instance_of(value)
-            known = [one for one in (*vars(owner), *dir(type(owner))) if _is_member(one)]
-            if name in known:
-                return getattr(owner, name)
-        raise MemberLookupError(
-            f"{described(value)} has no member {name!r}",
-            hint=instead(f".{name}", functions)
-            or did_you_mean(name, known)
-            or which_part(value, Tensor)
-            or ("f32(x) makes a tensor of a number" if numbers.is_number(value) else None),
-        )
-
-    def _element_at(self, node: syntax.Subscript, value: Any) -> Any:
-        items = tuple(self._item(one) for one in node.indices)
-        with self.program.sources.at(node.span):
-            if isinstance(value, Tensor) and items and isinstance(items[0], LoopIndex):
-                row = items[0].row_of(value)
-                if row is not None:
-                    return row[items[1:]] if items[1:] else row
-            if isinstance(value, Tensor):
-                return _placed(value, items, node)
-            if isinstance(value, At):
-                return value[items]
-            if isinstance(value, dtypes.DType):
-                return self._type(value, () if items == ((),) else items, node)
-            is_container = isinstance(value, Module) and hasattr(value, "__getitem__")
-            if isinstance(value, tuple | list | range | dict) or is_container:
-                return self._element(value, items, node)
-            raise refused(f"{described(value)} has no elements", "index", node.span)
-
-    def _type(self, dtype: dtypes.DType, sizes: Any, node: syntax.Subscript) -> TensorType:
-        for size in sizes:
-            if isinstance(size, bool) or not isinstance(size, int | Dim):
-                raise refused(
-                    f"{described(size)} is no size", "size", node.span, "a type is f32[B, 64]"
-                )
-        return TensorType(dtype, tuple(sizes))
-
-    def _item(self, node: syntax.Expression) -> Any:
-        if isinstance(node, syntax.Slice):
-            bounds = (node.lower, node.upper, node.step)
-            return slice(*(None if one is None else self._place(one) for one in bounds))
-        return self._place(node)
-
-    def _place(self, node: syntax.Expression) -> Any:
-        """The value of an index or a bound."""
-        value = self.evaluate(node)
-        if not isinstance(value, numbers.Formula):
-            return value
-        if not value.is_whole:
-            raise refused(
-                f"{described(value)} is no place on an axis",
-                "index",
-                node.span,
-                "places are whole numbers and dims, and are divided by '//'",
-            )
-        return numbers.tensor_of(value)
-
-    def _element(self, value: Any, items: tuple[Any, ...], node: syntax.Subscript) -> Any:
-        if len(items) != 1:
-            raise refused(f"{len(items)} indices for {described(value)}", "index", node.span)
-        if isinstance(value, dict) and isinstance(items[0], str) and items[0] not in value:
-            raise refused(
-                f"{described(value)} has no {items[0]!r}",
-                "index",
-                node.indices[0].span,
-                did_you_mean(items[0], value),
-            )
-        try:
-            return value[items[0]]
-        except (LookupError, TypeError):
-            raise refused(
-                f"{described(value)}: {described(items[0])} is no index",
-                "index",
-                node.indices[0].span,
-                "count from 0, or from -1 at the end, by whole numbers that are known",
-            ) from None
 
     def _slice(self, node: syntax.Slice) -> Any:
         raise refused("a slice stands in an index only", "index", node.span)
@@ -424,27 +316,8 @@ def _unpacking_hint(value: Any, names: int, source: syntax.Expression | None) ->
     return "take the parts of a tensor by index: x[0]" if isinstance(value, Tensor) else None
 
 
-def _placed(value: Tensor, items: tuple[Any, ...], node: syntax.Subscript) -> Tensor:
-    """The elements at some items; an error of one of them is placed there."""
-    try:
-        return value[items]
-    except OutOfRangeError as error:
-        if error.axis is not None:
-            axes = [place for place, item in enumerate(items) if item is not None]
-            dots = next((n for n, place in enumerate(axes) if items[place] is ...), len(axes))
-            from_start = error.axis if error.axis < dots else error.axis - value.ndim
-            error.at(node.indices[axes[from_start]].span)
-        raise
-
-
 PROGRAM = "\0program"
 """The name under which the outermost scope of a program has the program; no user can write it."""
-
-
-def _is_member(name: str) -> bool:
-    if name in ("forward", "parameters"):
-        return True
-    return not name.startswith("_") and not hasattr(Module, name)
 
 
 def limited(value: _Sequence, node: syntax.Expression) -> _Sequence:
