@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,10 +10,18 @@ import numpy as np
 
 from graphc.frontend.tracing.tensor import Tensor
 
-__all__ = ["FIRST_ALONE", "LEFT_OUT", "LESS_ACCURATE", "PARTS_LEFT_OUT", "SAMPLES_LEFT_OUT"]
+__all__ = [
+    "FIRST_ALONE",
+    "LEFT_OUT",
+    "LESS_ACCURATE",
+    "PARTS_LEFT_OUT",
+    "SAMPLES_LEFT_OUT",
+    "SLOPES_LEFT_OUT",
+]
 
 _ROUNDED = "PyTorch rounds sums of halves on the way"
 _TIES = "of equal elements PyTorch takes any"
+_OVERWRITTEN = "PyTorch counts elements that others overwrite"
 _TRIANGLE = "PyTorch gives the other triangle, which is not read, a slope too"
 
 FIRST_ALONE: Mapping[str, str] = {
@@ -79,7 +88,6 @@ PARTS_LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "cholesky_inverse": ("gradient", _TRIANGLE),
     "cholesky_solve": ("gradient", _TRIANGLE),
     "complex": ("half", "of two halves there is no complex number"),
-    "cov": ("half", "of weights in f64 PyTorch makes f64"),
     "linalg.svd": ("complex single", "vectors have any phase, or sign"),
     "linalg.vander": ("byte", "powers of bytes are bytes"),
     "svd": ("complex single", "vectors have any phase, or sign"),
@@ -88,10 +96,8 @@ PARTS_LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "nn.functional.conv_transpose3d": ("half", _ROUNDED),
     "nn.functional.embedding_bag": ("half", "the products are rounded before they are added"),
     "nn.functional.soft_margin_loss": ("half", "PyTorch overflows"),
-    "polygamma": ("single", "PyTorch is 2e-5 off in f32"),
     "special.hermite_polynomial_h": ("single", "PyTorch is 9e-4 off in f32"),
     "special.hermite_polynomial_he": ("single", "PyTorch is 9e-4 off in f32"),
-    "special.polygamma": ("single", "PyTorch is 2e-5 off in f32"),
     "view_as_complex": ("half", "of two halves there is no complex number"),
     "cholesky": ("complex gradient", "PyTorch's is not Hermitian, as the matrix is"),
     "linalg.cholesky": ("complex gradient", "PyTorch's is not Hermitian, as the matrix is"),
@@ -107,13 +113,10 @@ PARTS_LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "nn.functional.avg_pool2d": ("whole", "means of whole numbers are no whole numbers"),
     "nn.functional.avg_pool3d": ("whole", "means of whole numbers are no whole numbers"),
     "nn.functional.ctc_loss": ("gradient", "PyTorch's is that of the logits"),
-    "nn.functional.max_unpool1d": ("gradient", "PyTorch counts elements that others overwrite"),
-    "nn.functional.max_unpool2d": ("gradient", "PyTorch counts elements that others overwrite"),
-    "nn.functional.max_unpool3d": ("gradient", "PyTorch counts elements that others overwrite"),
-    "nn.functional.rms_norm": ("complex", "PyTorch's mean is of squares, not of sizes"),
+    "nn.functional.rms_norm": ("complex", "PyTorch's is of squares, not sizes; none is here"),
     "nn.functional.softmin.with_dtype": (
         "byte complex",
-        "a cast to real numbers would drop a part",
+        "a cast to real numbers would drop a part; PyTorch negates bytes before it casts them",
     ),
     "nextafter": ("gradient", "0 here, 1 there"),
     "softmax.with_dtype": ("complex", "a cast to real numbers would drop a part"),
@@ -135,13 +138,33 @@ def _is_at_bound(x: Any, bound: Any) -> bool:
 
 
 def _is_clamp_left_out(x: Any, *given: Any, **named: Any) -> bool:
-    """Bounds of another kind, of more axes than there are elements for, or that cross."""
+    """Whole bounds of floats, and bounds of more axes than there are elements for."""
     bounds = [one for one in (*given, *named.values()) if hasattr(one, "dtype")]
-    if any(one.dtype.is_floating_point != x.dtype.is_floating_point for one in bounds):
+    return any(
+        one.dtype.is_floating_point < x.dtype.is_floating_point or (one + x).shape != x.shape
+        for one in bounds
+    )
+
+
+def _is_crossed(_: Any, *bounds: Any) -> bool:
+    return len(bounds) == 2 and None not in bounds and bool((bounds[0] > bounds[1]).any())
+
+
+def _has_no_common_dtype(x: Any, _: Any, y: Any) -> bool:
+    if any(isinstance(one, bool | complex) for one in (x, y)):
         return True
-    if any((one + x).shape != x.shape for one in bounds):
-        return True
-    return len(bounds) == 2 and bool((bounds[0] > bounds[1]).any())
+    return hasattr(x, "dtype") and hasattr(y, "dtype") and bool(x.dtype != y.dtype)
+
+
+def _meets(indices: Any) -> bool:
+    """Whether one element is named twice."""
+    return len(indices.unique()) < indices.numel()
+
+
+def _meets_in_a_channel(axes: int) -> Callable[..., bool]:
+    return lambda x, indices, *_, **__: any(
+        map(_meets, indices.reshape(-1, math.prod(indices.shape[-axes:])))
+    )
 
 
 _CHANGING = frozenset({"max_norm", "scale_grad_by_freq", "sparse"})
@@ -168,28 +191,13 @@ SAMPLES_LEFT_OUT: Mapping[str, tuple[Callable[..., bool], str]] = {
         "the length is given here; sums of whole numbers are whole",
     ),
     "cat": (lambda xs, *_, **__: len({x.ndim for x in xs}) > 1, "another number of axes"),
-    "clamp": (_is_clamp_left_out, "dtypes and shapes that are not those of the tensor, or crossed"),
-    "clamp_max": (_is_at_bound, "elements at a bound share the slope"),
-    "clamp_min": (_is_at_bound, "elements at a bound share the slope"),
-    **dict.fromkeys(
-        (
-            "abs",
-            "nn.functional.elu",
-            "nn.functional.hardshrink",
-            "nn.functional.hardsigmoid",
-            "nn.functional.hardtanh",
-            "nn.functional.relu",
-            "nn.functional.relu6",
-            "nn.functional.selu",
-            "nn.functional.softshrink",
-            "sign",
-        ),
-        (_has_nan, "NaN has no slope, or one of 0"),
-    ),
+    "clamp": (_is_clamp_left_out, "dtypes and shapes that are not those of the tensor"),
     **{
         name: (
-            lambda x, *others, value=1: value is False or any(y.dtype != x.dtype for y in others),
-            "a factor that is no number, or other dtypes",
+            lambda _, *others, value=1: (
+                value is False or any(str(y.dtype) == "torch.bfloat16" for y in others)
+            ),
+            "a factor that is no number; NumPy has no bf16",
         )
         for name in ("addcdiv", "addcmul")
     },
@@ -211,17 +219,9 @@ SAMPLES_LEFT_OUT: Mapping[str, tuple[Callable[..., bool], str]] = {
         ),
         "axes that are not named are in the result",
     ),
-    "index_copy": (
-        lambda x, dim, index, source: len(index.unique()) < index.numel(),
-        "PyTorch counts elements that others overwrite",
-    ),
     "linalg.svd": (
         lambda x, **_: x.shape[-1] != x.shape[-2],
         "vectors have either sign; a completed basis has no slope",
-    ),
-    "nn.functional.linear_cross_entropy.chunked_none": (
-        lambda *_, weight=None, **__: weight is not None,
-        "PyTorch has no slope of the weights",
     ),
     "nn.functional.pad.circular": (
         lambda x, widths, mode: min(widths) < 0,
@@ -234,18 +234,11 @@ SAMPLES_LEFT_OUT: Mapping[str, tuple[Callable[..., bool], str]] = {
         )
         for kind in ("h", "he")
     },
-    "polar": (
-        lambda size, angle: bool((size <= 0).any()),
-        "PyTorch's slope is 0 at 0, and of another sign below",
-    ),
     "svd": (
         lambda x, **_: x.shape[-1] != x.shape[-2],
         "vectors have either sign; a completed basis has no slope",
     ),
-    "where": (
-        lambda x, condition, y: getattr(x, "dtype", 0) != getattr(y, "dtype", 0),
-        "dtypes that have none in common",
-    ),
+    "where": (_has_no_common_dtype, "dtypes that have none in common"),
     "gather": (lambda x, dim, index, **_: x.ndim != index.ndim, "another number of axes"),
     "masked_scatter": (lambda x, mask, *_: mask.ndim > x.ndim, "the result has the tensor's shape"),
     "narrow": (lambda x, dim, start, size: hasattr(start, "ndim"), "see `dynamic_slice`"),
@@ -272,10 +265,7 @@ SAMPLES_LEFT_OUT: Mapping[str, tuple[Callable[..., bool], str]] = {
         lambda x, atol=None, rtol=None, **_: atol is not None or hasattr(rtol, "ndim"),
         "the tolerance is relative",
     ),
-    "linalg.pinv": (
-        lambda x, *_, rtol=None, atol=None, **__: atol is not None or hasattr(rtol, "ndim"),
-        "the tolerance is a number, and relative",
-    ),
+    "linalg.pinv": (lambda *_, atol=None, **__: atol is not None, "the tolerance is relative"),
     "linalg.solve": (
         lambda a, b, **_: 1 < b.ndim < a.ndim,
         "one vector, or as many axes as the matrices have",
@@ -310,7 +300,7 @@ SAMPLES_LEFT_OUT: Mapping[str, tuple[Callable[..., bool], str]] = {
         ),
         "the size is given here",
     ),
-    "scatter": (lambda *_, reduce=None: reduce is not None, "PyTorch has no derivative"),
+    "sign": (_has_nan, "of NaN PyTorch's is 0"),
     "squeeze": (
         lambda x, dim=None: dim is not None and x.ndim > 0 and x.shape[dim] != 1,
         "an axis that is squeezed has size 1",
@@ -329,3 +319,46 @@ SAMPLES_LEFT_OUT: Mapping[str, tuple[Callable[..., bool], str]] = {
     ),
 }
 """Samples of an operator that are left out, told by their arguments; and why."""
+
+SLOPES_LEFT_OUT: Mapping[str, tuple[Callable[..., bool], str]] = {
+    "clamp": (_is_crossed, "between bounds that cross there is no slope, or that of the tensor"),
+    "clamp_max": (_is_at_bound, "elements at a bound share the slope"),
+    "clamp_min": (_is_at_bound, "elements at a bound share the slope"),
+    **dict.fromkeys(
+        (
+            "abs",
+            "nn.functional.celu",
+            "nn.functional.elu",
+            "nn.functional.hardshrink",
+            "nn.functional.hardsigmoid",
+            "nn.functional.hardtanh",
+            "nn.functional.relu",
+            "nn.functional.relu6",
+            "nn.functional.selu",
+            "nn.functional.softshrink",
+        ),
+        (_has_nan, "NaN has no slope, or one of 0"),
+    ),
+    "index_copy": (
+        lambda x, dim, index, source: _meets(index),
+        _OVERWRITTEN,
+    ),
+    "nn.functional.linear_cross_entropy.chunked_none": (
+        lambda *_, weight=None, **__: weight is not None,
+        "PyTorch has no slope of the weights",
+    ),
+    "polar": (
+        lambda size, angle: bool((size <= 0).any()),
+        "PyTorch's slope is 0 at 0, and of another sign below",
+    ),
+    "scatter": (lambda *_, reduce=None: reduce is not None, "PyTorch has no derivative"),
+    "linalg.pinv": (
+        lambda *_, rtol=None, **__: hasattr(rtol, "ndim"),
+        "PyTorch has no slope of a tolerance",
+    ),
+    **{
+        f"nn.functional.max_unpool{axes}d": (_meets_in_a_channel(axes), _OVERWRITTEN)
+        for axes in (1, 2, 3)
+    },
+}
+"""Samples of which the values alone are compared, and not the gradient, told as those above."""
