@@ -13,7 +13,7 @@ from graphc.frontend.tracing.nesting import leaves_like
 from graphc.frontend.tracing.parameters import require_function
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
-from graphc.frontend.tracing.trees import leaves, rebuilt
+from graphc.frontend.tracing.trees import named_leaves, rebuilt
 from graphc.ir.node import Node
 from graphc.passes import autodiff
 from graphc.transforms.variables import (
@@ -135,7 +135,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> t
 
     def pull(cotangents: Any) -> Any:
         with at_python_line():
-            given = _nodes_like(applied.result, cotangents, "the cotangent")
+            given = _nodes_like(applied.result, cotangents, "vjp: the cotangent")
             found = autodiff.vjp(outputs, applied.variables, given, applied.sources)
             return rebuilt(applied.tree, map(Tensor, applied.closed(found)))
 
@@ -173,7 +173,7 @@ def jvp(
         applied = apply_to_variables(function, primals, {}, range(len(primals)), has_aux)
         require_floats(applied)
         at = rebuilt(applied.tree, map(Tensor, applied.values))
-        given = _nodes_like(at, tangents, "tangents")
+        given = _nodes_like(at, tangents, "jvp: tangents")
         pushed = autodiff.jvp(applied.outputs, applied.variables, given, applied.sources)
         value, aux = applied.closed_tree((applied.result, applied.aux))
         derivative = rebuilt(applied.result, map(Tensor, applied.closed(pushed)))
@@ -202,11 +202,11 @@ def _nodes_like(expected: Any, given: Any, what: str) -> list[Node]:
         UsageError, DTypeError, ShapeError: they are not.
     """
     found = leaves_like(as_tensors(given, what), expected, what)
-    for one, other in zip(found, leaves(expected), strict=True):
+    for one, (name, other) in zip(found, named_leaves(expected, what), strict=True):
         if one.type is not other.type:
             error = DTypeError if one.dtype is not other.dtype else ShapeError
             raise error(
-                f"{what} is {one.type} for {other.type}",
+                f"{name} is {one.type} for {other.type}",
                 hint="it has the dtype and shape of its tensor; cast or broadcast it",
             )
     return [one.node for one in found]

@@ -285,16 +285,16 @@ IN_PYTHON: dict[str, Told] = {
         "gc.custom_gradient(lambda g: g)(gc.exp)(x)",
     ),
     "gc.jvp(abs, [x], [x, x])": Told(
-        "the tangents are [<tensor f32[B, 12]>, <tensor f32[B, 12]>], and the primals",
-        "a tangent for each tensor",
+        "tangents is [<tensor f32[B, 12]>, <tensor f32[B, 12]>], expected the form of (",
+        "nest tensors in the same",
         "gc.jvp(abs, [x], [x, x])",
     ),
     "gc.jvp(abs, [x], [m])": Told(
-        "a tangent is f32[4, 4] for f32[B, 12]", "cast or broadcast", "gc.jvp(abs, [x], [m])"
+        "tangents[0] is f32[4, 4] for f32[B, 12]", "cast or broadcast", "gc.jvp(abs, [x], [m])"
     ),
     "gc.vjp(abs, x)[1]({'a': x})": Told(
-        "the cotangents are {'a': <tensor f32[B, 12]>}, and the value",
-        "a cotangent for each",
+        "the cotangent is {'a': <tensor f32[B, 12]>}, expected the form of",
+        "nest tensors in the same",
         "gc.vjp(abs, x)[1]({'a': x})",
     ),
     "gc.Tensor([1, 2])": Told("made of [1, 2]", "gc.tensor([1.0, 2.0])", "gc.Tensor([1, 2])"),

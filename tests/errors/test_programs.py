@@ -216,9 +216,9 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
         function("return x", parameters="x=f32[:]"),
         [Told("size", 2, 9, "is no size", "f32[B, 64]")],
     ),
-    "number where a tensor is expected": (
+    "number where a tensor has an axis": (
         function("return softmax(3)"),
-        [Told("argument", 3, 12, "softmax")],
+        [Told("axis", 3, 12, "softmax")],
     ),
     "text for a number": (
         model('fc = Linear("a", 3)'),

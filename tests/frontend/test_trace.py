@@ -291,7 +291,7 @@ REFUSED_CALLS: dict[str, tuple[Callable[[], object], type[GraphcError], str]] = 
         NameLookupError,
         "did you mean 'softmax'",
     ),
-    "no tensor": (lambda: call("softmax", 3), UsageError, "softmax: x is 3"),
+    "no tensor": (lambda: call("softmax", [3]), UsageError, r"softmax: x is \[3\]"),
     "no such argument": (
         lambda: trace(lambda x: x.softmax(axes=1), f32[2]),
         UsageError,

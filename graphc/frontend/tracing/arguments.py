@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, get_args, get_type_hints
-
-import numpy as np
 
 from graphc.errors import UsageError, did_you_mean
 from graphc.frontend.foreign_names import instead, meant
@@ -17,7 +14,6 @@ from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.shown import shown
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
-from graphc.ir.dtype import as_dtype
 from graphc.ir.node import Node
 from graphc.ir.op import functions
 from graphc.ir.ops.broadcasting import Operand
@@ -28,14 +24,15 @@ __all__ = [
     "first_names",
     "is_tensor_first",
     "known_arguments",
+    "known_parameters",
     "name_of",
+    "places_of",
     "refuse_call",
     "refuse_misfits",
     "signature_of",
+    "types_of",
     "usage",
     "which_part",
-    "with_dtypes",
-    "with_lists",
 ]
 
 
@@ -183,9 +180,9 @@ def refuse_misfits(
         kind = annotation.removesuffix(" | None")
         if value is None and kind != annotation:
             continue
-        type_ = _annotations(operation).get(parameter.name, Any)
+        type_ = types_of(operation).get(parameter.name, Any)
         wanted = _CALLED.get(kind) or expected(type_)
-        takes_none = parameter.name in _known_parameters(operation)[0]
+        takes_none = parameter.name in known_parameters(operation)[0]
         if takes_none and (found := _tensor_in(value)) is not None:
             raise _refused_tensor(name, parameter.name, wanted, found)
         if not room(type_)(value):
@@ -213,8 +210,6 @@ def _misfit_hint(name: str, kind: str, value: Any) -> str | None:
         return "its value is known when the program runs only: give the axis a fixed size"
     if kind == "Sequence[Node]" and isinstance(value, Node):
         return f"put the tensors into a list: {name}([x, y])"
-    if kind == "Node" and isinstance(value, bool | int | float | complex):
-        return "make one: full((), value, dtype)"
     return which_part(value, Node) or meant(name)
 
 
@@ -238,7 +233,7 @@ def _by_parameter(
     operation: Callable[..., Any], given: Sequence[Any], named: Mapping[str, Any]
 ) -> Iterator[tuple[inspect.Parameter, Any]]:
     parameters = signature_of(operation).parameters
-    places = _places(operation)
+    places = places_of(operation)
     rest = [one for one in parameters.values() if one.kind == one.VAR_POSITIONAL]
     yield from ((parameters[name], value) for name, value in zip(places, given, strict=False))
     yield from ((one, value) for one in rest for value in given[len(places) :])
@@ -246,7 +241,7 @@ def _by_parameter(
 
 
 @functools.cache
-def _places(operation: Callable[..., Any]) -> list[str]:
+def places_of(operation: Callable[..., Any]) -> list[str]:
     """The parameters that arguments are given to one by one, by their position."""
     parameters = signature_of(operation).parameters.values()
     by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -269,33 +264,18 @@ def _refused_tensor(name: str, parameter: str, wanted: str, value: Node) -> Usag
     )
 
 
-def with_lists(
-    operation: Callable[..., Any], given: Sequence[Any], named: Mapping[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments with arrays as nested lists, where what is known has a place, and no tensor."""
-    known, rest = _known_parameters(operation)
-    places = itertools.chain(_places(operation), itertools.repeat(rest))
-    return (
-        [
-            _listed(value) if name in known else value
-            for name, value in zip(places, given, strict=False)
-        ],
-        {name: _listed(value) if name in known else value for name, value in named.items()},
-    )
-
-
 @functools.cache
-def _known_parameters(operation: Callable[..., Any]) -> tuple[frozenset[str], str]:
+def known_parameters(operation: Callable[..., Any]) -> tuple[frozenset[str], str]:
     """The parameters that have no room for a tensor, and which takes all arguments that follow."""
     parameters = signature_of(operation).parameters
-    types = _annotations(operation)
+    types = types_of(operation)
     known = (one for one in parameters if one in types and not _has_tensors(types[one]))
     rest = (one.name for one in parameters.values() if one.kind is one.VAR_POSITIONAL)
     return frozenset(known), next(rest, "")
 
 
 @functools.cache
-def _annotations(operation: Callable[..., Any]) -> Mapping[str, Any]:
+def types_of(operation: Callable[..., Any]) -> Mapping[str, Any]:
     """The types of the parameters, by their names."""
     found = get_type_hints(operation)
     for parameter in signature_of(operation).parameters.values():
@@ -307,48 +287,6 @@ def _annotations(operation: Callable[..., Any]) -> Mapping[str, Any]:
 def _has_tensors(annotation: Any) -> bool:
     """Whether an annotation has room for a tensor: a union or a list with one has."""
     return annotation is Node or any(map(_has_tensors, get_args(annotation)))
-
-
-def _listed(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return type(value)(map(_listed, value)) if type(value) in (list, tuple) else value
-
-
-def with_dtypes(
-    operation: Callable[..., Any], given: Sequence[Any], named: Mapping[str, Any]
-) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments with what stands for a dtype as one: `x.astype("i32")`, `np.float32`.
-
-    Raises:
-        DTypeError: what means no dtype, where one is expected.
-    """
-    places = _dtype_parameters(operation)
-
-    def read(name: str | None, value: Any) -> Any:
-        if name not in places or (value is None and places[name]):
-            return value
-        return as_dtype(value)
-
-    return (
-        [
-            read(name, value)
-            for name, value in itertools.zip_longest(_places(operation)[: len(given)], given)
-        ],
-        {name: read(name, value) for name, value in named.items()},
-    )
-
-
-@functools.cache
-def _dtype_parameters(operation: Callable[..., Any]) -> Mapping[str | None, bool]:
-    """The parameters that are dtypes, and whether they may be left out."""
-    parameters = signature_of(operation).parameters.values()
-    annotations = {one.name: str(one.annotation) for one in parameters}
-    return {
-        name: text != "DType"
-        for name, text in annotations.items()
-        if text.removesuffix(" | None") == "DType"
-    }
 
 
 _TENSORS_FIRST = ("Node", "Operand", "Node | Sequence[Node]", Node)

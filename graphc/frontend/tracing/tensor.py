@@ -28,13 +28,9 @@ from graphc.frontend.tracing.arguments import (
     checked_method,
     first_names,
     is_tensor_first,
-    refuse_call,
-    refuse_misfits,
     signature_of,
-    usage,
-    with_dtypes,
-    with_lists,
 )
+from graphc.frontend.tracing.calls import called, with_lists
 from graphc.frontend.tracing.index_updates import At
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.members import CASTS, METHODS
@@ -108,17 +104,7 @@ def _applied(
     arguments, keywords = with_lists(operation, arguments, first_names(name, operation, keywords))
     given = [_to_node(argument) for argument in arguments]
     named = with_seed(operation, {key: _to_node(value) for key, value in keywords.items()})
-    refuse_call(name, signature_of(operation), given, named)
-    refuse_misfits(name, operation, given, named)
-    given, named = with_dtypes(operation, given, named)
-    try:
-        result = operation(*given, **named)
-    except TypeError as error:
-        if isinstance(error, UsageError):
-            raise
-        hint = f"it is {usage(name, signature_of(operation))}"
-        raise UsageError(f"{name}: {error}", code="argument", hint=hint) from error
-    return _to_tensor(result)
+    return _to_tensor(called(name, operation, given, named))
 
 
 def _to_node(value: Any) -> Any:

@@ -170,6 +170,9 @@ def _extended(x: Node, row: Node | None, has_zeros: bool) -> Node:
 def _shown(mask: Node | None, padding: Node | None, q: Node, k: Node) -> list[Node]:
     """The masks as `attention` reads them, for all heads. Keys that were added are seen."""
     batch, heads, length, _ = q.shape
+    for given in (mask, padding):
+        if given is not None and not given.shape:
+            raise ShapeError(f"a mask is {given.type}, expected an axis of keys", code="rank")
     if mask is not None and len(mask.shape) == 3:
         sizes = (1, 1) if mask.shape[0] == 1 else (batch, heads)
         mask = F["reshape"](mask, *sizes, length, mask.shape[-1])

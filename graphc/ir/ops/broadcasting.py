@@ -22,7 +22,7 @@ def promoted(*operands: Operand) -> tuple[Node, ...]:
     """The operands as nodes of one dtype, by the promotion rules of the array API standard.
 
     A Python number takes the dtype of the tensors beside it; numbers alone are `bool`, `i64`,
-    `f32` or `c64` by their kind.
+    `f32` or `c64`, the last of their kinds.
 
     Raises:
         DTypeError: the standard gives no common dtype; the hint says which cast to write.
@@ -38,13 +38,19 @@ def promoted(*operands: Operand) -> tuple[Node, ...]:
     if nodes:
         target = dtypes.promote_all(node.dtype for node in nodes)
     else:
-        target = dtypes.promote_all(map(dtypes.default, numbers))
+        target = dtypes.default(max(numbers, key=_rank))
     for value in numbers:
         dtypes.promote_scalar(target, value)
     return tuple(
         cast_to(operand, target) if isinstance(operand, Node) else number(operand, target)
         for operand in operands
     )
+
+
+def _rank(value: bool | int | float | complex) -> int:
+    """The place of a number's type among those of Python, which promotes to the last one."""
+    kinds = (bool, int, float, complex)
+    return next(place for place, kind in enumerate(kinds) if isinstance(value, kind))
 
 
 def broadcast_shapes(*shapes: Sequence[DimLike]) -> tuple[DimLike, ...]:

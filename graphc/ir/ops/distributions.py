@@ -366,6 +366,8 @@ def multinomial(
     _require_float("multinomial", x.dtype)
     if num_samples < 1:
         raise UsageError(f"multinomial: num_samples is {num_samples}")
+    if not x.shape:
+        raise ShapeError(f"multinomial: {x.type} has no axis of classes", code="rank")
     logits = log(cast_to(x, _wide(x.dtype)))
     rows = logits.shape[:-1]
     if replacement:

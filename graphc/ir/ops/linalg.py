@@ -384,6 +384,9 @@ def multi_dot(*matrices: Node | Sequence[Node]) -> Node:
     nodes = [node for node in chain if isinstance(node, Node)]
     if len(nodes) == 1:
         return nodes[0]
+    for node in nodes:
+        if not node.shape:
+            raise ShapeError(f"multi_dot: {node.type} is no matrix", code="rank")
     inner = [dims.bounds(node.shape[0])[1] for node in nodes[1:]]
     begin = dims.bounds(nodes[0].shape[0])[1] if len(nodes[0].shape) > 1 else 1
     end = dims.bounds(nodes[-1].shape[-1])[1] if len(nodes[-1].shape) > 1 else 1
