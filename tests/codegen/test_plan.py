@@ -15,6 +15,9 @@ from graphc.codegen.dialect import Dialect
 from graphc.codegen.host import HOST
 from graphc.codegen.plan import Library, plan_entry
 from graphc.errors import DTypeError
+from graphc.frontend.tracing.control_flow import scan
+from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trace import trace
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
@@ -237,6 +240,24 @@ def test_a_dim_may_be_zero() -> None:
     graph = Graph("rows", (y,), (), results)
     for rows in (0, 1, 64):
         assert_agrees(graph, [np.arange(rows * 3, dtype=np.int32).reshape(rows, 3)], [])
+
+
+# -- loops ----------------------------------------------------------------------------------------
+
+
+def test_a_carry_takes_no_memory_that_is_needed_elsewhere() -> None:
+    """Loops that begin with one value twice, one that is read afterwards, and one that is given."""
+
+    def loops(h: Tensor, x: Tensor) -> Any:
+        twice, again, given = h * 2, h * 3, h * 5
+        pair, _ = scan(lambda c, row: ((c[1] + row, c[0] * row), None), (twice, twice), x)
+        last, _ = scan(lambda c, row: (c * row, None), again, x)
+        third, _ = scan(lambda c, row: (c - row, None), given, x)
+        return *pair, last * again, given, third
+
+    graph, _ = trace(loops, dtypes.i32[3], dtypes.i32[4, 3])
+    rows = np.arange(12, dtype=np.int32).reshape(4, 3)
+    assert_agrees(graph, [np.array([7, -2, 5], np.int32), rows], [])
 
 
 # -- launches -------------------------------------------------------------------------------------
