@@ -12,7 +12,7 @@ from graphc.ir import dims
 from graphc.ir.dtype import f64, i32
 from graphc.ir.graph import Graph
 
-__all__ = ["GRAPHS", "SIZES", "graph_of"]
+__all__ = ["GRAPHS", "SHORT", "SIZES", "graph_of"]
 
 tanh, full_like = function("tanh"), function("full_like")
 H, X, W = f64[3], f64[dims.variable("T", 0, 64), 3], f64[3, 3]
@@ -123,9 +123,12 @@ _TYPES: dict[Callable[..., Any], tuple[Any, ...]] = {
 }
 
 
-def graph_of(function: Callable[..., Any]) -> Graph:
-    """The graph of one of the functions above."""
-    return trace(function, *_TYPES[function])[0]
+def graph_of(function: Callable[..., Any], length: int | None = None) -> Graph:
+    """The graph of one of the functions above, for any length of its loops or for one."""
+    types = [f64[length, 3] if type_ is X and length else type_ for type_ in _TYPES[function]]
+    return trace(function, *types)[0]
 
 
 GRAPHS: dict[str, Graph] = {one.__name__: graph_of(one) for one in _TYPES}
+SHORT: dict[str, Graph] = {one.__name__: graph_of(one, 5) for one in _TYPES}
+"""Loops of five iterations."""

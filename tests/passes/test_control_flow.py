@@ -23,7 +23,7 @@ from graphc.ir.verify import verify
 from graphc.passes.autodiff import gradients
 from graphc.passes.control_flow import tidy_control_flow
 from graphc.passes.simplify import simplify
-from tests.loops import GRAPHS
+from tests.loops import GRAPHS, SHORT
 
 T = dims.variable("T", 0, 8)
 tanh, exp = function("tanh"), function("exp")
@@ -44,9 +44,9 @@ def inner(graph: Graph) -> list[Node]:
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-@pytest.mark.parametrize("unroll", [0, 8])
-def test_values_stay_to_the_bit(name: str, unroll: int) -> None:
-    graph = GRAPHS[name]
+@pytest.mark.parametrize(("graphs", "unroll"), [(GRAPHS, 0), (GRAPHS, 8), (SHORT, 8)])
+def test_values_stay_to_the_bit(name: str, graphs: dict[str, Graph], unroll: int) -> None:
+    graph = graphs[name]
     made = tidied(graph, unroll)
     assert tidied(made, unroll) is made
     rng = np.random.default_rng(0)

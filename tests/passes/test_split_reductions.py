@@ -74,7 +74,8 @@ def test_axes_of_size_one_stay() -> None:
 @pytest.mark.parametrize("name", ["sum", "max", "min"])
 def test_values_of_any_size(name: str, dtype: DType, size: int) -> None:
     x = graph_input("x", dtype, (N,))
-    numbers = np.random.default_rng(size).integers(0, 9, size)
+    # Sums of halves stay finite, and are rounded where they are large.
+    numbers = np.random.default_rng(size).integers(0, 2 if dtype.bits == 16 else 9, size)
     given = numbers.astype(dtype.numpy)
     whole = decompose(Graph("g", (x,), (), (F[name](x),)), SourceMap())
     # Sums of small integers are exact in f32: the order of summing changes nothing.
