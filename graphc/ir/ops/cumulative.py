@@ -32,7 +32,7 @@ from graphc.ir.ops.arithmetic import add, extreme, multiplied, multiply, subtrac
 from graphc.ir.ops.broadcasting import Operand, broadcast, normal_axis, promoted
 from graphc.ir.ops.complex_numbers import real
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import constant_like, iota, zeros_like
+from graphc.ir.ops.creation import constant_like, full, iota, zeros_like
 from graphc.ir.ops.elementwise import NUMERIC, REAL, require_computable, require_same
 from graphc.ir.ops.logic import equal, isfinite, isnan, logical_not, logical_or, where
 from graphc.ir.ops.reduction import highest, lowest
@@ -331,8 +331,13 @@ def _scan_surface(op: Op, alias: str, initial: int) -> None:
         axis: int | None = None,
         dtype: DType | None = None,
         include_initial: bool = False,
+        *,
+        reverse: bool = False,
     ) -> Node:
         place = _axis_of(op.name, x, axis)
+        if reverse:
+            turned = reversed_along(x, place)
+            return reversed_along(call(turned, place, dtype, include_initial), place)
         result = op(cast_to(x, dtype or dtypes.sum_dtype(x.dtype)), axis=place)
         if not include_initial:
             return result
@@ -342,7 +347,8 @@ def _scan_surface(op: Op, alias: str, initial: int) -> None:
     call.__name__ = call.__qualname__ = op.name
     call.__doc__ = (
         op.doc + " The axis may be left out for a vector. Narrow integers and bool become 64 bits "
-        f"wide unless dtype says otherwise. include_initial: with {initial} in front."
+        f"wide unless dtype says otherwise. include_initial: with {initial} in front. "
+        "reverse: from the end."
     )
     surface(op.name, alias)(call)
 
@@ -352,8 +358,14 @@ _scan_surface(cumulative_prod, "cumprod", 1)
 
 
 def _extreme_surface(op: Op, name: str, what: str) -> None:
-    def call(x: Node, axis: int | None = None) -> tuple[Node, Node]:
+    def call(x: Node, axis: int | None = None, *, reverse: bool = False) -> tuple[Node, Node]:
         place = _axis_of(name, x, axis)
+        if reverse:
+            values, found = (
+                reversed_along(one, place) for one in call(reversed_along(x, place), place)
+            )
+            last = full(x.shape, x.shape[place] - 1, dtypes.i64)
+            return values, subtract(last, found)
         values = op(x, axis=place)
         places = iota(shape=x.shape, axis=place, dtype=dtypes.i64)
         hits = where(_is_hit(x, values), places, zeros_like(places))
@@ -362,7 +374,8 @@ def _extreme_surface(op: Op, name: str, what: str) -> None:
     call.__name__ = call.__qualname__ = name
     call.__doc__ = (
         f"The {what} element so far along an axis, and its index (the last of equal ones). From "
-        "the first NaN on the values are NaN, and the index is that of the last NaN so far."
+        "the first NaN on the values are NaN, and the index is that of the last NaN so far. "
+        "reverse: from the end."
     )
     surface(name)(call)
 
@@ -384,14 +397,16 @@ def linear_recurrence_of(a: Operand, b: Node, axis: int | None = None) -> Node:
 
 
 @surface("logcumsumexp", "cumlogsumexp")
-def logcumsumexp(x: Node, axis: int | None = None) -> Node:
-    """log(cumsum(exp(x))) along an axis, in the form that does not overflow.
+def logcumsumexp(x: Node, axis: int | None = None, *, reverse: bool = False) -> Node:
+    """log(cumsum(exp(x))) along an axis, in the form that does not overflow; or from the end.
 
     The sum is kept relative to the largest element so far (complex numbers: to the largest real
     part), and scaled whenever that grows.
     """
     require_computable("logcumsumexp", x.dtype)
     place = _axis_of("logcumsumexp", x, axis)
+    if reverse:
+        return reversed_along(logcumsumexp(reversed_along(x, place), place), place)
     wide = stop_gradient(cast_to(x, x.dtype.accumulator))
     top = cumulative_max(real(wide) if x.dtype.kind == "complex" else wide, axis=place)
     before = _shifted(top, place, float("-inf"))

@@ -83,7 +83,7 @@ def _surprise(away: Array, ratio: Array) -> Array:
         odd = (odd + 1.0 / (2.0 * k + 1.0)) * step
     far = away - np.log(np.minimum(ratio, 1e300))
     is_close = np.abs(away) < 0.25
-    return np.where(is_close, away * turned - 2.0 * turned * odd, far)
+    return np.asarray(np.where(is_close, away * turned - 2.0 * turned * odd, far))
 
 
 def _gamma_density(a: Array, x: Array) -> Array:

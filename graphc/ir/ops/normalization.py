@@ -19,16 +19,25 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
-from graphc.ir.op import Call, Decomposition, Op, Parameter, Refused, Sample, surface
+from graphc.ir.op import Call, Decomposition, Op, Parameter, Refused, Sample, functions, surface
 from graphc.ir.ops.arithmetic import add, divide, multiply, subtract
 from graphc.ir.ops.broadcasting import Operand, broadcast, normal_axes, normal_axis, promoted
 from graphc.ir.ops.complex_numbers import real
 from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import constant_like, zeros_like
-from graphc.ir.ops.elementwise import require_float
-from graphc.ir.ops.logic import isfinite, where
-from graphc.ir.ops.reduction import Axis, kept, max_over, reduce, reduced_shape, restored, sum_over
-from graphc.ir.ops.shape import require_axes
+from graphc.ir.ops.elementwise import INEXACT, require_float
+from graphc.ir.ops.logic import equal, isfinite, where
+from graphc.ir.ops.reduction import (
+    Axis,
+    among,
+    kept,
+    max_over,
+    reduce,
+    reduced_shape,
+    restored,
+    sum_over,
+)
+from graphc.ir.ops.shape import permute_dims, require_axes, reshape
 from graphc.ir.ops.statistics import mean_over
 from graphc.ir.ops.structural import stop_gradient
 from graphc.ir.ops.transcendental import exp, log, rsqrt
@@ -148,18 +157,51 @@ log_softmax = Op(
 )
 
 
+def _over_axes(op: Op, x: Node, axis: Axis, least: float, mask: Node | bool | None) -> Node:
+    """`op` along an axis, or along several as if they were one; `least` where the mask is False."""
+    x = among(x, mask, -math.inf)
+    rank = len(x.shape)
+    axes = (axis,) if isinstance(axis, int) else normal_axes(axis, rank, op.name)
+    if len(axes) == 1:
+        result = op(x, axis=normal_axis(axes[0], rank, op.name))
+    else:
+        order = (*(a for a in range(rank) if a not in axes), *axes)
+        moved = permute_dims(x, axes=order)
+        count = rank - len(axes)
+        size = dims.product(x.shape[a] for a in axes)
+        rows = op(reshape(moved, shape=(*moved.shape[:count], size)), axis=count)
+        back = tuple(order.index(a) for a in range(rank))
+        result = permute_dims(reshape(rows, shape=moved.shape), axes=back)
+    return among(result, mask, least)
+
+
 @surface("softmax")
-def softmax_along(x: Node, axis: int = -1, dtype: DType | None = None) -> Node:
-    """exp(x) / sum(exp(x)) along an axis, of `x` in a dtype if one is given."""
+def softmax_along(
+    x: Node,
+    axis: Axis = -1,
+    dtype: DType | None = None,
+    *,
+    where: Node | bool | None = None,
+) -> Node:
+    """exp(x) / sum(exp(x)) along axes (one, several, or all for None), of `x` in a dtype if given.
+
+    Elements where `where` is False take no part; the result is 0 there.
+    """
     x = x if dtype is None else cast_to(x, dtype)
-    return softmax(x, axis=normal_axis(axis, len(x.shape), "softmax"))
+    return _over_axes(softmax, x, axis, 0, where)
 
 
 @surface("log_softmax")
-def log_softmax_along(x: Node, axis: int = -1, dtype: DType | None = None) -> Node:
-    """The logarithm of softmax along an axis, of `x` in a dtype if one is given."""
+def log_softmax_along(
+    x: Node,
+    axis: Axis = -1,
+    dtype: DType | None = None,
+    *,
+    where: Node | bool | None = None,
+) -> Node:
+    """The logarithm of `softmax`, accurate where that underflows; -inf where `where` is False."""
     x = x if dtype is None else cast_to(x, dtype)
-    return log_softmax(x, axis=normal_axis(axis, len(x.shape), "log_softmax"))
+    return _over_axes(log_softmax, x, axis, -math.inf, where)
 
 
 # -- logsumexp ------------------------------------------------------------------------------------
@@ -223,19 +265,57 @@ logsumexp = Op(
 
 
 @surface("logsumexp")
-def logsumexp_over(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
-    """log(sum(exp(x))) over axes (all by default).
+def logsumexp_over(
+    x: Node,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    b: Operand | None = None,
+    return_sign: bool = False,
+    where: Node | bool | None = None,
+) -> Node | tuple[Node, Node]:
+    """log(sum(b * exp(x))) over axes (all by default), where b is 1 by default.
 
-    Of complex numbers it is the logarithm whose imaginary part lies in [-pi, pi].
+    Of complex numbers it is the logarithm whose imaginary part lies in [-pi, pi]. Elements where
+    `where` is False take no part. NaN where the sum is negative; with `return_sign` the logarithm
+    of its size, and its sign (of complex numbers its direction).
     """
-    if x.dtype.kind != "complex":
-        return reduce(logsumexp, x, axis, keepdims)
-    axes = normal_axes(axis, len(x.shape), "logsumexp")
-    top = max_over(stop_gradient(real(x)), axes=axes)
-    base = cast_to(where(isfinite(top), top, zeros_like(top)), x.dtype)
-    powers = exp(subtract(x, restored(base, x.shape, axes)))
-    result = add(log(sum_over(powers, axes=axes)), base)
-    return kept(result, x.shape, axes) if keepdims else result
+    if b is None and not return_sign and x.dtype.kind != "complex":
+        return reduce(logsumexp, among(x, where, -math.inf), axis, keepdims)
+    return _of_signed_sum(x, axis, 1 if b is None else b, keepdims, return_sign, where)
+
+
+def _of_signed_sum(
+    x: Node,
+    axis: Axis,
+    factors: Operand,
+    keepdims: bool,
+    return_sign: bool,
+    mask: Node | bool | None,
+) -> Node | tuple[Node, Node]:
+    """`logsumexp` with factors: relative to the largest number whose factor is not 0."""
+    given, weights = broadcast(*promoted(x, factors))
+    require_float("logsumexp", given.dtype, INEXACT)
+    narrow = given.dtype
+    given, weights = (cast_to(one, narrow.accumulator) for one in (given, weights))
+    weights = among(weights, mask, 0)
+    is_nothing = equal(weights, zeros_like(weights))
+    given = where(is_nothing, zeros_like(given), given)
+    axes = normal_axes(axis, len(given.shape), "logsumexp")
+    sizes = stop_gradient(real(given) if narrow.kind == "complex" else given)
+    top = max_over(where(is_nothing, constant_like(-math.inf, sizes), sizes), axes=axes)
+    top = where(isfinite(top), top, zeros_like(top))
+    base = cast_to(top, given.dtype)
+    powers = exp(subtract(given, restored(base, given.shape, axes)))
+    total = sum_over(where(is_nothing, zeros_like(powers), multiply(weights, powers)), axes=axes)
+    if return_sign:
+        size: Node = add(log(functions["abs"](total)), top)
+        results = [cast_to(size, narrow.real), cast_to(functions["sgn"](total), narrow)]
+    else:
+        results = [cast_to(add(log(total), base), narrow)]
+    if keepdims:
+        results = [kept(one, given.shape, axes) for one in results]
+    return (results[0], results[1]) if return_sign else results[0]
 
 
 # -- layer norm, RMS norm -------------------------------------------------------------------------

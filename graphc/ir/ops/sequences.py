@@ -128,25 +128,38 @@ def tri(
 @surface("logspace")
 @placed
 def logspace(
-    start: float, stop: float, num: DimLike, base: float = 10.0, dtype: DType | None = None
+    start: float,
+    stop: float,
+    num: DimLike,
+    base: float = 10.0,
+    dtype: DType | None = None,
+    *,
+    endpoint: bool = True,
 ) -> Node:
-    """base ** e, for `num` exponents at equal distances from `start` to `stop`."""
+    """base ** e, for `num` exponents at equal distances from `start` to `stop`; see `linspace`."""
     if base <= 0:
         raise UsageError(f"logspace: the base is {base}", hint="give a positive number")
     wide = dtypes.f64 if dtype is None or not dtype.precision else dtype
-    exponents = linspace(start, stop, num, wide)
+    exponents = linspace(start, stop, num, wide, endpoint=endpoint)
     powers = power(broadcast_to(constant_like(base, exponents), shape=(num,)), exponents)
     return cast_to(powers, dtype or dtypes.f32)
 
 
 @surface("geomspace")
 @placed
-def geomspace(start: float, stop: float, num: DimLike, dtype: DType | None = None) -> Node:
-    """`num` numbers of one sign at equal quotients from `start` to `stop`."""
+def geomspace(
+    start: float,
+    stop: float,
+    num: DimLike,
+    dtype: DType | None = None,
+    *,
+    endpoint: bool = True,
+) -> Node:
+    """`num` numbers of one sign at equal quotients from `start` to `stop`; see `linspace`."""
     if start * stop <= 0:
         raise UsageError(f"geomspace: from {start} to {stop}", hint="give numbers of one sign")
     first, last = math.log(abs(start)), math.log(abs(stop))
-    sizes = logspace(first, last, num, math.e, dtype)
+    sizes = logspace(first, last, num, math.e, dtype, endpoint=endpoint)
     return sizes if start > 0 else negative(sizes)
 
 

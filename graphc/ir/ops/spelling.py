@@ -1,4 +1,4 @@
-"""The argument names that PyTorch users type, accepted beside those of the array API."""
+"""The argument names of PyTorch, NumPy and JAX, accepted beside those of the array API."""
 
 from __future__ import annotations
 
@@ -48,15 +48,22 @@ def also_named(**names: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
 
 
 _EVERYWHERE = {
-    "axis": ("dim", "dims"),
-    "axes": ("dims", "dim"),
+    "a": ("input", "A"),
+    "axis": ("dim", "dims", "dimension", "dimensions"),
+    "axes": ("dims", "dim", "dimensions"),
+    "b": ("other", "B"),
     "dim": ("axis",),
     "keepdims": ("keepdim",),
     "ids": ("input",),
     "labels": ("target",),
+    "length": ("M", "window_length"),
     "logits": ("input",),
-    "x": ("input",),
-    "y": ("other",),
+    "num": ("steps",),
+    "sections": ("indices_or_sections",),
+    "size": ("indices_or_sections", "split_size_or_sections"),
+    "tensors": ("arrays", "operands", "tup"),
+    "x": ("input", "a", "A", "arr", "array", "ary", "m", "operand"),
+    "y": ("other", "b"),
 }
 """Second names that every function takes whose argument has the first one."""
 

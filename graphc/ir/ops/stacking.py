@@ -260,11 +260,13 @@ def combinations(x: Node, r: int = 2, with_replacement: bool = False) -> Node:
 
 @surface("meshgrid")
 def meshgrid(
-    *vectors: Node | Sequence[Node], indexing: Literal["xy", "ij"] = "xy"
+    *vectors: Node | Sequence[Node],
+    indexing: Literal["xy", "ij"] = "xy",
+    sparse: bool = False,
 ) -> tuple[Node, ...]:
     """The coordinates of a grid: one tensor for each vector, which varies along its axis alone.
 
-    The vectors may be given as one list.
+    The vectors may be given as one list. sparse: the other axes have size 1.
 
     "xy" exchanges the first two axes, as is the custom for pictures.
     """
@@ -281,7 +283,7 @@ def meshgrid(
     grids = []
     for axis, row in enumerate(rows):
         column = reshape(row, *(size if a == axis else 1 for a, size in enumerate(shape)))
-        grid = broadcast_to(column, shape=shape)
+        grid = column if sparse else broadcast_to(column, shape=shape)
         grids.append(transpose(grid, 0, 1) if indexing == "xy" and len(rows) > 1 else grid)
     return tuple(grids)
 

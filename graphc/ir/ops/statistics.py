@@ -10,6 +10,7 @@ import numpy as np
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import (
     Call,
@@ -166,12 +167,18 @@ def _count_among(x: Node, axes: tuple[int, ...], mask: Node | bool | None, like:
 
 @surface("mean")
 def mean(
-    x: Node, axis: Axis = None, keepdims: bool = False, *, where: Node | bool | None = None
+    x: Node,
+    axis: Axis = None,
+    keepdims: bool = False,
+    dtype: DType | None = None,
+    *,
+    where: Node | bool | None = None,
 ) -> Node:
-    """The arithmetic mean over axes (all by default). f16 and bf16 are computed in f32.
+    """The arithmetic mean over axes (all by default), of `x` in a dtype if one is given.
 
-    Elements where `where` is False take no part.
+    f16 and bf16 are computed in f32. Elements where `where` is False take no part.
     """
+    x = x if dtype is None else cast_to(x, dtype)
     require_float("mean", x.dtype, INEXACT)
     axes = normal_axes(axis, len(x.shape), "mean")
     wide = cast_to(x, x.dtype.accumulator)
@@ -186,24 +193,42 @@ def variance(
     axis: Axis = None,
     correction: float = 0,
     keepdims: bool = False,
+    dtype: DType | None = None,
     *,
     where: Node | bool | None = None,
+    mean: Node | None = None,
 ) -> Node:
     """The mean squared distance from the mean, over axes (all by default), in two passes.
 
     The sum is divided by the number of elements less `correction` (0 as in the array API; 1
     gives the unbiased estimate that PyTorch takes by default), or by 0 where that is negative.
     Of complex numbers it is the sum of the variances of both parts. Elements where `where` is
-    False take no part.
+    False take no part. With a dtype it is that of `x` cast first; `mean` is the mean, with the
+    axes kept, where that is known.
     """
+    x = x if dtype is None else cast_to(x, dtype)
     require_float("var", x.dtype, INEXACT)
     if x.dtype.kind == "complex":
-        parts = (functions[part](x) for part in ("real", "imag"))
-        return add(*(variance(part, axis, correction, keepdims, where=where) for part in parts))
+        return add(
+            *(
+                variance(
+                    functions[part](x),
+                    axis,
+                    correction,
+                    keepdims,
+                    where=where,
+                    mean=None if mean is None else functions[part](mean),
+                )
+                for part in ("real", "imag")
+            )
+        )
     axes = normal_axes(axis, len(x.shape), "var")
     wide = cast_to(x, x.dtype.accumulator)
-    middle = _mean_among(wide, axes, where)
-    deviation = among(subtract(wide, restored(middle, x.shape, axes)), where, 0)
+    if mean is None:
+        middle = restored(_mean_among(wide, axes, where), x.shape, axes)
+    else:
+        middle = functions["broadcast_to"](cast_to(mean, wide.dtype), x.shape)
+    deviation = among(subtract(wide, middle), where, 0)
     total = sum_over(multiply(deviation, deviation), axes=axes)
     count = _count_among(wide, axes, where, total)
     if correction:
@@ -221,11 +246,13 @@ def standard_deviation(
     axis: Axis = None,
     correction: float = 0,
     keepdims: bool = False,
+    dtype: DType | None = None,
     *,
     where: Node | bool | None = None,
+    mean: Node | None = None,
 ) -> Node:
     """The square root of `var`. The derivatives are 0 where all elements are equal, as of norms."""
-    return root(variance(x, axis, correction, keepdims, where=where), 2.0)
+    return root(variance(x, axis, correction, keepdims, dtype, where=where, mean=mean), 2.0)
 
 
 @surface("standardize")
@@ -236,19 +263,28 @@ def standardize(
     mean: Operand | None = None,
     variance: Operand | None = None,
     epsilon: float = 1e-5,
+    where: Node | bool | None = None,
 ) -> Node:
-    """(x - mean) / sqrt(variance + epsilon), by default with the moments over `axis`."""
-    middle = functions["mean"](x, axis, keepdims=True) if mean is None else mean
-    spread = functions["var"](x, axis, keepdims=True) if variance is None else variance
+    """(x - mean) / sqrt(variance + epsilon), by default with the moments over `axis`.
+
+    They are those of the elements where `where` is True.
+    """
+    moments = {"keepdims": True, "where": where}
+    middle = functions["mean"](x, axis, **moments) if mean is None else mean
+    spread = functions["var"](x, axis, **moments) if variance is None else variance
     distance: Node = functions["subtract"](x, middle)
     scale = functions["rsqrt"](functions["add"](spread, epsilon))
     return functions["multiply"](distance, scale)  # type: ignore[no-any-return]
 
 
 @surface("logmeanexp")
-def logmeanexp(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
-    """log(mean(exp(x))) over axes (all by default)."""
-    total: Node = functions["logsumexp"](x, axis, keepdims)
+def logmeanexp(
+    x: Node, axis: Axis = None, keepdims: bool = False, *, where: Node | bool | None = None
+) -> Node:
+    """log(mean(exp(x))) over axes (all by default), of the elements where `where` is True."""
+    axes = normal_axes(axis, len(x.shape), "logmeanexp")
+    total: Node = functions["logsumexp"](x, axes, where=where)
     wide = cast_to(total, total.dtype.accumulator)
-    count = _count(x, normal_axes(axis, len(x.shape), "logmeanexp"), wide)
-    return cast_to(subtract(wide, log(count)), total.dtype)
+    count = _count_among(cast_to(x, wide.dtype), axes, where, wide)
+    result = cast_to(subtract(wide, log(count)), total.dtype)
+    return kept(result, x.shape, axes) if keepdims else result

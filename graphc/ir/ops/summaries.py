@@ -1,32 +1,25 @@
-"""Reductions composed from others: counts, what is left without NaN, several at once."""
+"""Reductions composed from others: counts, several at once, averages, covariances."""
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 
 from graphc.errors import ShapeError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
-from graphc.ir.op import Op, functions, surface
+from graphc.ir.op import functions, surface
 from graphc.ir.ops import shape as views
 from graphc.ir.ops.arithmetic import divide, maximum, multiply, subtract
 from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axes, promoted
 from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
-from graphc.ir.ops.elementwise import INEXACT
-from graphc.ir.ops.logic import isnan, logical_not, not_equal, where
+from graphc.ir.ops.logic import not_equal
 from graphc.ir.ops.reduction import (
     Axis,
-    all_over,
-    highest,
-    kept,
-    lowest,
     max_over,
     min_over,
-    prod_over,
     reduce,
     restored,
     sum_over,
@@ -34,7 +27,7 @@ from graphc.ir.ops.reduction import (
 from graphc.ir.ops.spelling import also_named
 from graphc.ir.ops.statistics import mean, standard_deviation, variance
 
-__all__ = ["without_nan"]
+__all__: list[str] = []
 
 
 @surface("count_nonzero")
@@ -119,60 +112,6 @@ def sum_to_size(x: Node, *shape: DimLike | Sequence[DimLike]) -> Node:
     repeated = [lead + i for i, size in enumerate(wanted) if size == 1]
     total = sum_over(x, axes=(*range(lead), *repeated))
     return views.reshape(total, shape=wanted)
-
-
-# -- without NaN ----------------------------------------------------------------------------------
-
-
-def without_nan(x: Node, value: float) -> Node:
-    """`x` with `value` in place of NaN."""
-    has_none = x.dtype.is_integer or x.dtype.kind == "bool"
-    return x if has_none else where(isnan(x), constant_like(value, x), x)
-
-
-@surface("nansum")
-def nansum(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
-    """The sum of the elements that are not NaN."""
-    return reduce(sum_over, cast_to(without_nan(x, 0), dtypes.sum_dtype(x.dtype)), axis, keepdims)
-
-
-@surface("nanprod")
-def nanprod(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
-    """The product of the elements that are not NaN."""
-    return reduce(prod_over, cast_to(without_nan(x, 1), dtypes.sum_dtype(x.dtype)), axis, keepdims)
-
-
-@surface("nanmax")
-def nanmax(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
-    """The largest of the elements that are not NaN; NaN where all are."""
-    return _extreme(max_over, x, lowest(x.dtype), axis, keepdims)
-
-
-@surface("nanmin")
-def nanmin(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
-    """The smallest of the elements that are not NaN; NaN where all are."""
-    return _extreme(min_over, x, highest(x.dtype), axis, keepdims)
-
-
-def _extreme(fold: Op, x: Node, start: float, axis: Axis, keepdims: bool) -> Node:
-    found = reduce(fold, without_nan(x, start), axis, keepdims)
-    if x.dtype.kind != "float":
-        return found
-    is_nothing = reduce(all_over, isnan(x), axis, keepdims)
-    return where(is_nothing, constant_like(math.nan, found), found)
-
-
-@surface("nanmean")
-def nanmean(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
-    """The mean of the elements that are not NaN; NaN where all are."""
-    if x.dtype.kind not in INEXACT:
-        return mean(x, axis, keepdims)
-    axes = normal_axes(axis, len(x.shape), "nanmean")
-    wide = cast_to(x, x.dtype.accumulator)
-    total = sum_over(without_nan(wide, 0), axes=axes)
-    count = sum_over(cast_to(logical_not(isnan(wide)), wide.dtype.real), axes=axes)
-    result = cast_to(divide(total, cast_to(count, wide.dtype)), x.dtype)
-    return kept(result, x.shape, axes) if keepdims else result
 
 
 def _variables(x: Node, rowvar: bool) -> Node:
