@@ -104,6 +104,21 @@ def test_what_does_not_change_is_computed_once() -> None:
     assert "exp" in {node.op.name for node in made.nodes()}
 
 
+def test_a_loop_that_does_not_change_runs_once() -> None:
+    def body(h: Any, x: Any) -> Any:
+        def step(carry: Any, _: Any) -> Any:
+            return carry + scan(lambda c, row: (tanh(c + row), None), h, x)[0], None
+
+        return scan(step, h, length=20)[0]
+
+    graph = traced(body, f64[3], f64[T, 3])
+    made = tidied(graph)
+    first, second = inner(made)
+    assert not any(
+        isinstance(n.op.lowering, Loop) for one in (first, second) for n in one["body"].nodes()
+    )
+
+
 def test_short_scans_are_written_out_and_others_are_not() -> None:
     def body(length: int) -> Graph:
         return traced(lambda h: scan(lambda c, _: (tanh(c), c), h, length=length), f64[3])

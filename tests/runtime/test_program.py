@@ -179,6 +179,16 @@ def test_scratch_memory_of_no_size_is_refused(scratch: object) -> None:
         Program.from_json(data)
 
 
+@pytest.mark.parametrize("wrong", [{"lanes": 0}, {"lanes": 1025}, {"index_bits": 16}, {"lane": 1}])
+def test_a_kernel_of_no_geometry_is_refused(wrong: dict[str, int]) -> None:
+    data = held_over(("input", 100, ())).to_json()
+    data["kernels"] = {"k": {"lanes": 32}}
+    assert Program.from_json(data).geometry["k"].lanes == 32
+    data["kernels"] = {"k": {"lanes": 32, **wrong}}
+    with pytest.raises(ModuleFormatError, match="not of the expected form"):
+        Program.from_json(data)
+
+
 N, M = dims.variable("N", 0, 9), dims.variable("M", 1, 7)
 LENGTHS = st.sampled_from(
     [N, M, 9 - N, N * M, (9 - N) * M, (N + 1) // 2 * 300, N % 4, 7 * M - M * M, 500]
@@ -216,7 +226,7 @@ def test_no_call_needs_more_than_the_memory_over_all_dims(
 
 def looping() -> dict[str, Any]:
     """Programs with a loop inside a loop, a condition, and branches."""
-    names = ("cond_in_scan", "nested", "until")
+    names = ("cond_in_scan", "nested", "several_carries", "until")
     entries = {
         name: plan_entry(decompose(GRAPHS[name], SourceMap()), HOST, Library()) for name in names
     }
@@ -243,6 +253,16 @@ def deep(step: dict[str, Any]) -> None:
     step["steps"] = inner
 
 
+def swapped_with_another_type(data: dict[str, Any]) -> None:
+    slots = [
+        (number, slot["dtype"], slot["shape"])
+        for number, slot in enumerate(data["entries"]["several_carries"]["slots"])
+        if slot["role"] == "temporary"
+    ]
+    one, other = slots[0], next(slot for slot in slots if slot[1:] != slots[0][1:])
+    step_of(data, "several_carries", "loop")["swaps"] = [[one[0], other[0]]]
+
+
 def used_outside(data: dict[str, Any]) -> None:
     steps = data["entries"]["nested"]["steps"]
     steps += step_of(data, "nested", "loop")["steps"]
@@ -262,6 +282,7 @@ def used_outside(data: dict[str, Any]) -> None:
         (loop("nested", lambda s: s["rows"][0].__setitem__(0, -1)), "out of range"),
         (loop("cond_in_scan", deep), "too deep"),
         (used_outside, "outside of its loop"),
+        (swapped_with_another_type, "not alike"),
     ],
 )
 def test_a_loop_that_would_leave_its_memory_is_refused(
