@@ -229,7 +229,7 @@ def test_exports_share_the_state_of_a_model():
 def test_first_values_are_computed_and_repeated():
     unit = unit_of(
         "model M(n=3):\n    param w: f32[2, n] = log(arange(1, n + 1).float())\n"
-        "    state s: i64[n] = arange(n)\n"
+        "    state s: i64[n] = arange(n) + zeros((n,), i64)\n"
         "    def forward(x: f32[3]):\n        return x * w + s.float()\n"
         "export f = M.forward\n"
     )

@@ -7,6 +7,7 @@ and Python code treat it as any other module.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,7 +16,7 @@ from graphc.errors import DTypeError, GraphcError, Span
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
 from graphc.frontend.elaboration.annotations import declared_type
-from graphc.frontend.elaboration.calls import bind_arguments
+from graphc.frontend.elaboration.calls import Operation, bind_arguments
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.functions import UserFunction, parameters_of, signature_of
 from graphc.frontend.elaboration.recovery import Recovery
@@ -261,7 +262,23 @@ class _FirstValue(Record):
     make: Initializer
 
 
-def _giving(initializer: Callable[..., Initializer]) -> Callable[..., _FirstValue]:
+class _FirstValueOrTensor(Operation):
+    """A function whose name is also that of an initializer, which takes no arguments."""
+
+    make: Callable[[], Initializer]
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        if arguments or keywords:
+            return super().__call__(*arguments, **keywords)
+        return _FirstValue(self.make())
+
+
+def _giving(
+    name: str, initializer: Callable[..., Initializer]
+) -> Operation | Callable[..., _FirstValue]:
+    if name in functions and not inspect.signature(initializer).parameters:
+        return _FirstValueOrTensor(name, initializer)
+
     @wraps(initializer)
     def called(*arguments: Any, **keywords: Any) -> _FirstValue:
         return _FirstValue(initializer(*arguments, **keywords))
@@ -274,7 +291,8 @@ def _initializer(
 ) -> Initializer | None:
     if node.initializer is None:
         return None
-    scope = Scope(evaluator.scope, {name: _giving(make) for name, make in INITIALIZERS.items()})
+    given = {name: _giving(name, make) for name, make in INITIALIZERS.items()}
+    scope = Scope(evaluator.scope, given)
     try:
         value = Evaluator(evaluator.program, scope).evaluate(node.initializer)
     except GraphcError as error:
