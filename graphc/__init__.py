@@ -43,6 +43,7 @@ _LAZY = {
     "stateless_call": "graphc.arrays.transforms",
     "trace": "graphc.from_python",
     "train_step": "graphc.optim",
+    "tree_map": "graphc.frontend.tracing.nesting",
     "vjp": "graphc.arrays.transforms",
     "while_loop": "graphc.arrays.transforms",
 }

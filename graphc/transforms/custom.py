@@ -6,10 +6,13 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from graphc.errors import DTypeError, ShapeError, UsageError
-from graphc.frontend.tracing.as_tensor import as_tensors
+from graphc.frontend.tracing.as_tensor import as_tensor, as_tensors
 from graphc.frontend.tracing.location import at_python_line
-from graphc.frontend.tracing.parameters import require_function, require_parameters
+from graphc.frontend.tracing.nesting import leaves_like
+from graphc.frontend.tracing.parameters import in_order, require_function, require_parameters
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import leaves, map_leaves
@@ -31,9 +34,11 @@ def custom_gradient(gradient: Callable[..., Any]) -> Callable[..., Callable[...,
     """Decorator: give a function a gradient of its own.
 
     Args:
-        gradient: `gradient(x, ..., value, g)` takes the function's arguments, the value, and the
-            gradient of what follows with respect to the value. It gives the gradient with
-            respect to every float among the arguments: one tensor, or a tuple of them in order.
+        gradient: `gradient(x, ..., value, g)` takes the function's arguments, of which whole
+            numbers, texts and the like are as they are given; the value; and the gradient of what
+            follows with respect to the value. It gives the gradient with
+            respect to every float among the arguments: one tensor, a tuple of them in order, or
+            trees like the arguments, without those that hold no float.
             It is differentiated itself where a higher derivative is asked for.
 
     Raises (when the function is called):
@@ -52,9 +57,9 @@ def custom_gradient(gradient: Callable[..., Any]) -> Callable[..., Callable[...,
         require_function(function, "custom_gradient")
 
         @functools.wraps(function)
-        def derived(*arguments: Any) -> Tensor:
+        def derived(*arguments: Any, **keywords: Any) -> Tensor:
             with at_python_line():
-                given = as_tensors(list(arguments), "arguments")
+                given = map_leaves(_lifted, in_order(function, arguments, keywords))
                 value = function(*given)
                 if not isinstance(value, Tensor):
                     raise UsageError(
@@ -64,7 +69,7 @@ def custom_gradient(gradient: Callable[..., Any]) -> Callable[..., Callable[...,
                         hint="write one function for each of several results",
                     )
                 require_parameters(gradient, "custom_gradient", len(given) + 2, _RULE)
-                operands = [leaf.node for leaf in leaves(given)]
+                operands = [leaf.node for leaf in _tensors(given)]
                 graph, captured = _graph(gradient, given, value)
                 return Tensor(with_gradient(value.node, *operands, *captured, gradient=graph))
 
@@ -73,18 +78,28 @@ def custom_gradient(gradient: Callable[..., Any]) -> Callable[..., Callable[...,
     return decorate
 
 
+def _lifted(leaf: Any) -> Any:
+    """A tensor for what has, or may have, a gradient; all else as it is."""
+    is_array = isinstance(leaf, np.ndarray | np.generic | float | complex)
+    return as_tensor(leaf, "an argument") if is_array else leaf
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in leaves(tree) if isinstance(leaf, Tensor)]
+
+
 def _graph(
     gradient: Callable[..., Any], given: Sequence[Any], value: Tensor
 ) -> tuple[Graph, list[Node]]:
     """The gradient over variables of its own, and what it captures from around it."""
 
-    def variable(tensor: Tensor) -> Tensor:
-        return Tensor(fresh(tensor.dtype, tensor.shape))
+    def variable(leaf: Any) -> Any:
+        return Tensor(fresh(leaf.dtype, leaf.shape)) if isinstance(leaf, Tensor) else leaf
 
     arguments = map_leaves(variable, list(given))
-    own = [leaf.node for leaf in leaves(arguments)]
+    own = [leaf.node for leaf in _tensors(arguments)]
     result, cotangent = variable(value), variable(value)
-    nodes = _cotangents(gradient(*arguments, result, cotangent), own)
+    nodes = _cotangents(gradient(*arguments, result, cotangent), arguments)
     known = {*own, result.node, cotangent.node}
     captured = [n for n in topological(nodes) if n.op is input_ and n not in known]
     # What is captured has no gradient by this rule.
@@ -93,9 +108,15 @@ def _graph(
     return gradient_graph(inputs, nodes), captured
 
 
-def _cotangents(found: Any, own: Sequence[Node]) -> list[Node]:
-    nodes = [leaf.node for leaf in leaves(as_tensors(found, "the gradient"))]
-    wanted = [node for node in own if node.dtype.precision]
+def _cotangents(found: Any, arguments: Sequence[Any]) -> list[Node]:
+    tree = as_tensors(found, "the gradient")
+    floats = [one for one in map(_floats, arguments) if any(True for _ in leaves(one))]
+    wanted = [leaf.node for leaf in leaves(floats)]
+    if _is_flat(tree):
+        nodes = [leaf.node for leaf in leaves(tree)]
+    else:
+        form = floats[0] if len(floats) == 1 else tuple(floats)
+        nodes = [leaf.node for leaf in leaves_like(tree, form, "the gradient")]
     if len(nodes) != len(wanted):
         raise UsageError(
             f"the gradient gives {len(nodes)} tensors for {len(wanted)} float arguments",
@@ -107,3 +128,16 @@ def _cotangents(found: Any, own: Sequence[Node]) -> list[Node]:
             error = DTypeError if node.dtype is not variable.dtype else ShapeError
             raise error(f"the gradient by a {variable.type} is {node.type}")
     return nodes
+
+
+def _floats(tree: Any) -> Any:
+    """A tree with None for what has no gradient."""
+    return map_leaves(
+        lambda leaf: leaf if isinstance(leaf, Tensor) and leaf.dtype.precision else None, tree
+    )
+
+
+def _is_flat(tree: Any) -> bool:
+    """Whether a tree is one tensor, or a row of them without names."""
+    row = tree if type(tree) in (list, tuple) else (tree,)
+    return all(isinstance(part, Tensor) for part in row)

@@ -155,6 +155,44 @@ def test_dicts_are_alike_in_any_order() -> None:
     same(gc.cond(np.bool_(False), lambda: one, lambda: other), one)
 
 
+@pytest.mark.parametrize(
+    "gradient",
+    [
+        lambda tree, value, g: {"b": 0 * tree["b"], "a": 3 * g},
+        lambda tree, value, g: (3 * g, 0 * tree["b"]),
+    ],
+)
+def test_a_gradient_of_ones_own_is_nested_as_the_arguments_or_in_their_order(
+    gradient: Any,
+) -> None:
+    f = gc.custom_gradient(gradient)(lambda tree: tree["a"] * tree["b"].sum())
+    same(gc.grad(f)({"a": B, "b": W}), {"a": np.array(3.0), "b": 0 * W})
+    with pytest.raises(UsageError, match="the gradient is"):
+        gc.grad(gc.custom_gradient(lambda tree, value, g: {"a": g})(lambda tree: tree["a"]))(
+            {"a": B, "b": W}
+        )
+
+
+def test_a_gradient_of_ones_own_is_given_what_is_no_array_as_it_is() -> None:
+    @gc.custom_gradient(lambda x, name, times, value, g: times * g * getattr(gc, name)(x))
+    def f(x: Any, name: str, times: int = 1) -> Any:
+        return times * x
+
+    assert gc.grad(f)(2.0, "square", 3) == 12
+    assert gc.grad(lambda x: f(x, times=3, name="square"))(2.0) == 12
+    with pytest.raises(UsageError, match=r"f: .*'name'"):
+        gc.grad(lambda x: f(x, times=3))(2.0)
+
+
+def test_trees_are_mapped_together() -> None:
+    tree = gc.tree_map(lambda x, y: x - y, Layer(W, [B]), Layer(W, [B]))
+    same(tree, Layer(0 * W, [0 * B]))
+    traced = gc.function(lambda x: gc.tree_map(lambda one: 2 * one, {"a": x, "b": None}))(W)
+    same(traced, {"a": 2 * W, "b": None})
+    with pytest.raises(UsageError, match="tree 2 is"):
+        gc.tree_map(lambda x, y: x, {"a": W}, [W])
+
+
 def test_static_fields_are_facts() -> None:
     """They are read as they are, tell signatures apart, and have no derivative."""
 

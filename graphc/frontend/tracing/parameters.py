@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from graphc.errors import UsageError
 from graphc.frontend.tracing.arguments import name_of, usage
 from graphc.frontend.tracing.location import at_python_line
 
-__all__ = ["require_function", "require_parameters"]
+__all__ = ["in_order", "require_function", "require_parameters"]
 
 
 def require_function(value: Any, name: str, hint: str | None = None) -> None:
@@ -60,3 +60,29 @@ def require_parameters(function: Callable[..., Any], name: str, given: int, hint
                 code="argument-count",
                 hint=hint,
             ) from None
+
+
+def in_order(
+    function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """The arguments of a call, with those by name at the places of their parameters.
+
+    Raises:
+        UsageError: the function does not take them, or takes one by its name alone.
+    """
+    if not keywords:
+        return tuple(arguments)
+    name, signature = name_of(function), inspect.signature(function)
+    try:
+        bound = signature.bind(*arguments, **keywords)
+    except TypeError as error:
+        raise UsageError(
+            f"{name}: {error}", code="argument-count", hint=f"it is {usage(name, signature)}"
+        ) from error
+    if bound.kwargs:
+        raise UsageError(
+            f"{name} takes {', '.join(bound.kwargs)} by name alone",
+            code="argument-count",
+            hint="a gradient of one's own is given the arguments by position",
+        )
+    return bound.args
