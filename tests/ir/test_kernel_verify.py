@@ -208,12 +208,14 @@ BROKEN: dict[str, list[Kernel]] = {
         kernel(LetIndex(K, STEP * 16), OUT),
         kernel(LetIndex(dims.variable("_k", 0, 64, 2), STEP * 3), OUT),
         kernel(Fold(((K, 17),), total(one()).terms)),
+        kernel(serial(OUT, variable=dims.variable("_k", 0, 64, 2))),
     ],
     "bounds": [
         kernel(Declare(TILE), lanes(into(TILE, LANE + 1))),
         kernel(Declare(TILE), lanes(into(TILE, LANE - 1))),
         kernel(Declare(OWN), serial(lanes(into(OWN, K)))),
         kernel(Declare(TILE), Call("gc_function", (Address(TILE, STEP * 16),))),
+        kernel(Declare(TILE), Call("gc_function", (Address(TILE, 65),))),
         kernel(Declare(TILE), HIDDEN, Barrier(), total(Load(TILE, LANE * 2))),
     ],
     "barriers": [
@@ -221,6 +223,8 @@ BROKEN: dict[str, list[Kernel]] = {
         kernel(Declare(TILE), HIDDEN, total(Load(TILE, 63 - LANE))),
         kernel(Declare(TILE), HIDDEN, Let(Scalar("s", F32), Load(TILE, 0))),
         kernel(Declare(TILE), HIDDEN, If(Inside(STEP, 0, 3), (Barrier(),)), total(Load(TILE, 0))),
+        kernel(Declare(TILE), lanes(into(TILE, 0), extent=1), total(Load(TILE, 0))),
+        kernel(Declare(TILE), lanes(into(TILE, (LANE + 1) % 64)), total(Load(TILE, LANE))),
         # The next iteration stores over what this one reads.
         kernel(
             Declare(TILE), serial(HIDDEN, Barrier(), lanes(into(Y, LANE, Load(TILE, 63 - LANE))))

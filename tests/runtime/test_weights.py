@@ -51,6 +51,8 @@ def bits(value: Array) -> tuple[Any, ...]:
 def test_what_is_packed_is_read(types: dict[str, tuple[dtypes.DType, tuple[int, ...]]]) -> None:
     weights = {name: array(*type_, seed) for seed, (name, type_) in enumerate(types.items())}
     data = packed(weights)
+    # Weights begin at a multiple of the largest size, for readers that map the file.
+    assert struct.unpack("<Q", data[:8])[0] % 8 == 0
     found = read_weights(io.BytesIO(data), len(data), weight_types(weights))
     assert {n: bits(a) for n, a in found.items()} == {n: bits(a) for n, a in weights.items()}
     for value in found.values():
@@ -74,6 +76,13 @@ def test_others_read_what_is_packed_and_are_read() -> None:
 def member(header: Any, content: bytes = bytes(8)) -> bytes:
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + content
+
+
+def test_pairs_of_whole_numbers_are_no_complex_numbers() -> None:
+    header = {"w": {"dtype": "I64", "shape": [1, 2], "data_offsets": [0, 16]}}
+    data = member(header, bytes(16))
+    (found,) = read_weights(io.BytesIO(data), len(data), {"w": ("c128", (1,))}).values()
+    assert (found.dtype, found.shape) == (np.int64, (1, 2))
 
 
 def entry(**changes: Any) -> dict[str, Any]:
