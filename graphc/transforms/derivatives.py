@@ -8,6 +8,7 @@ from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.tracing.as_tensor import as_tensors
+from graphc.frontend.tracing.control_flow import in_dtype_of
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.nesting import leaves_like
 from graphc.frontend.tracing.parameters import require_function
@@ -191,18 +192,29 @@ def require_floats(applied: Applied) -> None:
             raise DTypeError(
                 f"a derivative with respect to a {node.type} is asked for",
                 code="gradient-of-integers",
-                hint="differentiate by floats: cast the argument, or choose others with argnums",
+                hint="differentiate by floats: cast the argument, choose others with argnums, or "
+                "let a field be static: field(metadata={'static': True})",
             )
 
 
 def _nodes_like(expected: Any, given: Any, what: str) -> list[Node]:
     """The nodes of tensors that are nested as others are and of their types, in their order.
 
+    A Python number has the dtype of its tensor.
+
     Raises:
         UsageError, DTypeError, ShapeError: they are not.
     """
-    found = leaves_like(as_tensors(given, what), expected, what)
-    for one, (name, other) in zip(found, named_leaves(expected, what), strict=True):
+    wanted = list(named_leaves(expected, what))
+    found = list(
+        map(
+            in_dtype_of,
+            leaves_like(given, expected, what),
+            (one for _, one in wanted),
+            leaves_like(as_tensors(given, what), expected, what),
+        )
+    )
+    for one, (name, other) in zip(found, wanted, strict=True):
         if one.type is not other.type:
             error = DTypeError if one.dtype is not other.dtype else ShapeError
             raise error(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
-from graphc.errors import GraphcError, ShapeError, UsageError
+from graphc.errors import GraphcError, OutOfRangeError, ShapeError, UsageError
 from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor, result_tensors
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.parameters import require_function
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
-from graphc.frontend.tracing.trees import leaves, pairs, rebuilt
+from graphc.frontend.tracing.trees import leaves, named_leaves, pairs, rebuilt
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node, topological
@@ -55,11 +55,19 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
     @functools.wraps(function)
     def derived(*arguments: Any, **keywords: Any) -> Any:
         with at_python_line():
-            variables: dict[Node, Node] = {}
-            axes = _axes(in_axes, arguments)
-            parts = [_part(variables, *one) for one in _with_axes(axes, arguments, "in_axes")]
-            given = rebuilt(arguments, parts)
-            size = _size(variables)
+            named = list(named_leaves(arguments, "arguments"))
+            axes = _with_axes(_axes(in_axes, arguments), arguments, "in_axes")
+            fronts = {
+                name: _in_front(name, leaf, axis)
+                for (name, leaf), (_, axis) in zip(named, axes, strict=True)
+                if axis is not None
+            }
+            size = _size(fronts)
+            parts = {name: fresh(one.dtype, one.shape[1:]) for name, one in fronts.items()}
+            variables = dict(zip(parts.values(), fronts.values(), strict=True))
+            given = rebuilt(
+                arguments, [Tensor(parts[name]) if name in parts else leaf for name, leaf in named]
+            )
             result = result_tensors(function(*given, **keywords))
             _require_no_updates(variables)
             active = active_tracing()
@@ -118,15 +126,17 @@ def _with_axes(axes: Axes, tree: Any, what: str) -> Iterator[tuple[Any, int | No
         )
 
 
-def _part(variables: dict[Node, Node], leaf: Any, axis: int | None) -> Any:
-    """A tensor as a variable without its `axis`, of which is noted what it stands for."""
-    if axis is None:
-        return leaf
-    whole = as_tensor(leaf, "an argument of vmap").node
-    front = _moved(whole, normal_axis(axis, len(whole.shape), "vmap"), 0)
-    variable = fresh(front.dtype, front.shape[1:])
-    variables[variable] = front
-    return Tensor(variable)
+def _in_front(name: str, leaf: Any, axis: int) -> Node:
+    """The tensor that is called `name`, with its axis before all others."""
+    whole = as_tensor(leaf, name).node
+    rank = len(whole.shape)
+    if not -rank <= axis < rank:
+        raise OutOfRangeError(
+            f"vmap: {name} is {whole.type}, which has no axis {axis}",
+            code="axis",
+            hint="an argument that is given whole has the axis None: in_axes=(0, None)",
+        )
+    return _moved(whole, axis % rank, 0)
 
 
 def _placed(part: Node, whole: Node, axis: int | None, variables: Container[Node]) -> Node:
@@ -147,18 +157,18 @@ def _moved(node: Node, source: int, target: int) -> Node:
     return moved
 
 
-def _size(variables: dict[Node, Node]) -> DimLike:
-    sizes = [front.shape[0] for front in variables.values()]
-    if not sizes:
+def _size(fronts: Mapping[str, Node]) -> DimLike:
+    if not fronts:
         raise UsageError(
             "vmap: no argument has an axis",
             code="argument",
             hint="in_axes says which axis of each argument is meant",
         )
-    for size in sizes[1:]:
-        if not dims.always_equal(size, sizes[0]):
-            raise ShapeError(f"vmap: the axes have the sizes {sizes[0]} and {size}")
-    return sizes[0]
+    (first, size), *others = ((name, one.shape[0]) for name, one in fronts.items())
+    for name, other in others:
+        if not dims.always_equal(other, size):
+            raise ShapeError(f"vmap: {first} has {size} parts, and {name} has {other}")
+    return size
 
 
 def _require_no_updates(variables: dict[Node, Node]) -> None:

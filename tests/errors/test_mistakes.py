@@ -297,6 +297,18 @@ IN_PYTHON: dict[str, Told] = {
         "nest tensors in the same",
         "gc.vjp(abs, x)[1]({'a': x})",
     ),
+    "gc.vmap(gc.add)(x, 1.0)": Told(
+        "arguments[1] is f32[], which has no axis 0", "in_axes=(0, None)", "gc.vmap(gc.add)(x, 1.0)"
+    ),
+    "gc.vmap(gc.add)(m, m[:2])": Told(
+        "arguments[0] has 4 parts, and arguments[1] has 2", "", "gc.vmap(gc.add)(m, m[:2])"
+    ),
+    "gc.nn.Parameter(3, init=2.0)": Told(
+        "init takes a function", "full(2.0)", "gc.nn.Parameter(3, init=2.0)"
+    ),
+    "gc.nn.Parameter(3, init=gc.initializers.ones)": Told(
+        "3 arguments to ones()", "ones()", "gc.nn.Parameter(3, init=gc.initializers.ones)"
+    ),
     "gc.Tensor([1, 2])": Told("made of [1, 2]", "gc.tensor([1.0, 2.0])", "gc.Tensor([1, 2])"),
     "gc.dim()": Told("a dim needs a name", 'gc.dim("B", 1, 4096)', "gc.dim()"),
     "gc.vjp(abs)": Told("vjp needs the arguments", "grad(f)", "gc.vjp(abs)"),

@@ -257,6 +257,13 @@ def test_numbers_are_results() -> None:
         gc.jacobian(lambda x: 1)(W)
 
 
+def test_a_number_is_the_cotangent_of_any_float() -> None:
+    for dtype in (gc.f16, gc.f32, gc.f64):
+        pull = gc.vjp(lambda x, dtype=dtype: {"a": x.sum().astype(dtype)}, W)[1]
+        same(pull({"a": 1}), (np.ones(3),))
+        same(pull({"a": 0.5}), (np.full(3, 0.5),))
+
+
 def test_the_value_of_a_parameter_is_a_result() -> None:
     class Scale(gc.nn.Module):
         def __init__(self) -> None:

@@ -17,6 +17,7 @@ from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.tracing.active_trace import activated, active_tracing, tracing
 from graphc.frontend.tracing.closures import stand_ins
 from graphc.frontend.tracing.initializers import SEED_DTYPE, Initializer, Key, array, zeros
+from graphc.frontend.tracing.parameters import require_function, require_parameters
 from graphc.frontend.tracing.random_draws import Draws, active_draws, draw_counter
 from graphc.frontend.tracing.tensor import Tensor, apply
 from graphc.ir import dtype as dtypes
@@ -45,6 +46,9 @@ __all__ = [
     "is_training",
     "state_kept",
 ]
+
+
+_INIT = "initialisers are made by gc.initializers: ones(), full(2.0), normal(std=0.02)"
 
 
 class State(Tensor):
@@ -82,6 +86,9 @@ class State(Tensor):
                     hint="state is stored in the module, so its sizes are numbers",
                 )
         self._type = TensorType(as_dtype(dtype), sizes)
+        if init is not None:
+            require_function(init, "init", _INIT)
+            require_parameters(init, "init", 3, _INIT)
         self.init: Initializer = zeros() if init is None else init
         self.trainable = self._trainable_by_default
 
