@@ -25,8 +25,8 @@ from graphc.ir.op import (
 
 __all__ = ["KIND_OF", "Group", "GroupKind", "aligned", "domain_of", "is_transparent", "kept"]
 
-# A cast of 8-bit floats, a shift and a scale.
-_STEPS_FROM_CODES_AT_MOST = 3
+# A cast, a shift and a scale.
+_STEPS_AT_MOST = 3
 
 
 class GroupKind(Enum):
@@ -96,17 +96,17 @@ def is_transparent(node: Node) -> bool:
     return small and (all(extent == 1 for extent in node.shape) or _is_widened(node))
 
 
-def _is_widened(node: Node, steps: int = _STEPS_FROM_CODES_AT_MOST) -> bool:
-    """Whether the node is 8-bit floats as wider numbers, or those scaled by smaller tensors.
+def _is_widened(node: Node, steps: int = _STEPS_AT_MOST) -> bool:
+    """Whether the node is 8 or 16-bit numbers as wider ones, or those scaled by smaller tensors.
 
-    To read the codes and compute it costs less than to read it. 16-bit floats are stored all the
-    same: tensor cores take them from memory.
+    To read the narrow ones and compute it costs less than to read it. 16-bit floats are stored all
+    the same: tensor cores take them from memory.
     """
     lowering = node.op.lowering
     if node.dtype.bits < 32 or steps == 0:
         return False
     if isinstance(lowering, Element):
-        return lowering.cheap and [one.dtype.kind for one in node.inputs] == ["storage"]
+        return lowering.cheap and [one.dtype.bits < 32 for one in node.inputs] == [True]
     if not isinstance(lowering, Elementwise) or not lowering.cheap:
         return False
     whole = [operand for operand in node.inputs if not _is_repeated(operand)]

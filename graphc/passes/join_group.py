@@ -63,7 +63,7 @@ def accepts_pointwise(grouping: Grouping, node: Node, group: Draft, reads: set[I
         return False
     if group.kind is GroupKind.REDUCTION and reads == {group.row_index(node)}:
         return True
-    if len(reads) > 1:
+    if len(reads) > 1 or _is_rounded_product(node):
         return False
     # Read through a view: computed where it is read, unless that would repeat work.
     (index,) = reads
@@ -73,7 +73,7 @@ def accepts_pointwise(grouping: Grouping, node: Node, group: Draft, reads: set[I
     if group.kind is GroupKind.REDUCTION and names_of(index) <= names_of(group.outer):
         cheap, shape = isinstance(lowering, Elementwise | Element), kept(shape, group.axes)
     repeats = not dims.always_less_equal(dims.product(shape), node.tensor.size)
-    if not cheap or (repeats and not (_is_converted(node) or _is_of_numbers(node))):
+    if not cheap or (repeats and not _is_of_numbers(node)):
         return False
     try:
         grouping.reads_of(node, index)
@@ -82,10 +82,18 @@ def accepts_pointwise(grouping: Grouping, node: Node, group: Draft, reads: set[I
     return True
 
 
-def _is_converted(node: Node) -> bool:
-    """Whether the node is one narrower operand in a wider dtype: to read that and convert it costs
-    no more than to read what it gave."""
-    return len(node.inputs) == 1 and node.inputs[0].dtype.bits < node.dtype.bits
+def _is_rounded_product(node: Node) -> bool:
+    """Whether the node is a matrix product, and what elementwise ops add to it, in a narrower
+    dtype: the product's kernel then stores that, and not the wider numbers for other kernels."""
+    if len(node.inputs) != 1 or node.inputs[0].dtype.bits <= node.dtype.bits:
+        return False
+    found = [node.inputs[0]]
+    for one in found:
+        if isinstance(one.op.lowering, Contraction):
+            return True
+        if isinstance(one.op.lowering, Elementwise) and len(found) <= _NUMBERS_AT_MOST:
+            found += one.inputs
+    return False
 
 
 def _is_of_numbers(node: Node) -> bool:

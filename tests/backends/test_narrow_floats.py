@@ -36,6 +36,19 @@ def each(loss: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, y: loss(x, y, reduction="none")
 
 
+def cell(gates: int) -> tuple[Array, ...]:
+    """An input, a state, and the weights of a recurrent cell."""
+    rows = 8 * gates
+    return (
+        normal(4, 16),
+        normal(4, 8),
+        normal(rows, 16),
+        normal(rows, 8),
+        normal(rows),
+        normal(rows),
+    )
+
+
 ATTENTION: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "attention": (gc.attention, HEADS),
     "causal": (lambda *x: gc.attention(*x, is_causal=True), HEADS),
@@ -80,6 +93,50 @@ TABLE: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "mish": (gc.mish, (X,)),
     "glu": (gc.glu, (X,)),
     "xlogy": (gc.xlogy, (X, np.abs(Y))),
+    "cross_entropy by weights of f32": (
+        lambda x: gc.cross_entropy(x, gc.asarray(LABELS), gc.asarray(SHARES[:64], "f32")),
+        (ROWS,),
+    ),
+    "triplet_margin_loss": (
+        lambda *x: gc.triplet_margin_loss(*x, reduction="none"),
+        (ROWS, normal(8, 64), normal(8, 64)),
+    ),
+    "conv2d": (gc.conv2d, (CHANNELS, normal(4, 8, 3, 3), normal(4))),
+    "conv2d in groups": (
+        lambda *x: gc.conv2d(*x, groups=2),
+        (CHANNELS, normal(4, 4, 3, 3), normal(4)),
+    ),
+    "conv2d of each channel": (
+        lambda *x: gc.conv2d(*x, groups=8),
+        (CHANNELS, normal(8, 1, 3, 3), normal(8)),
+    ),
+    "conv_transpose2d": (gc.conv_transpose2d, (CHANNELS, normal(8, 4, 3, 3), normal(4))),
+    "fold": (lambda x: gc.fold(x, (5, 5), (2, 2)), (normal(8, 16),)),
+    "rnn_tanh_cell": (gc.rnn_tanh_cell, cell(1)),
+    "gru_cell": (gc.gru_cell, cell(3)),
+    "lstm_cell": (
+        lambda x, h, c, *weights: gc.concat(gc.lstm_cell(x, (h, c), *weights)),
+        (normal(4, 16), normal(4, 8), *cell(4)[1:]),
+    ),
+    "polyval": (gc.polyval, (normal(5), X)),
+    "einsum of three": (
+        lambda *x: gc.einsum("ij,jk,kl->il", *x),
+        (ROWS, normal(64, 16), normal(16, 8)),
+    ),
+    "einsum of rows": (
+        lambda *x: gc.einsum("bhid,bhjd->bhij", *x),
+        (normal(2, 3, 8, 16), normal(2, 3, 4, 16)),
+    ),
+    "vecdot": (gc.vecdot, (ROWS, normal(8, 64))),
+    "grid_sample": (gc.grid_sample, (CHANNELS, RNG.uniform(-1, 1, (2, 6, 6, 2)))),
+    "embedding_bag": (
+        lambda table: gc.embedding_bag(gc.asarray(LABELS.reshape(2, 4)), table),
+        (normal(10, 16),),
+    ),
+    "embedding_bag of offsets": (
+        lambda table: gc.embedding_bag(gc.asarray(LABELS), table, gc.asarray([0, 3, 7])),
+        (normal(10, 16),),
+    ),
 }
 
 

@@ -211,6 +211,21 @@ def test_parameters_are_widened_where_they_are_read(name: str, dtype: dtypes.DTy
     (_,) = groups_of(F["gelu"](F[name](graph_input("x", dtype, (B, 32)), *operands)))
 
 
+def test_a_product_is_rounded_in_its_own_kernel_whoever_reads_it() -> None:
+    x, w, bias = (
+        graph_input(n, dtypes.bf16, s) for n, s in (("x", (B, 32)), ("w", (16, 32)), ("b", (16,)))
+    )
+    product, _ = groups_of(F["permute_dims"](F["linear"](x, w, bias), (1, 0)))
+    assert product.kind is GroupKind.CONTRACTION
+    assert [node.dtype for node in product.outputs] == [dtypes.bf16]
+
+
+def test_a_product_in_f32_reads_narrow_numbers_where_they_lie() -> None:
+    (_,) = groups_of(
+        F["matmul"](f32("x", B, 32), F["cast"](graph_input("w", dtypes.bf16, (32, 16)), dtypes.f32))
+    )
+
+
 def test_what_a_reduction_also_returns_is_stored_by_its_kernel() -> None:
     x = f32("x", B, 64)
     top = F["max"](x, axis=1)

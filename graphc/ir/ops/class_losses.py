@@ -12,7 +12,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, divide, multiply, negative, scaled
 from graphc.ir.ops.broadcasting import broadcast, normal_axis
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import constant_like, ones_like, zeros_like
 from graphc.ir.ops.cross_entropy import cross_entropy, hits, is_class
 from graphc.ir.ops.logic import logical_and, not_equal, where
@@ -25,6 +25,7 @@ __all__: list[str] = []
 
 
 @surface("nll_loss")
+@rounded_once
 def nll_loss(
     x: Node,
     labels: Node,
@@ -97,6 +98,7 @@ def _class_weights(logits: Node, weight: Node) -> Node:
 
 
 @surface("cross_entropy")
+@rounded_once
 def cross_entropy_loss(
     logits: Node,
     labels: Node,
@@ -144,6 +146,7 @@ def cross_entropy_loss(
 
 
 @surface("linear_cross_entropy")
+@rounded_once
 def linear_cross_entropy(
     x: Node,
     linear_weight: Node,

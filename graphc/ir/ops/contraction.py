@@ -15,12 +15,20 @@ from graphc.ir.node import Node
 from graphc.ir.op import Call, Contraction, Op, Refused, Sample, surface
 from graphc.ir.ops.arithmetic import add
 from graphc.ir.ops.broadcasting import broadcast, broadcast_shapes, promoted
-from graphc.ir.ops.conversion import cast, cast_to
+from graphc.ir.ops.conversion import cast, cast_to, widened
 from graphc.ir.ops.elementwise import NUMERIC
 from graphc.ir.ops.shape import broadcast_to, permute_dims, reshape
 from graphc.ir.types import TensorType
 
-__all__ = ["linear", "matmul", "matrix_product", "matrix_transpose", "widening_matmul"]
+__all__ = [
+    "linear",
+    "matmul",
+    "matrix_product",
+    "matrix_transpose",
+    "wide_linear",
+    "widened_product",
+    "widening_matmul",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -191,9 +199,11 @@ def matrix_product(a: Node, b: Node) -> Node:
     return _batched(a, b, matmul)
 
 
-def widened_product(a: Node, b: Node) -> Node:
-    """`matrix_product` of operands of one dtype, in the dtype in which it is summed."""
-    return _batched(a, b, matmul if a.dtype.accumulator is a.dtype else widening_matmul)
+def widened_product(a: Node, b: Node, bias: Node | None = None) -> Node:
+    """`a @ b + bias`, in the dtype in which the product of operands promoted to one is summed."""
+    a, b = promoted(a, b)
+    product = _batched(a, b, matmul if a.dtype.accumulator is a.dtype else widening_matmul)
+    return product if bias is None else add(*broadcast(*promoted(product, widened(bias))))
 
 
 def _batched(a: Node, b: Node, op: Op) -> Node:
@@ -240,15 +250,17 @@ def linear(x: Node, weight: Node, bias: Node | None = None) -> Node:
 
     Of f16 and bf16 it is rounded once, with the bias.
     """
+    given = (x, weight) if bias is None else (x, weight, bias)
+    dtype = dtypes.promote_all(one.dtype for one in given)
+    # The rows of a stack as one matrix: the bias is added in the shape of the product.
+    is_stack = len(x.shape) > 2 and (bias is None or len(bias.shape) < 2)
+    rows = reshape(x, shape=(dims.product(x.shape[:-1]), x.shape[-1])) if is_stack else x
+    result = cast_to(wide_linear(rows, weight, bias), dtype)
+    return reshape(result, shape=(*x.shape[:-1], weight.shape[0])) if is_stack else result
+
+
+def wide_linear(x: Node, weight: Node, bias: Node | None = None) -> Node:
+    """`linear` before it is rounded."""
     if len(weight.shape) != 2:
         raise ShapeError(f"linear: the weight is {weight.type}, expected [out, in]")
-    rows, columns = promoted(x, matrix_transpose(weight))
-    dtype = rows.dtype
-    if bias is None:
-        return matrix_product(rows, columns)
-    if bias.dtype is not dtype or dtype.accumulator is dtype or dtype.kind != "float":
-        return add(*broadcast(*promoted(_batched(rows, columns, matmul), bias)))
-    wide = widened_product(rows, columns)
-    # Cast in the shape of the product, the bias is widened where it is added.
-    spread = broadcast_to(bias, shape=broadcast_shapes(bias.shape, wide.shape))
-    return cast_to(add(*broadcast(wide, cast_to(spread, wide.dtype))), dtype)
+    return widened_product(x, matrix_transpose(weight), bias)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import Call, Element, Op, Parameter, Refused, Sample, find, surface
 from graphc.ir.types import TensorType
 
-__all__ = ["cast", "converted", "rounded_once"]
+__all__ = ["cast", "converted", "rounded_once", "widened"]
 
 Array = np.ndarray[Any, Any]
 
@@ -152,31 +152,41 @@ def cast_to(x: Node, dtype: DType) -> Node:
     return x if x.dtype is dtype else cast(x, dtype=dtype)
 
 
+def widened(x: Node) -> Node:
+    """`x` in f32 where it is f16 or bf16."""
+    is_narrow = x.dtype.kind == "float" and x.dtype.accumulator is not x.dtype
+    return cast_to(x, x.dtype.accumulator) if is_narrow else x
+
+
 _P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
-def rounded_once(function: Callable[_P, Node]) -> Callable[_P, Node]:
-    """Decorator of a composition: of f16 or bf16 it computes in f32, and rounds the result alone.
+def rounded_once(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Decorator of a composition: of f16 or bf16 it computes in f32, and rounds its results alone.
 
-    Operands of several float dtypes are promoted as the composition says.
+    Their dtypes are those that the composition has of the operands as they are.
     """
 
     @functools.wraps(function)
-    def compute(*operands: _P.args, **named: _P.kwargs) -> Node:
-        nodes = [one for one in (*operands, *named.values()) if isinstance(one, Node)]
-        floats = {one.dtype for one in nodes if one.dtype.kind == "float"}
-        dtype = floats.pop() if len(floats) == 1 else None
-        if dtype is None or dtype.accumulator is dtype:
-            return function(*operands, **named)
-
-        def widened(one: Any) -> Any:
-            is_narrow = isinstance(one, Node) and one.dtype is dtype
-            return cast_to(one, dtype.accumulator) if is_narrow else one
-
-        wide: Callable[..., Node] = function
-        result = wide(
-            *map(widened, operands), **{name: widened(one) for name, one in named.items()}
-        )
-        return cast_to(result, dtype)
+    def compute(*operands: _P.args, **named: _P.kwargs) -> _R:
+        plain = function(*operands, **named)
+        given = [operands, list(named.values())]
+        wide = _each_node(widened, given)
+        if wide == given:
+            return plain
+        function_of_any: Callable[..., Any] = function
+        result = function_of_any(*wide[0], **dict(zip(named, wide[1], strict=True)))
+        return _each_node(lambda x, like: cast_to(x, like.dtype), result, plain)  # type: ignore[no-any-return]
 
     return compute
+
+
+def _each_node(change: Callable[..., Node], tree: Any, *others: Any) -> Any:
+    """The lists and tuples of `tree` around what becomes of its nodes, and of those of others."""
+    if isinstance(tree, Node):
+        return change(tree, *others)
+    if not isinstance(tree, list | tuple):
+        return tree
+    parts = [_each_node(change, *beside) for beside in zip(tree, *others, strict=True)]
+    return parts if isinstance(tree, list) else tuple(parts)

@@ -11,14 +11,16 @@ from collections.abc import Sequence
 
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
+from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
+from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import surface
 from graphc.ir.ops import slicing
 from graphc.ir.ops.arithmetic import add, multiply
 from graphc.ir.ops.broadcasting import broadcast, promoted
-from graphc.ir.ops.contraction import matrix_product, matrix_transpose
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.contraction import matrix_transpose, widened_product
+from graphc.ir.ops.conversion import cast_to, rounded_once, widened
 from graphc.ir.ops.elementwise import require_computable
 from graphc.ir.ops.reduction import sum_over
 from graphc.ir.ops.shape import permute_dims, reshape
@@ -130,13 +132,20 @@ def _require_channels(
         )
 
 
-def _with_bias(name: str, y: Node, bias: Node | None, rank: int) -> Node:
+def _require_bias(name: str, bias: Node | None, channels: DimLike) -> None:
     if bias is None:
-        return y
-    if len(bias.shape) != 1 or not dims.always_equal(bias.shape[0], y.shape[1]):
-        raise ShapeError(f"{name}: the bias is {bias.type}, expected [{y.shape[1]}]")
-    column = reshape(bias, shape=(bias.shape[0], *(1,) * rank))
-    return add(*broadcast(*promoted(y, column)))
+        return
+    if len(bias.shape) != 1 or not dims.always_equal(bias.shape[0], channels):
+        raise ShapeError(f"{name}: the bias is {bias.type}, expected [{channels}]")
+
+
+def _with_bias(y: Node, bias: Node | None, dtype: DType) -> Node:
+    """Sums [N, O, ...] of products of `dtype` with their bias, rounded after it."""
+    if bias is None:
+        return cast_to(y, dtype)
+    column = reshape(bias, shape=(bias.shape[0], *(1,) * (len(y.shape) - 2)))
+    total = add(*broadcast(*promoted(y, widened(column))))
+    return cast_to(total, dtypes.promote(dtype, bias.dtype))
 
 
 def convolution(
@@ -164,8 +173,9 @@ def convolution(
     # The last axis first: the gradient then sums overlaps of whole rows before those within one.
     for axis in reversed(range(rank)):
         x = window(x, 2 + axis, sizes.spatial[axis], steps[axis], apart[axis])
-    y = _depthwise(x, weight, sizes) if sizes.inside == 1 else _product(x, weight, sizes)
-    y = _with_bias(name, y, bias, rank)
+    _require_bias(name, bias, weight.shape[0])
+    product = _depthwise if sizes.inside == 1 else _product
+    y = product(x, weight, bias, sizes)
     return reshape(y, shape=y.shape[1:]) if alone else y
 
 
@@ -177,7 +187,7 @@ def _split(windows: Node, sizes: _Sizes) -> tuple[Node, list[int], list[int]]:
     return reshape(windows, shape=shape), places, [place + 1 for place in places]
 
 
-def _product(windows: Node, weight: Node, sizes: _Sizes) -> Node:
+def _product(windows: Node, weight: Node, bias: Node | None, sizes: _Sizes) -> Node:
     """Rows are the places of all pictures, columns the channels of the result."""
     x, places, taps = _split(windows, sizes)
     batch, groups = x.shape[0], sizes.groups
@@ -187,21 +197,27 @@ def _product(windows: Node, weight: Node, sizes: _Sizes) -> Node:
     left = reshape(x, shape=(groups, rows, depth) if groups > 1 else (rows, depth))
     filters = (groups, sizes.outside, depth) if groups > 1 else (sizes.outside, depth)
     right = matrix_transpose(reshape(weight, shape=filters))
-    y = reshape(matrix_product(left, right), shape=(groups, batch, *where, sizes.outside))
+    dtype = x.dtype
+    if bias is not None:
+        # Added, and rounded, before channels move in front: in the kernel of the product.
+        dtype = dtypes.promote(dtype, bias.dtype)
+        bias = reshape(bias, shape=(groups, 1, sizes.outside) if groups > 1 else bias.shape)
+    y = cast_to(widened_product(left, right, bias), dtype)
+    y = reshape(y, shape=(groups, batch, *where, sizes.outside))
     y = permute_dims(y, axes=(1, 0, 2 + len(where), *range(2, 2 + len(where))))
     return reshape(y, shape=(batch, groups * sizes.outside, *where))
 
 
-def _depthwise(windows: Node, weight: Node, sizes: _Sizes) -> Node:
+def _depthwise(windows: Node, weight: Node, bias: Node | None, sizes: _Sizes) -> Node:
     """One channel for each group: too little for a matrix product, so a sum over the taps."""
     x, places, taps = _split(windows, sizes)
-    narrow = x.dtype
     where = tuple(x.shape[place] for place in places)
     axes = [size for place in places for size in (1, x.shape[place + 1])]
     filters = reshape(weight, shape=(1, sizes.groups, sizes.outside, *axes))
-    both = broadcast(cast_to(x, narrow.accumulator), cast_to(filters, narrow.accumulator))
-    y = cast_to(sum_over(multiply(*both), axes=tuple(taps)), narrow)
-    return reshape(y, shape=(x.shape[0], sizes.groups * sizes.outside, *where))
+    both = broadcast(widened(x), widened(filters))
+    y = sum_over(multiply(*both), axes=tuple(taps))
+    y = reshape(y, shape=(x.shape[0], sizes.groups * sizes.outside, *where))
+    return _with_bias(y, bias, x.dtype)
 
 
 def transposed_convolution(
@@ -233,13 +249,13 @@ def transposed_convolution(
             hint="it is smaller than the stride or the dilation",
         )
     sizes = _Sizes(groups, x.shape[1] // groups, weight.shape[1], weight.shape[2:])
+    _require_bias(name, bias, groups * weight.shape[1])
     y = _spread(x, weight, sizes)
     for axis in range(rank):
         count, size = y.shape[2 + axis], y.shape[3 + axis]
         length = (count - 1) * steps[axis] + (size - 1) * apart[axis] + 1
         y = overlap_add(y, 2 + axis, length, steps[axis], apart[axis])
-    y = _cropped(y, borders, extra)
-    y = _with_bias(name, y, bias, rank)
+    y = _with_bias(_cropped(y, borders, extra), bias, x.dtype)
     return reshape(y, shape=y.shape[1:]) if alone else y
 
 
@@ -252,7 +268,7 @@ def _spread(x: Node, weight: Node, sizes: _Sizes) -> Node:
     count, width = batch * dims.product(where), sizes.outside * sizes.taps
     left = (groups, count, sizes.inside) if groups > 1 else (count, sizes.inside)
     right = (groups, sizes.inside, width) if groups > 1 else (sizes.inside, width)
-    y = matrix_product(reshape(rows, shape=left), reshape(weight, shape=right))
+    y = widened_product(reshape(rows, shape=left), reshape(weight, shape=right))
     y = reshape(y, shape=(groups, batch, *where, sizes.outside, *sizes.spatial))
     pairs = [axis for place in range(rank) for axis in (2 + place, 3 + rank + place)]
     y = permute_dims(y, axes=(1, 0, 2 + rank, *pairs))
@@ -352,6 +368,7 @@ def unfold(
 
 
 @surface("fold")
+@rounded_once
 def fold(
     x: Node,
     output_size: Widths,

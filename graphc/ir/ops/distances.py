@@ -81,6 +81,7 @@ def isin(x: Operand, values: Operand, *, invert: bool = False) -> Node:
 
 
 @surface("embedding_bag")
+@rounded_once
 def embedding_bag(
     ids: Node,
     weight: Node,

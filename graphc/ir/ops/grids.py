@@ -16,7 +16,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import dim_value
 
 __all__: list[str] = []
@@ -26,6 +26,7 @@ Padding = Literal["zeros", "border", "reflection"]
 
 
 @surface("affine_grid")
+@rounded_once
 def affine_grid(theta: Node, size: Sequence[DimLike], align_corners: bool = False) -> Node:
     """The places [N, *spatial, axes] to which matrices `theta` [N, axes, axes + 1] move a grid.
 
@@ -67,6 +68,7 @@ def affine_grid(theta: Node, size: Sequence[DimLike], align_corners: bool = Fals
 
 
 @surface("grid_sample")
+@rounded_once
 def grid_sample(
     x: Node,
     grid: Node,

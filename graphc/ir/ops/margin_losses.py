@@ -12,7 +12,7 @@ from graphc.ir.op import surface
 from graphc.ir.ops.activations import softplus
 from graphc.ir.ops.arithmetic import add, minimum, multiply, negative, power, relu, subtract
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation import constant_like, dim_value, iota, zeros_like
 from graphc.ir.ops.cross_entropy import hits
 from graphc.ir.ops.elementwise import operate
@@ -37,6 +37,7 @@ def _hinge(margin: float, x: Node) -> Node:
 
 
 @surface("hinge_embedding_loss")
+@rounded_once
 def hinge_embedding_loss(
     x: Node, target: Operand, margin: float = 1.0, reduction: Reduce = "mean"
 ) -> Node:
@@ -50,6 +51,7 @@ def hinge_embedding_loss(
 
 @surface("margin_ranking_loss")
 @also_named(input1="x", input2="y")
+@rounded_once
 def margin_ranking_loss(
     x: Node, y: Node, target: Operand, margin: float = 0.0, reduction: Reduce = "mean"
 ) -> Node:
@@ -60,6 +62,7 @@ def margin_ranking_loss(
 
 @surface("cosine_embedding_loss")
 @also_named(input1="x", input2="y")
+@rounded_once
 def cosine_embedding_loss(
     x: Node, y: Node, target: Node, margin: float = 0.0, reduction: Reduce = "mean"
 ) -> Node:
@@ -76,6 +79,7 @@ def cosine_embedding_loss(
 
 
 @surface("triplet_margin_loss")
+@rounded_once
 def triplet_margin_loss(
     anchor: Node,
     positive: Node,
@@ -101,6 +105,7 @@ def triplet_margin_loss(
 
 
 @surface("multi_margin_loss")
+@rounded_once
 def multi_margin_loss(
     x: Node,
     labels: Node,
@@ -124,6 +129,7 @@ def multi_margin_loss(
 
 
 @surface("multilabel_soft_margin_loss")
+@rounded_once
 def multilabel_soft_margin_loss(
     x: Node, target: Operand, weight: Node | None = None, reduction: Reduce = "mean"
 ) -> Node:
@@ -134,6 +140,7 @@ def multilabel_soft_margin_loss(
 
 
 @surface("multilabel_margin_loss")
+@rounded_once
 def multilabel_margin_loss(x: Node, labels: Node, reduction: Reduce = "mean") -> Node:
     """Sum over labels and other classes of max(0, 1 - x[label] + x[class]), by the class count.
 

@@ -14,6 +14,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, multiply, subtract
 from graphc.ir.ops.broadcasting import promoted
+from graphc.ir.ops.conversion import rounded_once
 from graphc.ir.ops.creation import zeros_like
 
 __all__: list[str] = []
@@ -36,6 +37,7 @@ def _count(name: str, p: Node) -> int:
 
 
 @surface("polyval")
+@rounded_once
 def polyval(p: Node, x: Node) -> Node:
     """The polynomial with coefficients `p`, of the highest power first, at `x` (Horner's rule).
 
@@ -94,6 +96,7 @@ def polymul(p: Node, q: Node) -> Node:
 
 
 @surface("polydiv")
+@rounded_once
 def polydiv(p: Node, q: Node) -> tuple[Node, Node]:
     """The quotient of two polynomials, and what remains, with a coefficient less than `q`."""
     p, q = promoted(p, q)
@@ -143,6 +146,7 @@ def polyint(p: Node, m: int = 1, k: PythonScalar | Sequence[PythonScalar] = 0) -
 
 
 @surface("poly")
+@rounded_once
 def poly(x: Node) -> Node:
     """The coefficients of the polynomial with the roots `x` [N], or of that of a matrix [N, N]."""
     roots: Node = F["eigvals"](x) if len(x.shape) == 2 else x

@@ -90,6 +90,7 @@ def inner(x: Node, y: Node) -> Node:
 
 
 @surface("vecdot", "linalg_vecdot")
+@rounded_once
 def vecdot(x: Node, y: Node, axis: int = -1) -> Node:
     """The sums of conj(x) * y along an axis, counted from the end; the other axes broadcast.
 
@@ -149,6 +150,7 @@ def kron(x: Node, y: Node) -> Node:
 
 
 @surface("cross")
+@rounded_once
 def cross(x: Node, y: Node, axis: int = -1) -> Node:
     """The vector products of vectors with 3 elements along an axis."""
     a, b = broadcast(*promoted(x, y))

@@ -1,15 +1,20 @@
 """One step of recurrent networks, with the weights of PyTorch: gates one below the other.
 
-A state [..., hidden] follows from an input [..., features] and the state before it.
+A state [..., hidden] follows from an input [..., features] and the state before it. Of f16 and bf16
+all is computed in f32, and the state rounded.
 """
 
 from __future__ import annotations
 
 from graphc.errors import ShapeError
+from graphc.ir import dtype as dtypes
+from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import add, multiply, subtract
 from graphc.ir.ops.broadcasting import promoted
+from graphc.ir.ops.contraction import wide_linear
+from graphc.ir.ops.conversion import cast_to, widened
 
 __all__ = ["GATES"]
 
@@ -25,8 +30,8 @@ def _gates(
     hidden: Node,
     weights: tuple[Node, Node, Node | None, Node | None],
     cell: Node | None = None,
-) -> list[tuple[Node, Node]]:
-    """For each gate what comes from the input, and what from the state.
+) -> tuple[list[tuple[Node, Node]], DType]:
+    """For each gate what comes from the input, and what from the state; and the result's dtype.
 
     A cell has as many features as the state where that is no projection.
     """
@@ -38,10 +43,12 @@ def _gates(
             f"{name}: weights {weight_ih.type} and {weight_hh.type} for a state {cell.type}",
             hint=f"expected {count} rows for each feature of the state",
         )
-    from_input = F["linear"](x, weight_ih, bias_ih)
-    from_state = F["linear"](hidden, weight_hh, bias_hh)
+    from_input = wide_linear(x, weight_ih, bias_ih)
+    from_state = wide_linear(hidden, weight_hh, bias_hh)
     parts = (F["chunk"](one, count, axis=-1) for one in promoted(from_input, from_state))
-    return list(zip(*parts, strict=True))
+    given = (x, hidden, *(weight for weight in weights if weight is not None))
+    dtype = dtypes.promote_all(one.dtype for one in given)
+    return list(zip(*parts, strict=True)), dtype
 
 
 @surface("rnn_tanh_cell")
@@ -54,8 +61,9 @@ def rnn_tanh_cell(
     bias_hh: Node | None = None,
 ) -> Node:
     """The next state: tanh(W x + b + U h + c) (J. Elman, 1990)."""
-    ((ahead, back),) = _gates("rnn_tanh_cell", x, hidden, (weight_ih, weight_hh, bias_ih, bias_hh))
-    return F["tanh"](add(ahead, back))  # type: ignore[no-any-return]
+    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
+    ((ahead, back),), dtype = _gates("rnn_tanh_cell", x, hidden, weights)
+    return cast_to(F["tanh"](add(ahead, back)), dtype)
 
 
 @surface("rnn_relu_cell")
@@ -68,8 +76,9 @@ def rnn_relu_cell(
     bias_hh: Node | None = None,
 ) -> Node:
     """The next state: relu(W x + b + U h + c)."""
-    ((ahead, back),) = _gates("rnn_relu_cell", x, hidden, (weight_ih, weight_hh, bias_ih, bias_hh))
-    return F["relu"](add(ahead, back))  # type: ignore[no-any-return]
+    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
+    ((ahead, back),), dtype = _gates("rnn_relu_cell", x, hidden, weights)
+    return cast_to(F["relu"](add(ahead, back)), dtype)
 
 
 @surface("gru_cell")
@@ -85,10 +94,11 @@ def gru_cell(
 
     K. Cho et al., 2014, with the reset gate after the product, as cuDNN has it.
     """
-    reset, update, new = _gates("gru_cell", x, hidden, (weight_ih, weight_hh, bias_ih, bias_hh))
+    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
+    (reset, update, new), dtype = _gates("gru_cell", x, hidden, weights)
     kept = F["sigmoid"](add(*update))
     proposed = F["tanh"](add(new[0], multiply(F["sigmoid"](add(*reset)), new[1])))
-    return add(proposed, multiply(kept, subtract(hidden, proposed)))
+    return cast_to(add(proposed, multiply(kept, subtract(widened(hidden), proposed))), dtype)
 
 
 @surface("lstm_cell")
@@ -107,9 +117,13 @@ def lstm_cell(
     `weight_hr` [projection, hidden] h is a projection (H. Sak et al., 2014).
     """
     hidden, cell = state
-    gates = _gates("lstm_cell", x, hidden, (weight_ih, weight_hh, bias_ih, bias_hh), cell)
+    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
+    gates, dtype = _gates("lstm_cell", x, hidden, weights, cell)
     entry, forget, new, out = (add(*one) for one in gates)
-    kept = multiply(F["sigmoid"](forget), cell)
+    kept = multiply(F["sigmoid"](forget), widened(cell))
     cell = add(kept, multiply(F["sigmoid"](entry), F["tanh"](new)))
     hidden = multiply(F["sigmoid"](out), F["tanh"](cell))
-    return (hidden if weight_hr is None else F["linear"](hidden, weight_hr)), cell
+    if weight_hr is not None:
+        # What is multiplied has the dtype of the weights, as in every product.
+        hidden = F["linear"](cast_to(hidden, dtype), weight_hr)
+    return cast_to(hidden, dtype), cast_to(cell, dtype)

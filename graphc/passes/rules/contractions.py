@@ -13,7 +13,7 @@ in an order of its own, as every sum may.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from graphc.ir import dims
@@ -116,7 +116,7 @@ def _unstacked(product: Node, shape: Sequence[DimLike], groups: _Groups, node: N
 
 def _widening_matmul(node: Node) -> Node | None:
     """A product of f16 or bf16 is computed in f32, so its operands need no copies in f32."""
-    a, b = map(_before_cast, node.inputs)
+    a, b = (_changed(operand, _before_cast) for operand in node.inputs)
     if a is None or b is None or a.dtype is not b.dtype or a.dtype.bits != 16:
         return None
     is_computed_so = a.dtype.kind == "float" and a.dtype.accumulator is node.dtype
@@ -124,21 +124,26 @@ def _widening_matmul(node: Node) -> Node | None:
 
 
 def _before_cast(node: Node) -> Node | None:
-    """What is cast to `node`, in its shape."""
-    if node.op is cast:
-        return node.inputs[0]
-    if node.op not in (permute_dims, reshape, broadcast_to):
-        return None
-    narrow = _before_cast(node.inputs[0])
-    return None if narrow is None else node.op(narrow, **dict(node.attributes))
+    return node.inputs[0] if node.op is cast else None
 
 
 def _narrow_matmul(node: Node) -> Node | None:
     """A product of widened operands that is rounded once is what a narrow product means."""
-    (product,) = node.inputs
-    if product.op is not widening_matmul or product.inputs[0].dtype is not node.dtype:
-        return None
-    return matmul(*product.inputs)
+
+    def narrowed(product: Node) -> Node | None:
+        is_rounded = product.op is widening_matmul and product.inputs[0].dtype is node.dtype
+        return matmul(*product.inputs) if is_rounded else None
+
+    return _changed(node.inputs[0], narrowed)
+
+
+def _changed(node: Node, change: Callable[[Node], Node | None]) -> Node | None:
+    """The node with what `change` makes of that of which it is views, if it makes anything."""
+    found = change(node)
+    if found is not None or node.op not in (permute_dims, reshape, broadcast_to):
+        return found
+    below = _changed(node.inputs[0], change)
+    return None if below is None else node.op(below, **dict(node.attributes))
 
 
 def _transposed_matmul(node: Node) -> Node | None:
@@ -200,6 +205,7 @@ def _narrow_examples() -> Iterator[Node]:
     for dtype in (dtypes.f16, dtypes.bf16):
         a, b = graph_input("a", dtype, (2, 3, 4)), graph_input("b", dtype, (2, 4, 5))
         yield cast(widening_matmul(a, b), dtype=dtype)
+        yield cast(reshape(widening_matmul(a, b), shape=(6, 5)), dtype=dtype)
 
 
 def _widening_examples() -> Iterator[Node]:
