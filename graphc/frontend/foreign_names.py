@@ -41,6 +41,10 @@ _DEVICE = "a program has no devices: the one that it runs on is chosen where the
 _GRADIENT = "gradients are functions: grad(f), or train_step(...) for a training step"
 _LISTS = "a list is written [f(x) for x in values]; `for row in x:` takes the rows of a tensor"
 _NO_VALUE = "a tensor has no value while the program is built; return it from an export"
+_OPTIMIZERS = (
+    "optimizers are sgd, adam and adamw; another one is written with gradients and updates: "
+    "for p, g in zip(net.parameters(), grad(loss)(net, x).values()): update p = p - 0.1 * g"
+)
 _PARTS = "parts of a model are known by their names: fc(x)"
 _PREFIX = "functions, layers and dtypes need no prefix: exp(x), Linear(3, 4), f32"
 _RANKED = "its name says the number of axes: BatchNorm1d, Conv2d, MaxPool3d"
@@ -49,7 +53,9 @@ _TRAINING = "train_step(...) traces a model for training, all else for use"
 _VALUE = "tensors are values: x = x + y, x = x.at[i].set(y)"
 
 _INSTEAD: Mapping[str, str] = {
-    **dict.fromkeys(("torch", "np", "numpy", "jnp", "jax", "F", "nn", "tf", "keras"), _PREFIX),
+    **dict.fromkeys(
+        ("torch", "np", "numpy", "jnp", "jax", "F", "nn", "tf", "keras", "linalg"), _PREFIX
+    ),
     **dict.fromkeys(("self", "super"), _PARTS),
     **dict.fromkeys(("dict", "set"), _CONTAINERS),
     **dict.fromkeys(("filter", "list", "map", "tuple"), _LISTS),
@@ -57,6 +63,7 @@ _INSTEAD: Mapping[str, str] = {
     "Dense": "did you mean 'Linear'?",
     "Tensor": "a type has a dtype and sizes: f32[B, 64]",
     "false": "write False",
+    **dict.fromkeys(("adadelta", "adagrad", "adamax", "lbfgs", "lion", "rmsprop"), _OPTIMIZERS),
     "isinstance": "types are known: annotate the parameter",
     "null": "write None",
     "print": "nothing is printed while a program is built: return the value from an export",
@@ -72,6 +79,7 @@ _INSTEAD: Mapping[str, str] = {
     ".__init__": "a model has no constructor: its body makes its parts",
     ".append": "lists are values: items = items + [x]; concat and stack join tensors",
     ".extend": "lists are values: items = items + others",
+    ".named_parameters": "net.parameters() is their list, grad(loss)(net, x).items() has the names",
     ".new_ones": "write ones((2, 3), x.dtype), or ones_like(x)",
     ".new_zeros": "write zeros((2, 3), x.dtype), or zeros_like(x)",
     ".norm": "write vector_norm(x, axis=...) or matrix_norm(x)",

@@ -99,6 +99,11 @@ IN_PROGRAMS: dict[str, Told] = {
     "def g(x: f32[3]):\n    return sum(x)\nexport f = vjp(g)\n": Told(
         "vjp needs the arguments", "grad(f)", "vjp(g)"
     ),
+    function("return fft.rfft(x)"): Told("no member 'rfft'", "no prefix: rfft(x)", "fft.rfft"),
+    "export f = train_step(M, loss, rmsprop(1e-3))\nmodel M:\n    fc = Linear(1, 1)\n"
+    "def loss(net: M):\n    return sum(net.fc.weight)\n": Told(
+        "nothing is called 'rmsprop'", "sgd, adam and adamw", "rmsprop"
+    ),
     function("return dot(m, m)"): Told("dot: f32[4, 4] is no vector", "x @ y", "dot(m, m)"),
     function("return outer(m, m)"): Told("f32[4, 4] is no vector", "x.flatten()", "outer(m, m)"),
     # -- tuples

@@ -114,6 +114,32 @@ def test_gradients_by_a_model_are_named_by_its_parameters() -> None:
     np.testing.assert_allclose(found, (2 * (x + 1)).T @ x, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "p, d in zip(net.parameters(), g.values())",
+        "p, (_, d) in zip(net.parameters(), g.items())",
+        "p, d in zip(net.parameters(), [g[name] for name in g.keys()])",
+        "p, d in zip(net.parameters(), [g[name] for name in g if len(g) == 2])",
+    ],
+)
+def test_an_optimizer_of_ones_own_loops_over_the_gradients_of_a_model(loop: str) -> None:
+    body = (
+        f"g = grad(loss)(net, x)\n    for {loop}:\n        update p = p - 0.1 * d\n"
+        "    return loss(net, x)"
+    )
+    own = _transformed("net: Net, x: f32[N, 4]", body).exports["f"]
+    head, _ = TRANSFORMED.split("def f(")
+    step = unit_of(f"{head}export f = train_step(Net, loss, sgd(lr=0.1))\n").exports["f"]
+    x = np.arange(8, dtype=np.float32).reshape(2, 4) / 8
+    given = {"fc.weight": np.eye(4, dtype=np.float32), "fc.bias": np.ones(4, np.float32)}
+    for one in (own, step):
+        assert [node["name"] for node, _ in one.updates] == list(given)
+    (_, mine), (_, theirs) = (evaluate(one, [x], list(given.values())) for one in (own, step))
+    for a, b in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
 EXPORTED = {
     "grad(energy)": "x: f32[N], k=2.0",
     "value_and_grad(energy)": "x: f32[N], k=2.0",

@@ -292,7 +292,7 @@ class Evaluator:
             )
         if isinstance(value, tuple | list | range):
             return value
-        if isinstance(value, Module) and hasattr(value, "__iter__"):
+        if isinstance(value, dict) or (isinstance(value, Module) and hasattr(value, "__iter__")):
             return list(value)
         raise refused(
             f"{described(value)} is nothing to loop over",

@@ -140,8 +140,8 @@ def backward(values: Any) -> list[Any] | Tensor:
 
 
 def _sequence(value: Any) -> Any:
-    if isinstance(value, tuple | list | range):
-        return value
+    if isinstance(value, tuple | list | range | dict):
+        return list(value)
     if isinstance(value, Together):
         raise refused(
             f"{described(value)} are taken from the first on",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from graphc.errors import MemberLookupError, did_you_mean
 from graphc.frontend.elaboration import numbers
+from graphc.frontend.elaboration.calls import Operation
 from graphc.frontend.elaboration.refusal import Consequence, described
 from graphc.frontend.elaboration.scope import UNKNOWN, Definitions, Scope
 from graphc.frontend.foreign_names import instead
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["member_of"]
 
 _TENSOR_FACTS = ("shape", "dtype", "ndim", "size", "T", "mT", "H", "mH", "at")
+_TABLE_METHODS = ("items", "keys", "values")
 
 
 def member_of(program: Program, value: Any, name: str) -> Any:
@@ -39,6 +42,10 @@ def member_of(program: Program, value: Any, name: str) -> Any:
         if name in Place.METHODS:
             return getattr(value, name)
         known = list(Place.METHODS)
+    elif isinstance(value, dict):
+        if name in _TABLE_METHODS:
+            return _listed(value, name)
+        known = list(_TABLE_METHODS)
     elif isinstance(value, Definitions):
         found = value.find(name)
         if found is UNKNOWN:
@@ -53,11 +60,29 @@ def member_of(program: Program, value: Any, name: str) -> Any:
             return getattr(owner, name)
     raise MemberLookupError(
         f"{described(value)} has no member {name!r}",
-        hint=instead(f".{name}", functions)
+        hint=_without_prefix(value, name)
+        or instead(f".{name}", functions)
         or did_you_mean(name, known)
         or which_part(value, Tensor)
         or ("f32(x) makes a tensor of a number" if numbers.is_number(value) else None),
     )
+
+
+def _without_prefix(value: Any, name: str) -> str | None:
+    """What `fft.rfft` is here."""
+    if isinstance(value, Operation) and name in functions:
+        return f"functions need no prefix: {name}(x)"
+    return None
+
+
+def _listed(table: dict[str, Any], name: str) -> Callable[[], list[Any]]:
+    """`table.keys`, `table.values` or `table.items`, which give lists."""
+
+    def listed() -> list[Any]:
+        return list(getattr(table, name)())
+
+    listed.__name__ = name
+    return listed
 
 
 def _is_member(name: str) -> bool:

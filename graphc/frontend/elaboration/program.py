@@ -386,7 +386,7 @@ def _range(start: Any, stop: Any = None, step: Any = 1) -> range:
 
 
 def _length(value: Any) -> int:
-    if isinstance(value, tuple | list | range) or (
+    if isinstance(value, tuple | list | range | dict) or (
         isinstance(value, Module) and hasattr(value, "__len__")
     ):
         return len(value)
