@@ -18,7 +18,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from graphc import config
@@ -78,7 +78,7 @@ def stored_file(name: str, produce: Callable[[Path], None]) -> Path:
             return place / name
     # A directory, so that `produce` may write further files beside its result.
     with _temporary_directory() as folder:
-        made = Path(folder) / Path(name).name
+        made = folder / Path(name).name
         produce(made)
         if directory is not None:
             try:
@@ -164,20 +164,29 @@ def _private_directory() -> Path:
     """A folder for the entries of this process, removed when it ends."""
     process = os.getpid()
     if process not in _folders:
-        folder = _temporary_directory()
-        _folders[process] = Path(folder.name)
+        _folders[process] = folder = _temporary_folder()
         atexit.register(_remove, folder, process)
     return _folders[process]
 
 
-def _remove(folder: tempfile.TemporaryDirectory[str], process: int) -> None:
+def _remove(folder: Path, process: int) -> None:
     if os.getpid() == process:
-        folder.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _temporary_directory() -> tempfile.TemporaryDirectory[str]:
+@contextlib.contextmanager
+def _temporary_directory() -> Iterator[Path]:
+    folder = _temporary_folder()
     try:
-        return tempfile.TemporaryDirectory(prefix="graphc-")
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _temporary_folder() -> Path:
+    """A new folder, whose maker removes it; `TemporaryDirectory` would do so in forks as well."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="graphc-"))
     except OSError as error:
         raise UsageError(
             f"there is no place for temporary files: {error.strerror or error}",

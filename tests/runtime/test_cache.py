@@ -191,7 +191,7 @@ def test_without_any_place_for_files(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(**named: Any) -> Any:
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
 
-    monkeypatch.setattr(tempfile, "TemporaryDirectory", none)
+    monkeypatch.setattr(tempfile, "mkdtemp", none)
     with pytest.raises(UsageError, match="no place for temporary files") as caught:
         cache.stored_file("name", lambda path: path.write_bytes(b""))
     assert "TMPDIR" in str(caught.value.hint)
@@ -199,8 +199,14 @@ def test_without_any_place_for_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_private_folder_goes_with_its_process(tmp_path: Path) -> None:
     program = (
+        "import os, sys\n"
         "from graphc.runtime.cache import stored_file\n"
-        "print(stored_file('kind/name', lambda path: path.write_bytes(b'content')))"
+        "place = stored_file('kind/name', lambda path: path.write_bytes(b'content'))\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    sys.exit()\n"
+        "os.waitpid(child, 0)\n"
+        "print(place, place.exists())"
     )
     (tmp_path / "file").write_text("")
     result = subprocess.run(
@@ -217,6 +223,7 @@ def test_the_private_folder_goes_with_its_process(tmp_path: Path) -> None:
         check=True,
     )
     assert result.stdout.startswith(f"{tmp_path}/graphc-")
+    assert result.stdout.endswith(" True\n"), "the child took it along"
     assert result.stderr.count("GRAPHC_CACHE_DIR") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -267,6 +274,19 @@ def test_a_damaged_entry_that_can_be_replaced_is(directory: Path) -> None:
     cache.discard(damaged)
     assert cache.stored_file("kind/name", lambda place: place.write_bytes(b"whole")) == damaged
     assert damaged.read_bytes() == b"whole"
+
+
+def test_an_entry_that_took_the_place_of_a_damaged_one_is_found(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "_discarded", set())
+    damaged = cache.stored_file("kind/name", lambda place: place.write_bytes(b"damaged"))
+    with monkeypatch.context() as context:
+        context.setattr(Path, "unlink", lambda *_, **__: os.unlink(directory))
+        cache.discard(damaged)
+    for content in (b"whole", b"made again"):
+        place = cache.stored_file("kind/name", lambda place, one=content: place.write_bytes(one))
+        assert place == damaged and place.read_bytes() == b"whole"
 
 
 def test_what_killed_processes_left_is_removed_in_time(directory: Path) -> None:

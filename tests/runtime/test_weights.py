@@ -51,8 +51,11 @@ def bits(value: Array) -> tuple[Any, ...]:
 def test_what_is_packed_is_read(types: dict[str, tuple[dtypes.DType, tuple[int, ...]]]) -> None:
     weights = {name: array(*type_, seed) for seed, (name, type_) in enumerate(types.items())}
     data = packed(weights)
-    # Weights begin at a multiple of the largest size, for readers that map the file.
-    assert struct.unpack("<Q", data[:8])[0] % 8 == 0
+    # Each lies at a multiple of its size, for readers that map the file.
+    (length,) = struct.unpack("<Q", data[:8])
+    assert length % 8 == 0
+    for name, said in json.loads(data[8 : 8 + length]).items():
+        assert said["data_offsets"][0] % weights[name].itemsize == 0
     found = read_weights(io.BytesIO(data), len(data), weight_types(weights))
     assert {n: bits(a) for n, a in found.items()} == {n: bits(a) for n, a in weights.items()}
     for value in found.values():
