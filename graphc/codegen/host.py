@@ -133,7 +133,10 @@ _PRELUDE = """\
 #include <stdint.h>
 """
 
-_DEVICE_FUNCTIONS = ("math.h", "numeric.h", "float8.h", "arithmetic.h", "sort.h", "launch.h")
+_DEVICE_FUNCTIONS = (
+    *("math.h", "numeric.h", "float8.h", "integer.h", "arithmetic.h", "random.h", "sort.h"),
+    "launch.h",
+)
 
 _HEAD = """\
 // Made by graphc. Each kernel computes what is named above it, and runs the grid steps from begin

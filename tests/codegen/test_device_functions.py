@@ -78,37 +78,10 @@ TEXT = (
         for name, t in BINARY.items()
     )
     + r"""
-extern "C" __global__ void pack(const float* x, unsigned* bf16, unsigned* f16) {
-  int i = threadIdx.x;
-  bf16[i] = gc_pack_f32_to_bf16(x[2 * i], x[2 * i + 1]);
-  f16[i] = gc_pack_f32_to_f16(x[2 * i], x[2 * i + 1]);
-}
-
-extern "C" __global__ void philox(unsigned* words, float* uniform, double* wide,
-                                  unsigned long long key, unsigned long long high, int n) {
+extern "C" __global__ void philox(unsigned* words, unsigned long long key,
+                                  unsigned long long stream, unsigned long long first, int n) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= n) return;
-  gc_philox_words counter = gc_philox_block(key, i, high);
-  for (int j = 0; j < 4; ++j) words[4 * i + j] = counter.word[j];
-  uniform[i] = gc_uniform_f32(counter.word[0]);
-  wide[i] = gc_uniform_f64(counter.word[1], counter.word[2]);
-}
-
-extern "C" __global__ void philox_word(unsigned* words, unsigned long long key,
-                                       unsigned long long low, unsigned long long high) {
-  gc_philox_words counter = gc_philox_block(key, low, high);
-  for (int j = 0; j < 4; ++j) words[j] = counter.word[j];
-}
-
-extern "C" __global__ void warp_sum(const float* x, float* out) {
-  out[threadIdx.x] = gc_warp_sum(x[threadIdx.x]);
-}
-
-extern "C" __global__ void extremes(const float* x, float* low, float* high, int n) {
-  int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= n) return;
-  gc_atomic_minimum_f32(low, x[i]);
-  gc_atomic_maximum_f32(high, x[i]);
+  if (i < n) words[i] = gc_philox(key, stream, first + i);
 }
 
 extern "C" __global__ void load_x4(const unsigned short* in, unsigned* plain,
@@ -221,14 +194,6 @@ def test_nan_is_canonical(fast: SimulatedKernels, name: str) -> None:
     np.testing.assert_array_equal(apply(fast, name, nans, dtype=np.uint16), [0x7FFF, 0x7FFF])
 
 
-def test_packing_puts_the_first_value_low(kernels: SimulatedKernels) -> None:
-    x = np.linspace(-3, 3, 64, dtype=np.float32)
-    bf16, f16 = np.zeros(32, np.uint32), np.zeros(32, np.uint32)
-    kernels.launch("pack", (1, 1, 1), (32, 1, 1), 0, [x, bf16, f16])
-    np.testing.assert_array_equal(bf16.view(ml_dtypes.bfloat16), x.astype(ml_dtypes.bfloat16))
-    np.testing.assert_array_equal(f16.view(np.float16), x.astype(np.float16))
-
-
 @pytest.mark.parametrize("name", BINARY)
 def test_extrema_keep_nan_and_order_zeros(kernels: SimulatedKernels, name: str) -> None:
     dtype = np.float64 if name.endswith("f64") else np.float32
@@ -242,11 +207,11 @@ def test_extrema_keep_nan_and_order_zeros(kernels: SimulatedKernels, name: str) 
     assert_same_bits_or_both_nan(apply(kernels, name, a, b, dtype=dtype), expected)
 
 
-def philox_reference(key: int, low: np.ndarray, high: int) -> np.ndarray:
-    """Philox-4x32-10 as the paper states it, in Python's integers."""
+def philox_reference(key: int, stream: int, counters: np.ndarray) -> np.ndarray:
+    """The first word of Philox-4x32-10 as the paper states it, in Python's integers."""
     results = []
-    for counter_low in map(int, low):
-        words = [counter_low & 0xFFFFFFFF, counter_low >> 32, high & 0xFFFFFFFF, high >> 32]
+    for counter in map(int, counters):
+        words = [counter & 0xFFFFFFFF, counter >> 32, stream & 0xFFFFFFFF, stream >> 32]
         keys = [key & 0xFFFFFFFF, key >> 32]
         for _ in range(10):
             first, second = 0xD2511F53 * words[0], 0xCD9E8D57 * words[2]
@@ -257,63 +222,37 @@ def philox_reference(key: int, low: np.ndarray, high: int) -> np.ndarray:
                 first & 0xFFFFFFFF,
             ]
             keys = [(keys[0] + 0x9E3779B9) & 0xFFFFFFFF, (keys[1] + 0xBB67AE85) & 0xFFFFFFFF]
-        results.append(words)
+        results.append(words[0])
     return np.array(results, np.uint32)
 
 
+def philox(kernels: SimulatedKernels, key: int, stream: int, first: int, n: int) -> np.ndarray:
+    words = np.zeros(n, np.uint32)
+    scalars = [*map(ctypes.c_ulonglong, (key, stream, first)), ctypes.c_int(n)]
+    kernels.launch("philox", (-(-n // 128), 1, 1), (128, 1, 1), 0, [words, *scalars])
+    return words
+
+
 def test_philox_is_the_papers(kernels: SimulatedKernels) -> None:
-    n, key, high = 777, 0x0123456789ABCDEF, 0xFEDCBA9876543210
-    words, uniform, wide = np.zeros((n, 4), np.uint32), np.zeros(n, np.float32), np.zeros(n)
-    scalars = [ctypes.c_ulonglong(key), ctypes.c_ulonglong(high), ctypes.c_int(n)]
-    kernels.launch("philox", (7, 1, 1), (128, 1, 1), 0, [words, uniform, wide, *scalars])
-    np.testing.assert_array_equal(words, philox_reference(key, np.arange(n), high))
-    np.testing.assert_array_equal(uniform, (words[:, 0] >> 8) / np.float32(2**24))
-    bits = words[:, 2].astype(np.uint64) << np.uint64(32) | words[:, 1]
-    np.testing.assert_array_equal(wide, (bits >> np.uint64(11)) / 2.0**53)
+    n, key, stream = 777, 0x0123456789ABCDEF, 0xFEDCBA9876543210
+    expected = philox_reference(key, stream, np.arange(n))
+    np.testing.assert_array_equal(philox(kernels, key, stream, 0, n), expected)
 
 
-# The known answers of the Random123 library (kat_vectors, philox4x32 10).
+# The first words of the known answers of the Random123 library (kat_vectors, philox4x32 10).
 ALL_ONES = 2**64 - 1
 KNOWN_ANSWERS = [
-    (0, 0, 0, (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
-    (ALL_ONES, ALL_ONES, ALL_ONES, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
-    (
-        0x299F31D0A4093822,
-        0x85A308D3243F6A88,
-        0x0370734413198A2E,
-        (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
-    ),
+    (0, 0, 0, 0x6627E8D5),
+    (ALL_ONES, ALL_ONES, ALL_ONES, 0x408F276D),
+    (0x299F31D0A4093822, 0x0370734413198A2E, 0x85A308D3243F6A88, 0xD16CFE09),
 ]
 
 
-@pytest.mark.parametrize(("key", "low", "high", "expected"), KNOWN_ANSWERS)
+@pytest.mark.parametrize(("key", "stream", "counter", "expected"), KNOWN_ANSWERS)
 def test_philox_gives_the_known_answers(
-    fast: SimulatedKernels, key: int, low: int, high: int, expected: tuple[int, ...]
+    fast: SimulatedKernels, key: int, stream: int, counter: int, expected: int
 ) -> None:
-    words = np.zeros(4, np.uint32)
-    arguments = [words, *map(ctypes.c_ulonglong, (key, low, high))]
-    fast.launch("philox_word", (1, 1, 1), (1, 1, 1), 0, arguments)
-    assert tuple(words) == expected
-
-
-def test_every_lane_gets_the_same_sum(kernels: SimulatedKernels) -> None:
-    x = np.random.default_rng(1).standard_normal(32).astype(np.float32)
-    out = np.zeros(32, np.float32)
-    kernels.launch("warp_sum", (1, 1, 1), (32, 1, 1), 0, [x, out])
-    expected = x.copy()
-    for distance in (16, 8, 4, 2, 1):
-        expected = expected + expected[np.arange(32) ^ distance]
-    np.testing.assert_array_equal(out, expected)
-
-
-@pytest.mark.parametrize("with_nan", [False, True])
-def test_atomic_extrema(kernels: SimulatedKernels, with_nan: bool) -> None:
-    x = np.random.default_rng(2).standard_normal(1000).astype(np.float32)
-    if with_nan:
-        x[371] = np.nan
-    low, high = np.full(1, np.inf, np.float32), np.full(1, -np.inf, np.float32)
-    kernels.launch("extremes", (8, 1, 1), (128, 1, 1), 0, [x, low, high, ctypes.c_int(1000)])
-    np.testing.assert_array_equal([low[0], high[0]], [x.min(), x.max()])
+    assert philox(fast, key, stream, counter, 1) == expected
 
 
 @pytest.mark.parametrize("transposed", [False, True])

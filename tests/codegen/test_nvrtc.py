@@ -24,12 +24,9 @@ extern "C" __global__ void every(float* f, double* d, unsigned short* h, unsigne
   int i = threadIdx.x;
   h[i] = gc_f32_to_bf16(gc_f16_to_f32(h[i])) ^ gc_f32_to_f16(gc_bf16_to_f32(h[i + 32]));
   h[i + 64] = gc_f64_to_f16(gc_nan_minimum_f64(d[i], gc_nan_maximum_f64(d[i + 32], 1.0)));
-  u[i] = gc_pack_f32_to_bf16(f[i], f[i + 1]) ^ gc_pack_f32_to_f16(f[i], f[i + 1]);
-  f[i + 32] = gc_nan_minimum_f32(f[i], gc_nan_maximum_f32(f[i + 32], gc_warp_sum(f[i])));
+  f[i + 32] = gc_nan_minimum_f32(f[i], gc_nan_maximum_f32(f[i + 32], f[i + 1]));
   f[i + 64] = gc_f8e4m3_to_f32(gc_f64_to_f8e4m3(d[i])) + gc_f8e4m3_to_f32(gc_f32_to_f8e4m3(f[i]));
   f[i + 96] = gc_f8e5m2_to_f32(gc_f64_to_f8e5m2(d[i])) + gc_f8e5m2_to_f32(gc_f32_to_f8e5m2(f[i]));
-  gc_atomic_maximum_f32(f + 100, f[i]);
-  gc_atomic_minimum_f32(f + 101, f[i]);
   gc_copy_async_16(tile + 8 * i, h + 8 * i, i < 31 ? 16 : 0);
   gc_copy_async_8(tile + 256 + 4 * i, h + 4 * i);
   gc_copy_async_4(tile + 512 + 2 * i, h + 2 * i);
@@ -45,9 +42,7 @@ extern "C" __global__ void every(float* f, double* d, unsigned short* h, unsigne
   gc_load_matrices_x2_transposed(b, tile + 8 * (i % 16));
   gc_mma_m16n8k16_f16(c, a, b);
   f[i + 200] = c[0] + c[1] + c[2] + c[3];
-  gc_philox_words words = gc_philox_block(1, i, 2);
-  f[i + 300] = gc_uniform_f32(words.word[0]);
-  d[i + 100] = gc_uniform_f64(words.word[1], words.word[2]);
+  u[i] = gc_philox(1, i, 2);
   d[i + 200] = gc_erfinv_f64(gc_digamma_f64(gc_lgamma_f64(gc_erfc_f64(d[i]))));
   f[i + 400] = gc_logaddexp_f32(gc_nextafter_f32(f[i], f[i + 1]), gc_signbit_f32(f[i]));
   d[i + 300] = gc_bessel_j0_f64(gc_bessel_j1_f64(gc_bessel_y0_f64(gc_bessel_y1_f64(d[i]))));

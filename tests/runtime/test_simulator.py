@@ -20,19 +20,25 @@ from graphc.errors import InternalError, SimulatorError, ToolchainError, UsageEr
 from graphc.runtime.simulator import Finding, SimulatedKernels, build
 
 RIGHT = (
-    device_source(["async_copy", "tensor_core", "warp"])
+    device_source(["async_copy", "tensor_core"])
     + r"""
 #line 1 "right.cu"
+__device__ __forceinline__ float warp_sum(float value) {
+  for (int distance = 16; distance > 0; distance /= 2)
+    value += __shfl_xor_sync(0xffffffffu, value, distance);
+  return value;
+}
+
 extern "C" __global__ void __launch_bounds__(256) sum_blocks(
     const float* __restrict__ x, float* __restrict__ partial, long long n) {
   __shared__ float warp_sums[8];
   float sum = 0.0f;
   for (long long i = blockIdx.x * 256ll + threadIdx.x; i < n; i += gridDim.x * 256ll) sum += x[i];
-  sum = gc_warp_sum(sum);
+  sum = warp_sum(sum);
   if (threadIdx.x % 32 == 0) warp_sums[threadIdx.x / 32] = sum;
   __syncthreads();
   if (threadIdx.x < 32) {
-    sum = gc_warp_sum(threadIdx.x < 8 ? warp_sums[threadIdx.x] : 0.0f);
+    sum = warp_sum(threadIdx.x < 8 ? warp_sums[threadIdx.x] : 0.0f);
     if (threadIdx.x == 0) partial[blockIdx.x] = sum;
   }
 }

@@ -5,9 +5,9 @@ Each function has a body for the GPU, mostly one instruction of PTX, and one for
 
 Families: index (division and extremes of indices), numeric (16-bit formats), conversion (constants,
 rounding, floats to integers), extremum (minimum and maximum that keep NaN), arithmetic and math
-(the elementwise ops that C has no operator for), fold (over a block), warp (over a warp), atomic,
-multiply_add, async_copy, tensor_core, random, sort; in texts that host C shares, float8, special
-(functions) and complex.
+(the elementwise ops of floats that C has no operator for), fold (over a block), multiply_add,
+async_copy, tensor_core; in texts that host C shares, integer, float8, special (functions), random,
+sort and complex.
 """
 
 from __future__ import annotations
@@ -26,12 +26,11 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "conversion": ("numeric",),
     "float8": ("conversion",),
     "extremum": (),
+    "integer": (),
     "arithmetic": ("extremum",),
     "math": (),
     "special": ("arithmetic", "math"),
     "fold": (),
-    "warp": (),
-    "atomic": ("extremum",),
     "multiply_add": (),
     "async_copy": (),
     "tensor_core": ("numeric",),
@@ -42,10 +41,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 
 
 # Families whose text is host C as well.
-_SHARED = ("float8", "special", "complex")
+_SHARED = ("integer", "float8", "special", "random", "sort", "complex")
 
 # A definition in a family's text; in a macro the name may go on with a dtype.
-_FUNCTION = re.compile(r"(?:__forceinline__|^GC_INLINE) (?:\w+ )+(gc_\w+)(##)?", re.MULTILINE)
+_FUNCTION = re.compile(r"(?:__forceinline__|^\s*GC_INLINE) (?:\w+ )+(gc_\w+)(##)?", re.MULTILINE)
 _DTYPE = r"(?:[iu](?:8|16|32|64)|f(?:16|32|64)|bf16|bool)"
 _CONSTANT = re.compile(r"#define (GC_[A-Z]\w+) ")
 _COMPLEX_NAMES = r"gc_(?:\w+_)?c(?:64|128)|gc_complex_f(?:32|64)"
@@ -78,8 +77,8 @@ def device_source(families: Iterable[str]) -> str:
 
     Each family's lines count as those of its file, so what follows needs a `#line` of its own.
 
-    >>> device_source(["warp"]).splitlines()[0]
-    '#line 1 "graphc/codegen/device/warp.cuh"'
+    >>> device_source(["fold"]).splitlines()[0]
+    '#line 1 "graphc/codegen/device/fold.cuh"'
     """
     wanted: set[str] = set()
     pending = list(families)

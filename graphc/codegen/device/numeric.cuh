@@ -75,12 +75,3 @@ __device__ __forceinline__ unsigned short gc_f64_to_f16(double value) {
 }
 
 #endif
-
-// Two values in a register, the first in the lower half, as tensor cores take them.
-__device__ __forceinline__ unsigned gc_pack_f32_to_bf16(float low, float high) {
-  return gc_f32_to_bf16(low) | (unsigned)gc_f32_to_bf16(high) << 16;
-}
-
-__device__ __forceinline__ unsigned gc_pack_f32_to_f16(float low, float high) {
-  return gc_f32_to_f16(low) | (unsigned)gc_f32_to_f16(high) << 16;
-}

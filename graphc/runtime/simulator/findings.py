@@ -171,7 +171,7 @@ def _unravel(index: int, shape: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 # Files whose lines are never the answer: the simulator's, and the device functions'.
-_OWN_SUFFIXES = (".hpp", ".cuh")
+_OWN_SUFFIXES = (".hpp", ".cuh", ".h")
 
 
 def _source_lines(module: Path, codes: Sequence[int]) -> list[tuple[str, int]]:
