@@ -48,6 +48,7 @@ _OPTIMIZERS = (
 _PARTS = "parts of a model are known by their names: fc(x)"
 _PREFIX = "functions, layers and dtypes need no prefix: exp(x), Linear(3, 4), f32"
 _RANKED = "its name says the number of axes: BatchNorm1d, Conv2d, MaxPool3d"
+_DECLARED = "a model declares it: param w: f32[4] = zeros(), or state w, which is not trained"
 _STATE = "what is compiled has state: graphc.compile(model, ...).state_dict()"
 _TRAINING = "train_step(...) traces a model for training, all else for use"
 _VALUE = "tensors are values: x = x + y, x = x.at[i].set(y)"
@@ -61,6 +62,7 @@ _INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(("filter", "list", "map", "tuple"), _LISTS),
     **dict.fromkeys(("BatchNorm", "Conv", "MaxPool", "AvgPool"), _RANKED),
     "Dense": "did you mean 'Linear'?",
+    **dict.fromkeys(("Buffer", "Parameter", "Variable", "register_buffer"), _DECLARED),
     "Tensor": "a type has a dtype and sizes: f32[B, 64]",
     "false": "write False",
     **dict.fromkeys(("adadelta", "adagrad", "adamax", "lbfgs", "lion", "rmsprop"), _OPTIMIZERS),
@@ -76,6 +78,7 @@ _INSTEAD: Mapping[str, str] = {
     **dict.fromkeys((".eval", ".train"), _TRAINING),
     **dict.fromkeys((".state_dict", ".load_state_dict"), _STATE),
     ".zero_grad": _GRADIENT,
+    ".__call__": "a call of a model runs its forward: def forward(x): ...",
     ".__init__": "a model has no constructor: its body makes its parts",
     ".append": "lists are values: items = items + [x]; concat and stack join tensors",
     ".extend": "lists are values: items = items + others",

@@ -104,6 +104,14 @@ IN_PROGRAMS: dict[str, Told] = {
     "def loss(net: M):\n    return sum(net.fc.weight)\n": Told(
         "nothing is called 'rmsprop'", "sgd, adam and adamw", "rmsprop"
     ),
+    function("return sum(x[0, i] for i in range(3))"): Told(
+        "found the keyword 'for'", "sum([f(x) for x in values])", "for"
+    ),
+    function("rows = [x]\nreturn cat([m, *rows])"): Told("found '*'", "[x] + rows", "*"),
+    model("w = Parameter(zeros(3))"): Told("'Parameter'", "param w: f32[4]", "Parameter"),
+    model("def __call__(x):\n        return x"): Told(
+        "called '__call__'", "def forward(x)", "def __call__(x):"
+    ),
     function("return dot(m, m)"): Told("dot: f32[4, 4] is no vector", "x @ y", "dot(m, m)"),
     function("return outer(m, m)"): Told("f32[4, 4] is no vector", "x.flatten()", "outer(m, m)"),
     # -- tuples

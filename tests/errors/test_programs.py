@@ -579,7 +579,7 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     ),
     "starred arguments": (
         function("return concat([*x], axis=0)"),
-        [Told("syntax", 3, 20, "'*'", "no starred arguments")],
+        [Told("syntax", 3, 20, "'*'", "no starred values")],
     ),
     "membership": (
         function("return x if 3 in [1, 2] else -x"),

@@ -194,7 +194,12 @@ _HINTS: Sequence[tuple[Callable[[Misfit], object], str]] = (
     (_doubled, "{}"),
     (
         lambda m: m.token.text in ("*", "**"),
-        "there are no starred arguments: pass a list, or write each of them",
+        "there are no starred values: lists are joined by '+', as in [x] + rows, and arguments are "
+        "written one by one, or as a list",
+    ),
+    (
+        lambda m: m.token.type == "FOR" and m.line,
+        "what is computed for each element is a list, in brackets: sum([f(x) for x in values])",
     ),
     (_mistyped_reduction, "did you mean '{}'?"),
     (_lacks_comma, "a comma may be missing before it"),
