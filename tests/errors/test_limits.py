@@ -1,5 +1,7 @@
 """What is too large for the machine, or for the integers that count it."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from graphc.compiler import build_module, initial_state
@@ -9,6 +11,9 @@ from graphc.frontend.tracing.trace import Export
 from graphc.frontend.tracing.unit import build_unit
 from graphc.ir import dims
 from graphc.ir.dtype import f32
+from graphc.ir.graph import Graph
+from graphc.ir.ops.structural import graph_input
+from graphc.ir.sizes import LARGEST_SIZE, MOST_STEPS, check_sizes, require_steps
 from graphc.library import library
 
 MODEL = """
@@ -48,6 +53,19 @@ def test_a_traced_tensor_beyond_the_index_is_refused():
         build_module(unit)
     assert caught.value.code == "tensor-size"
     assert "A: 1..2147483647" in caught.value.notes
+
+
+@pytest.mark.parametrize("shape", [(7, LARGEST_SIZE // 7), (2, 2**62)])
+def test_a_tensor_has_as_many_elements_as_64_bits_count(shape: tuple[int, ...]):
+    x = graph_input("x", f32, shape)
+    with nullcontext() if x.tensor.size == LARGEST_SIZE else pytest.raises(DimensionError):
+        check_sizes(Graph("f", (x,), (), (x,)))
+
+
+@pytest.mark.parametrize("steps", [MOST_STEPS, MOST_STEPS + 1])
+def test_as_many_steps_are_written_out_as_the_error_says(steps: int):
+    with nullcontext() if steps == MOST_STEPS else pytest.raises(UsageError):
+        require_steps("diff", steps)
 
 
 @pytest.mark.parametrize(

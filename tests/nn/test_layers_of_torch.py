@@ -169,9 +169,9 @@ def test_a_network_of_the_language_trains(device: str, tmp_path: Path) -> None:
         found, expected = module.train(x, y), reference.train(x, y)
         np.testing.assert_allclose(found, expected, rtol=1e-4)
     for name, value in module.state_dict().items():
-        np.testing.assert_allclose(value, reference.state_dict()[name], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(value, reference.state_dict()[name], rtol=1e-5, atol=1e-6)
     assert module.state_dict()["norm.num_batches_tracked"] == 3
-    np.testing.assert_allclose(module.predict(x), reference.predict(x), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(module.predict(x), reference.predict(x), rtol=1e-5, atol=1e-6)
 
 
 READER = '''"""A small transformer that reads words."""
@@ -207,7 +207,7 @@ def test_a_transformer_of_the_language_trains(tmp_path: Path) -> None:
         np.testing.assert_allclose(module.train(ids, y), reference.train(ids, y), rtol=1e-4)
     names = module.state_dict().keys()
     assert {"encoder.layers.1.self_attn.in_proj_weight", "encoder.norm.weight"} <= names
-    np.testing.assert_allclose(module.predict(ids), reference.predict(ids), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(module.predict(ids), reference.predict(ids), rtol=1e-5, atol=1e-6)
 
 
 def test_a_causal_transformer_is_one_with_the_mask_of_later_places() -> None:

@@ -425,11 +425,11 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
 def test_a_written_file_keeps_its_permissions_and_links(tmp_path: Path) -> None:
     real, link = tmp_path / "real.gcm", tmp_path / "link.gcm"
     real.write_bytes(b"old")
-    real.chmod(0o600)
+    real.chmod(0o640)  # those of temporary files are others
     link.symlink_to(real)
     write_atomically(link, b"new")
     assert link.is_symlink() and real.read_bytes() == b"new"
-    assert stat.S_IMODE(real.stat().st_mode) == 0o600
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
 
 
 # -- edits with hashes made anew ------------------------------------------------------------------
