@@ -170,10 +170,10 @@ def test_modified_functions_of_narrow_floats_round_those_of_doubles(name: str) -
     x = np.array([0, 0.5, -1, 5, 11, -30, 40, np.nan], np.float16)
     with np.errstate(over="ignore"):
         wanted = exact(x.astype(np.float64)).astype(np.float16)
-    np.testing.assert_allclose(function(x), wanted, rtol=1e-3)
+    np.testing.assert_array_equal(function(x), wanted)
     bend = gc.grad(lambda x: gc.grad(lambda x: function(x).sum())(x).sum())
     wide = bend(x[1:5].astype(np.float64))
-    np.testing.assert_allclose(bend(x[1:5]), wide, rtol=1e-2, atol=1e-4)
+    np.testing.assert_allclose(bend(x[1:5]), wide, rtol=2e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("zero", [1, 2])
