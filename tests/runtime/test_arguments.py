@@ -232,3 +232,9 @@ def test_wrong_names(positional: Any, named: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         ordered_arguments(PAIR, positional, named)
     assert "predict(x: f32[B], y: i32[B])" in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["U1", "S1", "O", "M8[D]", "m8[s]"])
+def test_an_array_that_holds_no_numbers_is_refused(dtype: str) -> None:
+    with pytest.raises(UsageError, match="does not hold numbers"):
+        bound(dtypes.f32, (1,), np.zeros(1, dtype))
