@@ -29,7 +29,7 @@ KEYWORDS: Mapping[str, str] = {
     "continue": "select values with `where` or an `if`",
     "del": "values need no deletion",
     "global": "a value known at build time is a `const`",
-    "is": "compare with '=='",
+    "is": "compare with '==' or '!=', as in `if mask != None:`",
     "lambda": "functions have names: write a `def`",
     "with": "there are no context managers",
 }

@@ -155,3 +155,21 @@ def test_that_a_condition_narrows_no_dim_is_said(condition: str, is_told: bool) 
     with pytest.raises(GraphcError, match="index 3 is not proved") as caught:
         elaborate(f"{text}export f = f\n", "sizes.gc", library())
     assert ("narrows no dim" in " ".join(caught.value.notes)) is is_told
+
+
+def test_an_argument_that_is_left_out_is_known_to_be_none() -> None:
+    text = """
+def g(x, mask=None, scale=None):
+    if mask != None:
+        x = x * mask
+    return x if scale == None or None == x else x * scale + 1
+
+def f(x: f32[2], m: f32[2]):
+    return g(x), g(x, m), g(x, m, m), g(x, scale=2)
+export f = f
+"""
+    graph = elaborate(text, "none.gc", library()).exports["f"]
+    x, m = np.array([1, 2], np.float32), np.array([3, 0], np.float32)
+    (found, _) = evaluate(graph, [x, m])
+    for one, expected in zip(found, (x, x * m, x * m * m + 1, x * 2 + 1), strict=True):
+        assert one.tolist() == expected.tolist()

@@ -275,6 +275,8 @@ def compare(symbol: str, left: Any, right: Any) -> Any:
         SourceError: what is compared has no order.
         GraphcError: whatever the operation on tensors refuses.
     """
+    if symbol in ("==", "!=") and (left is None or right is None):
+        return (left is right) is (symbol == "==")
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         for value in (left, right):
             if not isinstance(value, Tensor) and not is_number(value):
