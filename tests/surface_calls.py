@@ -485,6 +485,18 @@ LISTED: dict[str, list[Any]] = {
         (lambda f, x, y: f(call("tril", symmetric(x)), y, upper=False, left=False), Y, f64[2, 4]),
         (lambda f, x, y: f(call("tril", symmetric(x)), y, upper=False), Y, f64[4, 2])
     ],
+    "sqrtm": [(lambda f, x: f(x @ x.mT), Y), (lambda f, x: f(x @ x.mT), c128[2, 2])],
+    "cho_factor": [(lambda f, x: f(x @ x.mT)[0], Y), (lambda f, x: f(x @ x.mT, lower=True)[0], Y)],
+    "cho_solve": [(lambda f, x, b: f((x, True), b), Y, f64[4, 2]),
+                  (lambda f, x, b: f((x, False), b), Y, f64[4])],
+    **{name: [(lambda f, c: f(c), f64[4]), (lambda f, c: f(c), c128[2]),
+              (lambda f, c, r: f(c, r), f64[4], f64[3])] for name in ("hankel", "toeplitz")},
+    **{name: [(lambda f, x: f(x), f64[4]), (lambda f, x: f(x), f64[2])]
+       for name in ("circulant", "companion", "fiedler")},
+    "convolution_matrix": [(lambda f, x, n=n, mode=mode: f(x, n, mode), f64[4])
+                           for n in (2, 3, 6) for mode in ("full", "valid", "same")],
+    "leslie": [(lambda f, x, y: f(x, y), f64[4], f64[3])],
+    **{name: [(lambda f: f(4),), (lambda f: f(1),)] for name in ("hadamard", "hilbert")},
     # windows
     **{
         f"{kind}_pool{rank}d": [

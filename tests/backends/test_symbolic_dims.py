@@ -47,6 +47,7 @@ KEPT: Mapping[str, tuple[int, ...]] = {
     "grid_sample": (2,),
     "gru_cell": (2, 6),
     "histogramdd": (2,),
+    "leslie": (3, 4),
     "lstm_cell": (2, 8),
     "multi_head_attention_forward": (4, 12),
     "view_as_complex": (2,),

@@ -308,6 +308,8 @@ DERIVATIVES: list[tuple[str, Callable[..., Any], tuple[Array, ...]]] = [
     ("pinv tall", functions["pinv"], (TALL,)),
     ("pinv wide", functions["pinv"], (WIDE,)),
     ("matrix_exp", functions["matrix_exp"], (A,)),
+    ("sqrtm", functions["sqrtm"], (S,)),
+    ("sqrtm", functions["sqrtm"], (A @ A,)),
     ("matrix_exp", lambda a, b: functions["matrix_exp"](functions["complex"](a, b)), (A, S)),
     *((f"lu {name}", lambda x: functions["lu"](x)[1:], (x,)) for name, x in MATRICES.items()
       if x.dtype.kind == "f"),
@@ -559,6 +561,12 @@ REFUSED: list[tuple[str, tuple[tuple[int, ...], ...], dict[str, Any]]] = [
     ("householder_product", ((4, 3), (4,)), {}),
     ("ormqr", ((4, 3), (2, 3), (4, 4)), {}),
     ("matrix_exp", ((3, 4),), {}),
+    ("sqrtm", ((3, 4),), {}),
+    ("hankel", ((),), {}),
+    ("toeplitz", ((0,), (3,)), {}),
+    ("companion", ((0,),), {}),
+    ("hadamard", (), {"n": 6}),
+    ("convolution_matrix", ((3,),), {"n": 3, "mode": "circular"}),
     ("fft", ((0,),), {}),
     ("fft", ((4,),), {"norm": "half"}),
     ("fft", ((4,),), {"axis": 1}),
@@ -575,3 +583,24 @@ def test_operands_that_do_not_fit_are_refused(
     nodes = [graph_input(f"x{i}", dtypes.f32, shape) for i, shape in enumerate(shapes)]
     with pytest.raises(GraphcError):
         functions[name](*nodes, **arguments)
+
+
+NILPOTENT = np.array([[0.0, 1.0], [0.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    "x",
+    [np.zeros((3, 3)), np.diag([4.0, 0, 1]), np.ones((3, 3)), NILPOTENT + np.eye(2),
+     -np.eye(2) + 0j, np.zeros((0, 0))],
+)  # fmt: skip
+def test_roots_of_matrices_multiply_to_them(x: Array):
+    root = applied(functions["sqrtm"], x)
+    np.testing.assert_allclose(root @ root, x, atol=1e-12)
+
+
+@pytest.mark.parametrize("x", [NILPOTENT, -np.eye(2), np.full((2, 2), np.inf)])
+def test_matrices_without_a_root_are_nan(x: Array):
+    assert np.isnan(applied(functions["sqrtm"], np.stack([x, np.eye(2)]))[0]).all()
+    np.testing.assert_array_equal(
+        applied(functions["sqrtm"], np.stack([x, np.eye(2)]))[1], np.eye(2)
+    )

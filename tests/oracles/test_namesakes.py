@@ -39,15 +39,19 @@ Array = np.ndarray[Any, Any]
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-OF_ARRAYS = ("numpy", "numpy.linalg", "numpy.fft", "scipy.special")
+OF_ARRAYS = ("numpy", "numpy.linalg", "numpy.fft", "scipy.special", "scipy.linalg")
 OF_TENSORS = ("torch", "torch.nn.functional", "torch.special", "torch.linalg")
-TRACED = ("jax.numpy", "jax.numpy.linalg", "jax.scipy.special", "jax.nn", "jax.lax")
+TRACED = (
+    *("jax.numpy", "jax.numpy.linalg", "jax.scipy.special", "jax.scipy.linalg"),
+    *("jax.nn", "jax.lax"),
+)
 
 SHAPES = ((3, 4), (4, 4), (0, 3), (1, 4), (), (2, 3, 4))
 DTYPES = (dtypes.f64, dtypes.f32, dtypes.i64, dtypes.u8, dtypes.bool_, dtypes.c128)
 
 OTHERS = {
     ("jax.nn", "dot_product_attention"): "in single precision",
+    ("scipy.linalg", "cho_factor"): "leaves numbers of the matrix in the other triangle",
     ("scipy.special", "kl_div"): "of elements",
     ("jax.scipy.special", "kl_div"): "of elements",
     ("torch", "kl_div"): "a private function with other arguments",

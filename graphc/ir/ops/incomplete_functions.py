@@ -90,7 +90,8 @@ def _gamma_density(a: Array, x: Array) -> Array:
     """x**a exp(-x) / gamma(a + 1), from the distance of x from a where a is large (5.11.3)."""
     near = np.exp(a * np.log(x) - x - lgamma_of(a + 1.0))
     size = -a * _surprise((x - a) / a, x / a) - stirling_rest(a)
-    return np.where(a < 10.0, near, np.exp(size) * np.sqrt(1.0 / a * (0.5 / math.pi)))
+    far = np.exp(size) * np.sqrt(1.0 / a * (0.5 / math.pi))
+    return np.asarray(np.where(a < 10.0, near, far))
 
 
 def _gamma_series(a: Array, x: Array) -> Array:
@@ -136,7 +137,7 @@ def _gamma_tail(a: Array, x: Array, is_low: Array) -> Array:
         moved = np.where(is_low, -v, v)
         return np.asarray((a - 1.0) * np.log1p(moved) - x * moved)
 
-    return a * _tail(x - a + 1.0, np.sqrt(a), logarithm)
+    return np.asarray(a * _tail(x - a + 1.0, np.sqrt(a), logarithm))
 
 
 # Below this `a` the upper share is as small, and 1 less the lower one has no digits of it.
@@ -276,7 +277,7 @@ def _beta_fraction(p: Array, q: Array, y: Array) -> Array:
         odd = -(p + m) * (p + q + m) * y / (at * (at + 1.0))
         return [(odd, one), ((m + 1.0) * (q - m - 1.0) * y / ((at + 1.0) * (at + 2.0)), one)]
 
-    return fraction_factors(terms, np.ones_like(p), 1001) / p
+    return np.asarray(fraction_factors(terms, np.ones_like(p), 1001) / p)
 
 
 def _beta_tail(p: Array, q: Array, y: Array, z: Array) -> Array:

@@ -229,6 +229,22 @@ def inverse_from_root(root: Node, upper: bool = False) -> Node:
     return solve_with_root(identity(root), root, upper)
 
 
+@surface("cho_factor")
+def factor_with_root(a: Node, lower: bool = False) -> tuple[Node, bool]:
+    """The Cholesky factor of `a` for `cho_solve`, upper unless `lower`, and which of them it is."""
+    return triangular_root(a, upper=not lower), lower
+
+
+@surface("cho_solve")
+def solve_factored_with_root(factor: tuple[Node, bool], b: Node) -> Node:
+    """x with a @ x = b [N] or [..., N, K], given what `cho_factor` gives of a."""
+    root, is_lower = factor
+    if len(b.shape) > 1:
+        return solve_with_root(b, root, upper=not is_lower)
+    column = reshape(b, shape=(*b.shape, 1))
+    return reshape(solve_with_root(column, root, upper=not is_lower), shape=b.shape)
+
+
 @surface("tensorinv")
 def inverse_of_tensor(x: Node, ind: int = 2) -> Node:
     """The inverse of `x` as a map from its last axes to its first `ind`.

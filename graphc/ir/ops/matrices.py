@@ -118,7 +118,7 @@ def each_matrix(factorise: Callable[[Array], Any], a: Array, results: tuple[Arra
     Infinities are kept from LAPACK, whose iterations need not end on them.
     """
     for place in np.ndindex(a.shape[:-2]):
-        found = tuple(np.nan for _ in results)
+        found = tuple(result.dtype.type(0) * np.nan for result in results)
         if np.isfinite(a[place]).all():
             with suppress(np.linalg.LinAlgError):
                 found = factorise(a[place])

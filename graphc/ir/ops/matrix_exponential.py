@@ -25,7 +25,7 @@ from graphc.ir.ops.matrices import (
 )
 from graphc.ir.ops.structural import stop_gradient
 
-__all__ = ["matrix_exponential"]
+__all__ = ["derivative_by_blocks", "matrix_exponential"]
 
 Array = np.ndarray[Any, Any]
 
@@ -69,8 +69,8 @@ def _reference(call: Call, a: Array) -> Array:
     return result
 
 
-def _gradient(node: Node, g: Node) -> tuple[Node]:
-    """The block above the diagonal of exp([[a.T, g], [0, a.T]]) (R. Mathias, 1996, theorem 2.1).
+def derivative_by_blocks(function: Op, node: Node, g: Node) -> tuple[Node]:
+    """The block above the diagonal of f([[a.T, g], [0, a.T]]) (R. Mathias, 1996, theorem 2.1).
 
     That is linear in g, which is brought to the size of 1, so that its own size halves nothing.
     """
@@ -79,7 +79,7 @@ def _gradient(node: Node, g: Node) -> tuple[Node]:
     size = where(equal(size, zeros_like(size)), ones_like(size), size)
     above = functions["concat"]((a, functions["divide"](g, size)), -1)
     below = functions["concat"]((zeros_like(a), a), -1)
-    whole = matrix_exponential(functions["concat"]((above, below), -2))
+    whole = function(functions["concat"]((above, below), -2))
     count = a.shape[-1]
     block = functions["index"](whole, (..., slice(0, count), slice(count, None)))
     return (functions["multiply"](block, size),)
@@ -91,7 +91,7 @@ matrix_exponential: Op = Op(
     infer=lambda op, operands, attributes: require_matrix(op, operands[0], ALL_MATRICES, True),
     reference=_reference,
     lowering=HostCall(),
-    gradient=_gradient,
+    gradient=lambda node, g: derivative_by_blocks(matrix_exponential, node, g),
     samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0), (0, 2, 2)), ALL_MATRICES),
     refused=refused_matrices(square=True),
     doc="The exponential of a matrix; NaN where an element is not finite.",
