@@ -340,9 +340,12 @@ def allclose(
 
 
 @surface("array_equal")
-def array_equal(x: Node, y: Node) -> Node:
-    """Whether all elements are equal."""
-    same = equal(*broadcast(*promoted(x, y)))
+def array_equal(x: Node, y: Node, equal_nan: bool = False) -> Node:
+    """Whether all elements are equal, which NaN is to itself if `equal_nan`."""
+    one, other = broadcast(*promoted(x, y))
+    same = equal(one, other)
+    if equal_nan and one.dtype.precision:
+        same = logical_or(same, logical_and(isnan(one), isnan(other)))
     return all_over(same, axes=tuple(range(len(same.shape))))
 
 

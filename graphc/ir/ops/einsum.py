@@ -57,7 +57,11 @@ class _Term(Record):
 
 
 @surface("einsum")
-def einsum(equation: str | Node, *operands: Node | Sequence[int | EllipsisType]) -> Node:
+def einsum(
+    equation: str | Node,
+    *operands: Node | Sequence[int | EllipsisType],
+    optimize: bool | str = False,
+) -> Node:
     """The sum of products that `equation` describes, as `numpy.einsum` reads it.
 
     Numbers may name the axes, in a list after each operand, and in one for the result:
@@ -68,6 +72,7 @@ def einsum(equation: str | Node, *operands: Node | Sequence[int | EllipsisType])
             the result leaves out are summed. `...` stands for further axes. Axes broadcast.
             Without `->` the result has the letters that occur once, in alphabetical order.
         operands: tensors, promoted to one dtype. Of f16 and bf16 the result alone is rounded.
+        optimize: accepted as NumPy has it; products are made from left to right.
 
     Raises:
         UsageError: an equation that is none, or of another number of operands.

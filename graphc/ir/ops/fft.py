@@ -34,7 +34,8 @@ from graphc.ir.types import TensorType
 __all__ = ["transform"]
 
 Array = np.ndarray[Any, Any]
-Norm = Literal["backward", "ortho", "forward"]
+Norm = Literal["backward", "ortho", "forward"] | None
+"""What divides the sums; None is "backward"."""
 
 _COMPLEX = (dtypes.c64, dtypes.c128)
 
@@ -121,26 +122,29 @@ def _fitted(x: Node, axis: int, count: DimLike) -> Node:
     return x
 
 
-def _require_norm(name: str, norm: str) -> None:
+def _known_norm(name: str, norm: Norm) -> str:
+    if norm is None:
+        return "backward"
     if norm not in ("backward", "ortho", "forward"):
         raise UsageError(f'{name}: norm is {norm!r}, expected "backward", "ortho" or "forward"')
+    return norm
 
 
-def _normed(name: str, x: Node, norm: str, count: DimLike, inverse: bool) -> Node:
+def _normed(name: str, x: Node, norm: Norm, count: DimLike, inverse: bool) -> Node:
     """The sums of a transform of `count` elements as `norm` divides them."""
-    _require_norm(name, norm)
-    power = 0.5 if norm == "ortho" else float(inverse == (norm == "backward"))
+    kind = _known_norm(name, norm)
+    power = 0.5 if kind == "ortho" else float(inverse == (kind == "backward"))
     if power == 0 or count == 1:
         return x
     if isinstance(count, int):
         return scaled(x, 1 / count if power == 1 else 1 / math.sqrt(count))
     size = dim_value(dim=count, dtype=x.dtype.real)
-    divisor: Node = functions["sqrt"](size) if norm == "ortho" else size
+    divisor: Node = functions["sqrt"](size) if kind == "ortho" else size
     result: Node = functions["multiply"](x, reciprocal(divisor))
     return result
 
 
-def _along(name: str, x: Node, n: DimLike | None, axis: int, norm: str, inverse: bool) -> Node:
+def _along(name: str, x: Node, n: DimLike | None, axis: int, norm: Norm, inverse: bool) -> Node:
     place = normal_axis(axis, len(x.shape), name)
     count = _length(name, x.shape[place] if n is None else n)
     fitted = _fitted(_complex(x), place, count)
@@ -209,10 +213,9 @@ def ihfft(x: Node, n: DimLike | None = None, axis: int = -1, norm: Norm = "backw
     return conjugate(rfft(x, n, axis, _opposite("ihfft", norm)))
 
 
-def _opposite(name: str, norm: str) -> Norm:
+def _opposite(name: str, norm: Norm) -> Norm:
     opposites: dict[str, Norm] = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
-    _require_norm(name, norm)
-    return opposites[norm]
+    return opposites[_known_norm(name, norm)]
 
 
 # -- several axes ---------------------------------------------------------------------------------
@@ -246,7 +249,7 @@ def _others_and_last(
 
 
 def _in_turn(
-    name: str, x: Node, pairs: Iterable[tuple[int, DimLike | None]], norm: str, inverse: bool
+    name: str, x: Node, pairs: Iterable[tuple[int, DimLike | None]], norm: Norm, inverse: bool
 ) -> Node:
     for axis, size in pairs:
         x = _along(name, x, size, axis, norm, inverse)
