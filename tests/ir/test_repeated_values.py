@@ -102,6 +102,23 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
         for axis in (None, 0, 1)
     },
     **{
+        f"{name} among {sorted(more)}": (
+            lambda name=name, more=more: getattr(gc, name)(
+                HOLES, axis=1, where=HOLES < 0.9, **more
+            ),
+            lambda name=name, more=more: getattr(np, name)(
+                HOLES, axis=1, where=HOLES < 0.9, **more
+            ),
+        )
+        for name, more in (
+            ("nanmean", {}),
+            ("nanvar", {}),
+            ("nanstd", {"mean": np.full((5, 1), 0.25)}),
+            ("nansum", {"initial": 2.0}),
+            ("nanmax", {"initial": -9.0}),
+        )
+    },
+    **{
         f"nanquantile {method}": (
             lambda method=method: gc.nanquantile(HOLES, 0.3, 1, method=method),
             lambda method=method: np.nanquantile(HOLES, 0.3, 1, method=method),
