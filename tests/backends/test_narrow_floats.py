@@ -127,6 +127,7 @@ TABLE: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
         lambda *x: gc.einsum("bhid,bhjd->bhij", *x),
         (normal(2, 3, 8, 16), normal(2, 3, 4, 16)),
     ),
+    "multi_dot": (gc.multi_dot, (ROWS, normal(64, 16), normal(16, 8))),
     "vecdot": (gc.vecdot, (ROWS, normal(8, 64))),
     "grid_sample": (gc.grid_sample, (CHANNELS, RNG.uniform(-1, 1, (2, 6, 6, 2)))),
     "embedding_bag": (

@@ -14,7 +14,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.arithmetic import divide
 from graphc.ir.ops.broadcasting import Operand, broadcast_shapes, promoted
-from graphc.ir.ops.contraction import matmul, matrix_product, matrix_transpose
+from graphc.ir.ops.contraction import matmul, matrix_product, matrix_transpose, widened_product
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation import constant_like, iota, ones_like, zeros_like
 from graphc.ir.ops.cumulative import cumulative_prod
@@ -406,7 +406,8 @@ def multi_dot(*matrices: Node | Sequence[Node]) -> Node:
     inner = [dims.bounds(node.shape[0])[1] for node in nodes[1:]]
     begin = dims.bounds(nodes[0].shape[0])[1] if len(nodes[0].shape) > 1 else 1
     end = dims.bounds(nodes[-1].shape[-1])[1] if len(nodes[-1].shape) > 1 else 1
-    return _cheapest(nodes, [begin, *inner, end])
+    dtype = dtypes.promote_all(node.dtype for node in nodes)
+    return cast_to(_cheapest(nodes, [begin, *inner, end]), dtype)
 
 
 def _cheapest(nodes: Sequence[Node], sizes: Sequence[int]) -> Node:
@@ -425,7 +426,7 @@ def _cheapest(nodes: Sequence[Node], sizes: Sequence[int]) -> Node:
     def product(i: int, j: int) -> Node:
         if i == j:
             return nodes[i]
-        return matrix_product(product(i, cut[i, j]), product(cut[i, j] + 1, j))
+        return widened_product(product(i, cut[i, j]), product(cut[i, j] + 1, j))
 
     return product(0, count - 1)
 
