@@ -14,8 +14,9 @@ from graphc.codegen import nvrtc
 from graphc.codegen.compile import Target, TargetCode, compile_unit
 from graphc.codegen.cuda import ARCHITECTURES, CUDA
 from graphc.codegen.cuda import emit_unit as emit_cuda
-from graphc.codegen.host import HOST, entry_symbol
+from graphc.codegen.host import HOST
 from graphc.codegen.host import emit_unit as emit_host
+from graphc.codegen.host_entry import entry_symbol
 from graphc.errors import UsageError
 from graphc.frontend.graph_text import graph_text
 from graphc.ir import dims

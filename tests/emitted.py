@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from graphc.codegen.host import HOST, emit_unit, entry_symbol
+from graphc.codegen.host import HOST, emit_unit
+from graphc.codegen.host_entry import entry_symbol
 from graphc.codegen.plan import Library, plan_entry
 from graphc.ir.graph import Graph
 from graphc.ir.source_map import SourceMap

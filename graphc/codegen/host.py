@@ -16,28 +16,17 @@ from types import MappingProxyType
 from graphc.codegen.device import families_of
 from graphc.codegen.dialect import Dialect, UnitText
 from graphc.codegen.emit import emit_kernel
-from graphc.codegen.emit.blocks import folded
 from graphc.codegen.emit.places import comment, described_places
-from graphc.codegen.index import ascii_identifier, c_identifier, c_index
+from graphc.codegen.host_entry import LaunchWork, emit_entry
+from graphc.codegen.index import c_identifier
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
-from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.expr import Buffer, Space
 from graphc.ir.kernel import Call, Declare, Kernel, statements
-from graphc.ir.kernels.work import work_of_step
-from graphc.runtime.program import (
-    Alternative,
-    Binding,
-    BranchStep,
-    Entry,
-    HostCallStep,
-    LoopStep,
-    Step,
-    walk_steps,
-)
+from graphc.runtime.program import Entry
 
-__all__ = ["HOST", "HostDialect", "emit_unit", "entry_symbol"]
+__all__ = ["HOST", "HostDialect", "emit_unit"]
 
 _INTEGERS: Mapping[DType, str] = MappingProxyType(
     {
@@ -169,11 +158,6 @@ _MULTIPLY_ADD = MappingProxyType(
 )
 
 
-def entry_symbol(name: str) -> str:
-    """The C symbol of an export."""
-    return f"gc_entry_{ascii_identifier(name)}"
-
-
 def emit_unit(kernels: Mapping[str, Kernel], entries: Sequence[Entry]) -> UnitText:
     """One C file with all kernels and the functions of all exports."""
     functions = [_PRELUDE, *map(_device_text, _DEVICE_FUNCTIONS)]
@@ -185,8 +169,8 @@ def emit_unit(kernels: Mapping[str, Kernel], entries: Sequence[Entry]) -> UnitTe
     for kernel in kernels.values():
         places = [line for place in described_places(kernel.spans) for line in comment(place)]
         parts.append("\n".join([*places, emit_kernel(kernel, HOST)]))
-    works = {name: _LaunchWork.of(kernel) for name, kernel in kernels.items()}
-    parts += [_EntryText(entry, works).text() for entry in entries]
+    works = {name: LaunchWork.of(kernel) for name, kernel in kernels.items()}
+    parts += [emit_entry(entry, works) for entry in entries]
     used = families_of("\n".join([*multiplied, *parts]))
     functions += [_device_text(f"{name}.h") for name in ("special", "complex") if name in used]
     functions += multiplied
@@ -254,126 +238,3 @@ def _matmul_text(dtype: DType) -> str:
 
 def _device_text(name: str) -> str:
     return (files("graphc.codegen") / "device" / name).read_text(encoding="utf-8")
-
-
-@dataclass(frozen=True)
-class _LaunchWork:
-    """The work of a grid step of a kernel, in the kernel's scalars."""
-
-    scalars: tuple[Dim, ...]
-    of_step: DimLike
-
-    @classmethod
-    def of(cls, kernel: Kernel) -> _LaunchWork:
-        return cls(kernel.scalars, work_of_step(kernel))
-
-    def of_binding(self, binding: Binding) -> DimLike:
-        """The work of all grid steps of a binding, in the dims of the export."""
-        values = {
-            name: value
-            for dim, value in zip(self.scalars, binding.scalars, strict=True)
-            for name in dims.variables(dim)
-            if value is not dim
-        }
-        return binding.grid * dims.substitute(self.of_step, values, proved=False)
-
-
-@dataclass(frozen=True)
-class _EntryText:
-    """The text of the function of an export.
-
-    Attributes:
-        works: of its kernels, by name.
-    """
-
-    entry: Entry
-    works: Mapping[str, _LaunchWork]
-
-    def text(self) -> str:
-        entry = self.entry
-        head = f"void {entry_symbol(entry.name)}("
-        lines = [
-            f"{head}const struct gc_runner *runner, void **slots,",
-            f"{' ' * len(head)}const int64_t *dims, gc_host_call call) {{",
-            "    (void)call;",
-        ]
-        for number, name in enumerate(entry.dims):
-            lines.append(f"    const int64_t {c_identifier(name)} = dims[{number}];")
-            lines.append(f"    (void){c_identifier(name)};")
-        for step in entry.steps:
-            lines += ["    " + line for line in self.step(step)]
-        return "\n".join(part for line in [*lines, "}"] for part in folded(line)) + "\n"
-
-    def step(self, step: Step, depth: int = 0) -> list[str]:
-        lines = comment(step.text)
-        if isinstance(step, LoopStep):
-            return lines + self.loop(step, depth)
-        if isinstance(step, HostCallStep):
-            steps = walk_steps(self.entry.steps)
-            calls = [one for one in steps if isinstance(one, HostCallStep)]
-            return [*lines, f"if (call({calls.index(step)}, slots)) return;"]
-        if isinstance(step, BranchStep):
-            lines.append(f"if (*(const bool *)slots[{step.predicate}]) {{")
-            lines += self.inside(step.then, depth)
-            lines.append("} else {")
-            return [*lines, *self.inside(step.otherwise, depth), "}"]
-        for number, alternative in enumerate(step.alternatives):
-            always = alternative.dim == 0
-            value = c_index(alternative.dim)
-            test = f"{alternative.low} <= {value} && {value} <= {alternative.high}"
-            head = "{" if always else f"if ({test}) {{"
-            lines.append(f"}} else {head}" if number else head)
-            lines += ["    " + line for line in self.launch(alternative)]
-        return [*lines, "}"]
-
-    def inside(self, steps: Iterable[Step], depth: int) -> list[str]:
-        return ["    " + line for step in steps for line in self.step(step, depth)]
-
-    def loop(self, step: LoopStep, depth: int) -> list[str]:
-        """A loop over the places of rows; each iteration moves them on."""
-        i, count = f"i{depth}", f"count{depth}"
-        lines = [
-            "{",
-            f"    const int64_t {count} = {c_index(step.count)};",
-            f"    for (int64_t {i} = 0; {i} < {count}; ++{i}) {{",
-        ]
-        inner = self.inside(step.test, depth + 1)
-        if step.condition is not None:
-            inner.append(f"    if (!*(const bool *)slots[{step.condition}]) break;")
-        for row in step.rows:
-            place = f"({count} - 1 - {i})" if row.reverse else i
-            nbytes = c_index(self.entry.slots[row.slot].type.nbytes)
-            address = f"(char *)slots[{row.of}] + {place} * ({nbytes})"
-            inner.append(f"    slots[{row.slot}] = {address};")
-        inner += self.inside(step.steps, depth + 1)
-        for one, other in step.swaps:
-            inner.append(
-                f"    {{ void *const kept = slots[{one}]; slots[{one}] = slots[{other}]; "
-                f"slots[{other}] = kept; }}"
-            )
-        return [*lines, *("    " + line for line in inner), "    }", "}"]
-
-    def launch(self, alternative: Alternative) -> list[str]:
-        lines, segments = [], []
-        end: DimLike = 0
-        work: DimLike = 0
-        for number, binding in enumerate(alternative.bindings):
-            names = ", ".join(self.entry.slots[slot].name for slot in binding.slots)
-            lines += comment(names)
-            slots = ", ".join(f"slots[{slot}]" for slot in binding.slots)
-            lines.append(f"void *const buffers_{number}[] = {{{slots}}};")
-            scalars = ", ".join(c_index(value) for value in binding.scalars) or "0"
-            lines.append(f"const int64_t scalars_{number}[] = {{{scalars}}};")
-            end = end + binding.grid
-            work = work + self.works[alternative.kernel].of_binding(binding)
-            segments.append(f"    {{buffers_{number}, scalars_{number}, {c_index(end)}}},")
-        if isinstance(work, int):
-            work = min(work, 2**62)
-        launched = f"{alternative.kernel}, segments, {len(segments)}, {c_index(work)}"
-        return [
-            *lines,
-            "const struct gc_segment segments[] = {",
-            *segments,
-            "};",
-            f"gc_launch(runner, {launched});",
-        ]

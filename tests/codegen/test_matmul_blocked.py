@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphc.codegen.host import HOST, emit_unit, entry_symbol
+from graphc.codegen.host import HOST, emit_unit
+from graphc.codegen.host_entry import entry_symbol
 from graphc.codegen.plan import Library
 from graphc.codegen.schedules import matmul_blocked, schedule_group
 from graphc.ir import dims, ops
