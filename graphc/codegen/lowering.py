@@ -14,6 +14,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.expr import Apply, Buffer, Expr, Index, Load, Unknown
 from graphc.ir.node import Node
 from graphc.ir.op import Element, Elementwise, Source, View
+from graphc.ir.ops.flat_index import ravel
 from graphc.passes.group import Group, is_transparent
 
 __all__ = ["Lowering", "flat_index"]
@@ -21,10 +22,7 @@ __all__ = ["Lowering", "flat_index"]
 
 def flat_index(shape: tuple[DimLike, ...], index: Index) -> DimLike:
     """The position of an element in a contiguous row-major tensor."""
-    flat: DimLike = 0
-    for extent, i in zip(shape, index, strict=True):
-        flat = flat * extent + i
-    return flat
+    return ravel(index, shape)
 
 
 class Lowering:

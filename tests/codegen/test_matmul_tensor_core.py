@@ -100,6 +100,8 @@ def others() -> Iterator[Graph]:
         return ops.permute_dims(ops.reshape(x, shape=(2, 9, 3, 8)), axes=(0, 2, 1, 3))
 
     yield graph_of("heads", (q, k), ops.matmul(heads(q), transposed(heads(k))))
+    x, w = graph_input("x", bf16, (3, 9, 24)), graph_input("w", bf16, (40, 24))
+    yield graph_of("stack", (x, w), ops.matmul(ops.reshape(x, shape=(27, 24)), transposed(w)))
     (x, w), (y,) = product("NT", 50, 70, 32, bf16)
     bias = graph_input("bias", bf16, (70,))
     shifted = functions["add"](y, bias)
@@ -134,6 +136,8 @@ def operands(name: str, arrays: list[Array]) -> tuple[Array, Array]:
     if name == "heads":
         a, b = (x.reshape(2, 9, 3, 8).transpose(0, 2, 1, 3) for x in (a, b))
         return a, b.swapaxes(-1, -2)
+    if name == "stack":
+        return a.reshape(27, 24), b.T
     if name.startswith("part"):
         _, form, m, n, k = name.split("_")
         left = b.T if form[0] == "T" else a

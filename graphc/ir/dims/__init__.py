@@ -23,7 +23,7 @@ from graphc.ir.dims.binding import (
     variables,
 )
 from graphc.ir.dims.dim import Dim, DimLike, variable
-from graphc.ir.dims.division import ceil_div, divides, product
+from graphc.ir.dims.division import ceil_div, divides, joined, product
 from graphc.ir.dims.extrema import maximum, minimum
 from graphc.ir.dims.parsing import from_text
 from graphc.ir.dims.proofs import always_equal, always_less_equal, bounds, never_equal
@@ -39,6 +39,7 @@ __all__ = [
     "divides",
     "evaluate",
     "from_text",
+    "joined",
     "maximum",
     "minimum",
     "never_equal",

@@ -60,6 +60,23 @@ def ceil_div(a: DimLike, b: DimLike) -> DimLike:
     return floor_divide(a + b - 1, b)
 
 
+def joined(quotient: DimLike, remainder: DimLike, divisor: DimLike) -> DimLike:
+    """`quotient * divisor + remainder`, undivided where both are of one number.
+
+    >>> from graphc.ir.dims import variable
+    >>> n = variable("n", 0, 63)
+    >>> joined(n // 8, n % 8, 8), joined(n // 8 + 1, n % 8, 8), joined(n, n % 8, 8)
+    (n, n + 8, n*8 + n%8)
+    """
+    part = opaque_atom(remainder, "%")
+    if part is not None and part.arguments[1] == divisor:
+        number = part.arguments[0]
+        rest = quotient - number // divisor
+        if len(terms_of(rest)) < len(terms_of(quotient)):
+            return rest * divisor + number
+    return quotient * divisor + remainder
+
+
 def divides(n: DimLike, d: DimLike) -> bool:
     """Whether `d` is proved to divide `n`; False means unknown or no.
 

@@ -18,7 +18,7 @@ def ravel(index: Sequence[DimLike], shape: Sequence[DimLike]) -> DimLike:
     """
     flat: DimLike = 0
     for i, size in zip(index, shape, strict=True):
-        flat = flat * size + i
+        flat = dims.joined(flat, i, size)
     return flat
 
 
