@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from graphc.errors import InternalError
+from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.expr import Apply, Buffer, Expr, Index, Load, Unknown
 from graphc.ir.node import Node
 from graphc.ir.op import Element, Elementwise, Source, View
-from graphc.ir.ops.flat_index import ravel
 from graphc.passes.group import Group, is_transparent
 
 __all__ = ["Lowering", "flat_index"]
@@ -22,7 +22,10 @@ __all__ = ["Lowering", "flat_index"]
 
 def flat_index(shape: tuple[DimLike, ...], index: Index) -> DimLike:
     """The position of an element in a contiguous row-major tensor."""
-    return ravel(index, shape)
+    flat: DimLike = 0
+    for extent, i in zip(shape, index, strict=True):
+        flat = dims.joined(flat, i, extent)
+    return flat
 
 
 class Lowering:
