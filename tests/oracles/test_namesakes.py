@@ -52,6 +52,8 @@ DTYPES = (dtypes.f64, dtypes.f32, dtypes.i64, dtypes.u8, dtypes.bool_, dtypes.c1
 OTHERS = {
     ("jax.nn", "dot_product_attention"): "in single precision",
     ("scipy.linalg", "cho_factor"): "leaves numbers of the matrix in the other triangle",
+    ("scipy.linalg", "lu_factor"): "counts the rows from 0",
+    ("jax.scipy.linalg", "lu_factor"): "counts the rows from 0",
     ("scipy.special", "kl_div"): "of elements",
     ("jax.scipy.special", "kl_div"): "of elements",
     ("torch", "kl_div"): "a private function with other arguments",
