@@ -29,14 +29,14 @@ from graphc.ir.graph import Graph
 from graphc.ir.listing import listing
 from graphc.ir.node import Node
 from graphc.ir.op import Op, Sample, Structural, registry
-from graphc.ir.ops.arithmetic import add, multiply
-from graphc.ir.ops.complex_numbers import real
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import constant_like, full_like, iota
-from graphc.ir.ops.shape import reshape
-from graphc.ir.ops.slicing import pad, slice_
+from graphc.ir.ops.creation.constants import constant_like, full_like, iota
+from graphc.ir.ops.elementwise.arithmetic import add, multiply
+from graphc.ir.ops.elementwise.complex_numbers import real
+from graphc.ir.ops.elementwise.transcendental import sin
 from graphc.ir.ops.structural import graph_input, project
-from graphc.ir.ops.transcendental import sin
+from graphc.ir.ops.views.shape import reshape
+from graphc.ir.ops.views.slicing import pad, slice_
 from graphc.ir.types import TensorType, TupleType
 from tests.values import random_array
 

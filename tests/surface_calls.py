@@ -22,7 +22,7 @@ from graphc.frontend.tracing.trace import trace
 from graphc.ir.dtype import DType, bf16, bool_, c128, f16, f32, f64, i64, u8, u64
 from graphc.ir.graph import Graph
 from graphc.ir.op import functions, registry
-from graphc.ir.ops.quantiles import Interpolation
+from graphc.ir.ops.reductions.quantiles import Interpolation
 from graphc.ir.types import TensorType
 from tests.values import random_array
 

@@ -20,7 +20,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import Branch, BranchParts, HostCall, Loop, LoopParts
-from graphc.ir.ops.creation import zeros_like
+from graphc.ir.ops.creation.constants import zeros_like
 from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType, TupleType

@@ -1,7 +1,7 @@
 """What people write who come from another language or library, and what is written here.
 
 Where a name has its meaning here as well, under another name, it is taken (`members.py`,
-`ir/ops/spelling.py`); these are the names that can only be explained.
+`ir/ops/argument_names.py`); these are the names that can only be explained.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ KEYWORDS: Mapping[str, str] = {
     "continue": "select values with `where` or an `if`",
     "del": "values need no deletion",
     "global": "a value known at build time is a `const`",
-    "is": "compare with '==' or '!=', as in `if mask != None:`",
     "lambda": "functions have names: write a `def`",
     "with": "there are no context managers",
 }

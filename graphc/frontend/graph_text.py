@@ -18,7 +18,7 @@ of dims that is longer than the language reads, or has names that mean something
 input, state or a graph has a name that is no identifier, `@graph(...)` lists the names.
 
 >>> from graphc.ir import dims, dtype
->>> from graphc.ir.ops.arithmetic import add
+>>> from graphc.ir.ops.elementwise.arithmetic import add
 >>> from graphc.ir.ops.structural import graph_input
 >>> x = graph_input("x", dtype.f32, (dims.variable("B", 1, 8), 3))
 >>> text = graph_text(Graph("double", (x,), (), (add(x, x),)))

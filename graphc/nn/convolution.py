@@ -16,7 +16,7 @@ from graphc.frontend.tracing.state import Parameter
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
-from graphc.ir.ops.convolution import widths_of
+from graphc.ir.ops.nn.convolution import widths_of
 
 __all__ = [
     "Conv1d",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graphc.frontend.tracing.tensor import Tensor
-from graphc.ir.ops.spelling import also_named
+from graphc.ir.ops.argument_names import also_named
 from graphc.nn.function_layer import FunctionLayer
 
 __all__ = ["CosineSimilarity", "PairwiseDistance"]

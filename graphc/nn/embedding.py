@@ -11,7 +11,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions
-from graphc.ir.ops.creation import iota
+from graphc.ir.ops.creation.constants import iota
 
 __all__ = ["Embedding", "EmbeddingBag"]
 

@@ -11,7 +11,7 @@ from graphc.frontend.tracing.state import Parameter
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
-from graphc.ir.ops.spelling import also_named
+from graphc.ir.ops.argument_names import also_named
 
 __all__ = ["Bilinear", "Linear"]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.tensor import Tensor, call, function
-from graphc.ir.ops.spelling import also_named
+from graphc.ir.ops.argument_names import also_named
 from graphc.nn.function_layer import FunctionLayer
 
 __all__ = [

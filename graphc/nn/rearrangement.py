@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphc.ir.dims import DimLike
-from graphc.ir.ops.spelling import also_named
+from graphc.ir.ops.argument_names import also_named
 from graphc.nn.function_layer import UnaryLayer
 
 __all__ = [

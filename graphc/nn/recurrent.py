@@ -18,7 +18,7 @@ from graphc.frontend.tracing.state import Parameter
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
-from graphc.ir.ops.recurrent_cells import GATES
+from graphc.ir.ops.nn.recurrent_cells import GATES
 from graphc.nn.dropout import Dropout
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]

@@ -17,9 +17,9 @@ from contextlib import AbstractContextManager, nullcontext
 from graphc.errors import DTypeError, GraphcError, InternalError, ShapeError, UsageError
 from graphc.ir.node import Node, topological
 from graphc.ir.op import Branch, Decomposition, Loop
-from graphc.ir.ops.arithmetic import add
 from graphc.ir.ops.conversion import cast
-from graphc.ir.ops.creation import ones_like, zeros_like
+from graphc.ir.ops.creation.constants import ones_like, zeros_like
+from graphc.ir.ops.elementwise.arithmetic import add
 from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType, TupleType, is_differentiable

@@ -25,8 +25,8 @@ from graphc.ir.op import (
     RowFunction,
 )
 from graphc.ir.ops.custom_gradient import custom_gradient, gradient_graph
-from graphc.ir.ops.shape import broadcast_to, reshape
 from graphc.ir.ops.structural import graph_input, project
+from graphc.ir.ops.views.shape import broadcast_to, reshape
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TupleType
 from graphc.passes.control_flow_batches import batched_branch, batched_loop, selected

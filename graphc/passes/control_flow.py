@@ -21,9 +21,9 @@ from graphc.ir.graph import Graph
 from graphc.ir.node import Node, build, topological
 from graphc.ir.op import Branch, BranchParts, Loop, LoopParts, Source, Structural, View, functions
 from graphc.ir.ops.control_flow import cond, scan, while_loop
-from graphc.ir.ops.creation import zeros
-from graphc.ir.ops.shape import flip
+from graphc.ir.ops.creation.constants import zeros
 from graphc.ir.ops.structural import graph_input, project
+from graphc.ir.ops.views.shape import flip
 from graphc.ir.source_map import SourceMap
 from graphc.passes.bodies import branch_graph, loop_graph
 from graphc.passes.rewrite import substitute

@@ -14,10 +14,10 @@ from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import BranchParts, LoopParts, functions
 from graphc.ir.ops.control_flow import cond, scan, while_loop
-from graphc.ir.ops.creation import zeros_like
+from graphc.ir.ops.creation.constants import zeros_like
 from graphc.ir.ops.custom_gradient import inlined
-from graphc.ir.ops.shape import reshape
 from graphc.ir.ops.structural import graph_input, project
+from graphc.ir.ops.views.shape import reshape
 from graphc.passes.bodies import branch_graph, dependent, loop_graph
 
 __all__ = ["batched_branch", "batched_loop", "selected"]

@@ -24,7 +24,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.node import Node, topological
 from graphc.ir.op import BranchParts, LoopParts
 from graphc.ir.ops.control_flow import cond, scan
-from graphc.ir.ops.creation import full_like, zeros_like
+from graphc.ir.ops.creation.constants import full_like, zeros_like
 from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.types import is_differentiable
 from graphc.passes.bodies import branch_graph, loop_graph

@@ -17,8 +17,8 @@ from graphc.ir.graph import Graph
 from graphc.ir.node import Node, build
 from graphc.ir.op import Op, Reduction, find
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.shape import reshape
-from graphc.ir.ops.slicing import slice_
+from graphc.ir.ops.views.shape import reshape
+from graphc.ir.ops.views.slicing import slice_
 from graphc.ir.source_map import SourceMap
 from graphc.passes.rewrite import rewrite
 

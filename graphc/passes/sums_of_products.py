@@ -13,9 +13,9 @@ from functools import reduce
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
-from graphc.ir.ops.arithmetic import add
-from graphc.ir.ops.contraction import matmul, matrix_transpose
-from graphc.ir.ops.shape import permute_dims, reshape
+from graphc.ir.ops.contraction.matmul import matmul, matrix_transpose
+from graphc.ir.ops.elementwise.arithmetic import add
+from graphc.ir.ops.views.shape import permute_dims, reshape
 from graphc.ir.record import Record
 
 __all__ = ["SumsOfProducts"]

@@ -13,7 +13,7 @@ from dataclasses import replace
 from graphc.ir.graph import Graph, Unit, nested_graphs
 from graphc.ir.node import Node, build
 from graphc.ir.op import Branch, Loop
-from graphc.ir.ops.creation import tensor
+from graphc.ir.ops.creation.constants import tensor
 from graphc.ir.ops.custom_gradient import custom_gradient
 from graphc.ir.ops.structural import graph_input
 from graphc.passes.rewrite import rewrite, substitute

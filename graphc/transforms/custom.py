@@ -18,7 +18,7 @@ from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import leaves, map_leaves
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node, topological
-from graphc.ir.ops.creation import zeros_like
+from graphc.ir.ops.creation.constants import zeros_like
 from graphc.ir.ops.custom_gradient import custom_gradient as with_gradient
 from graphc.ir.ops.custom_gradient import gradient_graph
 from graphc.ir.ops.structural import input_

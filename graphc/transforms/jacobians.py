@@ -16,7 +16,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions
-from graphc.ir.ops.shape import reshape
+from graphc.ir.ops.views.shape import reshape
 from graphc.passes import autodiff
 from graphc.passes.batch import batched
 from graphc.transforms.derivatives import Argnums, grad, places, require_floats

@@ -18,8 +18,8 @@ from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import functions
-from graphc.ir.ops.arithmetic import add
 from graphc.ir.ops.control_flow import cond, scan
+from graphc.ir.ops.elementwise.arithmetic import add
 from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.source_map import SourceMap
 from graphc.passes import pipeline

@@ -14,8 +14,8 @@ from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import find, functions
-from graphc.ir.ops.slicing import slice_
 from graphc.ir.ops.structural import graph_input
+from graphc.ir.ops.views.slicing import slice_
 from graphc.passes.autodiff import gradients
 from tests.emitted import emitted
 from tests.simulated import simulated

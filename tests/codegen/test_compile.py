@@ -17,7 +17,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.op import functions
 from graphc.ir.ops.control_flow import scan
-from graphc.ir.ops.creation import tensor
+from graphc.ir.ops.creation.constants import tensor
 from graphc.ir.ops.structural import graph_input, project
 from graphc.passes.pipeline import TABLES, Pass, Step
 

@@ -21,7 +21,7 @@ from graphc.ir.expr import Buffer, Load, Space
 from graphc.ir.graph import Graph
 from graphc.ir.kernel import Barrier, Block, Declare, Kernel, Loop, LoopKind, Store
 from graphc.ir.op import functions, registry
-from graphc.ir.ops.reduction import max_over
+from graphc.ir.ops.reductions.reduction import max_over
 from graphc.ir.ops.structural import graph_input
 from graphc.runtime.interpreter import Interpreter
 from graphc.runtime.launches import Launch, launches_of

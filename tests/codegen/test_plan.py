@@ -24,9 +24,9 @@ from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import find, functions
-from graphc.ir.ops.gather import gather
-from graphc.ir.ops.slicing import slice_
+from graphc.ir.ops.indexing.gather import gather
 from graphc.ir.ops.structural import graph_input
+from graphc.ir.ops.views.slicing import slice_
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType
 from graphc.passes.decompose import decompose

@@ -22,7 +22,7 @@ from graphc.ir.kernel import Declare, Fold, Kernel, statements
 from graphc.ir.kernels.evaluate import evaluate_kernel
 from graphc.ir.node import Node
 from graphc.ir.op import functions
-from graphc.ir.ops.reduction import sum_over
+from graphc.ir.ops.reductions.reduction import sum_over
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
 from graphc.passes.decompose import decompose

@@ -49,7 +49,7 @@ from graphc.ir.kernels.functions import multiply_add
 from graphc.ir.kernels.index_values import index_value
 from graphc.ir.kernels.verify import verify_kernel
 from graphc.ir.op import Op, registry
-from graphc.ir.ops.arithmetic import add, floor_divide, subtract
+from graphc.ir.ops.elementwise.arithmetic import add, floor_divide, subtract
 from tests.values import special_values
 
 Array = np.ndarray[Any, Any]

@@ -45,8 +45,8 @@ from graphc.ir.kernel import (
 from graphc.ir.kernels.listing import kernel_listing
 from graphc.ir.kernels.verify import CHECKS, verify_kernel
 from graphc.ir.op import registry
-from graphc.ir.ops.arithmetic import add, multiply
-from graphc.ir.ops.reduction import sum_over
+from graphc.ir.ops.elementwise.arithmetic import add, multiply
+from graphc.ir.ops.reductions.reduction import sum_over
 
 F32, BOOL = dtypes.f32, dtypes.bool_
 X, Y = Buffer("x", F32, 0), Buffer("y", F32, 0)

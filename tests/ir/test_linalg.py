@@ -17,7 +17,7 @@ from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import functions
-from graphc.ir.ops.creation import tensor
+from graphc.ir.ops.creation.constants import tensor
 from graphc.ir.ops.structural import graph_input
 from graphc.passes.autodiff import vjp
 

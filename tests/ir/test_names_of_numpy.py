@@ -9,7 +9,7 @@ import pytest
 
 import graphc as gc
 from graphc.errors import GraphcError
-from graphc.ir.ops.quantiles import Interpolation
+from graphc.ir.ops.reductions.quantiles import Interpolation
 from tests.own_words import own_words
 
 RNG = np.random.default_rng(7)

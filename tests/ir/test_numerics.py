@@ -22,7 +22,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import Contraction, functions
 from graphc.ir.ops.conversion import converted
-from graphc.ir.ops.random import philox_words, random_bits
+from graphc.ir.ops.random.generator import philox_words, random_bits
 from graphc.ir.ops.structural import graph_input
 from graphc.passes.autodiff import vjp
 from tests.values import random_array, special_values

@@ -34,8 +34,8 @@ from graphc.ir.op import (
     find,
     registry,
 )
-from graphc.ir.ops.flat_index import ravel
 from graphc.ir.ops.structural import graph_input
+from graphc.ir.ops.views.flat_index import ravel
 from graphc.ir.types import TensorType, TupleType
 from graphc.passes.autodiff import vjp
 from tests.backends.op_samples import is_taken, resized

@@ -13,7 +13,7 @@ import scipy.special
 
 import graphc as gc
 from graphc.errors import GraphcError
-from graphc.ir.ops.special import EULER, lgamma_of
+from graphc.ir.ops.special_functions.error_and_gamma import EULER, lgamma_of
 
 Array = np.ndarray[Any, Any]
 

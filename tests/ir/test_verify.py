@@ -13,9 +13,9 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import Op, Structural, registry
-from graphc.ir.ops.arithmetic import add, negative
-from graphc.ir.ops.creation import constant, number
-from graphc.ir.ops.reduction import sum_over
+from graphc.ir.ops.creation.constants import constant, number
+from graphc.ir.ops.elementwise.arithmetic import add, negative
+from graphc.ir.ops.reductions.reduction import sum_over
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType, TupleType

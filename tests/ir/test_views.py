@@ -19,9 +19,9 @@ from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import functions
 from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axes
-from graphc.ir.ops.flat_index import ravel, regroup, unravel
-from graphc.ir.ops.indexing import index
+from graphc.ir.ops.indexing.getitem import index
 from graphc.ir.ops.structural import graph_input
+from graphc.ir.ops.views.flat_index import ravel, regroup, unravel
 from tests.own_words import own_words
 
 Array = np.ndarray[Any, Any]

@@ -17,7 +17,7 @@ from graphc.ir.graph import Graph
 from graphc.ir.node import Node, topological
 from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
-from graphc.ir.ops.window import window_count
+from graphc.ir.ops.views.window import window_count
 from graphc.ir.source_map import SourceMap
 from graphc.passes.autodiff import vjp
 from graphc.passes.simplify import simplify

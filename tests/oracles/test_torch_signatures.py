@@ -9,7 +9,7 @@ import pytest
 from graphc import nn
 from graphc.frontend.tracing.arguments import signature_of
 from graphc.ir.op import functions
-from graphc.ir.ops.spelling import second_names
+from graphc.ir.ops.argument_names import second_names
 
 pytestmark = pytest.mark.torch
 try:

@@ -14,13 +14,13 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node, topological
 from graphc.ir.op import Decomposition, Elementwise, Op, Structural, registry
-from graphc.ir.ops.arithmetic import add, floor, multiply, negative
 from graphc.ir.ops.conversion import cast
-from graphc.ir.ops.creation import full_like, number, ones_like, zeros_like
-from graphc.ir.ops.logic import greater, where
-from graphc.ir.ops.reduction import prod_over, sum_over
+from graphc.ir.ops.creation.constants import full_like, number, ones_like, zeros_like
+from graphc.ir.ops.elementwise.arithmetic import add, floor, multiply, negative
+from graphc.ir.ops.elementwise.logic import greater, where
+from graphc.ir.ops.elementwise.transcendental import exp, log, sin
+from graphc.ir.ops.reductions.reduction import prod_over, sum_over
 from graphc.ir.ops.structural import graph_input, input_, project
-from graphc.ir.ops.transcendental import exp, log, sin
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TupleType
 from graphc.passes.autodiff import gradients, jvp, vjp

@@ -20,8 +20,8 @@ from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import Op, Sample, registry
-from graphc.ir.ops.creation import ones_like
-from graphc.ir.ops.random import random_bits
+from graphc.ir.ops.creation.constants import ones_like
+from graphc.ir.ops.random.generator import random_bits
 from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.types import TensorType, TupleType
 from graphc.passes import autodiff

@@ -12,7 +12,7 @@ from graphc.errors import GraphcError, ShapeError, VerificationError
 from graphc.ir import dtype as dtypes
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
-from graphc.ir.ops.arithmetic import add, negative
+from graphc.ir.ops.elementwise.arithmetic import add, negative
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
 from graphc.passes.pipeline import GRAPH_PASSES, Pass, Step, run

@@ -13,11 +13,11 @@ from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import Decomposition, Op
-from graphc.ir.ops.arithmetic import add, multiply
-from graphc.ir.ops.creation import number
-from graphc.ir.ops.reduction import sum_over
+from graphc.ir.ops.creation.constants import number
+from graphc.ir.ops.elementwise.arithmetic import add, multiply
+from graphc.ir.ops.elementwise.transcendental import sin
+from graphc.ir.ops.reductions.reduction import sum_over
 from graphc.ir.ops.structural import graph_input
-from graphc.ir.ops.transcendental import sin
 from graphc.ir.source_map import SourceMap
 from graphc.ir.verify import verify
 from graphc.passes.autodiff import gradients, jvp

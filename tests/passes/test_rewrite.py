@@ -11,8 +11,8 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import Op, Parameter, Structural, registry
-from graphc.ir.ops.arithmetic import absolute, add, multiply, negative
 from graphc.ir.ops.conversion import cast
+from graphc.ir.ops.elementwise.arithmetic import absolute, add, multiply, negative
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
 from graphc.passes.rewrite import rewrite, substitute

@@ -19,17 +19,17 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node, topological
-from graphc.ir.ops.arithmetic import add, divide, multiply, subtract
-from graphc.ir.ops.contraction import matmul, widening_matmul
+from graphc.ir.ops.contraction.matmul import matmul, widening_matmul
 from graphc.ir.ops.control_flow import cond
 from graphc.ir.ops.conversion import cast, converted
-from graphc.ir.ops.creation import full_like, number
-from graphc.ir.ops.logic import where
-from graphc.ir.ops.reduction import max_over, prod_over, sum_over
-from graphc.ir.ops.shape import broadcast_to, permute_dims, reshape
-from graphc.ir.ops.slicing import concat, pad, slice_
+from graphc.ir.ops.creation.constants import full_like, number
+from graphc.ir.ops.elementwise.arithmetic import add, divide, multiply, subtract
+from graphc.ir.ops.elementwise.logic import where
+from graphc.ir.ops.elementwise.transcendental import exp
+from graphc.ir.ops.reductions.reduction import max_over, prod_over, sum_over
 from graphc.ir.ops.structural import graph_input, input_
-from graphc.ir.ops.transcendental import exp
+from graphc.ir.ops.views.shape import broadcast_to, permute_dims, reshape
+from graphc.ir.ops.views.slicing import concat, pad, slice_
 from graphc.passes.bodies import branch_graph
 from graphc.passes.rules.casts import holds_all
 from graphc.passes.rules.rule import Rule, identity

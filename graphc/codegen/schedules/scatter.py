@@ -38,9 +38,9 @@ from graphc.ir.dims import Dim, DimLike
 from graphc.ir.expr import Apply, Buffer, Expr, Index, IndexValue, Load, converted
 from graphc.ir.kernel import Block, If, Loop, LoopKind, ReadIndex, Store
 from graphc.ir.op import Op, find
-from graphc.ir.ops.arithmetic import add, multiply, subtract
-from graphc.ir.ops.logic import greater_equal, less, logical_and
-from graphc.ir.ops.positions import kept_axes, position_of
+from graphc.ir.ops.elementwise.arithmetic import add, multiply, subtract
+from graphc.ir.ops.elementwise.logic import greater_equal, less, logical_and
+from graphc.ir.ops.indexing.positions import kept_axes, position_of
 from graphc.passes.group import Group
 
 __all__ = ["ScatterConfig", "default_config", "schedule"]

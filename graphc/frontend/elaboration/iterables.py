@@ -15,7 +15,7 @@ from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
-from graphc.ir.ops.sequences import arange
+from graphc.ir.ops.creation.sequences import arange
 from graphc.ir.record import Record
 
 __all__ = [

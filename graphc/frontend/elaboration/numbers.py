@@ -21,7 +21,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import dim_value, number
+from graphc.ir.ops.creation.constants import dim_value, number
 from graphc.ir.record import Record
 
 __all__ = [
@@ -275,8 +275,8 @@ def compare(symbol: str, left: Any, right: Any) -> Any:
         SourceError: what is compared has no order.
         GraphcError: whatever the operation on tensors refuses.
     """
-    if symbol in ("==", "!=") and (left is None or right is None):
-        return (left is right) is (symbol == "==")
+    if symbol in ("is", "is not", "==", "!=") and (left is None or right is None):
+        return (left is right) is (symbol in ("is", "=="))
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         for value in (left, right):
             if not isinstance(value, Tensor) and not is_number(value):

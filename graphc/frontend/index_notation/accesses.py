@@ -23,8 +23,8 @@ from graphc.frontend.index_notation.space import Space, tensor
 from graphc.frontend.index_notation.views import viewed
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir.dims import DimLike
-from graphc.ir.ops.gather import gather
-from graphc.ir.ops.index_ranges import require_inside
+from graphc.ir.ops.indexing.gather import gather
+from graphc.ir.ops.indexing.index_ranges import require_inside
 from graphc.ir.types import TensorType
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from graphc.frontend.index_notation.extents import Extents
 from graphc.frontend.index_notation.positions import Sizes
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir.dtype import DType
-from graphc.ir.ops.creation import iota
+from graphc.ir.ops.creation.constants import iota
 
 __all__ = ["Space"]
 

@@ -9,10 +9,10 @@ from graphc.frontend.index_notation.positions import Position, Sizes, fits
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
-from graphc.ir.ops.padding import pad as padded
-from graphc.ir.ops.shape import broadcast_to, flip, reshape
-from graphc.ir.ops.slicing import slice_
-from graphc.ir.ops.window import window
+from graphc.ir.ops.views.padding import pad as padded
+from graphc.ir.ops.views.shape import broadcast_to, flip, reshape
+from graphc.ir.ops.views.slicing import slice_
+from graphc.ir.ops.views.window import window
 
 __all__ = ["viewed"]
 

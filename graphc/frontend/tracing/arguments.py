@@ -16,8 +16,8 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
 from graphc.ir.node import Node
 from graphc.ir.op import functions
+from graphc.ir.ops.argument_names import second_names
 from graphc.ir.ops.broadcasting import Operand
-from graphc.ir.ops.spelling import second_names
 
 __all__ = [
     "checked_method",

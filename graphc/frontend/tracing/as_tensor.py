@@ -13,7 +13,7 @@ from graphc.frontend.tracing.trees import map_leaves, named_leaves, rebuilt
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
 from graphc.ir.node import Node
-from graphc.ir.ops.creation import dim_value
+from graphc.ir.ops.creation.constants import dim_value
 
 __all__ = ["as_tensor", "as_tensors", "result_tensors"]
 

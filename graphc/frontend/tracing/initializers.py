@@ -13,8 +13,9 @@ from graphc.errors import ShapeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
-from graphc.ir.ops import creation, distributions
 from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.creation import constants as creation
+from graphc.ir.ops.random import distributions
 from graphc.ir.record import Record
 
 __all__ = [

@@ -20,11 +20,11 @@ from graphc.frontend.tracing.arguments import name_of
 from graphc.frontend.tracing.initializers import SEED_DTYPE, Key
 from graphc.ir.node import Node
 from graphc.ir.op import functions
-from graphc.ir.ops.arithmetic import add
 from graphc.ir.ops.conversion import cast
-from graphc.ir.ops.creation import number
-from graphc.ir.ops.logic import left_shift
-from graphc.ir.ops.random import philox, random_bits
+from graphc.ir.ops.creation.constants import number
+from graphc.ir.ops.elementwise.arithmetic import add
+from graphc.ir.ops.elementwise.logic import left_shift
+from graphc.ir.ops.random.generator import philox, random_bits
 
 __all__ = ["Draws", "active_draws", "draw_counter", "draws", "each_iteration", "with_seed"]
 

@@ -24,8 +24,8 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType, as_dtype
 from graphc.ir.node import Node, topological
 from graphc.ir.op import functions
-from graphc.ir.ops.arithmetic import add
-from graphc.ir.ops.creation import number
+from graphc.ir.ops.creation.constants import number
+from graphc.ir.ops.elementwise.arithmetic import add
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType

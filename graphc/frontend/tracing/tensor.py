@@ -45,8 +45,8 @@ from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions
-from graphc.ir.ops.creation import dim_value
-from graphc.ir.ops.creation import tensor as table
+from graphc.ir.ops.creation.constants import dim_value
+from graphc.ir.ops.creation.constants import tensor as table
 from graphc.ir.types import TensorType
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ from graphc.ir.dims import DimLike
 from graphc.ir.node import Node, topological
 from graphc.ir.op import functions
 from graphc.ir.ops import control_flow as ops
-from graphc.ir.ops.arithmetic import add
-from graphc.ir.ops.creation import number
-from graphc.ir.ops.index_ranges import rows_of
-from graphc.ir.ops.sequences import arange
+from graphc.ir.ops.creation.constants import number
+from graphc.ir.ops.creation.sequences import arange
+from graphc.ir.ops.elementwise.arithmetic import add
+from graphc.ir.ops.indexing.index_ranges import rows_of
 from graphc.ir.ops.structural import project
 from graphc.ir.record import Record
 from graphc.ir.source_map import nodes_built

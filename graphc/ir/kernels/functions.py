@@ -23,7 +23,7 @@ from graphc.ir.kernels.warp_functions import (
     multiply_tiles,
     nothing,
 )
-from graphc.ir.ops.sort import in_order
+from graphc.ir.ops.sorting.sort import in_order
 
 __all__ = ["FUNCTIONS", "DeviceFunction", "Pointer", "find_function", "multiply_add"]
 

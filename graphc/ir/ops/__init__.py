@@ -1,105 +1,18 @@
-# ruff: noqa: F401  (a module that is imported declares its ops)
-"""Every operation, declared by family; importing this package fills the registry.
+"""Every operation, declared in folders by family; importing this package fills the registry.
 
 `ops.add(x, y)` is the strict op of that name, `functions["add"]` its forgiving surface.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
 from graphc.ir.op import Op, registry
-from graphc.ir.ops import (
-    activations,
-    arithmetic,
-    asarray,
-    attention,
-    attention_heads,
-    bessel,
-    bit_patterns,
-    broadcasting,
-    calculus,
-    channel_normalization,
-    class_losses,
-    common_divisors,
-    complex_numbers,
-    composed,
-    contraction,
-    control_flow,
-    conversion,
-    convolution,
-    creation,
-    cross_entropy,
-    ctc,
-    cumulative,
-    custom_gradient,
-    determinants,
-    distances,
-    distributions,
-    dropouts,
-    einsum,
-    elementwise,
-    exponential_integrals,
-    factorizations,
-    fft,
-    float_representation,
-    gamma_functions,
-    gather,
-    grids,
-    histograms,
-    householder,
-    incomplete_functions,
-    index_tables,
-    index_updates,
-    indexing,
-    insertion,
-    linalg,
-    logic,
-    losses,
-    lu,
-    margin_losses,
-    matrix_exponential,
-    matrix_roots,
-    namesakes,
-    nan_statistics,
-    normal_distribution,
-    normalization,
-    norms,
-    orders,
-    orthogonal_polynomials,
-    oscillating_integrals,
-    padding,
-    pixels,
-    polynomials,
-    pooling,
-    products,
-    quantiles,
-    random,
-    rearrange,
-    recurrent_cells,
-    reduction,
-    repeated_values,
-    scatter,
-    searching,
-    sequences,
-    sets,
-    shape,
-    short_time_fourier,
-    slicing,
-    sort,
-    special,
-    stacking,
-    statistics,
-    structural,
-    structured_matrices,
-    summaries,
-    systems,
-    take,
-    transcendental,
-    unpooling,
-    updates,
-    view_updates,
-    window,
-    window_functions,
-)
+
+# A module that is imported declares its ops.
+for _module in pkgutil.walk_packages(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)
 
 
 def __getattr__(name: str) -> Op:

@@ -10,8 +10,8 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import number
-from graphc.ir.ops.shape import broadcast_to
+from graphc.ir.ops.creation.constants import number
+from graphc.ir.ops.views.shape import broadcast_to
 
 __all__ = ["Operand", "broadcast", "broadcast_shapes", "normal_axes", "normal_axis", "promoted"]
 

@@ -31,9 +31,9 @@ from graphc.ir.op import (
     Parameter,
     Refused,
 )
-from graphc.ir.ops.arithmetic import add, multiply
 from graphc.ir.ops.conversion import cast
-from graphc.ir.ops.logic import less
+from graphc.ir.ops.elementwise.arithmetic import add, multiply
+from graphc.ir.ops.elementwise.logic import less
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.types import TensorType, TupleType
 

@@ -10,7 +10,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node, build
 from graphc.ir.op import Decomposition, Op, Parameter, Refused, Sample
-from graphc.ir.ops.arithmetic import add, multiply
+from graphc.ir.ops.elementwise.arithmetic import add, multiply
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.types import TensorType
 

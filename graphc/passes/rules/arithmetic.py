@@ -12,11 +12,11 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import PythonScalar
 from graphc.ir.node import Node, build
 from graphc.ir.op import Call, Structural
-from graphc.ir.ops.arithmetic import add, divide, multiply, negative
 from graphc.ir.ops.conversion import cast
-from graphc.ir.ops.creation import constant, full_like, number
-from graphc.ir.ops.shape import broadcast_to
+from graphc.ir.ops.creation.constants import constant, full_like, number
+from graphc.ir.ops.elementwise.arithmetic import add, divide, multiply, negative
 from graphc.ir.ops.structural import graph_input
+from graphc.ir.ops.views.shape import broadcast_to
 from graphc.ir.types import TensorType
 from graphc.passes.rules.rule import Rule, filled_value, identity, scalar_below
 

@@ -21,12 +21,12 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
-from graphc.ir.ops.arithmetic import multiply
-from graphc.ir.ops.contraction import matmul, widening_matmul
+from graphc.ir.ops.contraction.matmul import matmul, widening_matmul
 from graphc.ir.ops.conversion import cast
-from graphc.ir.ops.reduction import sum_over
-from graphc.ir.ops.shape import broadcast_to, permute_dims, reshape
+from graphc.ir.ops.elementwise.arithmetic import multiply
+from graphc.ir.ops.reductions.reduction import sum_over
 from graphc.ir.ops.structural import graph_input
+from graphc.ir.ops.views.shape import broadcast_to, permute_dims, reshape
 from graphc.passes.rules.rule import Rule
 
 __all__ = ["RULES"]

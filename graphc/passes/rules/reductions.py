@@ -9,10 +9,10 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import Op
-from graphc.ir.ops.arithmetic import add, multiply
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation import dim_value, zeros_like
-from graphc.ir.ops.reduction import (
+from graphc.ir.ops.creation.constants import dim_value, zeros_like
+from graphc.ir.ops.elementwise.arithmetic import add, multiply
+from graphc.ir.ops.reductions.reduction import (
     all_over,
     any_over,
     max_over,
@@ -20,8 +20,8 @@ from graphc.ir.ops.reduction import (
     prod_over,
     sum_over,
 )
-from graphc.ir.ops.shape import broadcast_to, reshape
 from graphc.ir.ops.structural import graph_input
+from graphc.ir.ops.views.shape import broadcast_to, reshape
 from graphc.passes.rules.rule import Rule, scalar_below
 
 __all__ = ["RULES"]

@@ -18,9 +18,9 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType, PythonScalar
 from graphc.ir.node import Node
 from graphc.ir.op import Elementwise, Op, find
-from graphc.ir.ops.creation import constant, full
-from graphc.ir.ops.shape import broadcast_to
+from graphc.ir.ops.creation.constants import constant, full
 from graphc.ir.ops.structural import graph_input
+from graphc.ir.ops.views.shape import broadcast_to
 
 __all__ = ["Rule", "filled_value", "identity", "scalar_below"]
 

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node, build
-from graphc.ir.ops.arithmetic import multiply
 from graphc.ir.ops.conversion import cast
-from graphc.ir.ops.creation import full
-from graphc.ir.ops.logic import less, where
-from graphc.ir.ops.shape import broadcast_to, reshape
+from graphc.ir.ops.creation.constants import full
+from graphc.ir.ops.elementwise.arithmetic import multiply
+from graphc.ir.ops.elementwise.logic import less, where
+from graphc.ir.ops.elementwise.transcendental import exp
 from graphc.ir.ops.structural import graph_input
-from graphc.ir.ops.transcendental import exp
+from graphc.ir.ops.views.shape import broadcast_to, reshape
 from graphc.passes.rules.rule import Rule, scalar_below
 
 __all__ = ["RULES"]

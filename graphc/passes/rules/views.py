@@ -9,10 +9,10 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import Op
-from graphc.ir.ops.creation import full
-from graphc.ir.ops.shape import broadcast_to, flip, permute_dims, reshape
-from graphc.ir.ops.slicing import concat, pad, slice_
+from graphc.ir.ops.creation.constants import full
 from graphc.ir.ops.structural import graph_input
+from graphc.ir.ops.views.shape import broadcast_to, flip, permute_dims, reshape
+from graphc.ir.ops.views.slicing import concat, pad, slice_
 from graphc.passes.rules.rule import Rule, scalar_below
 
 __all__ = ["RULES"]

@@ -1,0 +1,1 @@
+"""Tensors from nothing, from counters and from given data."""

@@ -1,0 +1,1 @@
+"""Calculus from samples, and polynomials."""

@@ -1,0 +1,1 @@
+"""Random tensors, drawn from a counter-based generator."""

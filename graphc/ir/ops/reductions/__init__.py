@@ -1,0 +1,1 @@
+"""Folds over axes, scans along them, and the statistics made from them."""

@@ -1,0 +1,1 @@
+"""Orders, searches in sorted data, and sets."""

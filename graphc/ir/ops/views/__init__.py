@@ -1,0 +1,1 @@
+"""The same elements under other shapes, and tensors put together from parts."""
