@@ -56,6 +56,10 @@ IN_PROGRAMS: dict[str, Told] = {
     ),
     function("y = x\nprint y\nreturn y"): Told("the name 'y'", "nothing is printed", "y"),
     "def reset() -> :\n    return 1\n": Told("found ':'", "leave '->' away", ":"),
+    function("return x is m"): Told("asks whether a value is None", "compare with '=='", "x is m"),
+    function("if m:\n    x = 2 * x\nreturn x"): Told(
+        "the condition of a branch is f32[4, 4]", "if x is None", "m"
+    ),
     function("return sm[d] x[0, d]"): Told("the name 'x'", "did you mean 'sum[d]'", "x"),
     function("y[i] = summ[d] x[i, d]\nreturn y"): Told("name 'x'", "mean 'sum[d]'", "x"),
     function('y = f"{B}"\nreturn x'): Told("found a string", "without values inside", '"{B}"'),

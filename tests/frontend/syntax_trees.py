@@ -45,13 +45,15 @@ def introduced(extents):
 
 
 def comparisons(operands):
-    return st.integers(1, 3).flatmap(
-        lambda count: st.builds(
-            syntax.Compare,
-            operands,
-            tuples(st.sampled_from(syntax.COMPARISONS), count, count),
-            tuples(operands, count, count),
-        )
+    """Of which `is` has None on its right."""
+    none = st.just(syntax.NoneLiteral())
+    pair = st.sampled_from(syntax.COMPARISONS).flatmap(
+        lambda symbol: st.tuples(st.just(symbol), none if symbol.startswith("is") else operands)
+    )
+    return st.builds(
+        lambda left, pairs: syntax.Compare(left, *zip(*pairs, strict=True)),
+        operands,
+        tuples(pair, least=1),
     )
 
 

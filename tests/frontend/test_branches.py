@@ -164,12 +164,27 @@ def g(x, mask=None, scale=None):
         x = x * mask
     return x if scale == None or None == x else x * scale + 1
 
+def h(x, mask: f32[2] = None, scale: f32[] = None):
+    if mask is not None and not (None is mask):
+        x = x * mask
+    if scale is None and not scale:
+        return x
+    y[i] = x[i] if scale is None else x[i] * scale
+    z[i] = where(scale is None, 0, y[i]) + where((mask is not None) | (i < 2), 1.0, 0.0)
+    return z if x is not None else x
+
 def f(x: f32[2], m: f32[2]):
     return g(x), g(x, m), g(x, m, m), g(x, scale=2)
 export f = f
+def k(x: f32[2], m: f32[2]):
+    return h(x), h(x, m), h(x, None), h(x, scale=2)
+export k = k
 """
-    graph = elaborate(text, "none.gc", library()).exports["f"]
+    exports = elaborate(text, "none.gc", library()).exports
     x, m = np.array([1, 2], np.float32), np.array([3, 0], np.float32)
-    (found, _) = evaluate(graph, [x, m])
-    for one, expected in zip(found, (x, x * m, x * m * m + 1, x * 2 + 1), strict=True):
+    for one, expected in zip(
+        (*evaluate(exports["f"], [x, m])[0], *evaluate(exports["k"], [x, m])[0]),
+        (x, x * m, x * m * m + 1, x * 2 + 1, x, x * m, x, x * 2 + 1),
+        strict=True,
+    ):
         assert one.tolist() == expected.tolist()

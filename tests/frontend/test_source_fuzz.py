@@ -20,6 +20,7 @@ from graphc.frontend.elaborate import elaborate
 from graphc.frontend.formatting.formatter import format_source
 from graphc.frontend.parsing.parse_table import parse_table
 from graphc.frontend.parsing.parser import parse
+from graphc.frontend.parsing.tokens import KEYWORDS
 from graphc.ir.op import functions
 from graphc.library import library
 from tests.fuzzing import count
@@ -67,9 +68,12 @@ SNIPPETS = [
     "def f(x: f32[3]):\n    while x[0] < 1, at most 10:\n        x = where(x > 0, x, -x)\n"
     '    t = (x, [x, (1, "two")], not True, 0x1f, 1e-3, inf)\n    a, b = t[1]\n'
     "    return a if 1 < 2 <= 3 else b\nexport f = f\n",
+    "def g(x, m: f32[3] = None, n=None):\n    if m is not None and n is None:\n        x = x * m\n"
+    "    return x if n is None else x + len(n)\ndef f(x: f32[3]):\n"
+    "    return g(x), g(x, x), g(x, n=x[[[0, 1], [2, 0]]])\nexport f = f\n",
 ]
 PROGRAMS = [path.read_text(encoding="utf-8") for path in FILES] + SNIPPETS
-WORDS = sorted(parse_table().words)
+WORDS = sorted({*parse_table().words, *KEYWORDS})
 NAMES = ["x", "f", "M", "B", "f32", "sum", "relu", "Linear", "range", "forward", "_", "__init__"]
 NUMBERS = ["0", "1", "-1", "2", "3", "1e400", "0x", "9" * 40, "1" * 5000, "1_", ".5", "1e-9", "07"]
 NUMBERS += [str(2**31), str(2**63 - 1), str(2**63), str(2**64 - 1), "1000000", "100000", "1e308"]
@@ -91,6 +95,7 @@ LAYOUT = [
 OPERATORS = ["+", "-", "*", "/", "//", "%", "@", "**", "&", "|", "^", "<<", ">>", "<", "==", "~"]
 OPERATORS += ["+=", "->", "..", "...", ":", ",", ".", "=", "(", ")", "[", "]", "{", "}", "!", "?"]
 INFIXES = ["+", "-", "*", "/", "//", "%", "@", "**", "&", "|", "^", "<<", ">>", "<", "==", ">="]
+INFIXES += [" is ", " is not ", " and ", " or "]
 LIBRARY = sorted(library())
 ODD = ["\0", "\x1b", "\u202e", "\ufeff", "\ud800", "\u00a0", "é", "ﬁ", "𝔁", "變", "\u0301", "²"]
 TOKENS = [*WORDS, *NAMES, *NUMBERS, *TEXTS, *LAYOUT, *OPERATORS, *ODD]

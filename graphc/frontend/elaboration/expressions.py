@@ -198,7 +198,7 @@ class Evaluator:
                 f"a branch on a value that is known at run time only ({described(value)})",
                 node.span,
                 "choose elements with where(condition, a, b), combine conditions with & | ~"
-                + statement,
+                f"{statement}; an argument is left out where it is None: if x is None: ...",
             )
         if isinstance(value, Dim | numbers.Formula):
             raise refused(

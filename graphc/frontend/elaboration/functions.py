@@ -210,7 +210,10 @@ class UserFunction:
                 value = defaults.evaluate(parameter.default)
             place = places.get(parameter.name)
             what = f"the argument {parameter.name!r} of {self.name}"
-            value, types = self._checked(value, parameter.annotation, what, place)
+            # What may be left out has the declared type where it is given.
+            is_left_out = value is None and isinstance(parameter.default, syntax.NoneLiteral)
+            annotation = None if is_left_out else parameter.annotation
+            value, types = self._checked(value, annotation, what, place)
             matched += types
             frame.define(parameter.name, value, place=parameter.span)
             arguments[parameter.name] = value

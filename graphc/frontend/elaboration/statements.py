@@ -208,7 +208,7 @@ def _require_one_bool(test: Tensor, node: syntax.Expression) -> None:
             code="condition",
             span=node.span,
             hint="where(condition, a, b) chooses each element; all(...) and any(...) make one bool "
-            "of many, and x != 0 of a number",
+            "of many, x != 0 of a number; an argument that is left out is None: if x is None: ...",
         )
 
 

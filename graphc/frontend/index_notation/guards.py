@@ -20,7 +20,16 @@ __all__ = ["Fact", "facts_of", "is_guard", "is_never_negative"]
 MAX_FACTS = 8
 """So many facts are tried in every combination, and no more."""
 
-_OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
+_OPPOSITE = {
+    "==": "!=",
+    "!=": "==",
+    "<": ">=",
+    "<=": ">",
+    ">": "<=",
+    ">=": "<",
+    "is": "is not",
+    "is not": "is",
+}
 _JOINED = {True: "&", False: "|"}
 
 

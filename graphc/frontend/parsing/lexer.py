@@ -28,7 +28,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 _STATEMENT_START = re.compile(
     r"[ \t]*(?:(?:def|return|import|from|while|elif|pass)\b"
     r"|(?:dim|const|model|param|update|export)[ \t]+"
-    r"(?!(?:as|if|else|and|or|for|in|not)\b)[^\W\d])"
+    r"(?!(?:as|if|else|and|or|for|in|is|not)\b)[^\W\d])"
 )
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"

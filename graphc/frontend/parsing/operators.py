@@ -15,6 +15,7 @@ from graphc.frontend.syntax import (
     Compare,
     Expression,
     Name,
+    NoneLiteral,
     Reduction,
     Unary,
 )
@@ -68,7 +69,8 @@ def apply_precedence(
     needs no recursion, whatever its nesting (Dijkstra's two stacks).
 
     Raises:
-        SourceError: `not` where an operand of an operator that binds more tightly stands.
+        SourceError: `not` where an operand of an operator that binds more tightly stands, or `is`
+            between operands of which none is `None`.
     """
     stacks = _Stacks(file)
     wants_operand = True
@@ -91,6 +93,9 @@ def apply_precedence(
 
 def _push_unary(stacks: _Stacks, token: Token) -> None:
     precedence = UNARY_PRECEDENCE[token.text]
+    if token.text == "not" and stacks.pending and stacks.pending[-1].text == "is":
+        stacks.pending[-1].text = "is not"
+        return
     if stacks.pending and stacks.pending[-1].precedence > precedence and token.text == "not":
         raise SourceError(
             f"`not` binds less tightly than the '{stacks.pending[-1].text}' before it",
@@ -148,5 +153,12 @@ def _build_comparison(stacks: _Stacks) -> None:
     del stacks.operands[-len(operators) :]
     left = stacks.operands.pop()
     span = _span(left.span, comparators[-1].span)
-    node = Compare(left, tuple(reversed(operators)), tuple(comparators), span=span)
-    stacks.operands.append(node)
+    operators.reverse()
+    for operator, *pair in zip(operators, (left, *comparators), comparators, strict=False):
+        if operator in ("is", "is not") and not any(isinstance(one, NoneLiteral) for one in pair):
+            raise SourceError(
+                f"`{operator}` asks whether a value is None",
+                span=_span(pair[0].span, pair[1].span),
+                hint="compare with '==' or '!='",
+            )
+    stacks.operands.append(Compare(left, tuple(operators), tuple(comparators), span=span))

@@ -17,7 +17,7 @@ _SIGNS = ("+", "-")
 _ASSIGNMENT_OPERATORS = ("+", "-", "*", "/", "//", "%", "@", "**", "&", "|", "^", "<<", ">>")
 SYMBOLS = {
     **{word: name for word, name in parse_table().words.items() if not word[0].isalpha()},
-    **{op: "BINARY" for op in BINARY_PRECEDENCE if not op.isalpha() and op != "@"},
+    **{op: "BINARY" for op in BINARY_PRECEDENCE if not op[0].isalpha() and op != "@"},
     **dict.fromkeys(_SIGNS, "SIGN"),
     "~": "PREFIX",
     **{op + "=": "AUGMENTED" for op in _ASSIGNMENT_OPERATORS},
@@ -30,6 +30,7 @@ KEYWORDS = {
     },
     "and": "BINARY",
     "or": "BINARY",
+    "is": "BINARY",
     "not": "PREFIX",
 }
 

@@ -10,7 +10,7 @@ __all__ = [
 ]
 
 
-COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+COMPARISONS = ("==", "!=", "<", "<=", ">", ">=", "is", "is not")
 
 # How tightly operators bind, as in Python; `**` alone associates to the right.
 BINARY_PRECEDENCE = {
