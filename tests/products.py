@@ -22,8 +22,8 @@ from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
 from graphc.passes.decompose import decompose
-from graphc.passes.fuse import fuse
-from graphc.passes.group import Group, GroupKind
+from graphc.passes.fusion.fuse import fuse
+from graphc.passes.fusion.group import Group, GroupKind
 from graphc.runtime.program import Program
 from graphc.runtime.simulator.executor import SimulatorExecutor
 from tests.values import random_array, same_bits

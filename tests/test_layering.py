@@ -104,7 +104,7 @@ def test_imports_go_one_way(path: Path) -> None:
         ("ir", "from graphc import lazy", "graphc.lazy"),
         ("ir", "import graphc", "graphc"),
         ("errors", "from graphc import config", "graphc.config"),
-        ("nn", "import graphc.passes.fuse", "graphc.passes.fuse"),
+        ("nn", "import graphc.passes.fusion.fuse", "graphc.passes.fusion.fuse"),
     ],
 )
 def test_imports_the_other_way_are_refused(room: str, statement: str, meant: str) -> None:

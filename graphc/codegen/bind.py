@@ -24,7 +24,7 @@ from graphc.ir.ops.creation.constants import zeros_like
 from graphc.ir.ops.structural import graph_input, project
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType, TupleType
-from graphc.passes.group import Group, GroupKind
+from graphc.passes.fusion.group import Group, GroupKind
 from graphc.runtime.program import (
     Alternative,
     Binding,

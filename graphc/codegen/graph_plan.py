@@ -11,7 +11,7 @@ from graphc.codegen.launch import Launch
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.types import TensorType
-from graphc.passes.group import Group
+from graphc.passes.fusion.group import Group
 from graphc.runtime.program import Role, Slot, Step
 
 __all__ = ["EntryDraft", "GraphPlan"]

@@ -28,7 +28,7 @@ from graphc.ir.kernel import (
 from graphc.ir.node import Node
 from graphc.ir.op import Scatter
 from graphc.passes.bodies import dependent
-from graphc.passes.group import Group, GroupKind
+from graphc.passes.fusion.group import Group, GroupKind
 
 __all__ = ["overwrites_in_place", "scatter_in_place", "scatters_into", "stored_before"]
 

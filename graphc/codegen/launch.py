@@ -12,7 +12,7 @@ from graphc.codegen.schedules.schedule import Variant
 from graphc.errors import Span
 from graphc.ir.node import Node
 from graphc.ir.source_map import SourceMap
-from graphc.passes.group import Group, GroupKind
+from graphc.passes.fusion.group import Group, GroupKind
 
 __all__ = ["Launch", "launch_of", "spans_of", "state_last"]
 

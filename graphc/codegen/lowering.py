@@ -15,7 +15,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.expr import Apply, Buffer, Expr, Index, Load, Unknown
 from graphc.ir.node import Node
 from graphc.ir.op import Element, Elementwise, Source, View
-from graphc.passes.group import Group, is_transparent
+from graphc.passes.fusion.group import Group, is_transparent
 
 __all__ = ["Lowering", "flat_index"]
 

@@ -30,8 +30,8 @@ from graphc.codegen.verify_plan import (
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.source_map import SourceMap
-from graphc.passes.fuse import fuse
-from graphc.passes.group import Group
+from graphc.passes.fusion.fuse import fuse
+from graphc.passes.fusion.group import Group
 from graphc.passes.pipeline import GRAPH_PASSES, Observer, Pass, Runner
 from graphc.runtime.program import Entry
 

@@ -12,8 +12,8 @@ from graphc.codegen.schedules.schedule import Variant
 from graphc.ir import dims
 from graphc.ir.listing import node_line
 from graphc.ir.node import Node, topological
-from graphc.passes.group import GroupKind
-from graphc.passes.verify_groups import GroupedGraph
+from graphc.passes.fusion.group import GroupKind
+from graphc.passes.fusion.verify import GroupedGraph
 from graphc.runtime.program import (
     Alternative,
     BranchStep,

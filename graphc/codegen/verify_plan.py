@@ -17,7 +17,7 @@ from graphc.ir.op import Loop, Structural
 from graphc.ir.ops.structural import project
 from graphc.ir.source_map import SourceMap
 from graphc.ir.verify import Check, Violation, run_checks
-from graphc.passes.verify_groups import GroupedGraph, nodes_read, verify_groups
+from graphc.passes.fusion.verify import GroupedGraph, nodes_read, verify_groups
 from graphc.runtime.program import LaunchStep, LoopStep, Step
 
 __all__ = [

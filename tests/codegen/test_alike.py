@@ -17,8 +17,8 @@ from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
 from graphc.passes.decompose import decompose
-from graphc.passes.fuse import fuse
-from graphc.passes.group import GroupKind
+from graphc.passes.fusion.fuse import fuse
+from graphc.passes.fusion.group import GroupKind
 from tests.random_graphs import RandomGraph, graphs
 
 B = variable("B", 1, 64)

@@ -40,8 +40,8 @@ from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
 from graphc.passes import pipeline
 from graphc.passes.autodiff import gradients
-from graphc.passes.fuse import fuse
-from graphc.passes.group import Group, GroupKind
+from graphc.passes.fusion.fuse import fuse
+from graphc.passes.fusion.group import Group, GroupKind
 from tests.values import same_bits
 
 F: Any = functions

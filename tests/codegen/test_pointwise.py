@@ -21,7 +21,7 @@ from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
 from graphc.passes.decompose import decompose
-from graphc.passes.fuse import fuse
+from graphc.passes.fusion.fuse import fuse
 from tests.values import same_bits
 
 F: Any = functions

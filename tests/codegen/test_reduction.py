@@ -26,8 +26,8 @@ from graphc.ir.ops.reductions.reduction import sum_over
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
 from graphc.passes.decompose import decompose
-from graphc.passes.fuse import fuse
-from graphc.passes.group import GroupKind
+from graphc.passes.fusion.fuse import fuse
+from graphc.passes.fusion.group import GroupKind
 
 F: Any = functions
 Array = np.ndarray[Any, Any]

@@ -17,7 +17,7 @@ from graphc.frontend.graph_text import graph_text, read_graph
 from graphc.ir.graph import Graph, Unit
 from graphc.library import library
 from graphc.passes import pipeline
-from graphc.passes.fuse import fuse
+from graphc.passes.fusion.fuse import fuse
 
 HEAD = "dim H: 3..9\ndim W: 3..9\ndim K: 1..3\ndim N: 0..9\n"
 PARAMETERS = "x: f64[H], q: f64[H, W], w: f64[K], c: f64[5], ids: i32[H], n: f64[N]"

@@ -16,7 +16,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import View
 from graphc.library import library
 from graphc.passes import pipeline
-from graphc.passes.fuse import fuse
+from graphc.passes.fusion.fuse import fuse
 
 PROGRAMS = Path(__file__).parents[2] / "examples" / "index_notation"
 PAIRS = [

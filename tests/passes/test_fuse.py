@@ -1,4 +1,4 @@
-"""Fusion: what every grouping must keep, and how many kernels well-known models become."""
+"""Fusion: what every drafts must keep, and how many kernels well-known models become."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-import graphc.passes.grouping as grouping
+import graphc.passes.fusion.drafts as drafts
 from graphc.codegen.emit import emit_kernel
 from graphc.codegen.host import HOST
 from graphc.codegen.plan import Library, plan_entry
@@ -30,9 +30,9 @@ from graphc.ir.types import TensorType
 from graphc.passes import pipeline
 from graphc.passes.autodiff import gradients
 from graphc.passes.decompose import decompose
-from graphc.passes.fuse import fuse
-from graphc.passes.group import Group, GroupKind, aligned, is_transparent, kept
-from graphc.passes.reads import indices_read, operands_read, reads_memory
+from graphc.passes.fusion.fuse import fuse
+from graphc.passes.fusion.group import Group, GroupKind, aligned, is_transparent, kept
+from graphc.passes.fusion.reads import indices_read, operands_read, reads_memory
 from graphc.runtime.interpreter import Interpreter
 from graphc.runtime.program import Program
 from tests.random_graphs import RandomGraph, graphs
@@ -59,7 +59,7 @@ def f32(name: str, *shape: dims.DimLike) -> Node:
     return graph_input(name, dtypes.f32, shape)
 
 
-# -- what every grouping keeps ---------------------------------------------------------------------
+# -- what every drafts keeps ---------------------------------------------------------------------
 
 
 def loads(group: Group) -> Iterator[Node]:
@@ -415,7 +415,7 @@ def test_work_grows_with_the_graph_and_not_with_its_square(
         traced.append(user)
         return indices_read(user, index, stored)
 
-    monkeypatch.setattr(grouping, "indices_read", counted)
+    monkeypatch.setattr(drafts, "indices_read", counted)
 
     def work(depth: int) -> float:
         graph = pipeline.run(trained(depth, 16), pipeline.GRAPH_PASSES, SourceMap())

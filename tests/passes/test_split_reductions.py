@@ -17,7 +17,7 @@ from graphc.ir.op import Reduction, functions
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
 from graphc.passes.decompose import decompose
-from graphc.passes.fuse import fuse
+from graphc.passes.fusion.fuse import fuse
 from graphc.passes.split_reductions import CHUNK, split_reductions
 from tests.values import same_bits
 

@@ -21,7 +21,7 @@ from graphc.codegen.schedules import (
 )
 from graphc.codegen.schedules.schedule import Scheduled, Variant
 from graphc.errors import InternalError
-from graphc.passes.group import Group, GroupKind
+from graphc.passes.fusion.group import Group, GroupKind
 
 __all__ = ["schedule_group"]
 

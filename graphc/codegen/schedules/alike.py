@@ -15,7 +15,7 @@ from graphc.codegen.schedules import schedule_group
 from graphc.codegen.schedules.schedule import Variant
 from graphc.ir.node import Node, topological
 from graphc.ir.ops.structural import graph_input
-from graphc.passes.group import Group, is_transparent
+from graphc.passes.fusion.group import Group, is_transparent
 
 __all__ = ["Schedules"]
 

@@ -31,7 +31,7 @@ from graphc.ir.expr import Buffer, Constant, Expr, Index, Load, Space, converted
 from graphc.ir.kernel import Block, Declare, Loop, LoopKind, Store
 from graphc.ir.node import Node
 from graphc.ir.op import Cumulative
-from graphc.passes.group import Group, domain_of
+from graphc.passes.fusion.group import Group, domain_of
 
 __all__ = ["schedule"]
 

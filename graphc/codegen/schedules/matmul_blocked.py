@@ -36,7 +36,7 @@ from graphc.ir.kernel import (
     Statement,
     Store,
 )
-from graphc.passes.group import Group, GroupKind
+from graphc.passes.fusion.group import Group, GroupKind
 
 __all__ = ["MatmulConfig", "claims", "default_config", "variants"]
 

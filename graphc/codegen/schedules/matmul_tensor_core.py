@@ -55,7 +55,7 @@ from graphc.ir.kernel import (
     Statement,
     Store,
 )
-from graphc.passes.group import Group, GroupKind
+from graphc.passes.fusion.group import Group, GroupKind
 
 __all__ = ["TensorCoreConfig", "claims", "default_config", "variants"]
 

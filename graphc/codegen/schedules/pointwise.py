@@ -27,7 +27,7 @@ from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
 from graphc.ir.expr import Buffer, substitute
 from graphc.ir.kernel import Block, Loop, LoopKind, Store
-from graphc.passes.group import Group, domain_of
+from graphc.passes.fusion.group import Group, domain_of
 
 __all__ = ["schedule"]
 

@@ -23,7 +23,7 @@ from graphc.ir.dtype import DType
 from graphc.ir.expr import Buffer, Expr, Index, Load, Scalar, converted, substitute, walk
 from graphc.ir.kernel import Address, Block, LetIndex, Loop, LoopKind, Statement, Store
 from graphc.ir.node import Node
-from graphc.passes.group import Group
+from graphc.passes.fusion.group import Group
 
 __all__ = ["Operand", "Product", "let_index", "part", "shifted", "unrolled"]
 

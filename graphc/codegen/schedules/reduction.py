@@ -63,7 +63,7 @@ from graphc.ir.kernel import (
 )
 from graphc.ir.node import Node
 from graphc.ir.op import Elementwise, Reduction, find
-from graphc.passes.group import Group, aligned, domain_of, kept
+from graphc.passes.fusion.group import Group, aligned, domain_of, kept
 
 __all__ = ["ReductionConfig", "default_config", "schedule"]
 

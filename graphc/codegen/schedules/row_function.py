@@ -18,7 +18,7 @@ from graphc.ir import dims
 from graphc.ir.expr import Buffer
 from graphc.ir.kernel import Address, Call
 from graphc.ir.op import RowFunction
-from graphc.passes.group import Group
+from graphc.passes.fusion.group import Group
 
 __all__ = ["schedule"]
 

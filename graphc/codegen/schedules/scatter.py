@@ -41,7 +41,7 @@ from graphc.ir.op import Op, find
 from graphc.ir.ops.elementwise.arithmetic import add, multiply, subtract
 from graphc.ir.ops.elementwise.logic import greater_equal, less, logical_and
 from graphc.ir.ops.indexing.positions import kept_axes, position_of
-from graphc.passes.group import Group
+from graphc.passes.fusion.group import Group
 
 __all__ = ["ScatterConfig", "default_config", "schedule"]
 

@@ -20,7 +20,7 @@ from graphc.ir.kernel import (
 )
 from graphc.ir.node import Node
 from graphc.ir.op import Source, View
-from graphc.passes.group import Group
+from graphc.passes.fusion.group import Group
 
 __all__ = ["Scheduled", "Variant", "counter", "output_buffers", "scheduled", "step_variable"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from graphc.ir.expr import Constant, Expr, Index, Scalar
 from graphc.ir.node import Node
 from graphc.ir.op import Decomposition, Source, View
-from graphc.passes.group import domain_of
+from graphc.passes.fusion.group import domain_of
 
 __all__ = ["is_elementwise"]
 

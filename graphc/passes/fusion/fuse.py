@@ -25,13 +25,13 @@ from graphc.ir.node import Node
 from graphc.ir.op import Contraction, Element, Elementwise, Reduction, Structural
 from graphc.ir.ops.structural import project
 from graphc.ir.types import TupleType
-from graphc.passes.draft import Draft, start
-from graphc.passes.group import Group, GroupKind
-from graphc.passes.grouping import MEMBERS_AT_MOST, Grouping
-from graphc.passes.join_group import accepts_pointwise, join
-from graphc.passes.merge_groups import extend_reductions, merge_all
-from graphc.passes.reads import is_apart, operands_read, reads_memory
-from graphc.passes.run_order import run_order
+from graphc.passes.fusion.draft import Draft, start
+from graphc.passes.fusion.drafts import MEMBERS_AT_MOST, Drafts
+from graphc.passes.fusion.group import Group, GroupKind
+from graphc.passes.fusion.join import accepts_pointwise, join
+from graphc.passes.fusion.merge import extend_reductions, merge_all
+from graphc.passes.fusion.reads import is_apart, operands_read, reads_memory
+from graphc.passes.fusion.run_order import run_order
 
 __all__ = ["fuse"]
 
@@ -46,54 +46,54 @@ def fuse(graph: Graph, stored: Iterable[Node] = ()) -> list[Group]:
         graph: decomposed.
         stored: nodes to store before others read them.
     """
-    grouping = Grouping(graph, stored)
-    for node in reversed(grouping.order):
+    drafts = Drafts(graph, stored)
+    for node in reversed(drafts.order):
         if isinstance(node.op.lowering, Structural):
             continue
-        if grouping.is_transparent(node) and node not in grouping.roots:
+        if drafts.is_transparent(node) and node not in drafts.roots:
             continue
-        _place(grouping, node)
-    extend_reductions(grouping)
-    return _finish(grouping)
+        _place(drafts, node)
+    extend_reductions(drafts)
+    return _finish(drafts)
 
 
-def _place(grouping: Grouping, node: Node) -> None:
+def _place(drafts: Drafts, node: Node) -> None:
     """Put the node into the group of its users, or into one of its own."""
-    users = grouping.reached(node)
-    if grouping.is_transparent(node):
+    users = drafts.reached(node)
+    if drafts.is_transparent(node):
         users = [user for user in users if reads_memory(user)]
-    groups = list(dict.fromkeys(group for user in users for group in grouping.groups_of[user]))
+    groups = list(dict.fromkeys(group for user in users for group in drafts.groups_of[user]))
     if is_apart(node):
         group = Draft(GroupKind.APART, (), (), at={node: set()})
-        grouping.groups_of[node] = [group]
-        grouping.paths.add(group, groups)
+        drafts.groups_of[node] = [group]
+        drafts.paths.add(group, groups)
         return
     if len(groups) > 1 and node.tensor.size != 1:
-        groups = merge_all(grouping, groups)
-    if len(groups) == 1 and join(grouping, node, groups[0], users):
-        grouping.groups_of[node] = groups
-    elif len(groups) > 1 and _is_cheaper_to_repeat(grouping, node, groups, users):
+        groups = merge_all(drafts, groups)
+    if len(groups) == 1 and join(drafts, node, groups[0], users):
+        drafts.groups_of[node] = groups
+    elif len(groups) > 1 and _is_cheaper_to_repeat(drafts, node, groups, users):
         for group in groups:
-            join(grouping, node, group, users)
-        grouping.groups_of[node] = groups
+            join(drafts, node, group, users)
+        drafts.groups_of[node] = groups
     else:
-        _store(grouping, node, groups, users)
+        _store(drafts, node, groups, users)
 
 
-def _store(grouping: Grouping, node: Node, groups: list[Draft], users: list[Node]) -> None:
+def _store(drafts: Drafts, node: Node, groups: list[Draft], users: list[Node]) -> None:
     """Compute the node once, in one of several groups that read it or in one of its own."""
     for group in groups:
-        if _join_first(grouping, node, group, groups, users):
-            grouping.groups_of[node] = [group]
-            grouping.paths.connect(group, (other for other in groups if other is not group))
+        if _join_first(drafts, node, group, groups, users):
+            drafts.groups_of[node] = [group]
+            drafts.paths.connect(group, (other for other in groups if other is not group))
             return
     group = start(node)
-    grouping.groups_of[node] = [group]
-    grouping.paths.add(group, groups)
+    drafts.groups_of[node] = [group]
+    drafts.paths.add(group, groups)
 
 
 def _join_first(
-    grouping: Grouping, node: Node, group: Draft, groups: list[Draft], users: list[Node]
+    drafts: Drafts, node: Node, group: Draft, groups: list[Draft], users: list[Node]
 ) -> bool:
     """Join one of several groups that read the node; it stores the node for the others.
 
@@ -102,46 +102,45 @@ def _join_first(
     """
     if len(groups) < 2 or group.kind is not GroupKind.POINTWISE:
         return False
-    if any(grouping.paths.has_path(other, group) for other in groups if other is not group):
+    if any(drafts.paths.has_path(other, group) for other in groups if other is not group):
         return False
-    return join(grouping, node, group, users, stored=True)
+    return join(drafts, node, group, users, stored=True)
 
 
 def _is_cheaper_to_repeat(
-    grouping: Grouping, node: Node, groups: list[Draft], users: list[Node]
+    drafts: Drafts, node: Node, groups: list[Draft], users: list[Node]
 ) -> bool:
     """Whether several groups should each compute the node.
 
     They do if each computes it at its own domain and reads at most one tensor for it, as
     it would to load the result: what is saved is storing it, and a kernel.
     """
-    if node in grouping.roots or not isinstance(node.op.lowering, Elementwise | Element):
+    if node in drafts.roots or not isinstance(node.op.lowering, Elementwise | Element):
         return False
-    operands = [o for o in operands_read(node, grouping.stored_views) if o.tensor.size != 1]
+    operands = [o for o in operands_read(node, drafts.stored_views) if o.tensor.size != 1]
     if len(operands) > 1 or any(
         isinstance(o.op.lowering, Reduction | Contraction) for o in operands
     ):
         return False
     return all(
         len(group.at) < MEMBERS_AT_MOST
-        and (reads := grouping.reads(node, group, users)) is not None
-        and accepts_pointwise(grouping, node, group, reads)
+        and (reads := drafts.reads(node, group, users)) is not None
+        and accepts_pointwise(drafts, node, group, reads)
         for group in groups
     )
 
 
-def _finish(grouping: Grouping) -> list[Group]:
+def _finish(drafts: Drafts) -> list[Group]:
     """The groups with what each has to store, in an order in which they can run."""
-    drafts = dict.fromkeys(draft for n in grouping.order for draft in grouping.groups_of.get(n, []))
     groups = {}
-    for draft in drafts:
-        members = tuple(sorted(draft.at, key=grouping.position.__getitem__))
+    for draft in drafts.all():
+        members = tuple(sorted(draft.at, key=drafts.position.__getitem__))
         if draft.kind is GroupKind.APART:
-            members += tuple(user for user in grouping.users[members[0]] if user.op is project)
+            members += tuple(user for user in drafts.users[members[0]] if user.op is project)
             outputs = members[1:] if isinstance(members[0].type, TupleType) else members
         else:
-            outputs = tuple(node for node in members if grouping.is_output(node, draft))
+            outputs = tuple(node for node in members if drafts.is_output(node, draft))
         groups[draft] = Group(
-            draft.kind, draft.shape, draft.axes, members, outputs, grouping.stored_views
+            draft.kind, draft.shape, draft.axes, members, outputs, drafts.stored_views
         )
-    return run_order(grouping, groups)
+    return run_order(drafts, groups)

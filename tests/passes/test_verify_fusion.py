@@ -17,9 +17,9 @@ from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.source_map import SourceMap
 from graphc.passes.decompose import decompose
-from graphc.passes.fuse import fuse
-from graphc.passes.group import Group, GroupKind
-from graphc.passes.verify_groups import CHECKS, GroupedGraph, verify_groups
+from graphc.passes.fusion.fuse import fuse
+from graphc.passes.fusion.group import Group, GroupKind
+from graphc.passes.fusion.verify import CHECKS, GroupedGraph, verify_groups
 from tests.random_graphs import RandomGraph, graphs
 
 F: Any = functions

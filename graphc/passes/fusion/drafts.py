@@ -10,20 +10,20 @@ from graphc.ir.node import Node
 from graphc.ir.op import Contraction, Elementwise, Scatter, Structural
 from graphc.ir.ops.structural import project
 from graphc.ir.types import TupleType
-from graphc.passes.draft import Draft, is_reduction
-from graphc.passes.group import is_transparent
-from graphc.passes.reachability import Reachability
-from graphc.passes.reads import indices_read, reads_memory
-from graphc.passes.stored_views import stored_views
+from graphc.passes.fusion.draft import Draft, is_reduction
+from graphc.passes.fusion.group import is_transparent
+from graphc.passes.fusion.reachability import Reachability
+from graphc.passes.fusion.reads import indices_read, reads_memory
+from graphc.passes.fusion.stored_views import stored_views
 
-__all__ = ["MEMBERS_AT_MOST", "Grouping"]
+__all__ = ["MEMBERS_AT_MOST", "Drafts"]
 
 # A group this large is compiled as several kernels: compile time grows faster than what
 # keeping values in registers saves.
 MEMBERS_AT_MOST = 1500
 
 
-class Grouping:
+class Drafts:
     """The groups so far, and what is known of the graph that decides about them.
 
     Attributes:
@@ -55,6 +55,10 @@ class Grouping:
         self.groups_of: dict[Node, list[Draft]] = {}
         self.paths = Reachability[Draft]()
         self.known_reads: dict[tuple[Node, Index], dict[Node, set[Index]]] = {}
+
+    def all(self) -> list[Draft]:
+        """Every group, by the first node in the order that it computes."""
+        return list(dict.fromkeys(d for node in self.order for d in self.groups_of.get(node, ())))
 
     def is_small_update(self, node: Node) -> bool:
         """Whether the new value of a state has one element, and is read by such alone.

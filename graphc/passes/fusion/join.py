@@ -9,7 +9,7 @@ from graphc.ir import dims
 from graphc.ir.expr import Index
 from graphc.ir.node import Node
 from graphc.ir.op import Contraction, Element, Elementwise, Reduction, Source, View
-from graphc.passes.draft import (
+from graphc.passes.fusion.draft import (
     Draft,
     can_be_epilogue,
     is_one_long_row,
@@ -17,8 +17,8 @@ from graphc.passes.draft import (
     names_of,
     widen,
 )
-from graphc.passes.group import GroupKind, kept
-from graphc.passes.grouping import MEMBERS_AT_MOST, Grouping
+from graphc.passes.fusion.drafts import MEMBERS_AT_MOST, Drafts
+from graphc.passes.fusion.group import GroupKind, kept
 
 __all__ = ["accepts_pointwise", "join"]
 
@@ -30,24 +30,24 @@ _NUMBERS_AT_MOST = 12
 
 
 def join(
-    grouping: Grouping, node: Node, group: Draft, users: Iterable[Node], *, stored: bool = False
+    drafts: Drafts, node: Node, group: Draft, users: Iterable[Node], *, stored: bool = False
 ) -> bool:
     """Make the node a member if it fits; `stored`: other groups load it from this one."""
     if len(group.at) >= MEMBERS_AT_MOST or group.kind is GroupKind.APART:
         return False
-    reads = grouping.reads(node, group, users)
-    if reads is not None and (stored or node in grouping.roots):
+    reads = drafts.reads(node, group, users)
+    if reads is not None and (stored or node in drafts.roots):
         own = group.store_index(node)
         reads = None if own is None else reads | {own}
     if reads is None:
         return False
     match node.op.lowering:
         case Elementwise() | Element() | View() | Source():
-            accepted = accepts_pointwise(grouping, node, group, reads)
+            accepted = accepts_pointwise(drafts, node, group, reads)
         case Reduction():
-            accepted = _accepts_reduction(grouping, node, group, reads)
+            accepted = _accepts_reduction(drafts, node, group, reads)
         case Contraction():
-            accepted = _accepts_contraction(grouping, node, group, reads)
+            accepted = _accepts_contraction(drafts, node, group, reads)
         case _:
             accepted = False
     if accepted:
@@ -55,7 +55,7 @@ def join(
     return accepted
 
 
-def accepts_pointwise(grouping: Grouping, node: Node, group: Draft, reads: set[Index]) -> bool:
+def accepts_pointwise(drafts: Drafts, node: Node, group: Draft, reads: set[Index]) -> bool:
     """Whether a group that reads the node at these indices may compute it there."""
     if reads == {group.domain} and node.shape == group.shape:
         return True
@@ -76,7 +76,7 @@ def accepts_pointwise(grouping: Grouping, node: Node, group: Draft, reads: set[I
     if not cheap or (repeats and not _is_of_numbers(node)):
         return False
     try:
-        grouping.reads_of(node, index)
+        drafts.reads_of(node, index)
     except DimensionError:  # the index of what it reads would be beyond all limits
         return False
     return True
@@ -112,12 +112,12 @@ def _is_of_numbers(node: Node) -> bool:
     return True
 
 
-def _accepts_reduction(grouping: Grouping, node: Node, group: Draft, reads: set[Index]) -> bool:
+def _accepts_reduction(drafts: Drafts, node: Node, group: Draft, reads: set[Index]) -> bool:
     axes: tuple[int, ...] = node["axes"]
     operand = node.inputs[0].shape
     if group.kind is GroupKind.REDUCTION:
         return reads == {group.outer} and operand == group.shape and axes == group.axes
-    if group.kind is not GroupKind.POINTWISE or grouping.updates_state(group):
+    if group.kind is not GroupKind.POINTWISE or drafts.updates_state(group):
         return False
     if (
         operand == group.shape
@@ -132,15 +132,15 @@ def _accepts_reduction(grouping: Grouping, node: Node, group: Draft, reads: set[
     return False
 
 
-def _accepts_contraction(grouping: Grouping, node: Node, group: Draft, reads: set[Index]) -> bool:
+def _accepts_contraction(drafts: Drafts, node: Node, group: Draft, reads: set[Index]) -> bool:
     accepted = (
         group.kind is GroupKind.POINTWISE
         and reads == {group.domain}
         and node.shape == group.shape
-        and node not in grouping.roots
-        and not grouping.updates_state(group)
+        and node not in drafts.roots
+        and not drafts.updates_state(group)
         and can_be_epilogue(group)
-        and sum(grouping.is_output(m, group) for m in group.at) <= _EPILOGUE_OUTPUTS_AT_MOST
+        and sum(drafts.is_output(m, group) for m in group.at) <= _EPILOGUE_OUTPUTS_AT_MOST
     )
     if accepted:
         group.kind = GroupKind.CONTRACTION

@@ -9,7 +9,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.expr import Index
 from graphc.ir.node import Node
 from graphc.ir.op import Cumulative, Reduction, Scatter
-from graphc.passes.group import KIND_OF, GroupKind, aligned, domain_of, kept
+from graphc.passes.fusion.group import KIND_OF, GroupKind, aligned, domain_of, kept
 
 __all__ = [
     "Draft",

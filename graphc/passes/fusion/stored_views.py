@@ -15,7 +15,7 @@ from graphc.ir.dims import Dim
 from graphc.ir.expr import Constant, Expr, Index
 from graphc.ir.node import Node
 from graphc.ir.op import View
-from graphc.passes.group import domain_of
+from graphc.passes.fusion.group import domain_of
 
 __all__ = ["stored_views"]
 

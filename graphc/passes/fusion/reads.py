@@ -19,7 +19,7 @@ from graphc.ir.op import (
     Source,
     View,
 )
-from graphc.passes.group import is_transparent
+from graphc.passes.fusion.group import is_transparent
 
 __all__ = ["indices_read", "is_apart", "operands_read", "reads_memory"]
 

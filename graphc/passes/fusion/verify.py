@@ -13,8 +13,8 @@ from graphc.ir.ops.structural import project
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType
 from graphc.ir.verify import Check, Violation, run_checks
-from graphc.passes.group import KIND_OF, Group, GroupKind, aligned, is_transparent, kept
-from graphc.passes.reads import is_apart, operands_read, reads_memory
+from graphc.passes.fusion.group import KIND_OF, Group, GroupKind, aligned, is_transparent, kept
+from graphc.passes.fusion.reads import is_apart, operands_read, reads_memory
 
 __all__ = ["CHECKS", "GroupedGraph", "nodes_read", "verify_groups"]
 
