@@ -10,7 +10,7 @@ the users are in two groups over one domain with no path between them, the group
 Views, sources and scalars computed elementwise belong to no group: each user computes its own
 (but for views too deep to be followed at every read, see `stored_views.py`). So do several
 groups for a node that costs them no more to compute than to load. What a group may take is said
-in `join_group.py`, which groups may merge in `merge_groups.py`.
+in `join.py`, which groups may merge in `merge.py`.
 
 The result decides structure: values stay, but for the order in which floats are summed, which
 follows from the axes that a kernel can tell apart.

@@ -1,6 +1,6 @@
 """Ops that cut tensors, join them and surround them: `View`s, as those of `shape.py` are.
 
-The forgiving spellings are in `rearrange.py`, `x[...]` is in `indexing.py`.
+The forgiving spellings are in `rearrange.py`, `x[...]` is in `indexing/getitem.py`.
 """
 
 from __future__ import annotations
