@@ -6,7 +6,9 @@ import functools
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 
 import graphc as gc
 from graphc import transforms
+from graphc.arrays.captured import MOST_PARTS, captured_values
 from graphc.errors import DimensionError, DTypeError, GraphcError, ShapeError, UsageError
 from graphc.frontend.tracing.trees import leaves
 from graphc.ir.op import functions
@@ -151,6 +154,161 @@ def test_variables_that_only_share_a_name_are_told_apart(monkeypatch: pytest.Mon
     assert value(np.float64(1)) == 6
     monkeypatch.setattr(sys.modules[__name__], "RATE", 4.0)
     assert value(np.float64(1)) == 12
+
+
+class Settings:
+    """An object whose attributes are a class's, its own, and computed from these."""
+
+    rate = 1.0
+
+    def __init__(self) -> None:
+        self.own = 1.0
+
+    @property
+    def doubled(self) -> float:
+        return 2 * self.own
+
+    def scaled(self, x: Any) -> Any:
+        return x * self.own
+
+
+class Scale(gc.nn.Module):
+    def __init__(self) -> None:
+        self.parts = [{"by": 1.0}]
+
+    def forward(self, x: Any) -> Any:
+        return x * self.parts[0]["by"]
+
+
+@dataclass
+class Pair:
+    by: Any
+
+
+def changed(owner: Any, name: str) -> Callable[[], None]:
+    return lambda: setattr(owner, name, 4.0)
+
+
+def array_inside() -> tuple[Any, Any]:
+    data = np.ones((2, 3))
+    return lambda x: x * data[0, 0], lambda: data.fill(4)
+
+
+def strided_array() -> tuple[Any, Any]:
+    data = np.ones((2, 3), np.float32)
+    rows = data.T[:, :1]
+    return lambda x: x * rows[2, 0], lambda: data.fill(4)
+
+
+def containers() -> tuple[Any, Any]:
+    box: dict[Any, Any] = {"k": [(np.ones(()), SimpleNamespace(by=Pair(1.0)))]}
+    box["box"] = box  # a cycle
+    return (
+        lambda x: x * box["box"]["k"][0][1].by.by,
+        lambda: setattr(box["k"][0][1].by, "by", 4.0),
+    )
+
+
+def two_names() -> tuple[Any, Any]:
+    one, other = {"by": 1.0}, {"by": 4.0}
+    names = [one, other, one]
+
+    def change() -> None:
+        names[2] = other
+
+    return lambda x: x * names[2]["by"], change
+
+
+def appended() -> tuple[Any, Any]:
+    factors = [1.0]
+    return lambda x: functools.reduce(lambda a, b: a * b, factors, x), lambda: factors.append(4.0)
+
+
+def object_inside() -> tuple[Any, Any]:
+    settings = Settings()
+    return lambda x: x * settings.own, changed(settings, "own")
+
+
+def property_inside() -> tuple[Any, Any]:
+    settings = Settings()
+    return lambda x: x * settings.doubled / 2, changed(settings, "own")
+
+
+def class_inside() -> tuple[Any, Any]:
+    kind = type("Kind", (Settings,), {"rate": 1.0})
+    return lambda x: x * kind.rate, changed(kind, "rate")
+
+
+def method_inside() -> tuple[Any, Any]:
+    settings = Settings()
+    return settings.scaled, changed(settings, "own")
+
+
+def module_inside() -> tuple[Any, Any]:
+    module = ModuleType("settings_of_a_test")
+    module.rate = 1.0  # type: ignore[attr-defined]
+    return lambda x: x * module.rate, changed(module, "rate")
+
+
+def model_inside() -> tuple[Any, Any]:
+    model = gc.nn.Sequential(Scale())
+    return lambda x: model(x), lambda: model[0].parts[0].update(by=4.0)
+
+
+CHANGES: dict[str, Callable[[], tuple[Any, Any]]] = {
+    "an array": array_inside,
+    "a strided array": strided_array,
+    "containers in containers": containers,
+    "one of two names": two_names,
+    "a longer list": appended,
+    "an attribute": object_inside,
+    "a property": property_inside,
+    "an attribute of a class": class_inside,
+    "an attribute behind a method": method_inside,
+    "an attribute of a module": module_inside,
+    "a model": model_inside,
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+@pytest.mark.parametrize("transformed", [gc.function, gc.vmap], ids=["function", "vmap"])
+def test_a_change_inside_what_is_read_is_seen(transformed: Any, kind: str) -> None:
+    function, change = CHANGES[kind]()
+    value = transformed(function)
+    x = np.array([1.0, 2.0])
+    assert value(x).tolist() == value(x).tolist() == [1, 2] and len(value.graphs) == 1
+    change()
+    assert value(x).tolist() == value(x).tolist() == [4, 8] and len(value.graphs) == 2
+
+
+def test_an_attribute_of_an_argument_is_a_part_of_the_signature() -> None:
+    model, settings = Scale(), Settings()
+    both = gc.function(lambda model, s, x: model(x) * s.own, device="reference")
+    assert both(model, settings, 2.0) == 2
+    settings.own, model.parts[0]["by"] = 3.0, 5.0
+    assert both(model, settings, 2.0) == 30
+
+
+def test_what_a_function_changes_itself_is_no_part_of_its_signature() -> None:
+    calls: list[int] = []
+    settings = Settings()
+
+    def counted(x: Any) -> Any:
+        calls.append(len(calls))
+        settings.own += 1
+        return x * settings.rate
+
+    value = gc.function(counted, device="reference")
+    for size in (1, 2, 1, 2):
+        assert value(np.ones(size)).tolist() == [1] * size
+    assert len(calls) == 2 and len(value.graphs) == 2
+
+
+def test_as_many_parts_of_containers_are_read_as_is_said() -> None:
+    few, many = [0.0] * MOST_PARTS, [0.0] * (MOST_PARTS + 1)
+    found = captured_values(lambda: few)
+    assert len(found) == MOST_PARTS + 1 and found["few", 0] == 0
+    assert captured_values(lambda: many) == {("many",): many}
 
 
 def test_too_many_values_from_around_a_function_are_refused() -> None:

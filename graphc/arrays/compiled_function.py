@@ -6,14 +6,14 @@ import functools
 import inspect
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from graphc.arrays.captured import captured_values
+from graphc.arrays.captured import Path, Plain, captured_values, value_key
 from graphc.errors import UsageError
 from graphc.from_python import on_device
 from graphc.frontend.tracing.active_trace import active_tracing
@@ -23,7 +23,15 @@ from graphc.frontend.tracing.shown import tree_text
 from graphc.frontend.tracing.state import RANDOM_COUNTER
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trace import Export, function_name, signature_of
-from graphc.frontend.tracing.trees import leaves, map_leaves, pairs, parts, rebuilt, statics
+from graphc.frontend.tracing.trees import (
+    leaves,
+    map_leaves,
+    named_leaves,
+    pairs,
+    parts,
+    rebuilt,
+    statics,
+)
 from graphc.frontend.tracing.unit import build_unit
 from graphc.ir import dtype as dtypes
 from graphc.ir.dlpack import from_dlpack
@@ -37,7 +45,8 @@ __all__ = ["MAX_GRAPHS", "Function", "compiled", "function", "is_traced"]
 MAX_GRAPHS = 32
 """How many graphs a function may have, unless it says otherwise."""
 
-_Plain = bool | int | float | complex | str | bytes
+_SHOWN_VALUES = 8
+"""How many captured values tell two signatures apart in a message."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +75,8 @@ class Function:
         self.device = device
         self.max_graphs = max_graphs
         self._compiled: dict[Any, tuple[str, _Compiled]] = {}
-        # What stands in a key by its identity lives as long as the key.
-        self._kept: list[Any] = []
+        # What the function changed while it was traced, which is no part of its signature.
+        self._changing: set[Path] = set()
         self._turns = threading.RLock()
         functools.update_wrapper(self, function)
         self.__name__: str = getattr(function, "__name__", "main")
@@ -100,26 +109,48 @@ class Function:
     def _for(
         self, types: Mapping[str, Any], signature: inspect.Signature, by_position: int
     ) -> _Compiled:
-        captured = captured_values(self.function)
-        around = tuple((path, _captured_key(value)) for path, value in captured.items())
-        key = by_position, _key(types), around
+        found = self._compiled.get(self._met(types, by_position)[0])
+        if found is not None:
+            return found[1]
         with self._turns:
+            # Another thread may have traced it meanwhile, and changed what is read.
+            key, around = self._met(types, by_position)
             if key not in self._compiled:
-                text = self._new_text(types, captured)
+                text = self._new_text(types, around)
                 self._require_room(text)
-                self._compiled[key] = text, self._compile(types, signature, by_position)
-                self._kept.append((types, captured))
+                before = _keys(around)
+                made = self._compile(types, signature, by_position)
+                self._changing |= _changes(before, _keys(self._met(types, by_position)[1]))
+                key = by_position, _key(types), self._captured_key(around)
+                self._compiled[key] = text, made
             return self._compiled[key][1]
 
-    def _new_text(self, types: Mapping[str, Any], captured: Mapping[tuple[str, ...], Any]) -> str:
+    def _met(
+        self, types: Mapping[str, Any], by_position: int
+    ) -> tuple[Hashable, Mapping[Path, Any]]:
+        """What tells the signature apart, and what the function captures."""
+        around = captured_values(self.function, dict(_objects(types)))
+        return (by_position, _key(types), self._captured_key(around)), around
+
+    def _captured_key(self, captured: Mapping[Path, Any]) -> Any:
+        changing = self._changing
+        return tuple(
+            (path, value_key(value))
+            for path, value in captured.items()
+            if not changing or not any(path[:end] in changing for end in range(1, len(path) + 1))
+        )
+
+    def _new_text(self, types: Mapping[str, Any], captured: Mapping[Path, Any]) -> str:
         """The signature, with the constants that the function captures where these are new."""
         text = ", ".join(f"{name}: {tree_text(value)}" for name, value in types.items())
         known = {text for text, _ in self._compiled.values()}
         values = [
-            f"{'.'.join(path)} = {_shown(value)}"
+            f"{'.'.join(map(str, path))} = {_shown(value)}"
             for path, value in captured.items()
-            if isinstance(value, _Plain | np.generic | np.ndarray)
+            if isinstance(value, Plain | np.generic | np.ndarray)
         ]
+        if len(values) > _SHOWN_VALUES:
+            values[_SHOWN_VALUES:] = ["..."]
         if text in known and values:
             text = f"{text}; {', '.join(values)}"
         return text if text not in known else f"{text} (graph {len(known) + 1})"
@@ -193,11 +224,11 @@ def function(
 
     The signature is the types of the arguments: those of annotations where there are some, else
     dtype and shape of the arrays. Python numbers, texts and models are constants of the graph,
-    each value a signature of its own. What the function reads from around it, in its closure and
-    its module, is a part of the signature too: numbers and texts by value, all else by identity,
-    so that a change inside an array, a list or an object is not seen. Called inside a trace, a
-    function is a part of it. Random numbers are new at each call, and the same in each run of the
-    program.
+    each value a signature of its own. What the function reads from around it, in its closure, its
+    module and its models, is a part of the signature too: numbers, texts and arrays by content,
+    and so containers of them, and of objects the attributes that its code names. See
+    `docs/python.md` for what is not looked at. Called inside a trace, a function is a part of it.
+    Random numbers are new at each call, and the same in each run of the program.
 
     Args:
         device: as for `graphc.load`.
@@ -298,6 +329,14 @@ def _type_of(leaf: Any) -> Any:
     return leaf
 
 
+def _objects(types: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What is neither tensor nor number among the arguments, so that more than its key is read."""
+    for name, argument in types.items():
+        for place, leaf in named_leaves(argument, name):
+            if not isinstance(leaf, TensorSpec | TensorType | Plain):
+                yield place, leaf
+
+
 def _key(value: Any) -> Any:
     """What tells signatures apart: types, containers, and constants by value or identity."""
     inside = parts(value)
@@ -305,21 +344,17 @@ def _key(value: Any) -> Any:
         return type(value), *(
             (key, _key(one)) for key, one in (*inside.items(), *statics(value).items())
         )
-    if isinstance(value, TensorSpec | TensorType):
-        return value
-    if isinstance(value, _Plain):
-        # By its text: -0.0 is another constant than 0.0.
-        return type(value), repr(value)
-    return id(value)
+    return value if isinstance(value, TensorSpec | TensorType) else value_key(value)
 
 
-def _captured_key(value: Any) -> Any:
-    """What tells captured values apart: numbers and texts by value, all else by identity."""
-    if type(value) is tuple:
-        return tuple(map(_captured_key, value))
-    if isinstance(value, np.generic):
-        return value.dtype.str, value.tobytes()
-    return _key(value) if isinstance(value, _Plain) else id(value)
+def _keys(captured: Mapping[Path, Any]) -> dict[Path, Any]:
+    return {path: value_key(value) for path, value in captured.items()}
+
+
+def _changes(before: Mapping[Path, Any], after: Mapping[Path, Any]) -> set[Path]:
+    """What has another value, and the containers of what is in one of them alone."""
+    changed = {path for path in before.keys() & after.keys() if before[path] != after[path]}
+    return changed | {path[:-1] or path for path in before.keys() ^ after.keys()}
 
 
 def _shown(value: Any) -> str:
