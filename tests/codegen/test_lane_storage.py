@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from graphc.codegen import cuda, host
+from graphc.codegen.host_entry import entry_symbol
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
@@ -62,7 +63,7 @@ def executor_of(device: str, kernel: Kernel, dtype: DType, size: int) -> Any:
         program = Program("cuda", {"run": entry}, cuda.CUDA.geometry(kernels, [entry]))
         return SimulatorExecutor(program, cuda.emit_unit(kernels, [entry]).source, {})
     code = compile_object(host.emit_unit(kernels, [entry]).source)
-    return CpuExecutor(Program("cpu", {"run": entry}), code, {}, {"run": host.entry_symbol("run")})
+    return CpuExecutor(Program("cpu", {"run": entry}), code, {}, {"run": entry_symbol("run")})
 
 
 @pytest.mark.parametrize("active", [1, 5, LANES])
