@@ -384,6 +384,44 @@ def test_products_and_rounded_up_quotients() -> None:
             assert dims.evaluate(result, values) == -(-x // y)
 
 
+JOINED = variable("i", -5, 18)
+QUOTIENTS: dict[str, Callable[[DimLike, DimLike], DimLike]] = {
+    "its own": lambda n, d: n // d,
+    "moved": lambda n, d: n // d - 3,
+    "with a stride": lambda n, d: A * 5 + n // d,
+    "twice": lambda n, d: n // d * 2,
+    "negated": lambda n, d: 7 - n // d,
+    "cut off": lambda n, d: dims.minimum(n // d, 2),
+    "of another number": lambda n, d: (n + 1) // d,
+    "by another number": lambda n, d: n // (d + 1),
+    "none": lambda n, d: 0,
+    "undivided": lambda n, d: n,
+}
+
+
+@pytest.mark.parametrize("divisor", [1, 2, 7, 8, 25, A, V, A * B], ids=str)
+def test_joined_is_the_sum_for_every_value(divisor: DimLike) -> None:
+    """Of negative numbers, and where the divisor does not divide the size, too."""
+    numbers = (JOINED, -JOINED, JOINED * 3 + 2, JOINED + V, JOINED * A, JOINED // 4)
+    for number, (name, quotient_of) in itertools.product(numbers, QUOTIENTS.items()):
+        quotient, remainder = quotient_of(number, divisor), number % divisor
+        joined = dims.joined(quotient, remainder, divisor)
+        if joined is quotient * divisor + remainder:
+            continue
+        used = {*dims.variables(quotient), *dims.variables(number), *dims.variables(divisor)}
+        for place, values in itertools.product(range(-5, 19), assignments(used - {"i"})):
+            given = {"i": place, **values}
+            q, r, d = (dims.evaluate(one, given) for one in (quotient, remainder, divisor))
+            assert dims.evaluate(joined, given) == q * d + r, (number, name)
+
+
+def test_joined_undoes_division_beyond_every_machine_word() -> None:
+    wide = variable("w", -(2**62), 2**62)
+    assert dims.joined(wide // 2**40, wide % 2**40, 2**40) is wide
+    assert dims.joined(wide // 2**40 + 2**70, wide % 2**40, 2**40) is wide + 2**110
+    assert dims.joined(wide // 12, wide // 4 % 3, 3) is wide // 4
+
+
 def test_variables_come_in_order_and_with_their_range() -> None:
     found = dims.variables(V * 2 + dims.maximum(B, A * N) // 3)
     assert list(found) == ["A", "B", "N", "V"]
