@@ -12,6 +12,7 @@ import pytest
 import graphc as gc
 from graphc.ir import dtype as dtypes
 from tests.accuracy import within
+from tests.values import same_bits
 
 Array = np.ndarray[Any, Any]
 RNG = np.random.default_rng(0)
@@ -53,6 +54,11 @@ ATTENTION: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "attention": (gc.attention, HEADS),
     "causal": (lambda *x: gc.attention(*x, is_causal=True), HEADS),
     "with a mask": (gc.attention, (*HEADS, normal(16, 16))),
+}
+# The first two meet first, in the order that multiplies least as from left to right.
+CHAINS: dict[str, Callable[..., Any]] = {
+    "multi_dot": gc.multi_dot,
+    "einsum": lambda *x: gc.einsum("ij,jk,kl->il", *x),
 }
 TABLE: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "softmax": (gc.softmax, (ROWS,)),
@@ -119,15 +125,10 @@ TABLE: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
         (normal(4, 16), normal(4, 8), *cell(4)[1:]),
     ),
     "polyval": (gc.polyval, (normal(5), X)),
-    "einsum of three": (
-        lambda *x: gc.einsum("ij,jk,kl->il", *x),
-        (ROWS, normal(64, 16), normal(16, 8)),
-    ),
     "einsum of rows": (
         lambda *x: gc.einsum("bhid,bhjd->bhij", *x),
         (normal(2, 3, 8, 16), normal(2, 3, 4, 16)),
     ),
-    "multi_dot": (gc.multi_dot, (ROWS, normal(64, 16), normal(16, 8))),
     "vecdot": (gc.vecdot, (ROWS, normal(8, 64))),
     "grid_sample": (gc.grid_sample, (CHANNELS, RNG.uniform(-1, 1, (2, 6, 6, 2)))),
     "embedding_bag": (
@@ -145,10 +146,20 @@ DEVICES = ["reference", "cpu", "sim"]
 NARROW = [np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)]
 
 
-def is_rounded_once(found: Array, precise: Array, dtype: np.dtype[Any]) -> bool:
-    """Half a unit, and what f32 loses where terms cancel: of numbers below 1/16 less is asked."""
+def roundoff_of(dtype: np.dtype[Any]) -> float:
+    return dtypes.from_numpy(dtype).epsilon / 2
+
+
+def is_rounded_once(
+    found: Array, precise: Array, dtype: np.dtype[Any], off: Array | float = 0.0
+) -> bool:
+    """Half a unit, and what f32 loses where terms cancel: of numbers below 1/16 less is asked.
+
+    Before that, a number may be `off` by what its parts were rounded to.
+    """
     assert found.dtype == dtype
-    return within(found, precise, 0.52, dtypes.from_numpy(dtype), least=1 / 16)
+    nearest = np.clip(found.astype(np.float64), precise - off, precise + off)
+    return within(found, nearest, 0.52, dtypes.from_numpy(dtype), least=1 / 16)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -176,8 +187,19 @@ def test_attention_rounds_its_shares_and_its_result(name: str, dtype: Any, devic
     narrow = [operand.astype(dtype) for operand in operands]
     query, key, value, *mask = (operand.astype(np.float64) for operand in narrow)
     precise = compiled(query, key, value, *mask)
-    roundoff = dtypes.from_numpy(dtype).epsilon / 2
-    off = roundoff * compiled(query, key, np.abs(value), *mask)
-    found = compiled(*narrow)
-    nearest = np.clip(found.astype(np.float64), precise - off, precise + off)
-    assert is_rounded_once(found, nearest, dtype)
+    off = roundoff_of(dtype) * compiled(query, key, np.abs(value), *mask)
+    assert is_rounded_once(compiled(*narrow), precise, dtype, off)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", NARROW, ids=str)
+@pytest.mark.parametrize("name", CHAINS)
+def test_chains_of_products_round_each(name: str, dtype: Any, device: str) -> None:
+    """Each element of the first product is off by one roundoff of itself."""
+    operands = [x.astype(dtype) for x in (ROWS, normal(64, 16), normal(16, 8))]
+    a, b, c = (operand.astype(np.float64) for operand in operands)
+    off = roundoff_of(dtype) * (np.abs(a @ b) @ np.abs(c))
+    found = gc.function(CHAINS[name], device=device)(*operands)
+    assert is_rounded_once(found, a @ b @ c, dtype, off)
+    one_by_one = gc.function(lambda a, b, c: (a @ b) @ c, device=device)
+    assert same_bits(found, one_by_one(*operands))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from graphc.ir.source_map import SourceMap
 from graphc.passes import pipeline
 from graphc.passes.autodiff import vjp
 from graphc.runtime.interpreter import evaluate_entry
+from graphc.runtime.program import Entry
 from graphc.runtime.simulator.executor import SimulatorExecutor
 from graphc.runtime.steps import launches_in
 from tests.products import contraction, product, simulated_products, transposed, without
@@ -277,7 +278,7 @@ def test_what_cannot_be_copied_in_chunks_is_left_to_registers(name: str) -> None
     }
 
 
-# -- attention -----------------------------------------------------------------------------------
+# -- compositions --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("has_gradients", [False, True])
@@ -298,7 +299,12 @@ def test_attention_stays_on_tensor_cores(
         results += vjp(results, inputs, [slope])
         # Those of the shares, and of the scores.
         products, bytes_of_pair = 2 + 4, 4 + 2 + 2 + 2
-    graph = graph_of("attention", (*inputs, slope), *results)
+    entry = on_tensor_cores(graph_of("attention", (*inputs, slope), *results), products)
+    assert entry.layout({}).arena_bytes <= bytes_of_pair * 2 * 3 * 128 * 128
+
+
+def on_tensor_cores(graph: Graph, products: int) -> Entry:
+    """The plan of a graph, all of whose products run on tensor cores."""
     library = Library()
     prepared = pipeline.run(graph, pipeline.GRAPH_PASSES, SourceMap())
     entry = plan_entry(prepared, CUDA, library)
@@ -309,9 +315,23 @@ def test_attention_stays_on_tensor_cores(
         for _ in one.bindings
     ]
     called = [called_by(library.kernels[name]) for name in launched]
-    assert sum(f"gc_mma_m16n8k16_{dtype}" in one for one in called) == products
+    instruction = f"gc_mma_m16n8k16_{graph.inputs[0].dtype}"
+    assert sum(instruction in one for one in called) == products
     assert not any("gc_multiply_add_f32" in one for one in called)
-    assert entry.layout({}).arena_bytes <= bytes_of_pair * 2 * 3 * 128 * 128
+    return entry
+
+
+@pytest.mark.parametrize("dtype", [bf16, f16])
+@pytest.mark.parametrize(
+    "chain", [functions["multi_dot"], partial(functions["einsum"], "ij,jk,kl->il")]
+)
+def test_chains_stay_on_tensor_cores(chain: Callable[..., Node], dtype: DType) -> None:
+    a, b, c, slope = (graph_input(name, dtype, (64, 64)) for name in "abcg")
+    result = chain(a, b, c)
+    on_tensor_cores(graph_of("forward", (a, b, c), result), 2)
+    gradients = vjp([result], [a, b, c], [slope])
+    # The product of two is computed as it is, and transposed.
+    on_tensor_cores(graph_of("training", (a, b, c, slope), result, *gradients), 3 + 4)
 
 
 # -- sizes of the schedule -----------------------------------------------------------------------

@@ -19,8 +19,7 @@ from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import surface
 from graphc.ir.ops.broadcasting import promoted
-from graphc.ir.ops.contraction.matmul import widened_product
-from graphc.ir.ops.conversion import cast_to, widened
+from graphc.ir.ops.contraction.matmul import matmul
 from graphc.ir.ops.creation.constants import iota, zeros_like
 from graphc.ir.ops.elementwise.arithmetic import multiply
 from graphc.ir.ops.elementwise.logic import equal, where
@@ -53,7 +52,7 @@ class _Term(Record):
         if not axes:
             return self
         labels = tuple(label for label in self.labels if label in kept)
-        return _Term(sum_over(widened(self.node), axes=axes), labels)
+        return _Term(sum_over(self.node, axes=axes), labels)
 
 
 @surface("einsum")
@@ -71,7 +70,7 @@ def einsum(
         equation: letters for the axes of each operand, `->` and those of the result. Axes that
             the result leaves out are summed. `...` stands for further axes. Axes broadcast.
             Without `->` the result has the letters that occur once, in alphabetical order.
-        operands: tensors, promoted to one dtype. Of f16 and bf16 the result alone is rounded.
+        operands: tensors, promoted to one dtype. In f16 and bf16 every product is rounded.
         optimize: accepted as NumPy has it; products are made from left to right.
 
     Raises:
@@ -88,13 +87,12 @@ def einsum(
     rank = max((sum(len(label) > 1 for label in one) for one in labels), default=0)
     ellipsis = [f".{place}" for place in range(rank, 0, -1)]
     result = _output_labels(output, labels, ellipsis, equation)
-    alike = promoted(*nodes)
-    terms = _terms(alike, labels)
+    terms = _terms(promoted(*nodes), labels)
     total = terms[0]
     for place, term in enumerate(terms[1:], start=1):
         later = {label for other in terms[place + 1 :] for label in other.labels}
         total = _product(total, term, later | set(result))
-    return cast_to(total.summed(set(result)).ordered(result), alike[0].dtype)
+    return total.summed(set(result)).ordered(result)
 
 
 def _lettered(arguments: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
@@ -216,7 +214,7 @@ def _product(a: _Term, b: _Term, kept: set[str]) -> _Term:
         ordered = term.ordered([*batch, *(label for group in groups for label in group)])
         return reshape(ordered, shape=(*(term.size(label) for label in batch), *sizes))
 
-    product = widened_product(sized(a, rows, inner), sized(b, inner, columns))
+    product = matmul(sized(a, rows, inner), sized(b, inner, columns))
     return _Term(reshape(product, shape=shape), labels)
 
 
@@ -226,6 +224,6 @@ def _outer(a: _Term, b: _Term, labels: Sequence[str], shape: tuple[DimLike, ...]
     def aligned(term: _Term) -> Node:
         present = [label for label in labels if label in term.labels]
         sizes = tuple(term.size(label) if label in term.labels else 1 for label in labels)
-        return broadcast_to(reshape(widened(term.ordered(present)), shape=sizes), shape=shape)
+        return broadcast_to(reshape(term.ordered(present), shape=sizes), shape=shape)
 
     return multiply(aligned(a), aligned(b))

@@ -14,12 +14,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.argument_names import also_named
 from graphc.ir.ops.broadcasting import Operand, broadcast_shapes, promoted
-from graphc.ir.ops.contraction.matmul import (
-    matmul,
-    matrix_product,
-    matrix_transpose,
-    widened_product,
-)
+from graphc.ir.ops.contraction.matmul import matmul, matrix_product, matrix_transpose
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation.constants import constant_like, iota, ones_like, zeros_like
 from graphc.ir.ops.elementwise.arithmetic import divide
@@ -396,7 +391,8 @@ def multi_dot(*matrices: Node | Sequence[Node]) -> Node:
     """The product of several matrices, in the order that multiplies least.
 
     By dynamic programming over the sizes (T. Cormen et al., "Introduction to algorithms", 15.2);
-    named dims count with the largest value of their range.
+    named dims count with the largest value of their range. In f16 and bf16 every product is
+    rounded.
     """
     first = matrices[0] if matrices else ()
     chain = list(first) if isinstance(first, list | tuple) else list(matrices)
@@ -411,8 +407,7 @@ def multi_dot(*matrices: Node | Sequence[Node]) -> Node:
     inner = [dims.bounds(node.shape[0])[1] for node in nodes[1:]]
     begin = dims.bounds(nodes[0].shape[0])[1] if len(nodes[0].shape) > 1 else 1
     end = dims.bounds(nodes[-1].shape[-1])[1] if len(nodes[-1].shape) > 1 else 1
-    dtype = dtypes.promote_all(node.dtype for node in nodes)
-    return cast_to(_cheapest(nodes, [begin, *inner, end]), dtype)
+    return _cheapest(promoted(*nodes), [begin, *inner, end])
 
 
 def _cheapest(nodes: Sequence[Node], sizes: Sequence[int]) -> Node:
@@ -431,7 +426,7 @@ def _cheapest(nodes: Sequence[Node], sizes: Sequence[int]) -> Node:
     def product(i: int, j: int) -> Node:
         if i == j:
             return nodes[i]
-        return widened_product(product(i, cut[i, j]), product(cut[i, j] + 1, j))
+        return matrix_product(product(i, cut[i, j]), product(cut[i, j] + 1, j))
 
     return product(0, count - 1)
 
