@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from graphc.arrays.functions import member
+import numpy as np
+
+from graphc.arrays.functions import member, named
 
 _NAMES = (
     "chain_matmul",
@@ -60,7 +62,6 @@ _NAMES = (
     "matrix_rank",
     "matrix_transpose",
     "multi_dot",
-    "norm",
     "ormqr",
     "outer",
     "pinv",
@@ -80,10 +81,31 @@ _NAMES = (
     "tensorsolve",
     "toeplitz",
     "trace",
-    "vander",
     "vecdot",
     "vector_norm",
 )
+
+
+def norm(x: Any, ord: Any = None, *arguments: Any, **keywords: Any) -> Any:
+    """`graphc.norm`, of a matrix without axes the norm of the matrix.
+
+    >>> float(norm(np.diag([3.0, 4.0]), 2))
+    4.0
+    """
+    is_given = arguments or not keywords.keys().isdisjoint(("axis", "dim"))
+    if isinstance(ord, int | float) and np.ndim(x) == 2 and not is_given:
+        keywords["axis"] = (0, 1)
+    return named("norm")(x, ord, *arguments, **keywords)
+
+
+def vander(x: Any, *, N: Any = None) -> Any:
+    """`graphc.vander` with powers that ascend, as `torch.linalg` has it.
+
+    >>> vander(np.array([2.0, 3.0]), N=3)
+    array([[1., 2., 4.],
+           [1., 3., 9.]])
+    """
+    return named("vander")(x, N, increasing=True)
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
@@ -91,4 +113,4 @@ def __getattr__(name: str) -> Callable[..., Any]:
 
 
 def __dir__() -> list[str]:
-    return list(_NAMES)
+    return sorted((*_NAMES, "norm", "vander"))

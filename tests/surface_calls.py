@@ -217,6 +217,14 @@ LISTED: dict[str, list[Any]] = {
     **{name: [(lambda f, x: f(x, 1), X), (lambda f, x: f(x, 0, reverse=True), X)]
        for name in ("cumulative_sum", "cumulative_prod", "logcumsumexp", "cummax", "cummin")},
     "angle": [(lambda f, x: f(x), X), (lambda f, x: f(x, deg=True), c128[3, 4])],
+    **{
+        name: [
+            (lambda f, x: f(x, correction=1), X),
+            (lambda f, x: f(x, 1, 0, keepdims=True), X),
+            (lambda f, x: f(x, axis=0, unbiased=True), X),
+        ]
+        for name in ("std_mean", "var_mean")
+    },
     "cov": [(lambda f, x: f(x), X), (lambda f, x, y: f(x, y, bias=True), X, f64[4]),
             (lambda f, x: f(x, rowvar=False, ddof=0), X)],
     # samples, grids and distances

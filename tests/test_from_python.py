@@ -29,6 +29,27 @@ def test_every_function_of_the_language_is_a_name() -> None:
         assert callable(getattr(gc, name)), name
 
 
+@pytest.mark.parametrize("traced", [False, True])
+def test_names_of_the_submodules_mean_what_they_do_elsewhere(traced: bool) -> None:
+    def of(function: Any) -> Any:
+        return gc.function(function, device="reference")(x) if traced else function(x)
+
+    x = np.array([[1.0, 2.0], [3.0, 5.0]])
+    for order in (None, 1, 2, -2, np.inf, "fro", "nuc"):
+        expected = np.linalg.norm(x, order)  # type: ignore[call-overload]
+        np.testing.assert_allclose(of(lambda a, o=order: gc.linalg.norm(a, o)), expected)
+    expected = np.linalg.norm(x, 1, axis=1, keepdims=True)
+    for named in ({"axis": 1, "keepdims": True}, {"dim": 1, "keepdim": True}):
+        found = of(lambda a, named=named: gc.linalg.norm(a, 1, **named))
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(
+        of(gc.linalg.vander), np.stack([np.vander(r)[:, ::-1] for r in x])
+    )
+    np.testing.assert_array_equal(of(lambda a: gc.linalg.vander(a[0], N=3)), [[1, 1, 1], [1, 2, 4]])
+    np.testing.assert_array_equal(of(lambda a: gc.take_along_dim(a, np.array([[3, 0]]))), [5, 1])
+    assert {"norm", "vander"} < set(dir(gc.linalg))
+
+
 def test_a_matrix_is_not_traced() -> None:
     with pytest.raises(UsageError) as refused:
         gc.trace(np.eye(3))

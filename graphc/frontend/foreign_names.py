@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 
-__all__ = ["KEYWORDS", "instead", "meant"]
+__all__ = ["KEYWORDS", "instead", "meant", "of_a_pair"]
 
 _FUNCTION = "a function is written `def name(...):`"
 _EXCEPTIONS = "a graph has no exceptions"
@@ -48,6 +48,8 @@ _PARTS = "parts of a model are known by their names: fc(x)"
 _PREFIX = "functions, layers and dtypes need no prefix: exp(x), Linear(3, 4), f32"
 _RANKED = "its name says the number of axes: BatchNorm1d, Conv2d, MaxPool3d"
 _DECLARED = "a model declares it: param w: f32[4] = zeros(), or state w, which is not trained"
+_FOR = "it is a statement, which carries what its block assigns: for t in range(T): h = cell(x[t], h)"
+_WHILE = "it is a statement, which carries what its block assigns: while x > 1, at most 100: x = x / 2"
 _STATE = "what is compiled has state: graphc.compile(model, ...).state_dict()"
 _TRAINING = "train_step(...) traces a model for training, all else for use"
 _VALUE = "tensors are values: x = x + y, x = x.at[i].set(y)"
@@ -60,6 +62,9 @@ _INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(("dict", "set"), _CONTAINERS),
     **dict.fromkeys(("filter", "list", "map", "tuple"), _LISTS),
     **dict.fromkeys(("BatchNorm", "Conv", "MaxPool", "AvgPool"), _RANKED),
+    **dict.fromkeys(("scan", "fori_loop"), _FOR),
+    "while_loop": _WHILE,
+    "lax": "loops and branches are statements: for t in range(T):, while x > 1, at most 100:, if x > 1:",
     "Dense": "did you mean 'Linear'?",
     **dict.fromkeys(("Buffer", "Parameter", "Variable", "register_buffer"), _DECLARED),
     "Tensor": "a type has a dtype and sizes: f32[B, 64]",
@@ -117,15 +122,35 @@ def instead(name: str, functions: Container[str] = ()) -> str | None:
     return f"tensors are values: x = x.{plain}(...) in place of x{name}(...)"
 
 
+_MIDDLE = "{0}(x, axis=...) gives the mean of the two in the middle; kthvalue values and places"
+
+_PAIRS: Mapping[str, str] = {
+    **dict.fromkeys(("max", "min"), "{0}(x, axis=...) gives the values, arg{0} their places"),
+    **dict.fromkeys(("median", "nanmedian"), _MIDDLE),
+}
+"""Functions that give values and places in PyTorch, where `dim` is said, and values alone here."""
+
+
+def of_a_pair(function: str, argument: str) -> str | None:
+    """What to write in place of a call that gives two tensors in PyTorch, and one here.
+
+    Args:
+        argument: what it is called with, as PyTorch names it.
+    """
+    return _PAIRS[function].format(function) if argument == "dim" and function in _PAIRS else None
+
+
 _MEANT: Mapping[str, str] = {
     "cond": "a branch is `if condition: ... else: ...`, or graphc.cond in Python",
     "float": "a tensor is cast by f32(x)",
     "int": "a tensor is cast by i32(x)",
-    "layer_norm": "the weight's shape tells the normalised axes: layer_norm(x, weight, bias)",
+    "layer_norm": "layer_norm(x, weight, bias): the weight's shape tells the normalised axes; "
+    "without a weight normalized_shape=(4,) does",
     "max": "the larger of two tensors is maximum(x, y)",
     "min": "the smaller of two tensors is minimum(x, y)",
     "narrow": "dynamic_slice(x, starts, sizes) begins where a tensor says",
-    "rms_norm": "the weight's shape tells the normalised axes: rms_norm(x, weight)",
+    "rms_norm": "rms_norm(x, weight): the weight's shape tells the normalised axes; without one "
+    "normalized_shape=(4,) does",
     "select": "x[i] takes a tensor i",
 }
 

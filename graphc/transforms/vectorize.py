@@ -38,6 +38,7 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
 
     Args:
         function: of tensors without that axis, or of trees of them.
+            Numbers, texts and models may be given to it by name, and are the same for each part.
         in_axes: the axis of every tensor of an argument, None for an argument that is given
             whole; one for all positional arguments, or a list or tuple with one for each. That
             of an argument may be nested as the argument is: `({"w": 0, "b": None}, None)`.
@@ -55,6 +56,7 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
     @functools.wraps(function)
     def derived(*arguments: Any, **keywords: Any) -> Any:
         with at_python_line():
+            _require_whole(keywords)
             named = list(named_leaves(arguments, "arguments"))
             axes = _with_axes(_axes(in_axes, arguments), arguments, "in_axes")
             fronts = {
@@ -80,6 +82,18 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
 
     derived.__signature__ = _without_types(function)  # type: ignore[attr-defined]
     return derived
+
+
+def _require_whole(keywords: Mapping[str, Any]) -> None:
+    """Refuse by name what has an axis, along which it would be mapped elsewhere."""
+    for name, value in keywords.items():
+        is_row = isinstance(value, list) and len(value) > 0
+        if is_row or any(getattr(leaf, "ndim", 0) for leaf in leaves(value)):
+            raise UsageError(
+                f"vmap: {name}={shown(value)} is given by name, which is given whole to each part",
+                code="argument",
+                hint="give it by position: in_axes says which axis is mapped, None for the whole",
+            )
 
 
 def _without_types(function: Callable[..., Any]) -> inspect.Signature | None:

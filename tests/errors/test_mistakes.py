@@ -56,6 +56,7 @@ IN_PROGRAMS: dict[str, Told] = {
     ),
     function("y = x\nprint y\nreturn y"): Told("the name 'y'", "nothing is printed", "y"),
     "def reset() -> :\n    return 1\n": Told("found ':'", "leave '->' away", ":"),
+    function("return x.max(dim=1)"): Told("max with dim=", "argmax", "x.max(dim=1)"),
     function("return x is m"): Told("asks whether a value is None", "compare with '=='", "x is m"),
     function("if m:\n    x = 2 * x\nreturn x"): Told(
         "the condition of a branch is f32[4, 4]", "if x is None", "m"
@@ -215,9 +216,6 @@ IN_PYTHON: dict[str, Told] = {
     "np.sum(x, out=np.zeros(3))": Told(
         "no argument 'out'", "tensors are values", "np.sum(x, out=np.zeros(3))"
     ),
-    "np.mean(x, dtype=np.float64)": Told(
-        "no argument 'dtype'", "cast before", "np.mean(x, dtype=np.float64)"
-    ),
     "x / np.sqrt(x.shape[0])": Told("dim B has no value", "gc.asarray(B)", "np.sqrt(x.shape[0])"),
     "x / math.sqrt(x.shape[0])": Told(
         "dim B has no value", "gc.asarray(B)", "math.sqrt(x.shape[0])"
@@ -230,6 +228,46 @@ IN_PYTHON: dict[str, Told] = {
         "axis is B (Dim), expected the number of an axis",
         "a fixed size",
         "gc.sum(x, axis=x.shape[0])",
+    ),
+    # -- what other libraries call so
+    "x.max(dim=1)[0]": Told(
+        "max with dim= gives values and", "argmax their places", "x.max(dim=1)"
+    ),
+    "gc.min(x, dim=1, keepdim=True)": Told(
+        "min with dim=", "min(x, axis=...)", "gc.min(x, dim=1, keepdim=True)"
+    ),
+    "gc.median(x, dim=1)": Told("median with dim=", "kthvalue", "gc.median(x, dim=1)"),
+    "x.nanmedian(dim=1)": Told("nanmedian with dim=", "kthvalue", "x.nanmedian(dim=1)"),
+    "gc.max(x, np.zeros((0, 3)))": Told(
+        "axis is tensor f64[0, 3]", "maximum(x, y)", "gc.max(x, np.zeros((0, 3)))"
+    ),
+    "gc.max(x, np.array([1]))": Told(
+        "axis is tensor i64[1]", "maximum(x, y)", "gc.max(x, np.array([1]))"
+    ),
+    "gc.max(x, np.array(1.0))": Told("axis is 1.0", "maximum(x, y)", "gc.max(x, np.array(1.0))"),
+    "gc.var_mean(x)": Told("needs the argument 'correction'", "N - 1", "gc.var_mean(x)"),
+    "gc.std_mean(x, 1)": Told("needs the argument 'correction'", "N - 1", "gc.std_mean(x, 1)"),
+    "m.norm(2)": Told("of all elements, or of the matrix", "vector_norm(x, 2)", "m.norm(2)"),
+    "gc.norm(m, p=1)": Told("or of the matrix", "matrix_norm(x, 1)", "gc.norm(m, p=1)"),
+    "gc.norm(m[None], 2)": Told("or of the matrix", "give the axis", "gc.norm(m[None], 2)"),
+    "gc.layer_norm(m, (4,), m[0], m[1])": Told(
+        "weight is (4,)", "layer_norm(x, weight, bias)", "gc.layer_norm(m, (4,), m[0], m[1])"
+    ),
+    "gc.layer_norm(m, (4,), m[0], m[1], eps=1.0)": Told(
+        "'eps' is given twice",
+        "layer_norm(x, weight, bias)",
+        "gc.layer_norm(m, (4,), m[0], m[1], eps=1.0)",
+    ),
+    "gc.rms_norm(m, (4,), m[0], eps=1.0)": Told(
+        "'eps' is given twice", "rms_norm(x, weight)", "gc.rms_norm(m, (4,), m[0], eps=1.0)"
+    ),
+    "gc.vmap(lambda x, by: x * by)(m, by=[1.0, 2.0])": Told(
+        "by=[1.0, 2.0] is given by name",
+        "in_axes",
+        "gc.vmap(lambda x, by: x * by)(m, by=[1.0, 2.0])",
+    ),
+    "gc.vmap(lambda x, by: x)(m, by={'a': m})": Told(
+        "is given by name", "by position", "gc.vmap(lambda x, by: x)(m, by={'a': m})"
     ),
     # -- dims
     "gc.zeros((x.shape[0] / 2,))": Told("B / 2 is no whole number", "//", "x.shape[0] / 2"),
@@ -369,6 +407,7 @@ def test_a_mistake_in_python_is_explained(text: str) -> None:
 NUMPYS = {
     "np.mean(x)": "gc.mean(x)",
     "np.sum(x, axis=1, keepdims=True)": "gc.sum(x, axis=1, keepdims=True)",
+    "np.mean(x, dtype=np.float64)": "gc.mean(x, dtype=gc.f64)",
     "np.sum(x, dtype=np.float64)": "gc.sum(x, dtype=gc.f64)",
     "np.max(x, axis=1)": "gc.max(x, axis=1)",
     "np.std(x, ddof=1)": "gc.std(x, correction=1)",

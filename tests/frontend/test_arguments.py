@@ -11,6 +11,7 @@ import pytest
 import graphc as gc
 from graphc.errors import DTypeError, GraphcError, UsageError
 from graphc.frontend.elaborate import elaborate
+from graphc.frontend.foreign_names import of_a_pair
 from graphc.frontend.tracing.arguments import first_names
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
@@ -40,6 +41,10 @@ def _spellings() -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize(("name", "parameter", "second"), _spellings())
 def test_every_axis_has_the_name_of_pytorch(name: str, parameter: str, second: str) -> None:
     function = functions[name]
+    if of_a_pair(name, second):
+        with pytest.raises(UsageError, match="values and their places"):
+            first_names(name, function, {second: 1})
+        return
     assert first_names(name, function, {second: 1}) == {parameter: 1}
     for both in ({second: 1, parameter: 1}, {parameter: 1, second: 1}):
         with pytest.raises(UsageError, match="given twice"):

@@ -9,6 +9,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from graphc import linalg
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.ir import dtype as dtypes
 
@@ -205,7 +206,7 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     **{name: lambda x, *_, **__: call("lu_factor", x) for name in ("lu", "linalg.lu_factor")},
     "linalg.lu": lambda x, pivot=True: call("lu", x),
     "lu_solve": lambda b, *factors: call("lu_solve", *factors, b),
-    "linalg.vander": lambda x, N=None: call("vander", x, N, increasing=True),
+    "linalg.vander": lambda x, N=None: linalg.vander(x, N=N),
     "linspace": _spaced("linspace"),
     "logspace": _spaced("logspace"),
     "mH": lambda x: call("conj", x.mT),
@@ -239,11 +240,6 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     ),
     "svd": _svd,
     "t": lambda x: x.T,
-    "take_along_dim": lambda x, index, dim=None: (
-        call("take", x, call("flatten", index))
-        if dim is None
-        else call("take_along_dim", x, index, dim)
-    ),
     "tril_indices": _triangle("tril_indices"),
     "triu_indices": _triangle("triu_indices"),
     "unfold": _unfold,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, get_args, get_type_hints
 
 from graphc.errors import UsageError, did_you_mean
-from graphc.frontend.foreign_names import instead, meant
+from graphc.frontend.foreign_names import instead, meant, of_a_pair
 from graphc.frontend.tracing.annotations import expected, room
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.shown import shown
@@ -80,11 +80,17 @@ def first_names(
     """The named arguments, those under a second name (`dim`) by the first (`axis`).
 
     Raises:
-        UsageError: both are given.
+        UsageError: both are given, or by the second name another function is meant.
     """
     first = second_names(operation)
     result: dict[str, Any] = {}
     for key, value in named.items():
+        if (hint := of_a_pair(name, key)) is not None:
+            raise UsageError(
+                f"{name} with {key}= gives values and their places in PyTorch, and here one tensor",
+                code="argument-unknown",
+                hint=hint,
+            )
         if first.get(key, key) in result:
             raise _given_twice(name, first.get(key, key))
         result[first.get(key, key)] = value
@@ -120,7 +126,7 @@ def refuse_call(
     for position, parameter in enumerate(positional):
         is_given = position < len(given)
         if is_given and parameter.name in named:
-            raise _given_twice(name, parameter.name)
+            raise _given_twice(name, parameter.name, meant(name))
         if not is_given and parameter.name not in named and parameter.default is parameter.empty:
             raise UsageError(
                 f"{name} needs the argument {parameter.name!r}", code="argument-missing", hint=hint
@@ -155,11 +161,11 @@ def checked_method(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-def _given_twice(name: str, parameter: str) -> UsageError:
+def _given_twice(name: str, parameter: str, hint: str | None = None) -> UsageError:
     return UsageError(
         f"{name}: the argument {parameter!r} is given twice",
         code="argument-twice",
-        hint=f"give it once, by its position or as {parameter}=...",
+        hint=hint or f"give it once, by its position or as {parameter}=...",
     )
 
 

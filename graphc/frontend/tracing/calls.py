@@ -86,11 +86,17 @@ def _converted(
 def with_lists(
     operation: Callable[..., Any], given: Sequence[Any], named: Mapping[str, Any]
 ) -> Arguments:
-    """The arguments with arrays as nested lists, where what is known has a place, and no tensor."""
+    """The arguments with arrays as nested lists, where what is known has a place, and no tensor.
+
+    An axis is a number: an array in its place is refused, as the second operand that it is.
+    """
     known, _ = known_parameters(operation)
-    return _converted(
-        operation, given, named, lambda name, value: _listed(value) if name in known else value
-    )
+
+    def read(name: str, value: Any) -> Any:
+        is_operand = name == "axis" and isinstance(value, np.ndarray) and value.ndim > 0
+        return _listed(value) if name in known and not is_operand else value
+
+    return _converted(operation, given, named, read)
 
 
 def _listed(value: Any) -> Any:

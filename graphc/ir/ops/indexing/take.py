@@ -6,6 +6,7 @@ All are `gather`: negative indices count from the end, and what is out of range 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Literal
 
 import numpy as np
@@ -47,7 +48,7 @@ __all__ = ["as_indices", "cut_to", "embedding", "last_axis", "take", "take_along
 
 
 def as_indices(name: str, indices: object) -> Node:
-    """Indices as a tensor: one of integers, or whole numbers of Python.
+    """Indices as a tensor: one of integers, or whole numbers of Python, in lists of any depth.
 
     Raises:
         UsageError: anything else.
@@ -56,14 +57,21 @@ def as_indices(name: str, indices: object) -> Node:
         return indices
     if isinstance(indices, int) and not isinstance(indices, bool):
         return number(indices, dtypes.i64)
-    if isinstance(indices, list | tuple) and all(type(one) is int for one in indices):
-        data = np.asarray(indices, "<i8").tobytes()
-        return tensor(data=data, dtype=dtypes.i64, shape=(len(indices),))
+    if isinstance(indices, list | tuple) and _are_whole(indices):
+        with suppress(ValueError, OverflowError):
+            data = np.asarray(indices, "<i8")
+            return tensor(data=data.tobytes(), dtype=dtypes.i64, shape=data.shape)
     raise UsageError(
         f"{name}: {indices!r} ({type(indices).__name__}) is no tensor of indices",
         code="index",
-        hint="use a tensor of integers, or whole numbers",
+        hint="use a tensor of integers, or whole numbers, in lists of equal lengths at each depth",
     )
+
+
+def _are_whole(values: object) -> bool:
+    if isinstance(values, list | tuple):
+        return all(map(_are_whole, values))
+    return type(values) is int
 
 
 def last_axis(x: Node, axis: int) -> tuple[int, ...]:
@@ -163,7 +171,7 @@ def index_select(x: Node, dim: int, index: Node | int | Sequence[int]) -> Node:
     return take(x, index, dim)
 
 
-@surface("take_along_axis", "take_along_dim")
+@surface("take_along_axis")
 def take_along_axis(x: Node, indices: Node, axis: int = -1) -> Node:
     """`x[..., indices[..., i, ...], ...]`: along an axis, with an index for each element.
 
@@ -185,6 +193,14 @@ def take_along_axis(x: Node, indices: Node, axis: int = -1) -> Node:
     moved = [views.permute_dims(one, axes=order) for one in (x, indices)]
     read = gather(*moved, axes=(len(order) - 1,), batch=len(order) - 1)
     return views.permute_dims(read, axes=tuple(np.argsort(order).tolist()))
+
+
+@surface("take_along_dim")
+def take_along_dim(x: Node, indices: Node, axis: int | None = None) -> Node:
+    """`take_along_axis`; without an axis of the elements of all axes, in row-major order."""
+    if axis is None:
+        x, indices = (views.reshape(one, shape=(dims.product(one.shape),)) for one in (x, indices))
+    return take_along_axis(x, indices, axis or 0)
 
 
 def _without(shape: Sequence[DimLike], axis: int) -> tuple[DimLike, ...]:

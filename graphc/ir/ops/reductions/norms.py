@@ -168,10 +168,21 @@ def norm(
     keepdims: bool = False,
     dtype: DType | None = None,
 ) -> Node:
-    """`vector_norm` over one axis, or of all elements without `ord`; `matrix_norm` over two."""
+    """`vector_norm` over one axis, or of all elements without `ord`; `matrix_norm` over two.
+
+    Of a matrix PyTorch's norm of an order is that of all elements, NumPy's that of the matrix, so
+    that the axes have to be said.
+    """
     x = x if dtype is None else cast_to(x, dtype)
     if axis is None and ord is None:
         return vector_norm(x, 2, None, keepdims)
+    if axis is None and isinstance(ord, int | float) and len(x.shape) > 1:
+        raise UsageError(
+            f"norm of the order {ord} of {x.type}: of all elements, or of the matrix",
+            code="argument-missing",
+            hint=f"vector_norm(x, {ord}) is that of all elements, as in PyTorch; "
+            f"matrix_norm(x, {ord}) that of the matrix, as in NumPy; or give the axis",
+        )
     axes = tuple(range(len(x.shape))) if axis is None else axis
     one_axis = isinstance(axes, int) or len(axes) != 2
     if isinstance(axes, int) or one_axis or ord is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
-from graphc.errors import ShapeError
+from graphc.errors import ShapeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
@@ -79,22 +79,34 @@ def _along(weights: Node, axes: Sequence[int], rank: int) -> Node:
     return views.reshape(ordered, shape=shape)
 
 
+def _required(name: str, correction: float | None) -> float:
+    if correction is None:
+        raise UsageError(
+            f"{name} needs the argument 'correction'",
+            code="argument-missing",
+            hint=f"correction=1 divides by N - 1, as {name} does in PyTorch; correction=0 by N, as "
+            "var and std do here",
+        )
+    return correction
+
+
 @surface("std_mean")
 @also_named(unbiased="correction")
 def std_mean(
-    x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False
+    x: Node, axis: Axis = None, correction: float | None = None, keepdims: bool = False
 ) -> tuple[Node, Node]:
-    """The standard deviation and the mean along axes (all by default)."""
-    return standard_deviation(x, axis, correction, keepdims), mean(x, axis, keepdims)
+    """The standard deviation and the mean along axes (all by default); `correction` is required."""
+    deviation = standard_deviation(x, axis, _required("std_mean", correction), keepdims)
+    return deviation, mean(x, axis, keepdims)
 
 
 @surface("var_mean")
 @also_named(unbiased="correction")
 def var_mean(
-    x: Node, axis: Axis = None, correction: float = 0, keepdims: bool = False
+    x: Node, axis: Axis = None, correction: float | None = None, keepdims: bool = False
 ) -> tuple[Node, Node]:
-    """The variance and the mean along axes (all by default)."""
-    return variance(x, axis, correction, keepdims), mean(x, axis, keepdims)
+    """The variance and the mean along axes (all by default); `correction` is required."""
+    return variance(x, axis, _required("var_mean", correction), keepdims), mean(x, axis, keepdims)
 
 
 @surface("sum_to_size")
