@@ -6,6 +6,7 @@ python docs/list_ops.py
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,13 @@ from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import Branch, Decomposition, HostCall, Loop, Op, Sample, functions, registry
 from graphc.ir.ops.structural import graph_input, project
-from graphc.ir.types import TensorType
+from graphc.ir.types import TensorType, is_differentiable
 from graphc.library import library
+
+# What the functions accept is found by the sample calls of the tests.
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tests.surface_facts import facts_of
 
 __all__ = ["PATH", "text"]
 
@@ -35,8 +41,23 @@ What the language and Python call. Tensors are broadcast and promoted, axes may 
 PyTorch's argument names (`dim`, `keepdim`) are taken beside those of the array API. What other
 libraries have and this one leaves out is listed, with the reasons, in `left_out.md`.
 
-| function | other names | what it gives |
-| --- | --- | --- |
+The last three columns are found by calling each function, as the tests do, and by looking at the
+graph that comes of it.
+
+- *dtypes*: what its tensors may be. "floats" are f16, bf16, f32 and f64, "integers" the signed and
+  the unsigned ones, "numbers" integers, floats and complex numbers, "f8" the 8-bit floats, "all"
+  every dtype, bool too. Arguments for which something else holds are named. A function of no
+  tensors has the dtypes that it can be told to give, or the one that it gives. "not probed" is said
+  of an argument that may be a tensor and is a number or a list in all sample calls.
+- *gradient*: the arguments by which it can be differentiated, and how often. "zero" is the
+  derivative of steps, and by what gives only a shape or a position; "refused" says that the
+  derivative exists and is an error here; "none", that no argument or no result is a float.
+- *backends*: "all" are `cpu`, `cuda`, `sim` and `reference`, by kernels made here or, for
+  `reference`, NumPy. An op "on the host" is called there in between, in LAPACK or an FFT, on every
+  backend: a program for a GPU runs, but waits for the host and copies to it and back.
+
+| function | other names | what it gives | dtypes | gradient | backends |
+| --- | --- | --- | --- | --- | --- |
 """
 
 _LIBRARY = """
@@ -101,11 +122,13 @@ def _function_rows() -> Iterator[str]:
     for name, function in functions.items():
         names.setdefault(function, []).append(name)
     rows = sorted(names.items(), key=lambda row: row[1][0])
-    for function, (_, *others) in rows:
+    for function, (name, *others) in rows:
         first = (function.__doc__ or "").strip().split("\n\n")[0]
         aliases = ", ".join(f"`{name}`" for name in others)
         call = usage(name_of(function), signature_of(function))
-        yield f"| `{_cell(call)}` | {aliases} | {_cell(first)} |\n"
+        facts = facts_of(name)
+        found = f"{_cell(facts.dtypes)} | {facts.gradient} | {facts.backends}"
+        yield f"| `{_cell(call)}` | {aliases} | {_cell(first)} | {found} |\n"
 
 
 def _named_rows(names: Mapping[str, Any]) -> Iterator[str]:
@@ -144,13 +167,18 @@ def _gradient(op: Op) -> str:
     if op.gradient is None:
         return "yes" if isinstance(op.lowering, Decomposition | Loop | Branch) else ""
     nodes = [_built(op, sample) for sample in op.samples()]
-    for node in nodes:
+    differentiable = [node for node in nodes if is_differentiable(node.type)]
+    for node in differentiable:
         results = _results(node)
-        if all(result.dtype.precision for result in results):
-            weights = [graph_input("g", result.dtype, result.shape) for result in results]
-            if any(one is not None for one in op.gradient(node, *weights)):
-                return "yes"
-    return "zero" if nodes else "yes"
+        weights = [
+            graph_input("g", one.dtype, one.shape) if one.dtype.precision else None
+            for one in results
+        ]
+        if any(one is not None for one in op.gradient(node, *weights)):
+            return "yes"
+    if not nodes:
+        return "yes"
+    return "zero" if differentiable else ""
 
 
 if __name__ == "__main__":
