@@ -29,6 +29,7 @@ from graphc.codegen.verify_plan import (
 )
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
+from graphc.ir.sizes import limited_sizes
 from graphc.ir.source_map import SourceMap
 from graphc.passes.fusion.fuse import fuse
 from graphc.passes.fusion.group import Group
@@ -184,5 +185,5 @@ def _unplaced_entry(graph: Graph, draft: EntryDraft) -> Entry:
     )  # fmt: skip
     return Entry(
         graph.name, graph.dims(), tuple(draft.slots), tuple(inputs), tuple(state),
-        tuple(results), tuple(plan.steps),
+        tuple(results), tuple(plan.steps), limited_sizes(graph),
     )  # fmt: skip

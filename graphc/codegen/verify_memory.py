@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from graphc.codegen.merge_launches import touched_slots
 from graphc.errors import GraphcError
 from graphc.ir import dims
-from graphc.ir.dims import Dim
+from graphc.ir.sizes import LARGEST_SIZE
 from graphc.ir.source_map import SourceMap
 from graphc.ir.verify import Check, Violation, run_checks
 from graphc.runtime.program import (
@@ -42,8 +42,12 @@ def verify_memory(given: Entry, made: Entry, sources: SourceMap) -> None:
     run_checks(CHECKS, made, f"the memory of {made.name!r}")
 
 
-def _samples(known: Mapping[str, Dim]) -> list[dict[str, int]]:
-    """Values of the dims: all small, all large, every other one large, and all in the middle."""
+def _samples(entry: Entry) -> list[dict[str, int]]:
+    """Values of the dims: all small, all large, every other one large, and all in the middle.
+
+    They are those of a call: where the large ones are too large together, as large as they can be.
+    """
+    known = entry.dims
     low = {name: dims.bounds(dim)[0] for name, dim in known.items()}
     high = {name: dims.bounds(dim)[1] for name, dim in known.items()}
     middle = {}
@@ -54,8 +58,22 @@ def _samples(known: Mapping[str, Dim]) -> list[dict[str, int]]:
         {name: (low, high)[(place + shift) % 2][name] for place, name in enumerate(known)}
         for shift in (0, 1)
     ]
-    found = [high, low, middle, *mixed]
+    found = [_callable(entry, one) for one in (high, low, middle, *mixed)]
     return [one for place, one in enumerate(found) if one not in found[:place]]
+
+
+def _callable(entry: Entry, sample: dict[str, int]) -> dict[str, int]:
+    """The values, those that are largest halved until 64 bits count every tensor's bytes."""
+    sizes = (*entry.limited, *(slot.type.nbytes for slot in entry.slots))
+    while any(dims.evaluate(size, sample) > LARGEST_SIZE for size in sizes):
+        name = max(sample, key=lambda one: sample[one] - dims.bounds(entry.dims[one])[0])
+        dim = entry.dims[name]
+        step = math.gcd(*(factor for _, factor in dim.terms))
+        least = dims.bounds(dim)[0]
+        if sample[name] == least:
+            break
+        sample = sample | {name: least + (sample[name] - least) // (2 * step) * step}
+    return sample
 
 
 def _placed(entry: Entry) -> Iterator[Violation]:
@@ -67,7 +85,7 @@ def _placed(entry: Entry) -> Iterator[Violation]:
 
 def _peak(entry: Entry) -> Iterator[Violation]:
     most = entry.layout_by(lambda size: dims.bounds(size)[1]).arena_bytes
-    for sample in _samples(entry.dims):
+    for sample in _samples(entry):
         layout = entry.layout(sample)
         ends = [layout.offsets[slot] + _size(entry, slot, sample) for slot in layout.offsets]
         if layout.arena_bytes != max(ends, default=0):
@@ -78,7 +96,7 @@ def _peak(entry: Entry) -> Iterator[Violation]:
 
 def _intact(entry: Entry) -> Iterator[Violation]:
     has_loops = any(isinstance(step, LoopStep) for step in walk_steps(entry.steps))
-    for sample in _samples(entry.dims):
+    for sample in _samples(entry):
         # Slots that change places are back after an even number of iterations.
         for iterations in (2, 3) if has_loops else (1,):
             run = _Run(entry, sample, entry.layout(sample), iterations)

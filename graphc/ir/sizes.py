@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from graphc.errors import DimensionError, Span, UsageError
 from graphc.ir import dims
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dims.atoms import Opaque
 from graphc.ir.graph import Graph
 from graphc.ir.types import TensorType, TupleType
 
-__all__ = ["LARGEST_SIZE", "check_memory", "check_sizes", "memory_bytes", "require_steps"]
+__all__ = [
+    "LARGEST_SIZE",
+    "check_memory",
+    "check_sizes",
+    "limited_sizes",
+    "memory_bytes",
+    "require_counted",
+    "require_steps",
+]
 
 LARGEST_SIZE = 2**63 - 1
 """Elements of a tensor: an index is a signed integer of 64 bits."""
@@ -19,7 +29,7 @@ MOST_STEPS = 1 << 14
 
 
 def check_sizes(graph: Graph, declarations: Mapping[str, Span] | None = None) -> None:
-    """Refuse a tensor that has more than `LARGEST_SIZE` elements at the largest dims.
+    """Refuse a tensor that has more than `LARGEST_SIZE` elements at the smallest dims.
 
     Args:
         graph: whose nodes are looked at.
@@ -28,23 +38,67 @@ def check_sizes(graph: Graph, declarations: Mapping[str, Span] | None = None) ->
     Raises:
         DimensionError: there is one; it is placed at the declaration of its largest dim.
     """
-    seen: set[TensorType] = set()
-    for node in graph.nodes():
-        type_ = node.type
-        if not isinstance(type_, TensorType) or type_ in seen:
-            continue
-        seen.add(type_)
-        most = dims.bounds(type_.size)[1]
-        if most > LARGEST_SIZE:
+    for type_ in _types(graph):
+        least = dims.bounds(type_.size)[0]
+        if least > LARGEST_SIZE:
             ranges = {n: dims.bounds(d) for n, d in dims.variables(type_.size).items()}
-            largest = max(ranges, key=lambda name: ranges[name][1], default="")
+            largest = max(ranges, key=lambda name: ranges[name][0], default="")
             raise DimensionError(
-                f"{type_} has up to {most} elements, and 64 bits count to {LARGEST_SIZE}",
+                f"{type_} has at least {least} elements, and 64 bits count to {LARGEST_SIZE}",
                 code="tensor-size",
                 span=(declarations or {}).get(largest),
-                hint=f"narrow the range of {largest}" if largest else "use smaller tensors",
+                hint=f"let the range of {largest} begin earlier"
+                if largest
+                else "use smaller tensors",
                 notes=[f"{name}: {low}..{high}" for name, (low, high) in ranges.items()],
             )
+
+
+def limited_sizes(graph: Graph) -> tuple[Dim, ...]:
+    """Sizes that the ranges of dims allow to be more than 64 bits count, by which bounds go."""
+    sizes = (
+        part
+        for type_ in _types(graph)
+        for one in (type_.size, *type_.shape)
+        for part in _parts(one)
+    )
+    return tuple(size for size in dict.fromkeys(sizes) if dims.bounds(size)[1] >= LARGEST_SIZE)
+
+
+def _parts(size: DimLike) -> Iterator[Dim]:
+    """A size, and what it divides or compares."""
+    if isinstance(size, Dim):
+        yield size
+        atoms = (atom for monomial, _ in size.terms for atom in monomial)
+        arguments = (one for atom in atoms if isinstance(atom, Opaque) for one in atom.arguments)
+        for argument in arguments:
+            yield from _parts(argument)
+
+
+def require_counted(name: str, sizes: Iterable[Dim], environment: Mapping[str, int]) -> None:
+    """Refuse a call for which one of the sizes is larger than 64 bits count.
+
+    Args:
+        name: of what is called.
+        environment: the values of its dims.
+
+    Raises:
+        DimensionError: there is one.
+    """
+    for size in sizes:
+        value = dims.evaluate(size, environment)
+        if value > LARGEST_SIZE:
+            given = ", ".join(f"{one} is {environment[one]}" for one in dims.variables(size))
+            raise DimensionError(
+                f"{name}: the size {size} is {value}, and 64 bits count to {LARGEST_SIZE}: {given}",
+                code="tensor-size",
+                hint="give smaller arrays",
+            )
+
+
+def _types(graph: Graph) -> Iterable[TensorType]:
+    types = (node.type for node in graph.nodes())
+    return dict.fromkeys(type_ for type_ in types if isinstance(type_, TensorType))
 
 
 def require_steps(name: str, steps: int) -> None:

@@ -11,6 +11,7 @@ from graphc.errors import DimensionError, DTypeError, ShapeError, UsageError, di
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dlpack import from_dlpack
+from graphc.ir.sizes import require_counted
 from graphc.runtime.program import Entry, Slot
 
 __all__ = ["bind_arguments", "ordered_arguments"]
@@ -117,6 +118,7 @@ def _bind_dims(entry: Entry, slots: Sequence[Slot], arrays: Sequence[Array]) -> 
             code="dim-unbound",
             hint=f"give an argument whose shape has {missing[0]} alone as a dim",
         )
+    require_counted(entry.name, entry.limited, environment)
     return environment
 
 

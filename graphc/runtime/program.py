@@ -104,6 +104,7 @@ class Entry(Record):
         slots: all memory that the steps mention.
         inputs, state, results: their slots, in calling order.
         steps: in the order in which they run.
+        limited: numbers of elements that no call may make more than 64 bits count.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Entry(Record):
     state: tuple[int, ...]
     results: tuple[int, ...]
     steps: tuple[Step, ...]
+    limited: tuple[Dim, ...] = ()
 
     def layout(self, environment: Mapping[str, int]) -> Layout:
         """Offsets of the temporaries for given dims, each aligned."""
@@ -281,6 +283,7 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
         "state": list(entry.state),
         "results": list(entry.results),
         "steps": list(map(step_to_json, entry.steps)),
+        "limited": list(map(str, entry.limited)),
     }
 
 
@@ -305,7 +308,10 @@ def _entry_from_json(name: str, data: Mapping[str, Any]) -> Entry:
     lists = (_slots(data[key], len(slots)) for key in ("inputs", "state", "results"))
     inputs, state, results = lists
     _check_places(slots, (*inputs, *state, *results), frozenset())
-    return Entry(name, named, slots, inputs, state, results, steps)
+    # Programs of earlier versions have none.
+    limited = (dim(text) for text in data.get("limited", ()))
+    sizes = tuple(size for size in limited if isinstance(size, Dim))
+    return Entry(name, named, slots, inputs, state, results, steps, sizes)
 
 
 def _check_steps(

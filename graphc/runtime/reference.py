@@ -13,6 +13,7 @@ import numpy as np
 
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
+from graphc.ir.sizes import limited_sizes
 from graphc.runtime.arguments import bind_arguments
 from graphc.runtime.program import Entry, Program, Slot
 
@@ -32,7 +33,8 @@ def contract(graph: Graph) -> Entry:
     inputs = tuple(add(node["name"], "input", node) for node in graph.inputs)
     state = tuple(add(node["name"], "state", node) for node in graph.state)
     results = tuple(add("result", "result", node) for node in graph.results)
-    return Entry(graph.name, graph.dims(), tuple(slots), inputs, state, results, ())
+    sizes = limited_sizes(graph)
+    return Entry(graph.name, graph.dims(), tuple(slots), inputs, state, results, (), sizes)
 
 
 class ReferenceExecutor:

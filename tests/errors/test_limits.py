@@ -1,13 +1,18 @@
 """What is too large for the machine, or for the integers that count it."""
 
+import json
 from contextlib import nullcontext
+from typing import Any
 
+import numpy as np
 import pytest
 
-from graphc.compiler import build_module, initial_state
+import graphc as gc
+from graphc.compiler import build_module, compile_for, initial_state
 from graphc.errors import DimensionError, UsageError
 from graphc.frontend.elaborate import elaborate
 from graphc.frontend.tracing.trace import Export
+from graphc.frontend.tracing.trees import leaves
 from graphc.frontend.tracing.unit import build_unit
 from graphc.ir import dims
 from graphc.ir.dtype import f32
@@ -15,6 +20,8 @@ from graphc.ir.graph import Graph
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.sizes import LARGEST_SIZE, MOST_STEPS, check_sizes, require_steps
 from graphc.library import library
+from graphc.runtime.arguments import bind_arguments
+from graphc.runtime.program import Program
 
 MODEL = """
 model M(n=9999999):
@@ -47,12 +54,59 @@ def test_memory_that_runs_out_is_refused_in_the_same_words(monkeypatch: pytest.M
     assert caught.value.code == "state-memory"
 
 
-def test_a_traced_tensor_beyond_the_index_is_refused():
-    unit = build_unit({"f": Export(lambda x: x * 2, (f32["A", "B", "C"],), is_python=True)})
-    with pytest.raises(DimensionError, match="64 bits") as caught:
-        build_module(unit)
+def attention(x: Any) -> Any:
+    shares = gc.softmax(x @ gc.permute_dims(x, (0, 2, 1)), axis=-1)
+    return shares @ x, gc.sum(shares), x.reshape((-1,)), gc.sort(x, axis=1)
+
+
+def picture(x: Any) -> Any:
+    halved = gc.relu(x[:, :, ::2])
+    return halved.reshape((x.shape[0], -1)), gc.sum(x), gc.mean(gc.concat((x, x), axis=1), (0, 3))
+
+
+def fourth_power(x: Any) -> Any:
+    """The fourth power of the sum, as a sum of products of four."""
+    pairs = x[:, None] * x
+    return gc.sum(pairs[:, :, None, None] * pairs)
+
+
+@pytest.mark.parametrize("device", ["cpu", "sim", "reference"])
+@pytest.mark.parametrize(
+    ("function", "type_", "shapes"),
+    [
+        (attention, f32["B", "T", 4], [(1, 1, 4), (3, 5, 4), (2, 70, 4)]),
+        (picture, f32["B", "C", "H", "W"], [(1, 1, 1, 1), (2, 3, 5, 7), (1, 2, 200, 300)]),
+        (fourth_power, f32["B"], [(1,), (17,)]),
+    ],
+    ids=["sequence", "picture", "product"],
+)
+def test_dims_without_ranges_may_be_too_large_together(
+    function: Any, type_: Any, shapes: list[tuple[int, ...]], device: str
+):
+    module = gc.compile(function, type_, device=device)
+    rng = np.random.default_rng(0)
+    for shape in shapes:
+        x = rng.random(shape, np.float32)
+        for found, expected in zip(leaves(module(x)), leaves(function(x)), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("device", ["cpu", "sim", "reference"])
+def test_a_call_with_a_tensor_beyond_the_index_is_refused(device: str):
+    module = gc.compile(fourth_power, f32["B"], device=device)
+    with pytest.raises(DimensionError, match=r"64 bits count to \d+: B is 65536") as caught:
+        module(np.zeros(2**16, np.float32))
     assert caught.value.code == "tensor-size"
-    assert "A: 1..2147483647" in caught.value.notes
+
+
+def test_a_stored_program_says_what_no_call_may_make_too_large():
+    unit = build_unit({"f": Export(fourth_power, (f32["B"],), is_python=True)})
+    program = compile_for(unit, "cuda").program
+    read = Program.from_json(json.loads(json.dumps(program.to_json())))
+    assert read.entries["f"].limited == program.entries["f"].limited
+    assert "B*B*B*B" in map(str, read.entries["f"].limited)
+    with pytest.raises(DimensionError, match="B is 65536"):
+        bind_arguments(read.entries["f"], [np.zeros(2**16, np.float32)])
 
 
 @pytest.mark.parametrize("shape", [(7, LARGEST_SIZE // 7), (2, 2**62)])

@@ -20,7 +20,7 @@ from graphc.ir.dims.atoms import (
     Variable,
     opaque_atom,
 )
-from graphc.ir.dims.dim import Dim, DimLike, Interval, remembered, terms_of
+from graphc.ir.dims.dim import LARGEST_VALUE, Dim, DimLike, Interval, remembered, terms_of
 
 MAX_ELIMINATIONS = 3
 """How many opaque atoms one line of proof replaces by their definitions."""
@@ -33,6 +33,9 @@ MAX_PRODUCTS = 1024
 def bounds(d: DimLike) -> Interval:
     """A range that holds every value of `d`; exact for affine expressions.
 
+    No value is larger than 64 bits count, whatever the ranges of the variables allow together:
+    calls for which a size would be are refused (`limited_sizes`).
+
     >>> from graphc.ir.dims import variable
     >>> A, B = variable("A", 1, 4), variable("B", 1, 64)
     >>> bounds(A * B - A), bounds((B + 7) // 8 * 8 - B)
@@ -41,7 +44,8 @@ def bounds(d: DimLike) -> Interval:
     if not isinstance(d, Dim):
         return d, d
     if d.bounds_found is None:
-        found = _lower(terms_of(d)), _upper(terms_of(d))
+        low, high = _lower(terms_of(d)), _upper(terms_of(d))
+        found = low, min(high, LARGEST_VALUE) if low <= LARGEST_VALUE else high
         object.__setattr__(d, "bounds_found", found)
         return found
     return d.bounds_found
@@ -50,7 +54,7 @@ def bounds(d: DimLike) -> Interval:
 @remembered
 def always_less_equal(a: DimLike, b: DimLike) -> bool:
     """Whether `a <= b` is proved for all values of the variables; False means unknown or no."""
-    return _lower(_difference(b, a)) >= 0
+    return _lower(_difference(b, a)) >= 0 or bounds(a)[1] <= bounds(b)[0]
 
 
 def always_equal(a: DimLike, b: DimLike) -> bool:
