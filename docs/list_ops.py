@@ -50,8 +50,9 @@ graph that comes of it.
   tensors has the dtypes that it can be told to give, or the one that it gives. "not probed" is said
   of an argument that may be a tensor and is a number or a list in all sample calls.
 - *gradient*: the arguments by which it can be differentiated, and how often. "zero" is the
-  derivative of steps, and by what gives only a shape or a position; "refused" says that the
-  derivative exists and is an error here; "none", that no argument or no result is a float.
+  derivative of steps, and by what gives only a shape or a position; "refused" says that asking for
+  one is an error, "in some calls" that it is one for some shapes or modes; "none", that no argument
+  or no result is a float.
 - *backends*: "all" are `cpu`, `cuda`, `sim` and `reference`, by kernels made here or, for
   `reference`, NumPy. An op "on the host" is called there in between, in LAPACK or an FFT, on every
   backend: a program for a GPU runs, but waits for the host and copies to it and back.

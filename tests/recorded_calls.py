@@ -58,6 +58,12 @@ class Recorded:
     def also(self, parameter: str, value: Any) -> Recorded:
         return Recorded(self.name, {**self.arguments, parameter: value})
 
+    def turned(self) -> Iterator[Recorded]:
+        """The call of a function of one matrix with a tall one for a wide one."""
+        for name, value in self.arguments.items():
+            if isinstance(value, Operand) and [value] == self.operands and len(value.shape) == 2:
+                yield self.also(name, Operand(name, value.dtype, value.shape[::-1]))
+
     def made(self, chosen: Mapping[Operand, DType] = MappingProxyType({})) -> Made | None:
         """The call with operands of other dtypes; None where it is refused.
 
@@ -202,12 +208,13 @@ def _shapes(one: Recorded) -> Iterable[tuple[Any, ...]]:
     return dict.fromkeys([(), *shapes, *((dim,) for shape in shapes for dim in shape)])
 
 
-def worded_calls(one: Recorded) -> Iterator[Recorded]:
-    """A call with each word that an argument may be: modes and the like."""
-    for parameter, type_ in types_of(functions[one.name]).items():
-        for word in _words(type_):
-            if (also := one.also(parameter, word)).made() is not None:
-                yield also
+def worded_calls(first: Recorded) -> Iterator[Recorded]:
+    """A call with each word that an argument may be, modes and the like, and with each switch."""
+    for parameter, type_ in types_of(functions[first.name]).items():
+        for word in (False, True) if type_ is bool else _words(type_):
+            for one in (first, *first.turned()):
+                if (also := one.also(parameter, word)).made() is not None:
+                    yield also
 
 
 def _words(type_: Any) -> Iterator[str]:

@@ -69,6 +69,11 @@ FACTS = {
     "matrix_norm": ("floats, complex", "`x`: any order", "all; `svd` on the host in some calls"),
     "max_pool2d": ("integers, floats", "`x`: any order", "all"),
     "one_hot": ("integers", "none", "all"),
+    "qr": (
+        "f32, f64, complex",
+        "`x`: any order, refused in some calls",
+        "all; `qr` on the host",
+    ),
     "randint": ("`dtype`: integers", "none", "all"),
     "softmax": ("`x`: floats; `where`: bool", "`x`: any order", "all"),
     "solve": ("f32, f64, complex", "`a`, `b`: any order", "all; `solve` on the host"),
