@@ -11,6 +11,7 @@ import pytest
 
 import graphc as gc
 from graphc.ir import dtype as dtypes
+from graphc.ir.ops.conversion import converted
 from tests.accuracy import within
 from tests.values import same_bits
 
@@ -30,6 +31,7 @@ HEADS = tuple(normal(2, 16, 32, scale=4) for _ in range(3))
 LABELS = np.arange(8)
 
 SHARES = RNG.uniform(0.01, 0.99, 300)
+SIZES = RNG.uniform(0.5, 4, 300)
 
 
 def each(loss: Callable[..., Any]) -> Callable[..., Any]:
@@ -129,6 +131,25 @@ TABLE: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
         lambda *x: gc.einsum("bhid,bhjd->bhij", *x),
         (normal(2, 3, 8, 16), normal(2, 3, 4, 16)),
     ),
+    "ndtr": (gc.ndtr, (X,)),
+    "log_ndtr": (gc.log_ndtr, (4 * X,)),
+    "erfcx": (gc.erfcx, (SIZES,)),
+    "k0": (gc.k0, (SIZES,)),
+    "k1": (gc.k1, (SIZES,)),
+    "spence": (gc.spence, (SIZES,)),
+    "zeta": (gc.zeta, (1 + SIZES, SIZES[::-1].copy())),
+    "polygamma": (lambda x: gc.polygamma(2, x), (SIZES,)),
+    "multigammaln": (lambda x: gc.multigammaln(x, 3), (1 + SIZES,)),
+    "factorial": (gc.factorial, (SIZES,)),
+    "comb": (gc.comb, (4 + SIZES, SIZES[::-1].copy())),
+    "rel_entr": (gc.rel_entr, (SIZES, SIZES[::-1].copy())),
+    "boxcox": (gc.boxcox, (SIZES, X)),
+    "boxcox1p": (gc.boxcox1p, (SIZES, X)),
+    "chebyshev_polynomial_w": (lambda x: gc.chebyshev_polynomial_w(x, 5), (SHARES,)),
+    "interp": (gc.interp, (X, np.arange(-4.0, 4.0), normal(8))),
+    "logmeanexp": (lambda x: gc.logmeanexp(x, -1), (ROWS,)),
+    "pdist": (gc.pdist, (ROWS,)),
+    "lp_pool2d": (lambda x: gc.lp_pool2d(x, 3.0, 2), (np.abs(CHANNELS),)),
     "vecdot": (gc.vecdot, (ROWS, normal(8, 64))),
     "grid_sample": (gc.grid_sample, (CHANNELS, RNG.uniform(-1, 1, (2, 6, 6, 2)))),
     "embedding_bag": (
@@ -142,6 +163,11 @@ TABLE: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
 }
 
 
+RANDOM: dict[str, Callable[..., Any]] = {
+    "gumbel_softmax": lambda x: gc.gumbel_softmax(x, 0.5, seed=3),
+    "alpha_dropout": lambda x: gc.alpha_dropout(x, 0.3, seed=3),
+    "feature_alpha_dropout": lambda x: gc.feature_alpha_dropout(x, 0.3, seed=3),
+}
 DEVICES = ["reference", "cpu", "sim"]
 NARROW = [np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)]
 
@@ -203,3 +229,12 @@ def test_chains_of_products_round_each(name: str, dtype: Any, device: str) -> No
     assert is_rounded_once(found, a @ b @ c, dtype, off)
     one_by_one = gc.function(lambda a, b, c: (a @ b) @ c, device=device)
     assert same_bits(found, one_by_one(*operands))
+
+
+@pytest.mark.parametrize("dtype", NARROW, ids=str)
+@pytest.mark.parametrize("name", RANDOM)
+def test_random_compositions_are_those_of_f32_rounded(name: str, dtype: Any) -> None:
+    compiled = gc.function(RANDOM[name], device="cpu")
+    narrow = ROWS.astype(dtype)
+    wide = compiled(narrow.astype(np.float32))
+    assert same_bits(compiled(narrow), converted(wide, dtypes.from_numpy(dtype)))

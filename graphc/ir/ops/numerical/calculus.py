@@ -57,7 +57,7 @@ def trapezoid(y: Node, x: Node | None = None, dx: float = 1.0, axis: int = -1) -
 @surface("gradient")
 def gradient(
     x: Node,
-    spacing: float | Node | Sequence[float | Node] = 1.0,
+    spacing: float | Node | Sequence[float | Node] | None = None,
     axis: int | Sequence[int] | None = None,
     edge_order: int = 1,
 ) -> tuple[Node, ...]:
@@ -66,7 +66,7 @@ def gradient(
     Args:
         x: samples.
         spacing: their distance, or a vector of where they are taken; one for each axis, or one
-            for all.
+            for all; 1 by default.
         axis: of the samples, one or several.
         edge_order: 1 or 2, the order of the differences at both ends.
 
@@ -74,7 +74,8 @@ def gradient(
         ShapeError: an axis has fewer than edge_order + 1 samples, or the places are others.
     """
     axes = [normal_axis(one, len(x.shape), "gradient") for one in _listed(axis, len(x.shape))]
-    given = list(spacing) if isinstance(spacing, list | tuple) else [spacing] * len(axes)
+    step = 1.0 if spacing is None else spacing
+    given = list(spacing) if isinstance(spacing, list | tuple) else [step] * len(axes)
     if len(given) != len(axes) or edge_order not in (1, 2):
         raise UsageError(
             f"gradient: {len(given)} spacings for {len(axes)} axes, edge_order {edge_order}",
@@ -146,6 +147,7 @@ def cumulative_trapezoid(y: Node, x: Node | None = None, dx: float = 1.0, axis: 
 
 
 @surface("interp")
+@rounded_once
 def interp(
     x: Node,
     xp: Node,

@@ -19,7 +19,7 @@ from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.broadcasting import Operand, broadcast, normal_axis, promoted
-from graphc.ir.ops.conversion import cast, cast_to
+from graphc.ir.ops.conversion import cast, cast_to, rounded_once
 from graphc.ir.ops.creation.constants import constant_like
 from graphc.ir.ops.creation.sequences import one_hot
 from graphc.ir.ops.elementwise.arithmetic import (
@@ -306,27 +306,35 @@ def gumbel(
 
 
 @surface("rand_like")
-def rand_like(x: Node, *, seed: Node, stream: int) -> Node:
-    """`rand` of the shape and dtype of `x`."""
-    return uniform(x.shape, dtype=x.dtype, seed=seed, stream=stream)
+def rand_like(x: Node, dtype: DType | None = None, *, seed: Node, stream: int) -> Node:
+    """`rand` of the shape of `x`, and of its dtype by default."""
+    return uniform(x.shape, dtype=dtype or x.dtype, seed=seed, stream=stream)
 
 
 @surface("randn_like")
-def randn_like(x: Node, *, seed: Node, stream: int) -> Node:
-    """`randn` of the shape and dtype of `x`."""
-    return normal(x.shape, dtype=x.dtype, seed=seed, stream=stream)
+def randn_like(x: Node, dtype: DType | None = None, *, seed: Node, stream: int) -> Node:
+    """`randn` of the shape of `x`, and of its dtype by default."""
+    return normal(x.shape, dtype=dtype or x.dtype, seed=seed, stream=stream)
 
 
 @surface("randint_like")
-def randint_like(x: Node, low: int, high: int | None = None, *, seed: Node, stream: int) -> Node:
-    """`randint` of the shape and dtype of `x`, which may be a float's; `randint_like(x, high)`
-    counts from 0.
+def randint_like(
+    x: Node,
+    low: int,
+    high: int | None = None,
+    dtype: DType | None = None,
+    *,
+    seed: Node,
+    stream: int,
+) -> Node:
+    """`randint` of the shape of `x`, and of its dtype by default, which may be a float's;
+    `randint_like(x, high)` counts from 0.
     """
-    dtype = x.dtype
+    given = dtype = dtype or x.dtype
     if not dtype.is_integer:
         _require_float("randint_like", dtype)
         dtype = dtypes.i64
-    return cast_to(randint(low, high, x.shape, dtype, seed=seed, stream=stream), x.dtype)
+    return cast_to(randint(low, high, x.shape, dtype, seed=seed, stream=stream), given)
 
 
 # -- choices --------------------------------------------------------------------------------------
@@ -390,6 +398,7 @@ def multinomial(
 
 
 @surface("gumbel_softmax")
+@rounded_once
 def gumbel_softmax(
     logits: Node,
     tau: float = 1.0,

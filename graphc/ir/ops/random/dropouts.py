@@ -11,6 +11,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import surface
 from graphc.ir.ops.argument_names import also_named
 from graphc.ir.ops.broadcasting import broadcast
+from graphc.ir.ops.conversion import rounded_once
 from graphc.ir.ops.creation.constants import constant_like, zeros_like
 from graphc.ir.ops.elementwise.arithmetic import add, divide, scaled
 from graphc.ir.ops.elementwise.logic import where
@@ -106,6 +107,7 @@ def feature_alpha_dropout(
     return _alpha_dropped("feature_alpha_dropout", x, shape, share, seed, stream)
 
 
+@rounded_once
 def _alpha_dropped(
     name: str,
     x: Node,

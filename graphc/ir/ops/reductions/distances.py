@@ -18,6 +18,7 @@ F = functions
 
 
 @surface("pdist")
+@rounded_once
 def pdist(x: Node, p: float = 2.0) -> Node:
     """The distances in the p-norm of each of the rows of `x` [N, M] from those after it.
 

@@ -278,6 +278,7 @@ def standardize(
 
 
 @surface("logmeanexp")
+@rounded_once
 def logmeanexp(
     x: Node, axis: Axis = None, keepdims: bool = False, *, where: Node | bool | None = None
 ) -> Node:

@@ -14,7 +14,7 @@ import numpy as np
 
 from graphc.ir.node import Node
 from graphc.ir.op import Op, surface
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation.constants import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise.arithmetic import (
     absolute,
@@ -222,12 +222,14 @@ k1e: Op = elementwise(
 
 
 @surface("k0", "modified_bessel_k0")
+@rounded_once
 def k0(x: Node) -> Node:
     """The modified Bessel function of the second kind, of order 0: inf at 0, NaN below."""
     return multiply(k0e(x), exp(negative(x)))
 
 
 @surface("k1", "modified_bessel_k1")
+@rounded_once
 def k1(x: Node) -> Node:
     """The modified Bessel function of the second kind, of order 1: inf at 0, NaN below."""
     return multiply(k1e(x), exp(negative(x)))

@@ -14,7 +14,7 @@ import numpy as np
 from graphc.ir.node import Node
 from graphc.ir.op import Op, surface
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation.constants import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise.arithmetic import add, divide, multiply, negative, scaled, subtract
 from graphc.ir.ops.elementwise.declaration import elementwise, require_float
@@ -178,6 +178,7 @@ _DILOGARITHM = (
 
 
 @surface("spence")
+@rounded_once
 def spence(x: Node) -> Node:
     """The integral of log(t) / (1 - t) from 1 to x >= 0: the dilogarithm of 1 - x.
 
@@ -212,6 +213,7 @@ def _box_cox(logarithm: Node, power: Node) -> Node:
 
 
 @surface("boxcox")
+@rounded_once
 def boxcox(x: Operand, lmbda: Operand) -> Node:
     """(x**lmbda - 1) / lmbda, and log(x) where `lmbda` is 0."""
     a, power = broadcast(*promoted(x, lmbda))
@@ -219,6 +221,7 @@ def boxcox(x: Operand, lmbda: Operand) -> Node:
 
 
 @surface("boxcox1p")
+@rounded_once
 def boxcox1p(x: Operand, lmbda: Operand) -> Node:
     """((1 + x)**lmbda - 1) / lmbda, and log1p(x) where `lmbda` is 0."""
     a, power = broadcast(*promoted(x, lmbda))

@@ -11,7 +11,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.argument_names import also_named
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation.constants import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise.arithmetic import (
     add,
@@ -41,6 +41,7 @@ _TERMS = 12
 
 
 @surface("zeta")
+@rounded_once
 def zeta(s: Operand, q: Operand = 1) -> Node:
     """The zeta function of Hurwitz: the sum of (q + k) ** -s for k = 0, 1, ..., for s > 1.
 
@@ -82,6 +83,7 @@ MOST_DERIVATIVES = 30
 
 
 @surface("polygamma")
+@rounded_once
 def polygamma(n: int | Node, x: Node) -> Node:
     """The derivative of order `n` of digamma; from order 2 on of positive `x`.
 
@@ -109,6 +111,7 @@ def _polygamma_of_orders(n: Node, x: Node) -> Node:
 
 @surface("multigammaln", "mvlgamma")
 @also_named(p="d")
+@rounded_once
 def multigammaln(x: Node, d: int) -> Node:
     """The logarithm of the multivariate gamma function of dimension `d`, for x > (d - 1) / 2."""
     if d < 1:
@@ -286,6 +289,7 @@ def gamma(x: Node) -> Node:
 
 
 @surface("factorial")
+@rounded_once
 def factorial(x: Node) -> Node:
     """gamma(x + 1): x! of whole numbers, 0 of negative ones, in floats."""
     value = exp(lgamma(add(x, ones_like(x))))
@@ -293,6 +297,7 @@ def factorial(x: Node) -> Node:
 
 
 @surface("rel_entr")
+@rounded_once
 def rel_entr(x: Operand, y: Operand) -> Node:
     """x * log(x / y); 0 where x is 0 and y is not negative, inf where either is below that."""
     a, b = broadcast(*promoted(x, y))

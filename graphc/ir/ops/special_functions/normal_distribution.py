@@ -6,7 +6,7 @@ import math
 
 from graphc.ir.node import Node
 from graphc.ir.op import surface
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation.constants import constant_like, ones_like
 from graphc.ir.ops.elementwise.arithmetic import add, divide, multiply, negative, scaled, subtract
 from graphc.ir.ops.elementwise.declaration import require_computable
@@ -21,6 +21,7 @@ _LOG_SQRT_TAU = 0.5 * math.log(2 * math.pi)
 
 
 @surface("ndtr")
+@rounded_once
 def ndtr(x: Node) -> Node:
     """The probability that a standard normal number is below x."""
     return scaled(erfc(scaled(x, -_SQRT_HALF)), 0.5)
@@ -41,6 +42,7 @@ _FRACTIONS = 24
 
 
 @surface("log_ndtr")
+@rounded_once
 def log_ndtr(x: Node) -> Node:
     """log(ndtr(x)), accurate where ndtr underflows."""
     low = constant_like(-5.0, x)
@@ -99,6 +101,7 @@ def _nan(x: Node) -> Node:
 
 
 @surface("erfcx")
+@rounded_once
 def erfcx(x: Node) -> Node:
     """exp(x**2) * erfc(x), without underflow where x is large."""
     bound = constant_like(5.0, x)

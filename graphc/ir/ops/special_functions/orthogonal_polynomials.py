@@ -15,7 +15,7 @@ from graphc.errors import DTypeError
 from graphc.ir.node import Node
 from graphc.ir.op import Op, surface
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, rounded_once
 from graphc.ir.ops.creation.constants import constant_like, ones_like
 from graphc.ir.ops.elementwise.arithmetic import add, multiply, negative, scaled, subtract, trunc
 from graphc.ir.ops.elementwise.declaration import elementwise, require_float
@@ -107,7 +107,7 @@ def _offer(name: str, polynomial: Callable[[Node, Node], Node], what: str) -> No
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = f"The {what} polynomial of degree `n`, a number or a tensor: 0 for n < 0."
-    surface(name)(call)
+    surface(name)(rounded_once(call))
 
 
 def _ultraspherical(x: Node, n: Node, a: float) -> Node:
