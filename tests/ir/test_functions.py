@@ -87,6 +87,9 @@ TABLE: list[Row] = [
     ("zeta", (np.array([2.0, 1.0, 7.0]), np.full(3, np.inf)), {}, scipy.special.zeta),
     ("ldexp", POWERS, {}, np.ldexp),
     ("ldexp", (A, B), {}, lambda x, y: x * 2.0**y),
+    # Neither end of the range is left on the way.
+    ("ldexp", (np.array([1.7e308, 5e-324, 5e-324]), np.array([-0.5, 60.5, 1100.5])), {},
+     lambda x, y: x * 2.0 ** (y / 2) * 2.0 ** (y / 2)),
     ("lerp", (A, B, P), {}, lambda x, y, w: x + w * (y - x)),
     ("float_power", (P, A), {}, np.float_power),
     # Of one exponent for all NumPy makes a square root, which is NaN at -inf.

@@ -14,7 +14,14 @@ from graphc.ir.op import Call, Elementwise, Op, Sample, functions, surface
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation.constants import constant_like, zeros_like
-from graphc.ir.ops.elementwise.arithmetic import add, floor, negative, scaled, subtract
+from graphc.ir.ops.elementwise.arithmetic import (
+    add,
+    floor,
+    multiply,
+    negative,
+    scaled,
+    subtract,
+)
 from graphc.ir.ops.elementwise.declaration import (
     FLOAT,
     SHAPES,
@@ -160,12 +167,14 @@ def ldexp(x: Operand, exponent: Operand) -> Node:
     value, power = promoted(x)[0], promoted(exponent)[0]
     require_float("ldexp", value.dtype)
     wide = value.dtype.accumulator
+    a, b = broadcast(cast_to(value, wide), cast_to(power, wide))
+    whole = floor(b)
+    result = ldexp_whole(a, whole)
     if power.dtype.kind == "float":
-        power = cast_to(power, wide)
-        whole = floor(power)
-        rest = where(F["isinf"](power), zeros_like(power), subtract(power, whole))
-        value, power = F["multiply"](value, cast_to(exp2(rest), value.dtype)), whole
-    return cast_to(ldexp_whole(*broadcast(cast_to(value, wide), cast_to(power, wide))), value.dtype)
+        # A factor from 1 to 2, which overflows only where the result does.
+        rest = where(F["isinf"](b), zeros_like(b), subtract(b, whole))
+        result = multiply(result, exp2(rest))
+    return cast_to(result, value.dtype)
 
 
 @surface("frexp")
