@@ -19,7 +19,7 @@ import graphc.ir.ops  # noqa: F401  (declares the functions)
 from graphc.errors import GraphcError
 from graphc.frontend.tracing.tensor import call
 from graphc.frontend.tracing.trace import trace
-from graphc.ir.dtype import DType, bf16, bool_, c128, f16, f32, f64, i64, u8, u64
+from graphc.ir.dtype import DType, bf16, bool_, c128, f16, f32, f64, i8, i64, u8, u64
 from graphc.ir.graph import Graph
 from graphc.ir.op import functions, registry
 from graphc.ir.ops.reductions.quantiles import Interpolation
@@ -323,7 +323,17 @@ LISTED: dict[str, list[Any]] = {
     "normal": [(lambda f, s: f((3, 4), 1.0, 2.0, f64, seed=s, stream=1), SEED)],
     "rand": [(lambda f, s: f(3, 4, seed=s, stream=1), SEED)],
     "randint": [(lambda f, s: f(-3, 9, (3, 4), seed=s, stream=1), SEED)],
-    "randint_like": [(lambda f, x, s: f(x, -3, 9, seed=s, stream=1), X, SEED)],
+    "randint_like": [
+        (lambda f, x, s: f(x, -3, 9, seed=s, stream=1), X, SEED),
+        (lambda f, x, s: f(x, 9, dtype=i8, seed=s, stream=1), X, SEED),
+    ],
+    **{
+        name: [
+            (lambda f, x, s: f(x, seed=s, stream=1), X, SEED),
+            (lambda f, x, s: f(x, dtype=f64, seed=s, stream=1), X, SEED),
+        ]
+        for name in ("rand_like", "randn_like")
+    },
     "randn": [(lambda f, s: f(3, 4, seed=s, stream=1), SEED)],
     "randperm": [(lambda f, s: f(7, seed=s, stream=1), SEED)],
     "uniform": [(lambda f, s: f((3, 4), -1.0, 2.0, f64, seed=s, stream=1), SEED)],

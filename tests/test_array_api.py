@@ -249,6 +249,7 @@ def test_elements_are_repeated_as_often_as_an_array_says() -> None:
 def test_shapes_broadcast() -> None:
     assert gc.broadcast_shapes() == ()
     assert gc.broadcast_shapes((3, 1), (4,), ()) == (3, 4)
+    assert gc.broadcast_shapes((5, 1), 5, 1) == (5, 5) and gc.broadcast_shapes(3) == (3,)
     with pytest.raises(ValueError, match="do not broadcast"):
         gc.broadcast_shapes((3,), (4,))
 

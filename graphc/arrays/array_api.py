@@ -139,8 +139,8 @@ def can_cast(from_: Any, to: Any) -> bool:
         return False
 
 
-def broadcast_shapes(*shapes: Sequence[DimLike]) -> tuple[DimLike, ...]:
-    """The shape that all of `shapes` broadcast to; their dims may be named.
+def broadcast_shapes(*shapes: DimLike | Sequence[DimLike]) -> tuple[DimLike, ...]:
+    """The shape that all of `shapes` broadcast to; their dims may be named, one alone is a shape.
 
     Raises:
         ShapeError: two dims differ, and neither is 1.
@@ -148,7 +148,9 @@ def broadcast_shapes(*shapes: Sequence[DimLike]) -> tuple[DimLike, ...]:
     >>> broadcast_shapes((3, 1), (4,))
     (3, 4)
     """
-    return broadcasting.broadcast_shapes(*shapes)
+    return broadcasting.broadcast_shapes(
+        *(one if isinstance(one, Sequence) else (one,) for one in shapes)
+    )
 
 
 def from_dlpack(

@@ -17,7 +17,9 @@ from graphc.arrays.captured import Path, Plain, captured_values, value_key
 from graphc.errors import UsageError
 from graphc.from_python import on_device
 from graphc.frontend.tracing.active_trace import active_tracing
+from graphc.frontend.tracing.arguments import refuse_call, usage
 from graphc.frontend.tracing.as_tensor import as_tensor
+from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.parameters import require_function
 from graphc.frontend.tracing.shown import tree_text
 from graphc.frontend.tracing.state import RANDOM_COUNTER
@@ -219,6 +221,7 @@ def function(
     *,
     device: str | None = None,
     max_graphs: int = MAX_GRAPHS,
+    **others: Any,
 ) -> Any:
     """Decorator: trace a function once for each signature, compile it, and run it on arrays.
 
@@ -233,6 +236,10 @@ def function(
     Args:
         device: as for `graphc.load`.
         max_graphs: how many signatures there may be; one more is an error that says which.
+        others: refused.
+
+    Raises:
+        UsageError: an argument that it has not.
 
     >>> import numpy as np
     >>> import graphc as gc
@@ -244,6 +251,8 @@ def function(
     >>> list(total.graphs)
     ['x: f32[B, 3]']
     """
+    with at_python_line():
+        refuse_call("function", inspect.signature(Function), (function, device, max_graphs), others)
     if function is None:
         return lambda given: Function(given, device, max_graphs)
     return Function(function, device, max_graphs)
@@ -282,7 +291,7 @@ def _bound(
     except TypeError as error:
         name = getattr(function, "__name__", "the function")
         raise UsageError(
-            f"{name}: {error}", code="argument-count", hint=f"it is {name}{signature}"
+            f"{name}: {error}", code="argument-count", hint=f"it is {usage(name, signature)}"
         ) from error
     return bound
 

@@ -48,9 +48,11 @@ _PARTS = "parts of a model are known by their names: fc(x)"
 _PREFIX = "functions, layers and dtypes need no prefix: exp(x), Linear(3, 4), f32"
 _RANKED = "its name says the number of axes: BatchNorm1d, Conv2d, MaxPool3d"
 _DECLARED = "a model declares it: param w: f32[4] = zeros(), or state w, which is not trained"
-_FOR = "it is a statement, which carries what its block assigns: for t in range(T): h = cell(x[t], h)"
-_WHILE = "it is a statement, which carries what its block assigns: while x > 1, at most 100: x = x / 2"
+_FOR = "a loop is a statement, which carries what it assigns: for t in range(T): h = cell(x[t], h)"
+_WHILE = "a loop is a statement, which carries what it assigns: while x > 1, at most 100: x = x / 2"
 _STATE = "what is compiled has state: graphc.compile(model, ...).state_dict()"
+_STATIC = "numbers, texts and models among the arguments are static as they are; arrays are not"
+_DONATED = "memory is shared where nobody reads it later; compile a model to keep state in place"
 _TRAINING = "train_step(...) traces a model for training, all else for use"
 _VALUE = "tensors are values: x = x + y, x = x.at[i].set(y)"
 
@@ -64,7 +66,7 @@ _INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(("BatchNorm", "Conv", "MaxPool", "AvgPool"), _RANKED),
     **dict.fromkeys(("scan", "fori_loop"), _FOR),
     "while_loop": _WHILE,
-    "lax": "loops and branches are statements: for t in range(T):, while x > 1, at most 100:, if x > 1:",
+    "lax": "loops and branches are statements, as for t in range(T): or while x > 1, at most 100:",
     "Dense": "did you mean 'Linear'?",
     **dict.fromkeys(("Buffer", "Parameter", "Variable", "register_buffer"), _DECLARED),
     "Tensor": "a type has a dtype and sizes: f32[B, 64]",
@@ -95,6 +97,8 @@ _INSTEAD: Mapping[str, str] = {
     ".update": "state gets a new value by `update name = value`, in Python by buffer.update(value)",
     "out=": "tensors are values: assign what the call gives, y = sum(x)",
     "dtype=": "cast before or after it: x.astype(f64)",
+    **dict.fromkeys(("static_argnums=", "static_argnames="), _STATIC),
+    **dict.fromkeys(("donate_argnums=", "donate_argnames="), _DONATED),
     "inplace=": "tensors are values: assign what the call gives, x = relu(x)",
     "mode=": "indices that are out of range change nothing, and read 0",
     **dict.fromkeys(("graphc.numpy", "graphc.lax", "graphc.nn.functional"), _AT_THE_TOP),

@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -56,6 +56,18 @@ class DType:
     def __getitem__(self, sizes: object) -> TensorSpec:
         """The type of a tensor as Python annotations write it: `f32["B", 64]`, `f32[()]`."""
         return TensorSpec.of(self, sizes)
+
+    def __call__(self, *values: object) -> NoReturn:
+        """Refused: a dtype is a function in the language alone.
+
+        Raises:
+            DTypeError: always.
+        """
+        raise DTypeError(
+            f"{self.name} is a dtype, and is called in Python",
+            code="dtype-unknown",
+            hint=f"cast by x.astype(graphc.{self.name}), or graphc.cast(x, graphc.{self.name})",
+        )
 
     # Python would take indexing alone for a sequence without end.
     __iter__ = None

@@ -29,7 +29,13 @@ Axes = Any
 """An axis, None, or a tree of them: each stands for all below it."""
 
 
-def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callable[..., Any]:
+def vmap(
+    function: Callable[..., Any],
+    in_axes: Axes = 0,
+    out_axes: Axes = 0,
+    *,
+    axis_size: DimLike | None = None,
+) -> Callable[..., Any]:
     """A function that applies `function` to every part of its arguments along an axis at once.
 
     Random numbers are the same for each part, unless their seed is one of the arguments. State is
@@ -44,6 +50,7 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
             of an argument may be nested as the argument is: `({"w": 0, "b": None}, None)`.
         out_axes: where the results have the axis, nested as the result is or one for all; None
             for what is the same for each part, which has no axis.
+        axis_size: how many parts there are, where no argument has the axis and says it.
 
     Raises (when it is called):
         ShapeError: an argument lacks the axis, or the sizes along it differ.
@@ -64,7 +71,7 @@ def vmap(function: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) ->
                 for (name, leaf), (_, axis) in zip(named, axes, strict=True)
                 if axis is not None
             }
-            size = _size(fronts)
+            size = _size(fronts, axis_size)
             parts = {name: fresh(one.dtype, one.shape[1:]) for name, one in fronts.items()}
             variables = dict(zip(parts.values(), fronts.values(), strict=True))
             given = rebuilt(
@@ -171,14 +178,17 @@ def _moved(node: Node, source: int, target: int) -> Node:
     return moved
 
 
-def _size(fronts: Mapping[str, Node]) -> DimLike:
-    if not fronts:
+def _size(fronts: Mapping[str, Node], stated: DimLike | None) -> DimLike:
+    sizes = {name: one.shape[0] for name, one in fronts.items()}
+    if stated is not None:
+        sizes = {"axis_size": stated, **sizes}
+    if not sizes:
         raise UsageError(
             "vmap: no argument has an axis",
             code="argument",
-            hint="in_axes says which axis of each argument is meant",
+            hint="in_axes says which axis of each argument is meant, axis_size its size if none is",
         )
-    (first, size), *others = ((name, one.shape[0]) for name, one in fronts.items())
+    (first, size), *others = sizes.items()
     for name, other in others:
         if not dims.always_equal(other, size):
             raise ShapeError(f"vmap: {first} has {size} parts, and {name} has {other}")

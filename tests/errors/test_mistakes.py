@@ -72,6 +72,16 @@ IN_PROGRAMS: dict[str, Told] = {
     model("def __init__(n):\n    return n"): Told(
         "cannot be called '__init__'", "no constructor", "def __init__(n):"
     ),
+    function("return scan(f, x, x)"): Told("nothing is called 'scan'", "for t in range(T)", "scan"),
+    function("return fori_loop(0, 9, f, x)"): Told("'fori_loop'", "for t in range(T)", "fori_loop"),
+    function("return while_loop(f, f, x)"): Told("'while_loop'", "at most 100: x", "while_loop"),
+    function("return lax.scan(f, x, x)"): Told("called 'lax'", "for t in range(T)", "lax"),
+    function("return cond(x[0, 0] > 0, f, f, x)"): Told(
+        "cond takes 1 argument", "`if condition: ", "cond(x[0, 0] > 0, f, f, x)"
+    ),
+    function("return x[[[0, 1], [1]]]"): Told(
+        "is no tensor of indices", "of equal lengths", "x[[[0, 1], [1]]]"
+    ),
     model("bn = BatchNorm(n)"): Told("'BatchNorm'", "BatchNorm1d", "BatchNorm"),
     model("fc = Linear(n, n)").replace("= M.forward", "= M(3)"): Told(
         "a M is made here", "export M.forward", "M(3)"
@@ -269,6 +279,12 @@ IN_PYTHON: dict[str, Told] = {
     "gc.vmap(lambda x, by: x)(m, by={'a': m})": Told(
         "is given by name", "by position", "gc.vmap(lambda x, by: x)(m, by={'a': m})"
     ),
+    "gc.function(gc.exp, static_argnums=1)(x)": Told(
+        "no argument 'static_argnums'", "static as", "gc.function(gc.exp, static_argnums=1)"
+    ),
+    "gc.function(devise='cpu')(gc.exp)(x)": Told(
+        "no argument 'devise'", "did you mean 'device'", "gc.function(devise='cpu')"
+    ),
     # -- dims
     "gc.zeros((x.shape[0] / 2,))": Told("B / 2 is no whole number", "//", "x.shape[0] / 2"),
     "gc.zeros((x.shape[0] * 0.5,))": Told("no whole number", _DIM, "x.shape[0] * 0.5"),
@@ -297,6 +313,9 @@ IN_PYTHON: dict[str, Told] = {
     "gc.cond(m)": Told("cond takes a function", "linalg.cond(x)", "gc.cond(m)"),
     "gc.cond(m[0, 0] > 0, m, -m)": Told(
         "is given a Tensor", "lambda: a", "gc.cond(m[0, 0] > 0, m, -m)"
+    ),
+    "gc.vmap(abs, axes=1)(x)": Told(
+        "argument 'axes'", "it is vmap(function, in_axes=0", "gc.vmap(abs, axes=1)"
     ),
     "gc.scan(x, x, x)": Told("scan takes a function", "scan(body", "gc.scan(x, x, x)"),
     "gc.while_loop(True, abs, x)": Told(

@@ -324,3 +324,10 @@ def test_ml_dtypes_loads_only_when_it_is_needed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stdout.split(), done.stderr) == (["False", "True"], "")
+
+
+@pytest.mark.parametrize("dtype", ALL, ids=str)
+def test_a_dtype_is_no_function_in_python(dtype: DType) -> None:
+    with pytest.raises(DTypeError, match=f"{dtype} is a dtype") as caught:
+        dtype(np.ones(2))
+    assert f"x.astype(graphc.{dtype})" in str(caught.value.hint)

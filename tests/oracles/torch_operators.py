@@ -191,15 +191,10 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     "H": lambda x: call("conj", x.T),
     "T": lambda x: x.T,
     "bincount": lambda x, weights=None, minlength=0: call("bincount", x, minlength, weights),
-    "bucketize": lambda x, bins, out_int32=False, **given: call("bucketize", x, bins, **given),
-    "cdist": lambda x, y, p=2.0, mode=None: call("cdist", x, y, p),
     "einsum": lambda operands, equation: call("einsum", equation, *operands),
     "corrcoef": _corrcoef,
     "equal": _equal,
     "full": lambda shape, value, dtype=None, **_: _filled(value, dtype, shape),
-    "gradient": lambda x, spacing=None, dim=None, edge_order=1: call(
-        "gradient", x, 1.0 if spacing is None else spacing, dim, edge_order
-    ),
     "linalg.lstsq": lambda a, b, driver=None: (call("lstsq", a, b),),
     "linalg.matrix_rank": _rank,
     "linalg.tensorsolve": lambda a, b, dims=None: call("tensorsolve", a, b, dims),

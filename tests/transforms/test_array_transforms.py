@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import graphc
-from graphc.errors import DTypeError, OutOfRangeError, UsageError
+from graphc.errors import DTypeError, OutOfRangeError, ShapeError, UsageError
 from graphc.frontend.tracing.control_flow import cond, scan, while_loop
 from graphc.frontend.tracing.trace import trace
 from graphc.frontend.tracing.trees import map_leaves
@@ -273,3 +273,13 @@ def test_a_carry_may_be_none_or_hold_it() -> None:
     )
     with pytest.raises(UsageError, match="expected the form of None"):
         graphc.scan(lambda carry, row: (row, row), None, X)
+
+
+def test_parts_are_counted_where_no_argument_says_how_many() -> None:
+    ones = graphc.vmap(lambda: graphc.ones(2), axis_size=3)()
+    np.testing.assert_array_equal(ones, np.ones((3, 2)))
+    found = graphc.vmap(lambda w: w, in_axes=None, out_axes=1, axis_size=2)(W)
+    np.testing.assert_array_equal(found, np.stack([W, W], 1))
+    np.testing.assert_array_equal(graphc.vmap(lambda w: w, axis_size=len(W))(W), W)
+    with pytest.raises(ShapeError, match=r"axis_size has 7 parts, and arguments\[0\] has"):
+        graphc.vmap(lambda w: w, axis_size=7)(W)

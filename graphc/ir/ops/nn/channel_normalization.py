@@ -104,13 +104,13 @@ def instance_norm(
     weight: Node | None = None,
     bias: Node | None = None,
     use_input_stats: bool = True,
-    *,
+    momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Node:
     """Each channel of each example, normalised (D. Ulyanov et al., 2016).
 
     Without `use_input_stats` the moments are running ones; a layer that keeps these updates them
-    itself.
+    itself. `momentum` is accepted as PyTorch has it: a function moves none.
     """
     if len(x.shape) < 3:
         raise ShapeError(f"instance_norm: {x.type} has no axes after the channels")

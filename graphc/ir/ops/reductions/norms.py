@@ -251,8 +251,11 @@ def pairwise_distance(
 @surface("cdist")
 @also_named(x1="x", x2="y")
 @rounded_once
-def cdist(x: Node, y: Node, p: Order = 2.0) -> Node:
-    """The p-norms of the differences of all rows of `x` [..., n, k] and of `y` [..., m, k]."""
+def cdist(x: Node, y: Node, p: Order = 2.0, compute_mode: str | None = None) -> Node:
+    """The p-norms of the differences of all rows of `x` [..., n, k] and of `y` [..., m, k].
+
+    `compute_mode` is accepted as PyTorch has it: differences are always taken.
+    """
     if len(x.shape) < 2 or len(y.shape) < 2 or not dims.always_equal(x.shape[-1], y.shape[-1]):
         raise ShapeError(
             f"cdist: {x.type} and {y.type}",

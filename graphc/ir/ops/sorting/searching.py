@@ -91,14 +91,16 @@ def searchsorted(
 
 
 @surface("bucketize")
-def bucketize(x: Operand, boundaries: Node, right: bool = False) -> Node:
+def bucketize(x: Operand, boundaries: Node, right: bool = False, out_int32: bool = False) -> Node:
     """The number of the interval between ascending boundaries that each element lies in, as `i64`.
 
-    Interval i has its upper boundary, and with `right` its lower one, among its elements.
+    Interval i has its upper boundary, and with `right` its lower one, among its elements. With
+    `out_int32` the numbers are `i32`.
     """
     if len(boundaries.shape) != 1:
         raise ShapeError(f"bucketize: the boundaries are {boundaries.type}, expected a vector")
-    return searchsorted(boundaries, x, right=right)
+    places: Node = searchsorted(boundaries, x, right=right)
+    return cast_to(places, dtypes.i32) if out_int32 else places
 
 
 @surface("digitize")
