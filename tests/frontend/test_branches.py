@@ -188,3 +188,22 @@ export k = k
         strict=True,
     ):
         assert one.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("body", "is_told"),
+    [
+        ("z = y * 2\n        w = z + i32(x[0]) * x[1]", False),
+        ("z = y + 1\n        w = z * x\n        y = i32(x[0]) + w[0]", True),
+        ("w = i64(t) * x\n        y = y + 1", False),
+        ("x = f64(x)\n        y = y + 1", False),
+        ("y = y + sum(u8(x) + x)", False),
+    ],
+)
+def test_that_a_number_is_carried_is_said_where_that_is_what_is_wrong(
+    body: str, is_told: bool
+) -> None:
+    text = f"def f(x: f32[4], t: i32[4]):\n    y = 0\n    for k in arange(3):\n        {body}\n"
+    with pytest.raises(GraphcError) as caught:
+        elaborate(f"{text}    return y\nexport f = f\n", "carried.gc", library())
+    assert ("which the loop carries" in " ".join(caught.value.notes)) is is_told

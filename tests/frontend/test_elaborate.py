@@ -35,6 +35,50 @@ def value_of(*lines: str, parameters: str = "", head: str = "") -> np.ndarray:
     return np.asarray(found)
 
 
+# -- indices --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "indices",
+    [
+        "[[0, 1], [1, 0]]",
+        "[[[0]], [[-1]]]",
+        "[[], []]",
+        "[[0, 1], [1, 0]], [1, 2]",
+        "1:, [[2, 0]]",
+        "[0, 2], [[1], [2]]",
+    ],
+)
+def test_nested_lists_are_arrays_of_indices_as_in_numpy(indices: str) -> None:
+    x = np.arange(12, dtype=np.float32).reshape(3, 4)
+    place = eval(f"np.s_[{indices}]") if "[]" not in indices else np.zeros((2, 0), int)
+    read = graph_of(f"return x[{indices}]", parameters="x: f32[3, 4]")
+    (found,), _ = evaluate(read, [x])
+    assert np.array_equal(found, x[place])
+    written = graph_of(f"return x.at[{indices}].set(-1.0)", parameters="x: f32[3, 4]")
+    (found,), _ = evaluate(written, [x])
+    expected = x.copy()
+    expected[place] = -1
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("offset", range(-5, 6))
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_a_diagonal_may_lie_outside_for_some_sizes(offset: int, size: int) -> None:
+    graph = graph_of(f"return diagonal(x, {offset}), diagonal(x.T, {offset})")
+    x = np.arange(3 * size, dtype=np.float32).reshape(size, 3)
+    found, _ = evaluate(graph, [x])
+    for one, matrix in zip(found, (x, x.T), strict=True):
+        assert np.array_equal(one, np.diagonal(matrix, offset))
+
+
+def test_the_length_of_a_tensor_is_its_first_size() -> None:
+    graph = graph_of("return zeros(len(x), len(x[0]))")
+    assert graph.results[0].tensor.shape == (B, 3)
+    with pytest.raises(GraphcError, match="has no length"):
+        graph_of("return len(x[0, 0])")
+
+
 # -- one meaning ----------------------------------------------------------------------------------
 
 EXPRESSIONS = {

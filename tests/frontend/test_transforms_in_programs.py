@@ -114,6 +114,45 @@ def test_gradients_by_a_model_are_named_by_its_parameters() -> None:
     np.testing.assert_allclose(found, (2 * (x + 1)).T @ x, rtol=1e-6)
 
 
+def test_tables_with_their_names_in_another_order_are_one_form() -> None:
+    """Of two models, whose parameters are declared in another order."""
+    text = """
+model A:
+    param a: f32[2] = ones()
+    param b: f32[2] = ones()
+
+    def forward(x: f32[2]):
+        return a * x + 2 * b
+
+model B:
+    param b: f32[2] = ones()
+    param a: f32[2] = ones()
+
+    def forward(x: f32[2]):
+        return a * x * x + 3 * b
+
+def la(net: A, x):
+    return sum(net(x))
+
+def lb(net: B, x):
+    return sum(net(x))
+
+def f(p: A, q: B, x: f32[2]):
+    g = grad(la)(p, x)
+    for i in arange(3):
+        g = grad(lb)(q, x)
+    h = grad(la)(p, x) if x[0] > 3 else grad(lb)(q, x)
+    return g["a"], g["b"], h["a"], h["b"]
+
+export f = f
+"""
+    graph = unit_of(text).exports["f"]
+    x = np.array([1, 2], np.float32)
+    found, _ = evaluate(graph, [x], [np.ones(2, np.float32) for _ in graph.state])
+    for one, expected in zip(found, (x * x, [3, 3], x * x, [3, 3]), strict=True):
+        np.testing.assert_array_equal(one, expected)
+
+
 @pytest.mark.parametrize(
     "loop",
     [

@@ -30,6 +30,7 @@ from graphc.frontend.elaboration.refusal import described, not_supported, refuse
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.index_notation.formulas import is_formula
 from graphc.frontend.tracing import trees
+from graphc.frontend.tracing.nesting import leaves_like
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.traced_bodies import TracedBranch, branch_tensors, traced_branch
 from graphc.ir.node import Node
@@ -125,7 +126,7 @@ def _chosen(
             continue
         if form_of(one) != form_of(other):
             raise _unlike(what, one, other, span)
-        for leaves in zip(trees.leaves(one), trees.leaves(other), strict=True):
+        for leaves in zip(trees.leaves(one), leaves_like(other, one, what), strict=True):
             if not _stays_known(*leaves):
                 for found, tensor in zip(results, _as_tensors(what, *leaves, span), strict=True):
                     found.append(tensor.node)
@@ -139,8 +140,8 @@ def _chosen(
     return [
         one
         if one is other
-        else trees.rebuilt(one, list(map(leaf, trees.leaves(one), trees.leaves(other))))
-        for one, other in pairs.values()
+        else trees.rebuilt(one, list(map(leaf, trees.leaves(one), leaves_like(other, one, what))))
+        for what, (one, other) in pairs.items()
     ]
 
 

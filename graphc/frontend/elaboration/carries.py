@@ -19,6 +19,7 @@ from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.tracing import trees
 from graphc.frontend.tracing.control_flow import carrying, in_dtype_of
+from graphc.frontend.tracing.nesting import leaves_like
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir.dims import Dim
 
@@ -41,6 +42,7 @@ class Carries:
         rows: Collection[str] = (),
     ) -> None:
         self._scope = evaluator.scope
+        self._body = body
         self._places: dict[str, Span] = {}
         self._values: dict[str, Any] = {}
         self._after: list[Tensor] = []
@@ -103,7 +105,7 @@ class Carries:
                     "what a loop carries stays as it is nested; a row of results for each "
                     f"iteration is {name}[t] = row",
                 )
-            parts = zip(trees.leaves(value), trees.leaves(before), strict=True)
+            parts = zip(leaves_like(value, before, name), trees.leaves(before), strict=True)
             found += [(name, _carried(leaf, part), part) for leaf, part in parts]
         self._after[:] = [after for _, after, _ in found if isinstance(after, Tensor)]
         for name, after, one in found:
@@ -112,7 +114,7 @@ class Carries:
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """Say of errors about dtypes what became a tensor by being carried."""
+        """Say of errors about the dtype of a number that it became a tensor by being carried."""
         try:
             yield
         except GraphcError as error:
@@ -122,9 +124,40 @@ class Carries:
                     type_ = numbers.tensor_of(value).type
                     text = f"{name!r} is {described(value)}, which the loop carries as {type_}"
                     for one in error.errors:
-                        if isinstance(one, DTypeError):
+                        about = isinstance(one, DTypeError) and type_.dtype.name in one.message
+                        if about and self._is_read(name, one.span):
                             one.note(text)
             raise
+
+    def _is_read(self, name: str, span: Span | None) -> bool:
+        """Whether what stands in a place of the body, if it is one, is computed from a name."""
+        names = [node for node in _nodes(self._body) if isinstance(node, syntax.Name)]
+
+        def read_at(place: Span | None) -> set[str]:
+            return {one.id for one in names if place is not None and _is_inside(one.span, place)}
+
+        assigned = [(target, read_at(place)) for target, place in syntax.assigned(self._body)]
+        found, before = {name}, set[str]()
+        while found != before:
+            before = found
+            found = found | {target for target, read in assigned if found & read}
+        at_place = read_at(span)
+        return not at_place or bool(found & at_place)
+
+
+def _is_inside(span: Span, place: Span) -> bool:
+    begins_inside = (place.line, place.column) <= (span.line, span.column)
+    ends_inside = (span.end_line, span.end_column) <= (place.end_line, place.end_column)
+    return span.file == place.file and begins_inside and ends_inside
+
+
+def _nodes(body: Sequence[syntax.Statement]) -> Iterator[syntax.Node]:
+    """All nodes of a block."""
+    pending: list[syntax.Node] = list(body)
+    while pending:
+        node = pending.pop()
+        yield node
+        pending += syntax.children(node)
 
 
 def _carried(value: Any, before: Tensor) -> Any:
@@ -167,7 +200,7 @@ def is_tensors(value: Any) -> bool:
 
 
 def form_of(value: Any) -> Any:
-    """The containers of a value, without what is in them."""
+    """The containers of a value, without what is in them; keys of tables have no order."""
     return trees.map_leaves(lambda _: 0, value)
 
 
@@ -176,10 +209,10 @@ def alike(values: Sequence[Any]) -> list[Any]:
     first, *others = map(form_of, values)
     if any(one != first for one in others):
         return list(values)
-    rows = zip(*(list(trees.leaves(value)) for value in values), strict=True)
+    rows = zip(*(leaves_like(value, values[0], "the value") for value in values), strict=True)
     columns = zip(*map(numbers.alike, rows), strict=True)
     parts = list(columns) or [() for _ in values]
-    return [trees.rebuilt(value, part) for value, part in zip(values, parts, strict=True)]
+    return [trees.rebuilt(values[0], part) for part in parts]
 
 
 def _as_tensors(value: Any) -> Any:

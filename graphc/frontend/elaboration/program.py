@@ -30,7 +30,7 @@ from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
-from graphc.ir.dims import Dim
+from graphc.ir.dims import Dim, DimLike
 from graphc.ir.graph import Graph
 from graphc.ir.op import functions
 from graphc.ir.source_map import SourceMap
@@ -385,13 +385,14 @@ def _range(start: Any, stop: Any = None, step: Any = 1) -> range:
     return result
 
 
-def _length(value: Any) -> int:
+def _length(value: Any) -> DimLike:
+    if isinstance(value, Tensor) and value.ndim:
+        return value.shape[0]
     if isinstance(value, tuple | list | range | dict) or (
         isinstance(value, Module) and hasattr(value, "__len__")
     ):
         return len(value)
-    hint = "x.shape[0] is the size of an axis" if isinstance(value, Tensor) else None
-    raise refused(f"{described(value)} has no length", "argument", None, hint)
+    raise refused(f"{described(value)} has no length", "argument", None)
 
 
 _range.__name__, _length.__name__ = "range", "len"

@@ -137,6 +137,8 @@ def while_loop(
 ) -> Any:
     """Run `body(carry)` while `condition(carry)` holds, and `max_steps` times at most.
 
+    A loop that reaches `max_steps` ends as others do: `condition` of what it gave says that it did.
+
     Any order of derivative is defined: for a gradient `max_steps` iterations keep what those of
     `scan` keep.
 

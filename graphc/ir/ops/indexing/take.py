@@ -287,13 +287,9 @@ def diagonal(x: Node, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Node
     down, right = max(-offset, 0), max(offset, 0)
     *outer, n, m = moved.shape
     length = dims.maximum(0, dims.minimum(n - down, m - right))
-    if length == 0:
-        down = right = 0
-    start = (*(0 for _ in outer), down, right)
-    stop = (*outer, length + down, length + right)
-    square = slice_(moved, start=start, stop=stop, step=(1,) * rank)
     counter = iota(shape=(*outer, length), axis=rank - 2, dtype=dtypes.i64)
-    return gather(square, counter, counter, axes=(rank - 2, rank - 1), batch=rank - 2)
+    row, column = (add(counter, constant_like(one, counter)) for one in (down, right))
+    return gather(moved, row, column, axes=(rank - 2, rank - 1), batch=rank - 2)
 
 
 @surface("diagflat")
