@@ -149,6 +149,7 @@ TABLE: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "interp": (gc.interp, (X, np.arange(-4.0, 4.0), normal(8))),
     "logmeanexp": (lambda x: gc.logmeanexp(x, -1), (ROWS,)),
     "pdist": (gc.pdist, (ROWS,)),
+    "renorm": (lambda x: gc.renorm(x, 2, 0, 20.0), (ROWS,)),
     "lp_pool2d": (lambda x: gc.lp_pool2d(x, 3.0, 2), (np.abs(CHANNELS),)),
     "vecdot": (gc.vecdot, (ROWS, normal(8, 64))),
     "grid_sample": (gc.grid_sample, (CHANNELS, RNG.uniform(-1, 1, (2, 6, 6, 2)))),

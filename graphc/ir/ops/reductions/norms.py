@@ -193,6 +193,7 @@ def norm(
 
 
 @surface("renorm")
+@rounded_once
 def renorm(x: Node, p: Order, axis: int, maxnorm: float) -> Node:
     """`x` with the slices along an axis whose p-norm is above `maxnorm` scaled down to it."""
     place = normal_axis(axis, len(x.shape), "renorm")
