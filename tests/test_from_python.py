@@ -18,6 +18,7 @@ import graphc as gc
 from graphc import transforms
 from graphc.arrays.captured import MOST_PARTS, captured_values
 from graphc.errors import DimensionError, DTypeError, GraphcError, ShapeError, UsageError
+from graphc.frontend.left_out import LEFT_OUT
 from graphc.frontend.tracing.trees import leaves
 from graphc.ir.op import functions
 
@@ -48,6 +49,19 @@ def test_names_of_the_submodules_mean_what_they_do_elsewhere(traced: bool) -> No
     np.testing.assert_array_equal(of(lambda a: gc.linalg.vander(a[0], N=3)), [[1, 1, 1], [1, 2, 4]])
     np.testing.assert_array_equal(of(lambda a: gc.take_along_dim(a, np.array([[3, 0]]))), [5, 1])
     assert {"norm", "vander"} < set(dir(gc.linalg))
+
+
+LEFT_OUT_ROWS = (Path(__file__).parents[1] / "docs" / "left_out.md").read_text().splitlines()
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_names_that_are_left_out_have_a_reason(name: str) -> None:
+    (row,) = (row for row in LEFT_OUT_ROWS if f"`{name}`" in row.split(" | ")[0])
+    assert row.split(" | ", 1)[1].removesuffix(" |") == LEFT_OUT[name]
+    for module in (gc, gc.linalg, gc.optim):
+        with pytest.raises(AttributeError) as caught:
+            getattr(module, name)
+        assert LEFT_OUT[name] in str(caught.value)
 
 
 def test_a_matrix_is_not_traced() -> None:

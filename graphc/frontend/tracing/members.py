@@ -8,6 +8,7 @@ from typing import Any
 
 from graphc.errors import UsageError, did_you_mean
 from graphc.frontend.foreign_names import instead
+from graphc.frontend.left_out import LEFT_OUT
 from graphc.frontend.tracing.location import at_python_line
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
@@ -83,6 +84,7 @@ def no_member(module: str, name: str, known: Iterable[str]) -> AttributeError:
     """The error for a name that a module of the package has not."""
     hint = None
     if not name.startswith("_"):
-        hint = instead(f"{module}.{name}") or instead(name) or did_you_mean(name, known)
+        hint = instead(f"{module}.{name}") or LEFT_OUT.get(name) or instead(name)
+        hint = hint or did_you_mean(name, known)
     text = f"module {module!r} has no attribute {name!r}"
     return AttributeError(f"{text}: {hint}" if hint else text)
