@@ -351,6 +351,20 @@ def test_shapes_with_named_dims() -> None:
             "5",
         ),
         (lambda: F["embedding"](node(dtypes.i32, 2), node(dtypes.f32, 5)), ShapeError, "weight"),
+        *(
+            (lambda call=call, dtype=dtype: call(node(dtype, 3)), DTypeError, "expected integers")
+            for dtype in (dtypes.f32, dtypes.bool_)
+            for call in (
+                lambda i: F["scatter_add"](node(dtypes.f32, 3), 0, i, 1.0),
+                lambda i: F["scatter_add"](node(dtypes.f32, 4), 0, i, 1.0),
+                lambda i: F["scatter_reduce"](node(dtypes.f32, 4), 0, i, 1.0, "mean"),
+                lambda i: F["put_along_axis"](node(dtypes.f32, 4), i, 1.0),
+                lambda i: F["bincount"](i, 4),
+                lambda i: F["unravel_index"](i, (2, 3)),
+                lambda i: F["ravel_multi_index"]((i, i), (2, 3)),
+                lambda i: F["dynamic_slice"](node(dtypes.f32, 5, 5, 5), i, (1, 1, 1)),
+            )
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(call: Any, error: type[GraphcError], text: str) -> None:

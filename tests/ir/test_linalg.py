@@ -573,6 +573,8 @@ REFUSED: list[tuple[str, tuple[tuple[int, ...], ...], dict[str, Any]]] = [
     ("irfft", ((1,),), {}),
     ("fftn", ((4, 4),), {"s": (2,), "axes": (0, 1)}),
     ("fftfreq", (), {"n": 0}),
+    ("fftfreq", (), {"n": 5, "d": 0}),
+    ("rfftfreq", (), {"n": 5, "d": 0.0}),
 ]
 
 

@@ -20,7 +20,14 @@ from graphc.ir.node import Node
 from graphc.ir.op import Call, Element, Op, Parameter, Refused, Sample, find, surface
 from graphc.ir.types import TensorType
 
-__all__ = ["cast", "converted", "rounded_once", "widened"]
+__all__ = [
+    "cast",
+    "converted",
+    "require_integers",
+    "rounded_once",
+    "whole_numbers",
+    "widened",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -150,6 +157,29 @@ cast = Op(
 def cast_to(x: Node, dtype: DType) -> Node:
     """`x` in another dtype; `x` itself where it has that dtype already."""
     return x if x.dtype is dtype else cast(x, dtype=dtype)
+
+
+def require_integers(name: str, what: str, x: Node) -> None:
+    """Refuse floats, which would be cut, and masks, which would count as 0 and 1.
+
+    Raises:
+        DTypeError: `x` has no dtype of integers.
+    """
+    if not x.dtype.is_integer:
+        raise DTypeError(
+            f"{name}: the {what} are {x.type}, expected integers",
+            hint=f"cast({what}, i64); choose by a mask with where(mask, x, y)",
+        )
+
+
+def whole_numbers(name: str, what: str, x: Node) -> Node:
+    """Integers in 64 bits.
+
+    Raises:
+        DTypeError: `x` has no dtype of integers.
+    """
+    require_integers(name, what, x)
+    return cast_to(x, dtypes.i64)
 
 
 def widened(x: Node) -> Node:

@@ -15,7 +15,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.argument_names import offer
 from graphc.ir.ops.broadcasting import broadcast
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, require_integers, whole_numbers
 from graphc.ir.ops.creation.constants import full_like, iota, number, zeros_like
 from graphc.ir.ops.elementwise.arithmetic import (
     add,
@@ -147,6 +147,7 @@ def unravel_index(
 ) -> tuple[Node, ...]:
     """The index along each axis of an element of `shape` that is counted in row-major order."""
     left = as_indices("unravel_index", indices)
+    require_integers("unravel_index", "indices", left)
     found = []
     for size in reversed(_sizes("unravel_index", shape)):
         divisor = full_like(left, size)
@@ -161,9 +162,8 @@ def ravel_multi_index(indices: Sequence[Node | int], shape: Sequence[DimLike]) -
     sizes = _sizes("ravel_multi_index", shape)
     if len(indices) != len(sizes) or not sizes:
         raise UsageError(f"ravel_multi_index: {len(indices)} indices for the shape {sizes}")
-    places = broadcast(
-        *(cast_to(as_indices("ravel_multi_index", one), dtypes.i64) for one in indices)
-    )
+    given = [as_indices("ravel_multi_index", one) for one in indices]
+    places = broadcast(*(whole_numbers("ravel_multi_index", "indices", one) for one in given))
     total = zeros_like(places[0])
     for place, size in zip(places, sizes, strict=True):
         total = add(multiply(total, full_like(total, size)), place)
@@ -182,7 +182,7 @@ def _starts(
         raise ShapeError(f"{name}: {len(given)} starts and {len(sizes)} sizes for {x.type}")
     found = []
     for start, size, extent in zip(given, sizes, x.shape, strict=True):
-        place = cast_to(as_indices(name, start), dtypes.i64)
+        place = whole_numbers(name, "starts", as_indices(name, start))
         fits = dims.always_less_equal(0, size) and dims.always_less_equal(size, extent)
         if place.shape or not fits:
             raise ShapeError(

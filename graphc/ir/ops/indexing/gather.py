@@ -30,7 +30,7 @@ from graphc.ir.expr import (
 )
 from graphc.ir.node import Node
 from graphc.ir.op import Call, Element, Op, Parameter, Refused, Sample, find
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, require_integers
 from graphc.ir.ops.creation.constants import zeros_like
 from graphc.ir.ops.elementwise.logic import where
 from graphc.ir.ops.indexing.positions import kept_axes, position_of
@@ -75,11 +75,7 @@ def require_indices(
         )
     shape = indices[0].shape
     for index in indices:
-        if not index.dtype.is_integer:
-            raise DTypeError(
-                f"{op.name}: the indices are {index.type}, expected integers",
-                hint="cast(indices, i64); choose by a mask with where(mask, x, y)",
-            )
+        require_integers(op.name, "indices", index)
         if index.shape != shape:
             raise ShapeError(f"{op.name}: indices {indices[0].type} and {index.type}")
     if shape[:batch] != x.shape[:batch]:

@@ -17,7 +17,7 @@ from graphc.ir.dims import Dim, DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import surface
 from graphc.ir.ops.broadcasting import Operand, normal_axis
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, require_integers, whole_numbers
 from graphc.ir.ops.creation.constants import constant_like, number, ones_like, zeros_like
 from graphc.ir.ops.elementwise.arithmetic import divide, floor_divide, multiply
 from graphc.ir.ops.elementwise.declaration import require_computable
@@ -58,6 +58,7 @@ def combined(
 def _along(name: str, x: Node, axis: int, index: Node, source: Operand, combine: str) -> Node:
     """Updates at an index along an axis, where all other axes stay."""
     place = normal_axis(axis, len(x.shape), name)
+    require_integers(name, "indices", index)
     require_inside(name, x, place, index)
     updates = _updates(name, x, index, source)
     if x.shape[:place] != index.shape[:place] or x.shape[place + 1 :] != index.shape[place + 1 :]:
@@ -239,7 +240,7 @@ def bincount(
                 f"bincount: {size!r} is no number of counts", hint="give a whole number"
             )
     length = dims.maximum(length, minlength)
-    flat = views.reshape(cast_to(x, dtypes.i64), shape=(dims.product(x.shape),))
+    flat = views.reshape(whole_numbers("bincount", "numbers", x), shape=(dims.product(x.shape),))
     # Negative numbers count from the end elsewhere, and are out of range here.
     beyond = constant_like(dtypes.i64.maximum_value, flat)
     places = where(less(flat, zeros_like(flat)), beyond, flat)

@@ -341,6 +341,8 @@ def rfftfreq(n: DimLike, d: float = 1.0, dtype: DType | None = None) -> Node:
 
 def _per_sample(number: Node, n: DimLike, d: float) -> Node:
     """Numbers of waves in `n` samples that are `d` apart as frequencies."""
+    if d == 0:
+        raise UsageError("fftfreq: samples that are 0 apart", hint="give their distance, as d=0.1")
     if isinstance(n, int):
         return scaled(number, 1 / (n * d))
     return divide(number, scaled(full_like(number, n), d))
