@@ -85,7 +85,7 @@ export f = f
 """,
     "a branch that may return ends what is known": """
 def f(x: f32[3]):
-    if len(x) > 3:  # argument
+    if missing(x) > 3:  # unknown-name
         return x
     return y
 export f = f
