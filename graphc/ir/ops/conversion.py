@@ -22,7 +22,9 @@ from graphc.ir.types import TensorType
 
 __all__ = [
     "cast",
+    "computed_wide",
     "converted",
+    "in_accumulator",
     "require_integers",
     "rounded_once",
     "whole_numbers",
@@ -220,3 +222,24 @@ def _each_node(change: Callable[..., Node], tree: Any, *others: Any) -> Any:
         return tree
     parts = [_each_node(change, *beside) for beside in zip(tree, *others, strict=True)]
     return parts if isinstance(tree, list) else tuple(parts)
+
+
+def in_accumulator(expand: Callable[[Node, Node], Node]) -> Callable[[Node], Node]:
+    """An expansion that computes in the accumulator's dtype: `expand(node, wide operand)`."""
+
+    def expanded(node: Node) -> Node:
+        x = node.inputs[0]
+        return cast_to(expand(node, cast_to(x, x.dtype.accumulator)), node.dtype)
+
+    return expanded
+
+
+def computed_wide(compute: Callable[..., Array]) -> Callable[..., Array]:
+    """A reference that is given its operand in the accumulator's dtype, and rounded once."""
+
+    def reference(call: Call, x: Array, *others: Array) -> Array:
+        wide = x.astype(dtypes.from_numpy(x.dtype).accumulator.numpy, copy=False)
+        with np.errstate(all="ignore"):
+            return np.asarray(compute(call, wide, *others)).astype(call.dtype.numpy, copy=False)
+
+    return reference

@@ -27,7 +27,7 @@ from graphc.ir.op import (
 )
 from graphc.ir.ops.argument_names import also_named
 from graphc.ir.ops.broadcasting import broadcast, normal_axis, promoted
-from graphc.ir.ops.conversion import cast_to, rounded_once
+from graphc.ir.ops.conversion import cast_to, computed_wide, in_accumulator, rounded_once
 from graphc.ir.ops.creation.constants import constant_like, ones_like, zeros_like
 from graphc.ir.ops.elementwise.arithmetic import (
     absolute,
@@ -51,11 +51,7 @@ from graphc.ir.ops.elementwise.logic import (
 )
 from graphc.ir.ops.elementwise.transcendental import erf, exp, expm1, log1p, sigmoid, sqrt, tanh
 from graphc.ir.ops.indexing.getitem import index
-from graphc.ir.ops.nn.normalization import (
-    computed_wide,
-    in_accumulator,
-    softmax_along,
-)
+from graphc.ir.ops.nn.softmax import softmax_along
 from graphc.ir.ops.views.shape import reshape
 from graphc.ir.types import TensorType
 

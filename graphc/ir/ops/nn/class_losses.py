@@ -17,7 +17,7 @@ from graphc.ir.ops.elementwise.arithmetic import add, divide, multiply, negative
 from graphc.ir.ops.elementwise.logic import logical_and, not_equal, where
 from graphc.ir.ops.nn.cross_entropy import cross_entropy, hits, is_class
 from graphc.ir.ops.nn.losses import Reduce, mean_over, reduced, weighted
-from graphc.ir.ops.nn.normalization import log_softmax
+from graphc.ir.ops.nn.softmax import log_softmax
 from graphc.ir.ops.reductions.reduction import restored, sum_over
 from graphc.ir.ops.views.rearrange import moveaxis
 

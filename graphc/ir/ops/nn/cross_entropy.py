@@ -11,17 +11,12 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import Call, Decomposition, Op, Refused, Sample
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, computed_wide, in_accumulator
 from graphc.ir.ops.creation.constants import dim_value, iota, zeros_like
 from graphc.ir.ops.elementwise.arithmetic import multiply, negative, subtract
 from graphc.ir.ops.elementwise.declaration import require_float
 from graphc.ir.ops.elementwise.logic import equal, greater_equal, less, logical_and, where
-from graphc.ir.ops.nn.normalization import (
-    computed_wide,
-    in_accumulator,
-    log_softmax,
-    softmax,
-)
+from graphc.ir.ops.nn.softmax import log_softmax, softmax
 from graphc.ir.ops.reductions.reduction import restored, sum_over
 from graphc.ir.ops.views.shape import broadcast_to
 from graphc.ir.types import TensorType

@@ -32,7 +32,7 @@ from graphc.ir.ops.elementwise.arithmetic import (
 )
 from graphc.ir.ops.elementwise.logic import bitwise_or, left_shift, less, right_shift
 from graphc.ir.ops.elementwise.transcendental import cos, log, sqrt
-from graphc.ir.ops.nn.normalization import softmax_along
+from graphc.ir.ops.nn.softmax import softmax_along
 from graphc.ir.ops.random.generator import random_bits
 from graphc.ir.ops.sorting.sort import argsort_along, topk
 from graphc.ir.ops.structural import stop_gradient
