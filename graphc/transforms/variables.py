@@ -7,7 +7,6 @@ two apart, however deeply transforms nest.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from graphc.errors import UsageError
 from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor, result_tensors
+from graphc.frontend.tracing.closures import stand_ins
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.state import State
@@ -23,9 +23,9 @@ from graphc.frontend.tracing.trees import leaves, map_leaves, named_leaves, rebu
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
-from graphc.ir.ops.structural import graph_input
 from graphc.ir.record import Record
 from graphc.ir.source_map import SourceMap
+from graphc.ir.types import TensorType
 from graphc.passes.rewrite import substitute
 
 __all__ = [
@@ -34,12 +34,11 @@ __all__ = [
     "fresh",
 ]
 
-_numbers = itertools.count()
-
 
 def fresh(dtype: DType, shape: tuple[DimLike, ...]) -> Node:
     """A variable that nothing depends on yet."""
-    return graph_input(f"variable {next(_numbers)}", dtype, shape)
+    (node,) = stand_ins("variable", [TensorType(dtype, shape)])
+    return node
 
 
 class Applied(Record):

@@ -155,6 +155,35 @@ REFUSED = {
 }
 
 
+# What reads a row at the number of the outer loop, of a tensor that the inner body computes.
+ROWS_READ: dict[str, Callable[[np.ndarray], object]] = {
+    "z = 0.0\nfor s in range(B):\n    for u in range(3):\n        w = b * f32(u)\n"
+    "        z = z + w[s]": lambda v: 3 * v.sum(),
+    "z = 0.0\nfor s in range(B):\n    t = b * 2\n    for u in range(2):\n        t = t + t[s]\n"
+    "    z = z + t[s]": lambda v: 8 * v.sum(),
+    "z = 0.0\nfor s in range(B):\n    w = b\n    while sum(w) < 50, at most 20:\n"
+    "        w = w + w[s]\n    z = z + w[s]": lambda v: sum(grown(v, s) for s in range(len(v))),
+    "z = b * 0\nfor s in range(B):\n    def row(y):\n        return sum((y * y)[s])\n"
+    "    z = z + grad(row)(b)": lambda v: 2 * v,
+    "z = 0.0\nfor s in range(B):\n    def row(y):\n        return (y * b)[s]\n"
+    "    z = z + sum(vmap(row)(x))": lambda v: v.sum() * X.sum(),
+}
+
+
+def grown(v: np.ndarray, s: int) -> np.float32:
+    for _ in range(20):
+        if v.sum() >= 50:
+            break
+        v = v + v[s]
+    return v[s]
+
+
+@pytest.mark.parametrize("body", ROWS_READ)
+def test_rows_are_read_of_what_an_inner_body_computes(body: str):
+    (found,), _ = evaluate(graph_of(body), [X, B])
+    np.testing.assert_allclose(found, ROWS_READ[body](B), rtol=1e-6)
+
+
 @pytest.mark.parametrize("body", REFUSED)
 def test_what_is_refused(body: str):
     code, message, hint = REFUSED[body]

@@ -16,6 +16,7 @@ from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.numbers import is_number, tensor_of
 from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.tracing.closures import stand_ins
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
@@ -109,25 +110,16 @@ def _with_gradient(
     given = {name: one for name, one in arguments.items() if isinstance(one, Tensor)}
     operands = tuple(one.node for one in given.values())
     _require_closed(function.name, [value.node], operands)
-    graph = _graph(function, gradient, arguments, value)
+    graph = _graph(gradient, arguments, value)
     return Tensor(custom_gradient(value.node, *operands, gradient=graph))
 
 
-def _graph(
-    function: UserFunction, gradient: Any, arguments: Mapping[str, Any], value: Tensor
-) -> Graph:
+def _graph(gradient: Any, arguments: Mapping[str, Any], value: Tensor) -> Graph:
     """The graph of the gradient, over inputs of its own."""
-    depth = len(function.program.run.stack)
-
-    def variable(number: int, tensor: Tensor) -> Tensor:
-        name = f"variable {number} of {function.name}, {depth} deep"
-        return Tensor(graph_input(name, tensor.dtype, tensor.shape))
-
-    variables: dict[str, Tensor] = {}
-    for name, one in arguments.items():
-        if isinstance(one, Tensor):
-            variables[name] = variable(len(variables), one)
-    result, cotangent = (variable(len(variables) + i, value) for i in range(2))
+    tensors = {name: one for name, one in arguments.items() if isinstance(one, Tensor)}
+    types = [one.type for one in (*tensors.values(), value, value)]
+    *made, result, cotangent = map(Tensor, stand_ins("variable", types))
+    variables = dict(zip(tensors, made, strict=True))
     own = tuple(one.node for one in (*variables.values(), result, cotangent))
     given = {**arguments, **variables}
     found = gradient(*given.values(), result, cotangent)

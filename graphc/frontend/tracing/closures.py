@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from graphc.ir.node import Node, topological
 from graphc.ir.op import Structural
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.types import TensorType
 
-__all__ = ["captured", "stand_ins"]
+__all__ = ["captured", "stand_ins", "stand_ins_made"]
 
 _numbers = itertools.count()
+
+_collecting: ContextVar[tuple[set[Node], ...]] = ContextVar("graphc_stand_ins", default=())
 
 
 def stand_ins(role: str, types: Iterable[TensorType]) -> list[Node]:
     """Inputs for a body while it is traced, unlike all others: bodies may lie inside each other."""
-    return [graph_input(f"{role} {next(_numbers)}", one.dtype, one.shape) for one in types]
+    made = [graph_input(f"{role} {next(_numbers)}", one.dtype, one.shape) for one in types]
+    for found in _collecting.get():
+        found.update(made)
+    return made
+
+
+@contextmanager
+def stand_ins_made() -> Iterator[set[Node]]:
+    """Collect the inputs for bodies that are made inside."""
+    found: set[Node] = set()
+    token = _collecting.set((*_collecting.get(), found))
+    try:
+        yield found
+    finally:
+        _collecting.reset(token)
 
 
 def captured(roots: Sequence[Node], inputs: Sequence[Node], built: Collection[Node]) -> list[Node]:

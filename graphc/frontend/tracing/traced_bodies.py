@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.tracing.active_trace import active_tracing, tracing
-from graphc.frontend.tracing.closures import captured, stand_ins
+from graphc.frontend.tracing.closures import captured, stand_ins, stand_ins_made
 from graphc.frontend.tracing.initializers import SEED_DTYPE
 from graphc.frontend.tracing.random_draws import each_iteration
 from graphc.frontend.tracing.state import State, StateOfBody, state_kept
@@ -57,16 +57,12 @@ def scan_tensors(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """`scan` of lists of tensors; each carry has a name for errors."""
     size = _length(xs, length)
-    carries = stand_ins("carry", [one.type for _, one in init])
-    over = _Rows(size, [one.node for one in xs], carries)
-    with (
-        nodes_built() as built,
-        _state_of_body() as state,
-        each_iteration(over.iteration),
-        rows_of(over.tensor_of),
-    ):
-        given = [Tensor(one) for one in over.tensor_of]
-        after, results = step([Tensor(one) for one in carries], given, over.row_of)
+    with stand_ins_made() as made, nodes_built() as built, _state_of_body() as state:
+        carries = stand_ins("carry", [one.type for _, one in init])
+        over = _Rows(size, [one.node for one in xs], made, state)
+        with each_iteration(over.iteration), rows_of(over.tensor_of):
+            given = [Tensor(one) for one in over.tensor_of]
+            after, results = step([Tensor(one) for one in carries], given, over.row_of)
         after_nodes, result_nodes = ([one.node for one in part] for part in (after, results))
     _require_carries(init, after_nodes)
     carries += state.carried
@@ -97,11 +93,15 @@ class _Rows:
         tensor_of: the tensor of `size` rows, by what stands for a row of it in the body.
     """
 
-    def __init__(self, size: DimLike, tensors: list[Node], carries: Sequence[Node]) -> None:
+    def __init__(
+        self, size: DimLike, tensors: list[Node], made: Collection[Node], state: StateOfBody
+    ) -> None:
+        """Begin with some tensors, given what is made for the body and those inside it."""
         self.size = size
         rows = stand_ins("row", [_row_type(one) for one in tensors])
         self.tensor_of = dict(zip(rows, tensors, strict=True))
-        self._carries = carries
+        self._made = made
+        self._state = state
 
     def row_of(self, tensor: Tensor) -> Tensor | None:
         """The row of a tensor that the loop then runs over; None if it changes in the loop."""
@@ -111,7 +111,9 @@ class _Rows:
         for row, known in self.tensor_of.items():
             if known is node:
                 return Tensor(row)
-        if not {*self._carries, *self.tensor_of}.isdisjoint(topological([node])):
+        # What depends on state is told once it is known which state is updated.
+        changing = {*self._made} - {*self._state.stands.values()}
+        if not changing.isdisjoint(topological([node])):
             return None
         (row,) = stand_ins("row", [_row_type(node)])
         self.tensor_of[row] = node
