@@ -360,6 +360,7 @@ def test_shapes_with_named_dims() -> None:
                 lambda i: F["scatter_reduce"](node(dtypes.f32, 4), 0, i, 1.0, "mean"),
                 lambda i: F["put_along_axis"](node(dtypes.f32, 4), i, 1.0),
                 lambda i: F["bincount"](i, 4),
+                lambda i: F["repeat"](node(dtypes.f32, 3), i, 0, 5),
                 lambda i: F["unravel_index"](i, (2, 3)),
                 lambda i: F["ravel_multi_index"]((i, i), (2, 3)),
                 lambda i: F["dynamic_slice"](node(dtypes.f32, 5, 5, 5), i, (1, 1, 1)),

@@ -12,6 +12,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.argument_names import also_named
 from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axes, normal_axis, promoted
+from graphc.ir.ops.conversion import require_integers
 from graphc.ir.ops.indexing.getitem import Item, index
 from graphc.ir.ops.views import shape as views
 from graphc.ir.ops.views import slicing
@@ -339,6 +340,7 @@ def _repeated_by_data(x: Node, repeats: Node, axis: int, size: DimLike | None) -
             code="data-dependent-shape",
             hint="give the size of the result: repeat(x, repeats, output_size=n)",
         )
+    require_integers("repeat", "repeats", repeats)
     if repeats.shape != (x.shape[axis],):
         raise ShapeError(f"repeat: {repeats.type} for axis {axis} of {x.type}")
     # An element stands before the first place that the sum of repeats so far does not reach.
