@@ -57,6 +57,18 @@ def test_a_number_is_the_tensor_that_it_would_be(name: str) -> None:
     assert found_types == [(np.asarray(one).dtype, np.shape(one)) for one in expected]
 
 
+@pytest.mark.parametrize("name", CALLS)
+def test_a_whole_number_is_a_float_where_integers_are_refused(name: str) -> None:
+    count = CALLS[name]
+    try:
+        expected = named(name)(*[np.int64(1)] * count)
+    except GraphcError:
+        expected = named(name)(*[np.float32(1)] * count)
+    for one, other in zip(leaves(named(name)(*[1] * count)), leaves(expected), strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert np.asarray(one).dtype == np.asarray(other).dtype
+
+
 def test_most_functions_take_numbers() -> None:
     assert len(CALLS) > 200
 

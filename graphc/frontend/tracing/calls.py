@@ -48,7 +48,11 @@ def called(
     try:
         return _called(name, operation, given, named)
     except DTypeError as error:
-        if error.code == "dtype-unsupported":
+        # Beside numbers alone, a constant of the function's own may ask for a float.
+        are_numbers = not any(isinstance(one, Node) for one in leaves((given, named)))
+        if error.code == "dtype-unsupported" or (
+            are_numbers and error.code != "dtype-scalar-range"
+        ):
             with suppress(GraphcError):
                 return _called(name, operation, *_with_floats(operation, given, named))
         raise
