@@ -1,7 +1,7 @@
 """The parser: what programs mean, what is refused and where, and that any text ends well."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from graphc.config import MOST_CHARACTERS
@@ -473,6 +473,7 @@ FRAGMENTS = st.sampled_from([*WORDS.split(), *LAYOUT, *PIECES])
 
 
 @given(st.lists(FRAGMENTS, max_size=40).map(" ".join) | st.text(max_size=80))
+@example("\n @ \n :")
 @settings(max_examples=1000, deadline=None)
 def test_any_text_gives_a_tree_or_an_error_with_a_place(text):
     for read in (parse, parse_expression):

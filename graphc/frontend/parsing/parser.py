@@ -91,6 +91,8 @@ def _raise(errors: list[SourceError], text: str, file: str) -> None:
     if not errors:
         return
     register_source(file, text)
+    # Where reading goes on it may meet one again that is told already.
+    errors = list({(error.span, error.message): error for error in errors}.values())
     errors.sort(key=lambda error: (error.span.line, error.span.column) if error.span else (0, 0))
     if len(errors) == 1:
         raise errors[0]
