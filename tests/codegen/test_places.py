@@ -49,8 +49,10 @@ def test_a_file_known_by_its_bare_name_is_not_looked_for(
 
 
 def test_many_places_are_counted() -> None:
-    spans = [Span("m.gc", line, 1, line, 2) for line in (1, 2, 2, 3, 4, 5)]
-    assert described_places(spans) == ["m.gc:1:1", "m.gc:2:1", "m.gc:3:1", "and 2 more"]
+    # A file of which no text is known in this process.
+    spans = [Span("places_unread.gc", line, 1, line, 2) for line in (1, 2, 2, 3, 4, 5)]
+    expected = [*(f"places_unread.gc:{line}:1" for line in (1, 2, 3)), "and 2 more"]
+    assert described_places(spans) == expected
 
 
 STRANGE = [
