@@ -44,11 +44,13 @@ class ExpressionBuilder:
         self.report(SourceError(message, span=span, hint=hint))
 
     def report(self, error: SourceError) -> None:
-        """Collect an error.
+        """Collect an error, once: a line that is read anew may be refused as before.
 
         Raises:
             TooManyErrors: there are as many as are ever shown.
         """
+        if any((one.span, one.message) == (error.span, error.message) for one in self.errors):
+            return
         self.errors.append(error)
         if len(self.errors) >= MAX_ERRORS:
             raise TooManyErrors

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphc.errors import ErrorGroup, SourceError, register_source
+from graphc.errors import SourceError, group, register_source
 from graphc.frontend.parsing.diagnosis import diagnose
 from graphc.frontend.parsing.expression_builder import TooManyErrors
 from graphc.frontend.parsing.lexer import MAX_ERRORS, Lexer
@@ -91,12 +91,8 @@ def _raise(errors: list[SourceError], text: str, file: str) -> None:
     if not errors:
         return
     register_source(file, text)
-    # Where reading goes on it may meet one again that is told already.
-    errors = list({(error.span, error.message): error for error in errors}.values())
     errors.sort(key=lambda error: (error.span.line, error.span.column) if error.span else (0, 0))
-    if len(errors) == 1:
-        raise errors[0]
-    raise ErrorGroup(errors[:MAX_ERRORS])
+    raise group(errors[:MAX_ERRORS])
 
 
 @dataclass(slots=True)
