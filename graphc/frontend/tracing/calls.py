@@ -49,7 +49,7 @@ def called(
         return _called(name, operation, given, named)
     except DTypeError as error:
         # Beside numbers alone, a constant of the function's own may ask for a float.
-        are_numbers = not any(isinstance(one, Node) for one in leaves((given, named)))
+        are_numbers = not _tensors(given, named)
         if error.code == "dtype-unsupported" or (
             are_numbers and error.code != "dtype-scalar-range"
         ):
@@ -147,17 +147,16 @@ def _with_tensors(
     As beside an operator, a number has the dtype of the first tensor that has room for it.
     """
     types = types_of(operation)
-    tensors = [one for one in leaves((given, named)) if isinstance(one, Node)]
 
     def lifted(name: str, value: Any) -> Any:
         kinds = _tensor_kinds(types.get(name))
         if not kinds or room(types[name])(value):
             return value
         if isinstance(value, _NUMBER) and Node in kinds:
-            return _as_nodes([value], tensors)[0]
+            return _as_nodes([value], _tensors(given, named))[0]
         if type(value) in (list, tuple) and list in kinds:
             numbers = [one for one in value if isinstance(one, _NUMBER)]
-            nodes = iter(_as_nodes(numbers, tensors) if numbers else ())
+            nodes = iter(_as_nodes(numbers, _tensors(given, named)) if numbers else ())
             return [next(nodes) if isinstance(one, _NUMBER) else one for one in value]
         return value
 
@@ -177,6 +176,10 @@ def _tensor_kinds(annotation: Any) -> frozenset[type]:
     if get_args(annotation)[:1] == (Node,):
         return frozenset({list})
     return frozenset()
+
+
+def _tensors(given: Sequence[Any], named: Mapping[str, Any]) -> list[Node]:
+    return [one for one in leaves((given, named)) if isinstance(one, Node)]
 
 
 def _as_nodes(numbers: Sequence[Any], tensors: Sequence[Node]) -> Sequence[Node]:
