@@ -123,8 +123,8 @@ _PRELUDE = """\
 """
 
 _DEVICE_FUNCTIONS = (
-    *("math.h", "numeric.h", "float8.h", "integer.h", "arithmetic.h", "random.h", "sort.h"),
-    "launch.h",
+    *("shared.h", "math.h", "numeric.h", "float8.h", "integer.h", "arithmetic.h", "random.h"),
+    *("sort.h", "launch.h"),
 )
 
 _HEAD = """\

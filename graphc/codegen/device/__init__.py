@@ -7,7 +7,7 @@ Families: index (division and extremes of indices), numeric (16-bit formats), co
 rounding, floats to integers), extremum (minimum and maximum that keep NaN), arithmetic and math
 (the elementwise ops of floats that C has no operator for), fold (over a block), multiply_add,
 async_copy, tensor_core; in texts that host C shares, integer, float8, special (functions), random,
-sort and complex.
+sort and complex, and in shared what both call by one name.
 """
 
 from __future__ import annotations
@@ -21,27 +21,28 @@ __all__ = ["FAMILIES", "device_source", "families_of"]
 
 # Families in an order in which each finds what it uses above it, with what it uses.
 FAMILIES: dict[str, tuple[str, ...]] = {
+    "shared": (),
     "index": (),
     "numeric": (),
     "conversion": ("numeric",),
-    "float8": ("conversion",),
+    "float8": ("shared", "conversion"),
     "extremum": (),
-    "integer": (),
+    "integer": ("shared",),
     "arithmetic": ("extremum",),
     "math": (),
-    "special": ("arithmetic", "math"),
+    "special": ("shared", "arithmetic", "math"),
     "fold": (),
     "multiply_add": (),
     "async_copy": (),
     "tensor_core": ("numeric",),
-    "random": (),
-    "sort": ("numeric",),
+    "random": ("shared",),
+    "sort": ("shared", "numeric"),
     "complex": ("arithmetic", "math"),
 }
 
 
 # Families whose text is host C as well.
-_SHARED = ("integer", "float8", "special", "random", "sort", "complex")
+_SHARED = ("shared", "integer", "float8", "special", "random", "sort", "complex")
 
 # A definition in a family's text; in a macro the name may go on with a dtype.
 _FUNCTION = re.compile(r"(?:__forceinline__|^\s*GC_INLINE) (?:\w+ )+(gc_\w+)(##)?", re.MULTILINE)

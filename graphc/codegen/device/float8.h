@@ -6,7 +6,6 @@
  * where the value overflows. Nothing branches, so that the host's compiler makes vectors of it. */
 
 #ifdef __cplusplus
-#define GC_INLINE __device__ __forceinline__
 GC_INLINE unsigned gc_bits_f32(float x) { return __float_as_uint(x); }
 GC_INLINE float gc_float_f32(unsigned bits) { return __uint_as_float(bits); }
 #endif

@@ -2,15 +2,6 @@
  * and for CUDA C++: they wrap, and what C leaves undefined has a value. Free of branches where a loop
  * should vectorise. */
 
-#ifdef __cplusplus
-#define GC_INLINE __device__ __forceinline__
-#define GC_I64 long long
-#define GC_U64 unsigned long long
-#else
-#define GC_I64 int64_t
-#define GC_U64 uint64_t
-#endif
-
 /* Division rounds down; by 0 it gives 0. The quotient of the smallest number and -1 wraps. The divisor
  * is replaced where the quotient traps, and the result put right after. */
 #define GC_SIGNED(suffix, type, unsigned_type, low)                                                \

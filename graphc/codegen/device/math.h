@@ -15,8 +15,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GC_INLINE static inline __attribute__((always_inline))
-
 GC_INLINE uint32_t gc_bits_f32(float x) { uint32_t u; __builtin_memcpy(&u, &x, sizeof u); return u; }
 GC_INLINE float gc_float_f32(uint32_t u) { float x; __builtin_memcpy(&x, &u, sizeof x); return x; }
 GC_INLINE uint64_t gc_bits_f64(double x) { uint64_t u; __builtin_memcpy(&u, &x, sizeof u); return u; }

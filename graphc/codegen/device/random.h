@@ -2,13 +2,8 @@
  * function of a key and a counter, and does not depend on the launch that computes it. */
 
 #ifdef __cplusplus
-#define GC_INLINE __device__ __forceinline__
-#define GC_I64 long long
-#define GC_U64 unsigned long long
 #define GC_UNROLL _Pragma("unroll")
 #else
-#define GC_I64 int64_t
-#define GC_U64 uint64_t
 #define GC_UNROLL _Pragma("GCC unroll 10")
 #endif
 

@@ -7,14 +7,9 @@
  * number, and equal to itself; positions of equal keys keep their order, descending as well. */
 
 #ifdef __cplusplus
-#define GC_INLINE __device__ __forceinline__
-#define GC_I64 long long
-#define GC_U64 unsigned long long
 #define GC_LANE threadIdx.x
 #define GC_LANES blockDim.x
 #else
-#define GC_I64 int64_t
-#define GC_U64 uint64_t
 #define GC_LANE 0
 #define GC_LANES 1
 #endif

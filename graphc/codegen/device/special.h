@@ -7,10 +7,6 @@
  * are those of the Digital Library of Mathematical Functions (https://dlmf.nist.gov). The references in
  * NumPy, in graphc/ir/ops, take the same steps. */
 
-#ifdef __cplusplus
-#define GC_INLINE __device__ __forceinline__
-#endif
-
 #define GC_INFINITE (1.0 / 0.0)
 #define GC_UNDEFINED (0.0 / 0.0)
 #define GC_EULER 0.57721566490153286061
