@@ -12,20 +12,10 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.node import Node
-from graphc.ir.op import Call, HostCall, Op, functions, surface
-from graphc.ir.ops.contraction.matmul import matrix_transpose
-from graphc.ir.ops.creation.constants import ones_like, zeros_like
-from graphc.ir.ops.elementwise.logic import equal, where
-from graphc.ir.ops.linalg.matrices import (
-    ALL_MATRICES,
-    each_matrix,
-    matrix_samples,
-    refused_matrices,
-    require_matrix,
-)
-from graphc.ir.ops.structural import stop_gradient
+from graphc.ir.op import surface
+from graphc.ir.ops.linalg.matrix_functions import matrix_function
 
-__all__ = ["derivative_by_blocks", "matrix_exponential"]
+__all__ = ["matrix_exponential"]
 
 Array = np.ndarray[Any, Any]
 
@@ -62,39 +52,10 @@ def _exponential(a: Array) -> Array:
     return result
 
 
-def _reference(call: Call, a: Array) -> Array:
-    result = np.empty_like(a)
-    wide = a.astype(np.result_type(a.dtype, np.float64), copy=False)
-    each_matrix(_exponential, wide, (result,))
-    return result
-
-
-def derivative_by_blocks(function: Op, node: Node, g: Node) -> tuple[Node]:
-    """The block above the diagonal of f([[a.T, g], [0, a.T]]) (R. Mathias, 1996, theorem 2.1).
-
-    That is linear in g, which is brought to the size of 1, so that its own size halves nothing.
-    """
-    a = matrix_transpose(node.inputs[0])
-    size = stop_gradient(functions["sum"](functions["abs"](g), axis=(-2, -1), keepdims=True))
-    size = where(equal(size, zeros_like(size)), ones_like(size), size)
-    above = functions["concat"]((a, functions["divide"](g, size)), -1)
-    below = functions["concat"]((zeros_like(a), a), -1)
-    whole = function(functions["concat"]((above, below), -2))
-    count = a.shape[-1]
-    block = functions["index"](whole, (..., slice(0, count), slice(count, None)))
-    return (functions["multiply"](block, size),)
-
-
-matrix_exponential: Op = Op(
+matrix_exponential = matrix_function(
     "matrix_exponential",
-    1,
-    infer=lambda op, operands, attributes: require_matrix(op, operands[0], ALL_MATRICES, True),
-    reference=_reference,
-    lowering=HostCall(),
-    gradient=lambda node, g: derivative_by_blocks(matrix_exponential, node, g),
-    samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0), (0, 2, 2)), ALL_MATRICES),
-    refused=refused_matrices(square=True),
-    doc="The exponential of a matrix; NaN where an element is not finite.",
+    _exponential,
+    "The exponential of a matrix; NaN where an element is not finite.",
 )
 
 

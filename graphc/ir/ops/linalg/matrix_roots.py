@@ -13,16 +13,10 @@ from typing import Any
 import numpy as np
 
 from graphc.ir.node import Node
-from graphc.ir.op import Call, HostCall, Op, functions, surface
+from graphc.ir.op import functions, surface
 from graphc.ir.ops.elementwise.arithmetic import add, negative, scaled, subtract
-from graphc.ir.ops.linalg.matrices import (
-    ALL_MATRICES,
-    each_matrix,
-    matrix_samples,
-    refused_matrices,
-    require_matrix,
-)
-from graphc.ir.ops.linalg.matrix_exponential import derivative_by_blocks, matrix_exponential
+from graphc.ir.ops.linalg.matrix_exponential import matrix_exponential
+from graphc.ir.ops.linalg.matrix_functions import matrix_function
 from graphc.ir.ops.linalg.solve import solve
 
 __all__ = ["matrix_root"]
@@ -88,24 +82,10 @@ def _root(a: Array) -> Array:
     raise np.linalg.LinAlgError("there is no such root")
 
 
-def _reference(call: Call, a: Array) -> Array:
-    result = np.empty_like(a)
-    wide = a.astype(np.result_type(a.dtype, np.float64), copy=False)
-    with np.errstate(all="ignore"):
-        each_matrix(_root, wide, (result,))
-    return result
-
-
-matrix_root: Op = Op(
+matrix_root = matrix_function(
     "matrix_root",
-    1,
-    infer=lambda op, operands, attributes: require_matrix(op, operands[0], ALL_MATRICES, True),
-    reference=_reference,
-    lowering=HostCall(),
-    gradient=lambda node, g: derivative_by_blocks(matrix_root, node, g),
-    samples=matrix_samples(((3, 3), (2, 1, 1), (0, 0), (0, 2, 2)), ALL_MATRICES),
-    refused=refused_matrices(square=True),
-    doc="The principal square root of a matrix; NaN where there is none of the dtype.",
+    _root,
+    "The principal square root of a matrix; NaN where there is none of the dtype.",
 )
 
 
