@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -290,6 +291,153 @@ def model_inside() -> tuple[Any, Any]:
     return lambda x: model(x), lambda: model[0].parts[0].update(by=4.0)
 
 
+def object_in_a_list() -> tuple[Any, Any]:
+    layers = [Settings(), Settings()]
+    return lambda x: x * layers[1].own, changed(layers[1], "own")
+
+
+def object_in_a_loop() -> tuple[Any, Any]:
+    layers = {"a": (Settings(),), "b": (Settings(),)}
+
+    def function(x: Any) -> Any:
+        for (layer,) in layers.values():
+            x = layer.scaled(x)
+        return x
+
+    return function, changed(layers["b"][0], "own")
+
+
+def other_name() -> tuple[Any, Any]:
+    settings = Settings()
+
+    def function(x: Any) -> Any:
+        other = settings
+        return x * other.own
+
+    return function, changed(settings, "own")
+
+
+def handed_to_another() -> tuple[Any, Any]:
+    settings = Settings()
+    return lambda x: rate_of(settings) * x, changed(settings, "own")
+
+
+def rate_of(settings: Any) -> Any:
+    return settings.own
+
+
+def by_text() -> tuple[Any, Any]:
+    settings, names = Settings(), ["own"]
+    return lambda x: x * getattr(settings, names[0]), changed(settings, "own")
+
+
+def class_of_an_object_in_a_list() -> tuple[Any, Any]:
+    kind = type("Kind", (Settings,), {"rate": 1.0})
+    layers = [kind()]
+    return lambda x: x * layers[0].rate, changed(kind, "rate")
+
+
+def made_inside() -> tuple[Any, Any]:
+    settings = Settings()
+
+    class Reader:
+        def __init__(self) -> None:
+            self.rate = settings.own
+
+    return lambda x: x * Reader().rate, changed(settings, "own")
+
+
+def container_of_ones_own() -> tuple[Any, Any]:
+    class Layers:
+        def __init__(self) -> None:
+            self._layers = [Settings()]
+
+        def __getitem__(self, place: int) -> Settings:
+            return self._layers[place]
+
+    layers = Layers()
+    return lambda x: x * layers[0].own, changed(layers[0], "own")
+
+
+def subclass_of_a_dict() -> tuple[Any, Any]:
+    class Options(dict[str, float]):
+        def __getattr__(self, name: str) -> float:
+            return self[name]
+
+    options = Options(rate=1.0)
+    return lambda x: x * options.rate, lambda: options.update(rate=4.0)
+
+
+def slots() -> tuple[Any, Any]:
+    class Slots:
+        __slots__ = ("__hidden", "own")
+
+        def __init__(self) -> None:
+            self.own, self.__hidden = 1.0, 1.0
+
+        def hide(self) -> None:
+            self.__hidden = 4.0
+
+        def scaled(self, x: Any) -> Any:
+            return x * self.__hidden
+
+    layers = [Slots()]
+    return lambda x: layers[0].scaled(x), layers[0].hide
+
+
+def computed_once() -> tuple[Any, Any]:
+    class Lazy:
+        base = 1.0
+
+        @functools.cached_property
+        def rate(self) -> float:
+            return self.base
+
+    lazy = Lazy()
+    return lambda x: x * lazy.rate, changed(lazy, "rate")
+
+
+def queue_and_set() -> tuple[Any, Any]:
+    queue, powers = deque([Settings()]), {1}
+
+    def change() -> None:
+        powers.add(2)
+        queue[0].own = 2.0
+
+    return lambda x: x * queue[-1].own ** max(powers), change
+
+
+def attribute_of_a_function() -> tuple[Any, Any]:
+    def function(x: Any) -> Any:
+        return x * function.rate
+
+    function.rate = 1.0  # type: ignore[attr-defined]
+    return function, changed(function, "rate")
+
+
+def imported_inside() -> tuple[Any, Any]:
+    def function(x: Any) -> Any:
+        import settings_of_a_test_inside as inside  # noqa: PLC0415 - that is the case
+
+        return x * inside.rate
+
+    module = ModuleType("settings_of_a_test_inside")
+    module.rate = 1.0  # type: ignore[attr-defined]
+    sys.modules[module.__name__] = module
+    return function, changed(module, "rate")
+
+
+def matched() -> tuple[Any, Any]:
+    settings = Settings()
+
+    def function(x: Any) -> Any:
+        match settings:
+            case Settings(own=rate):
+                return x * rate
+
+    return function, changed(settings, "own")
+
+
 CHANGES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "an array": array_inside,
     "a strided array": strided_array,
@@ -302,6 +450,21 @@ CHANGES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "an attribute behind a method": method_inside,
     "an attribute of a module": module_inside,
     "a model": model_inside,
+    "an object in a list": object_in_a_list,
+    "objects in a loop": object_in_a_loop,
+    "an object by another name": other_name,
+    "an object handed to another function": handed_to_another,
+    "an attribute by its text": by_text,
+    "the class of an object in a list": class_of_an_object_in_a_list,
+    "what an object reads that is made inside": made_inside,
+    "a container of one's own": container_of_ones_own,
+    "a subclass of a dict": subclass_of_a_dict,
+    "slots": slots,
+    "what is computed once": computed_once,
+    "a queue and a set": queue_and_set,
+    "an attribute of the function": attribute_of_a_function,
+    "a module imported inside": imported_inside,
+    "an object that is matched": matched,
 }
 
 
@@ -337,6 +500,28 @@ def test_what_a_function_changes_itself_is_no_part_of_its_signature() -> None:
     for size in (1, 2, 1, 2):
         assert value(np.ones(size)).tolist() == [1] * size
     assert len(calls) == 2 and len(value.graphs) == 2
+
+
+def test_an_attribute_made_while_tracing_leaves_the_others_in_the_signature() -> None:
+    settings = Settings()
+
+    def kept(x: Any) -> Any:
+        settings.last = getattr(settings, "last", 0) + 1  # type: ignore[attr-defined]
+        return x * settings.own
+
+    value = gc.function(kept, device="reference")
+    for own in (1.0, 3.0, 3.0):
+        settings.own = own
+        assert value(np.ones(2)).tolist() == [own] * 2
+    assert len(value.graphs) == 2
+
+
+def test_a_model_is_looked_through_once() -> None:
+    blocks = [gc.nn.Sequential(Scale(), Scale()) for _ in range(3)]
+    found = captured_values(lambda x: gc.nn.Sequential(*blocks)(x))
+    scales = [path for path, value in found.items() if isinstance(value, Scale)]
+    assert len(scales) == 6
+    assert sum(path[-1] == "by" for path in found) == 6
 
 
 def test_as_many_parts_of_containers_are_read_as_is_said() -> None:

@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from graphc.arrays.captured import Path, Plain, captured_values, value_key
+from graphc.arrays.captured import (
+    Path,
+    Plain,
+    captured_keys,
+    captured_values,
+    changes,
+    value_key,
+)
 from graphc.errors import UsageError
 from graphc.from_python import on_device
 from graphc.frontend.tracing.active_trace import active_tracing
@@ -120,9 +127,10 @@ class Function:
             if key not in self._compiled:
                 text = self._new_text(types, around)
                 self._require_room(text)
-                before = _keys(around)
+                before = captured_keys(around)
                 made = self._compile(types, signature, by_position)
-                self._changing |= _changes(before, _keys(self._met(types, by_position)[1]))
+                _, around = self._met(types, by_position)
+                self._changing |= changes(before, captured_keys(around))
                 key = by_position, _key(types), self._captured_key(around)
                 self._compiled[key] = text, made
             return self._compiled[key][1]
@@ -354,16 +362,6 @@ def _key(value: Any) -> Any:
             (key, _key(one)) for key, one in (*inside.items(), *statics(value).items())
         )
     return value if isinstance(value, TensorSpec | TensorType) else value_key(value)
-
-
-def _keys(captured: Mapping[Path, Any]) -> dict[Path, Any]:
-    return {path: value_key(value) for path, value in captured.items()}
-
-
-def _changes(before: Mapping[Path, Any], after: Mapping[Path, Any]) -> set[Path]:
-    """What has another value, and the containers of what is in one of them alone."""
-    changed = {path for path in before.keys() & after.keys() if before[path] != after[path]}
-    return changed | {path[:-1] or path for path in before.keys() ^ after.keys()}
 
 
 def _shown(value: Any) -> str:

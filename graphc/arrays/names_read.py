@@ -1,4 +1,4 @@
-"""The names that the code of a Python function reads, with the attributes of what they name."""
+"""The names that the code of a Python function reads."""
 
 from __future__ import annotations
 
@@ -7,85 +7,70 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType
-from typing import TypeAlias
 
-__all__ = ["Chain", "NamesRead", "names_read"]
+__all__ = ["NamesRead", "names_read"]
 
-Chain: TypeAlias = tuple[str, ...]
-"""A name and attributes, one of the other: `config.optimizer.rate`."""
+_BY_TEXT = frozenset({"getattr", "vars", "attrgetter", "__dict__", "__getattribute__"})
+"""What finds attributes by names that the code need not spell."""
 
 
 @dataclass(frozen=True)
 class NamesRead:
     """What a code reads, and those inside it, by where the names are looked up.
 
-    Variables that one of these codes assigns are left out, as a counter of calls.
+    Attributes:
+        of_closure: variables of the functions around it.
+        of_module: variables of its module. Of both, those that one of these codes assigns are left
+            out, as a counter of calls.
+        imported: modules that it imports itself.
+        attributes: of whatever object.
+        any_attribute: whether attributes may be read whose names it does not spell.
     """
 
-    of_closure: tuple[Chain, ...]
-    of_module: tuple[Chain, ...]
-    of_parameters: tuple[Chain, ...]
+    of_closure: tuple[str, ...]
+    of_module: tuple[str, ...]
+    imported: tuple[str, ...]
+    attributes: frozenset[str]
+    any_attribute: bool
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=4096)
 def names_read(code: CodeType) -> NamesRead:
     """The names that a code reads, in the order in which it does.
 
-    >>> names_read((lambda x: x.rate * config.scale).__code__)
-    NamesRead(of_closure=(), of_module=(('config', 'scale'),), of_parameters=(('x', 'rate'),))
+    >>> found = names_read((lambda x: x.rate * config.scale).__code__)
+    >>> found.of_module, sorted(found.attributes)
+    (('config',), ['rate', 'scale'])
     """
-    of_module: dict[Chain, None] = {}
-    of_variables: dict[Chain, None] = {}
+    of_module: dict[str, None] = {}
+    imported: dict[str, None] = {}
+    attributes: set[str] = set()
     assigned: set[str] = set()
     assigned_of_module: set[str] = set()
+    any_attribute = False
     for one in _codes(code):
-        for operation, chain in _chains(one):
-            match operation:
-                case "LOAD_GLOBAL":
-                    of_module.setdefault(chain)
+        for instruction in dis.get_instructions(one):
+            name = instruction.argval
+            match instruction.opname:
+                case "LOAD_GLOBAL" | "LOAD_NAME":
+                    of_module.setdefault(name)
+                case "LOAD_ATTR" | "LOAD_METHOD" | "LOAD_SUPER_ATTR" | "IMPORT_FROM":
+                    attributes.add(name)
+                case "IMPORT_NAME":
+                    imported.setdefault(name)
                 case "STORE_GLOBAL":
-                    assigned_of_module.update(chain)
-                case "STORE_DEREF" if chain[0] in one.co_freevars:
-                    assigned.update(chain)
-                # A variable of an inner code is another one, unless it is in the closure.
-                case "LOAD_DEREF" | "LOAD_CLASSDEREF":
-                    of_variables.setdefault(chain)
-                case "LOAD_FAST" if one is code:
-                    of_variables.setdefault(chain)
-    parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    free = [(name,) for name in code.co_freevars]
+                    assigned_of_module.add(name)
+                case "STORE_DEREF" if name in one.co_freevars:
+                    assigned.add(name)
+                case "MATCH_CLASS":
+                    any_attribute = True
     return NamesRead(
-        tuple(
-            chain
-            for chain in dict.fromkeys((*free, *of_variables))
-            if chain[0] in code.co_freevars and chain[0] not in assigned
-        ),
-        tuple(chain for chain in of_module if chain[0] not in assigned_of_module),
-        tuple(chain for chain in of_variables if chain[0] in parameters and len(chain) > 1),
+        tuple(name for name in code.co_freevars if name not in assigned),
+        tuple(name for name in of_module if name not in assigned_of_module),
+        tuple(imported),
+        frozenset(attributes),
+        any_attribute or not _BY_TEXT.isdisjoint(attributes | of_module.keys()),
     )
-
-
-_ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
-
-
-def _chains(code: CodeType) -> Iterator[tuple[str, Chain]]:
-    """Each instruction with the name that it is about, and the attributes that follow it."""
-    operation: str = ""
-    chain: Chain = ()
-    for one in dis.get_instructions(code):
-        if one.opname in _ATTRIBUTES:
-            chain = (*chain, one.argval)
-            continue
-        if chain:
-            yield operation, chain
-        # Later Pythons have LOAD_FAST_BORROW and LOAD_FAST_CHECK, and pairs of names in one.
-        operation = "LOAD_FAST" if one.opname.startswith("LOAD_FAST") else one.opname
-        chain = (one.argval,) if isinstance(one.argval, str) else ()
-        if isinstance(one.argval, tuple) and operation == "LOAD_FAST":
-            yield from ((operation, (name,)) for name in one.argval[:-1])
-            chain = one.argval[-1:]
-    if chain:
-        yield operation, chain
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
