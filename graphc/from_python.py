@@ -20,6 +20,7 @@ from graphc.frontend.graph_text import graph_text
 from graphc.frontend.tracing import trace as tracer
 from graphc.frontend.tracing.location import line_span
 from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.parameters import require_function
 from graphc.frontend.tracing.trace import Export, function_name
 from graphc.frontend.tracing.unit import build_unit
 from graphc.ir.graph import Graph, Unit
@@ -98,6 +99,12 @@ def trace(
     return Traced(*tracer.trace(_plain(function), *types, models=models, training=training))
 
 
+_COMPILE = (
+    "give a model or a function, compile(model, graphc.f32[64]); `graphc build model.gc` compiles "
+    "a file of the language, for graphc.load"
+)
+
+
 def compile(
     what: Callable[..., Any] | Mapping[str, Any],
     *types: Any,
@@ -144,13 +151,10 @@ def _plain(what: Any) -> Any:
 
 
 def _export(what: Any, types: tuple[Any, ...] = ()) -> Export:
-    if isinstance(what, type) and issubclass(what, Module):
-        raise UsageError(
-            f"{what.__name__} is a class of models, expected a model",
-            code="argument-type",
-            hint=f"make one: {what.__name__}(...)",
-        )
-    return what if isinstance(what, Export) else Export(_plain(what), types)
+    if isinstance(what, Export):
+        return what
+    require_function(what, "compile", _COMPILE)
+    return Export(_plain(what), types)
 
 
 def on_device(unit: Unit, device: str | None = None, *, seed: int = 0) -> LoadedModule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import threading
 from collections import deque
@@ -819,9 +820,20 @@ def test_defaults_are_no_arguments_of_a_transform() -> None:
     assert np.array_equal(scaled(np.ones((2, 3))), [3.0, 3.0])
 
 
-def test_a_class_is_no_model() -> None:
-    with pytest.raises(UsageError, match="Linear is a class of models"):
-        gc.compile(gc.nn.Linear, gc.f32[3])
+@pytest.mark.parametrize(
+    ("what", "found", "hint"),
+    [
+        (gc.nn.Linear, "the class Linear", r"make a model of it: Linear\(...\)"),
+        ("model.gc", "a str", "`graphc build model.gc`"),
+        ({"forward": None}, "a NoneType", "give a model or a function"),
+    ],
+)
+def test_what_is_neither_model_nor_function_is_not_compiled(what: Any, found: str, hint: str):
+    with pytest.raises(
+        UsageError, match=f"compile takes a function, and is given {found}"
+    ) as error:
+        gc.compile(what)
+    assert re.search(hint, str(error.value))
 
 
 def test_a_dim_without_a_range_is_the_one_of_its_name() -> None:

@@ -348,23 +348,39 @@ def ones(
 
 @surface("full_like")
 @placed
-def full_like(x: Node, fill_value: PythonScalar | Dim | Node, dtype: DType | None = None) -> Node:
-    """A tensor of the shape (and dtype, unless given) of `x`, filled with one number."""
-    return full(x.shape, fill_value, dtype or x.dtype)
+def full_like(
+    x: Node,
+    fill_value: PythonScalar | Dim | Node,
+    dtype: DType | None = None,
+    *,
+    shape: Iterable[DimLike] | DimLike | None = None,
+) -> Node:
+    """A tensor of the shape and dtype of `x`, unless others are given, filled with one number."""
+    return full(x.shape if shape is None else shape, fill_value, dtype or x.dtype)
 
 
 @surface("zeros_like", "empty_like")
 @placed
-def zeros_like(x: Node, dtype: DType | None = None) -> Node:
-    """Zeros of the shape (and dtype, unless given) of `x`."""
-    return zeros(x.shape, dtype or x.dtype)
+def zeros_like(
+    x: Node,
+    dtype: DType | None = None,
+    *,
+    shape: Iterable[DimLike] | DimLike | None = None,
+) -> Node:
+    """Zeros of the shape and dtype of `x`, unless others are given."""
+    return zeros(x.shape if shape is None else shape, dtype or x.dtype)
 
 
 @surface("ones_like")
 @placed
-def ones_like(x: Node, dtype: DType | None = None) -> Node:
-    """Ones of the shape (and dtype, unless given) of `x`."""
-    return ones(x.shape, dtype or x.dtype)
+def ones_like(
+    x: Node,
+    dtype: DType | None = None,
+    *,
+    shape: Iterable[DimLike] | DimLike | None = None,
+) -> Node:
+    """Ones of the shape and dtype of `x`, unless others are given."""
+    return ones(x.shape if shape is None else shape, dtype or x.dtype)
 
 
 def constant_like(value: PythonScalar, x: Node) -> Node:

@@ -12,7 +12,7 @@ from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import surface
 from graphc.ir.ops.argument_names import also_named
-from graphc.ir.ops.broadcasting import normal_axis
+from graphc.ir.ops.broadcasting import broadcast, normal_axis, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation.constants import constant_like, full_like, iota, placed, zeros_like
 from graphc.ir.ops.elementwise.arithmetic import add, divide, multiply, negative, power
@@ -76,24 +76,32 @@ def _length(first: Bound, last: Bound, step: int | float) -> DimLike:
 @surface("linspace")
 @placed
 def linspace(
-    start: float | complex,
-    stop: float | complex,
+    start: float | complex | Node,
+    stop: float | complex | Node,
     num: DimLike,
     dtype: DType | None = None,
     *,
     endpoint: bool = True,
+    axis: int = 0,
 ) -> Node:
     """`num` numbers at equal distances from `start` to `stop`, which is the last or left out.
 
-    Unless given, the dtype is `f32`, or `c64` where a bound is complex.
+    Between tensors they stand along a new axis. Unless given, the dtype is that of the tensors, if
+    it is one of floats, else `f32`, or `c64` where a bound is complex. Integers are rounded down.
     """
     if not dims.always_less_equal(0, num):
         raise ShapeError(f"linspace: {num} numbers")
+    if dtype is not None and not dtype.precision:
+        exact = linspace(start, stop, num, dtypes.f64, endpoint=endpoint, axis=axis)
+        return cast_to(floor(exact), dtype)
+    steps = dims.maximum(1, num - 1 if endpoint else num)
+    if isinstance(start, Node) or isinstance(stop, Node):
+        return _between_tensors(*promoted(start, stop), num, dtype, steps, endpoint, axis)
+    normal_axis(axis, 1, "linspace")
     is_complex = isinstance(start, complex) or isinstance(stop, complex)
     dtype = dtype or (dtypes.c64 if is_complex else dtypes.f32)
     counter = cast_to(iota(shape=(num,), axis=0, dtype=dtype.real), dtype)
     first = constant_like(start * 1.0, counter)
-    steps = dims.maximum(1, num - 1 if endpoint else num)
     count = cast_to(full_like(counter, steps, dtype.real), dtype)
     if isinstance(steps, int):
         distance = constant_like((stop - start) / steps, counter)
@@ -104,6 +112,29 @@ def linspace(
         return even
     # The last number is `stop` itself, whatever the rounding of the distance.
     return where(equal(counter, count), constant_like(stop * 1.0, counter), even)
+
+
+def _between_tensors(
+    start: Node,
+    stop: Node,
+    num: DimLike,
+    dtype: DType | None,
+    steps: DimLike,
+    endpoint: bool,
+    axis: int,
+) -> Node:
+    dtype = dtype or (start.dtype if start.dtype.precision else dtypes.f32)
+    wide = dtype.accumulator
+    start, stop = broadcast(cast_to(start, wide), cast_to(stop, wide))
+    place = normal_axis(axis, len(start.shape) + 1, "linspace")
+    around = (*start.shape[:place], 1, *start.shape[place:])
+    shape = (*start.shape[:place], num, *start.shape[place:])
+    first, last = (broadcast_to(reshape(x, shape=around), shape=shape) for x in (start, stop))
+    counter = cast_to(iota(shape=shape, axis=place, dtype=wide.real), wide)
+    count = cast_to(full_like(counter, steps, wide.real), wide)
+    distance = divide(add(last, negative(first)), count)
+    even = add(multiply(counter, distance), first)
+    return cast_to(where(equal(counter, count), last, even) if endpoint else even, dtype)
 
 
 @surface("identity")
