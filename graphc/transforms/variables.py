@@ -138,7 +138,7 @@ def apply_to_variables(
 
 
 def _pair(result: Any) -> tuple[Any, Any]:
-    if not isinstance(result, tuple) or len(result) != 2:
+    if not isinstance(result, tuple | list) or len(result) != 2:
         raise UsageError(
             f"the function returned {shown(result)}, expected a pair of the value and the rest",
             code="result",

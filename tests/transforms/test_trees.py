@@ -289,6 +289,7 @@ AUX = {"size": np.array(3), "twice": 2 * W}
     ("found", "expected"),
     [
         (lambda: gc.grad(beside, has_aux=True)(W), (2 * W, AUX)),
+        (lambda: gc.grad(lambda x: list(beside(x)), has_aux=True)(W), (2 * W, AUX)),
         (lambda: gc.jacobian(beside, has_aux=True)(W), (2 * W, AUX)),
         (lambda: gc.jacfwd(beside, has_aux=True)(W), (2 * W, AUX)),
         (lambda: gc.hessian(beside, has_aux=True)(W), (2 * np.eye(3), AUX)),
