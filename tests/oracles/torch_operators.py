@@ -143,7 +143,8 @@ def _filled(value: Any, dtype: Any = None, shape: Any = ()) -> Any:
 
 def _spaced(name: str) -> Callable[..., Any]:
     def spaced(start: Any, stop: Any, count: int, *base: Any, dtype: Any = None, **_: Any) -> Any:
-        return call(name, start, stop, count, *base, dtype=dtype or dtypes.f32)
+        bounds = (x.astype(dtypes.f64) if isinstance(x, Tensor) else x for x in (start, stop))
+        return call(name, *bounds, count, *base, dtype=dtype or dtypes.f32)
 
     return spaced
 
@@ -202,7 +203,7 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     "linalg.lu": lambda x, pivot=True: call("lu", x),
     "lu_solve": lambda b, *factors: call("lu_solve", *factors, b),
     "linalg.vander": lambda x, N=None: linalg.vander(x, N=N),
-    "linspace": _spaced("linspace"),
+    **dict.fromkeys(("linspace", "linspace.tensor_overload"), _spaced("linspace")),
     "logspace": _spaced("logspace"),
     "mH": lambda x: call("conj", x.mT),
     "mT": lambda x: x.mT,

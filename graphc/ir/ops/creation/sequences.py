@@ -15,7 +15,7 @@ from graphc.ir.ops.argument_names import also_named
 from graphc.ir.ops.broadcasting import broadcast, normal_axis, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation.constants import constant_like, full_like, iota, placed, zeros_like
-from graphc.ir.ops.elementwise.arithmetic import add, divide, multiply, negative, power
+from graphc.ir.ops.elementwise.arithmetic import add, divide, floor, multiply, negative, power
 from graphc.ir.ops.elementwise.logic import equal, greater_equal, where
 from graphc.ir.ops.views.shape import broadcast_to, reshape
 
@@ -96,7 +96,8 @@ def linspace(
         return cast_to(floor(exact), dtype)
     steps = dims.maximum(1, num - 1 if endpoint else num)
     if isinstance(start, Node) or isinstance(stop, Node):
-        return _between_tensors(*promoted(start, stop), num, dtype, steps, endpoint, axis)
+        first, last = promoted(start, stop)
+        return _between_tensors(first, last, num, dtype, steps, endpoint, axis)
     normal_axis(axis, 1, "linspace")
     is_complex = isinstance(start, complex) or isinstance(stop, complex)
     dtype = dtype or (dtypes.c64 if is_complex else dtypes.f32)
@@ -123,7 +124,7 @@ def _between_tensors(
     endpoint: bool,
     axis: int,
 ) -> Node:
-    dtype = dtype or (start.dtype if start.dtype.precision else dtypes.f32)
+    dtype = dtype or (start.dtype if start.dtype.kind in ("float", "complex") else dtypes.f32)
     wide = dtype.accumulator
     start, stop = broadcast(cast_to(start, wide), cast_to(stop, wide))
     place = normal_axis(axis, len(start.shape) + 1, "linspace")
