@@ -105,19 +105,23 @@ class Function:
         if is_traced((arguments, keywords)):
             given, named = map_leaves(_constant, (arguments, keywords))
             return self.function(*given, **named)
-        bound = _bound(self.function, arguments, keywords)
-        annotations = _annotations(self.function)
+        bound = _bound(self.function, self._signature, arguments, keywords)
+        parameters = self._signature.parameters
         types = {
-            name: _typed(value, annotations.get(name)) for name, value in bound.arguments.items()
+            name: _typed(value, parameters[name].annotation)
+            for name, value in bound.arguments.items()
         }
-        found = self._for(types, bound.signature, len(arguments))
+        found = self._for(types, len(arguments))
         arrays = _arrays(list(bound.arguments.values()), list(types.values()))
         results = found.module.exports[found.graph.name](*arrays)
         return rebuilt(found.result, results if isinstance(results, tuple) else [results])
 
-    def _for(
-        self, types: Mapping[str, Any], signature: inspect.Signature, by_position: int
-    ) -> _Compiled:
+    @functools.cached_property
+    def _signature(self) -> inspect.Signature:
+        # Of the first call: annotations may name what is defined after the function.
+        return signature_of(self.function)
+
+    def _for(self, types: Mapping[str, Any], by_position: int) -> _Compiled:
         found = self._compiled.get(self._met(types, by_position)[0])
         if found is not None:
             return found[1]
@@ -128,7 +132,7 @@ class Function:
                 text = self._new_text(types, around)
                 self._require_room(text)
                 before = captured_keys(around)
-                made = self._compile(types, signature, by_position)
+                made = self._compile(types, by_position)
                 _, around = self._met(types, by_position)
                 self._changing |= changes(before, captured_keys(around))
                 key = by_position, _key(types), self._captured_key(around)
@@ -177,14 +181,12 @@ class Function:
             notes=last,
         )
 
-    def _compile(
-        self, types: Mapping[str, Any], signature: inspect.Signature, by_position: int
-    ) -> _Compiled:
+    def _compile(self, types: Mapping[str, Any], by_position: int) -> _Compiled:
         traced: list[Any] = []
 
         def body(*given: Any) -> Any:
             values = OrderedDict(zip(types, given, strict=True))
-            positional, named = _as_called(signature, values, by_position)
+            positional, named = _as_called(self._signature, values, by_position)
             result = self.function(*positional, **named)
             traced.append(result)
             return result
@@ -271,7 +273,7 @@ def compiled(transform: Callable[..., Callable[..., Any]]) -> Callable[..., Func
 
     @functools.wraps(transform)
     def transformed(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Function:
-        _bound(transform, (function, *arguments), keywords)
+        _bound(transform, signature_of(transform), (function, *arguments), keywords)
         plain = function.function if isinstance(function, Function) else function
         device = function.device if isinstance(function, Function) else None
         return Function(transform(plain, *arguments, **keywords), device, MAX_GRAPHS)
@@ -291,9 +293,11 @@ def _constant(leaf: Any) -> Any:
 
 
 def _bound(
-    function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]
+    function: Callable[..., Any],
+    signature: inspect.Signature,
+    arguments: Sequence[Any],
+    keywords: Mapping[str, Any],
 ) -> inspect.BoundArguments:
-    signature = signature_of(function)
     try:
         bound = signature.bind(*arguments, **keywords)
     except TypeError as error:
@@ -312,11 +316,6 @@ def _as_called(
     names = list(signature.parameters)[by_position : len(call.args)]
     named = dict(zip(names, call.args[by_position:], strict=True))
     return call.args[:by_position], {**named, **call.kwargs}
-
-
-def _annotations(function: Callable[..., Any]) -> Mapping[str, Any]:
-    parameters = signature_of(function).parameters.values()
-    return {one.name: one.annotation for one in parameters}
 
 
 def _typed(value: Any, annotation: Any) -> Any:
