@@ -261,11 +261,6 @@ SAMPLES_LEFT_OUT: Mapping[str, tuple[Callable[..., bool], str]] = {
         lambda x, targets, lengths, *_, **__: isinstance(lengths, list | tuple),
         "lengths are a tensor",
     ),
-    "linalg.matrix_rank": (
-        lambda x, atol=None, rtol=None, **_: atol is not None or hasattr(rtol, "ndim"),
-        "the tolerance is relative",
-    ),
-    "linalg.pinv": (lambda *_, atol=None, **__: atol is not None, "the tolerance is relative"),
     "linalg.solve": (
         lambda a, b, **_: 1 < b.ndim < a.ndim,
         "one vector, or as many axes as the matrices have",

@@ -119,10 +119,6 @@ def _corrcoef(x: Tensor) -> Any:
     return call("squeeze", found) if x.shape[0] == 1 else found
 
 
-def _rank(x: Tensor, *, atol: Any = None, rtol: Any = None, hermitian: bool = False) -> Any:
-    return call("matrix_rank", x, rtol=rtol)
-
-
 def _unfold(x: Tensor, dim: int, size: int, step: int) -> Any:
     windows = call("window", x, dim, size, stride=step)
     return call("moveaxis", windows, dim % x.ndim + 1, -1)
@@ -197,7 +193,6 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     "equal": _equal,
     "full": lambda shape, value, dtype=None, **_: _filled(value, dtype, shape),
     "linalg.lstsq": lambda a, b, driver=None: (call("lstsq", a, b),),
-    "linalg.matrix_rank": _rank,
     "linalg.tensorsolve": lambda a, b, dims=None: call("tensorsolve", a, b, dims),
     **{name: lambda x, *_, **__: call("lu_factor", x) for name in ("lu", "linalg.lu_factor")},
     "linalg.lu": lambda x, pivot=True: call("lu", x),

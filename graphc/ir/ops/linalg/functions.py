@@ -13,18 +13,15 @@ from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.argument_names import also_named
-from graphc.ir.ops.broadcasting import Operand, broadcast_shapes, promoted
+from graphc.ir.ops.broadcasting import broadcast_shapes, promoted
 from graphc.ir.ops.contraction.matmul import matmul, matrix_product, matrix_transpose
-from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation.constants import constant_like, iota, ones_like, zeros_like
-from graphc.ir.ops.elementwise.arithmetic import divide
 from graphc.ir.ops.elementwise.logic import greater, where
 from graphc.ir.ops.linalg.determinants import det, slogdet
-from graphc.ir.ops.linalg.factorizations import cholesky, eig, eigh, pinv, qr, svd
+from graphc.ir.ops.linalg.factorizations import cholesky, eig, eigh, qr
 from graphc.ir.ops.linalg.matrices import adjoint, diagonal_mask, identity
 from graphc.ir.ops.linalg.solve import inv, solve, solve_triangular
 from graphc.ir.ops.reductions.cumulative import cumulative_prod
-from graphc.ir.ops.reductions.reduction import max_over, min_over, sum_over
 from graphc.ir.ops.structural import project
 from graphc.ir.ops.views.shape import broadcast_to, flip, reshape
 
@@ -50,14 +47,6 @@ class SlogdetResult(NamedTuple):
 
     sign: Node
     logabsdet: Node
-
-
-class SvdResult(NamedTuple):
-    """Singular vectors as columns, values, and vectors as rows."""
-
-    U: Node
-    S: Node
-    Vh: Node
 
 
 def _results(node: Node, count: int) -> tuple[Node, ...]:
@@ -102,18 +91,39 @@ def solve_system(a: Node, b: Node, *, left: bool = True) -> Node:
 
 
 @surface("solve_triangular")
+@also_named(unit_diagonal="unitriangular")
 def solve_triangle(
-    a: Node, b: Node, *, upper: bool, left: bool = True, unitriangular: bool = False
+    a: Node,
+    b: Node,
+    trans: Literal[0, 1, 2, "N", "T", "C"] = 0,
+    lower: bool | None = None,
+    unitriangular: bool = False,
+    *,
+    upper: bool | None = None,
+    left: bool = True,
 ) -> Node:
     """x with a @ x = b, looking only at the upper (or lower) triangle of `a` [..., N, N].
 
     Args:
         a: the triangular matrices.
         b: the right sides, [N] or [..., N, K].
-        upper: which triangle.
-        left: False for x with x @ a = b, for `b` [N] or [..., K, N].
+        trans: 1 or "T" for x with a.T @ x = b, 2 or "C" for the conjugates of a.T.
+        lower: which triangle of `a`; the upper one unless given, as in SciPy.
         unitriangular: the diagonal of `a` is taken to be ones.
+        upper: which triangle, as PyTorch says it.
+        left: False for x with x @ a = b, for `b` [N] or [..., K, N].
     """
+    if lower is not None and upper is not None:
+        raise UsageError(
+            "solve_triangular: lower and upper say the same",
+            code="argument-twice",
+            hint="give upper alone",
+        )
+    if trans not in (0, 1, 2, "N", "T", "C"):
+        raise UsageError(f"solve_triangular: trans is {trans!r}", hint="expected 0, 1 or 2")
+    upper = not lower if upper is None else upper
+    if trans in (1, 2, "T", "C"):
+        a, upper = adjoint(a) if trans in (2, "C") else matrix_transpose(a), not upper
     if not left:
         turned = matrix_transpose(a), _turned(b)
         return _turned(solve_triangle(*turned, upper=not upper, unitriangular=unitriangular))
@@ -147,32 +157,6 @@ def determinant(x: Node) -> Node:
     return det(x)
 
 
-@surface("pinv", "pinverse")
-@also_named(rcond="rtol")
-def pseudoinverse(x: Node, rtol: Operand | None = None) -> Node:
-    """The pseudoinverses [..., N, M] of matrices [..., M, N].
-
-    rtol: singular values up to this times the largest count as zero, one number or one for each
-    matrix; the larger side times the dtype's epsilon unless given.
-    """
-    if not isinstance(rtol, Node):
-        return pinv(x, rtol=rtol)
-    u, s, vh = _results(svd(x), 3)
-    kept = _above(s, rtol)
-    inverse = where(kept, divide(ones_like(s), where(kept, s, ones_like(s))), zeros_like(s))
-    columns = functions["multiply"](adjoint(vh), functions["expand_dims"](inverse, -2))
-    return matmul(columns, adjoint(u))
-
-
-def _above(values: Node, rtol: Operand) -> Node:
-    """Which singular values are above `rtol` times the largest of their matrix."""
-    last = len(values.shape) - 1
-    largest = max_over(values, axes=(last,))
-    limit = functions["expand_dims"](functions["multiply"](largest, rtol), -1)
-    above: Node = functions["greater"](values, limit)
-    return above
-
-
 @surface("slogdet")
 def sign_and_logarithm(x: Node) -> SlogdetResult:
     """The sign of the determinant, and the logarithm of its absolute value.
@@ -193,13 +177,6 @@ def logarithm_of_determinant(x: Node) -> Node:
         return functions["complex"](logarithm, functions["angle"](sign))  # type: ignore[no-any-return]
     undefined = constant_like(math.nan, logarithm)
     return where(greater(zeros_like(sign), sign), undefined, logarithm)
-
-
-@surface("lstsq")
-@also_named(rcond="rtol")
-def least_squares(a: Node, b: Node, rtol: float | None = None) -> Node:
-    """The shortest x for which a @ x is nearest to b."""
-    return matrix_product(pinv(a, rtol=rtol), b)
 
 
 # -- factorisations -------------------------------------------------------------------------------
@@ -329,46 +306,7 @@ def general_eigenvalues(x: Node) -> Node:
     return project(eig(x), index=0)
 
 
-@surface("svd")
-def singular_value_decomposition(x: Node, full_matrices: bool = True) -> SvdResult:
-    """U [..., M, M], singular values [..., K] in descending order, V transposed [..., N, N].
-
-    K is the smaller of M and N. Without `full_matrices` U is [..., M, K] and V transposed
-    [..., K, N], which gradients need: what is added is not unique.
-    """
-    is_square = dims.always_equal(*x.shape[-2:]) if len(x.shape) > 1 else False
-    return SvdResult(*_results(svd(x, full=full_matrices and not is_square), 3))
-
-
-@surface("svdvals")
-def singular_values(x: Node) -> Node:
-    """The singular values, in descending order."""
-    return project(svd(x), index=1)
-
-
-# -- ranks, powers, chains ------------------------------------------------------------------------
-
-
-@surface("matrix_rank")
-def rank_of_matrix(x: Node, rtol: Operand | None = None) -> Node:
-    """How many singular values are above `rtol` times the largest (i64).
-
-    rtol: one number or one for each matrix; the larger side times the dtype's epsilon unless given.
-    """
-    values = singular_values(x)
-    if rtol is None:
-        sides = dims.bounds(dims.maximum(*x.shape[-2:]))[1]
-        rtol = sides * x.dtype.epsilon
-    above = cast_to(_above(values, rtol), dtypes.i64)
-    return sum_over(above, axes=(len(values.shape) - 1,))
-
-
-@surface("cond")
-def condition_number(x: Node) -> Node:
-    """The largest singular value divided by the smallest."""
-    values = singular_values(x)
-    last = (len(values.shape) - 1,)
-    return divide(max_over(values, axes=last), min_over(values, axes=last))
+# -- powers and chains ----------------------------------------------------------------------------
 
 
 @surface("matrix_power")
