@@ -7,6 +7,7 @@ from typing import Literal
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
+from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
@@ -53,12 +54,14 @@ def dist(x: Operand, y: Operand, p: float = 2.0) -> Node:
 
 @surface("corrcoef")
 @rounded_once
-def corrcoef(x: Node, y: Node | None = None, rowvar: bool = True) -> Node:
+def corrcoef(
+    x: Node, y: Node | None = None, rowvar: bool = True, *, dtype: DType | None = None
+) -> Node:
     """The correlations of the rows of `x` [variables, observations], and of `y`; see `cov`.
 
     Real ones are limited to -1 .. 1.
     """
-    covariance = F["cov"](x, y, rowvar)
+    covariance = F["cov"](x, y, rowvar, dtype=dtype)
     if not covariance.shape:
         return F["divide"](covariance, covariance)  # type: ignore[no-any-return]
     deviation = F["sqrt"](F["diagonal"](covariance))

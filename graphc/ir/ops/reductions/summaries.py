@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
+from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.argument_names import also_named
@@ -53,20 +54,30 @@ def ptp(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
 @surface("average")
 @rounded_once
 def average(
-    x: Node, axis: Axis = None, weights: Node | None = None, keepdims: bool = False
-) -> Node:
+    x: Node,
+    axis: Axis = None,
+    weights: Node | None = None,
+    keepdims: bool = False,
+    *,
+    returned: bool = False,
+) -> Node | tuple[Node, Node]:
     """The mean along axes (all by default), of elements that count as much as their weights.
 
-    The weights broadcast to the shape of `x`, or lie along the axes alone, in their order.
+    The weights broadcast to the shape of `x`, or lie along the axes alone, in their order. The sum
+    of those of each mean, or how many elements it has, is given as well where it is `returned`.
     """
     if weights is None:
-        return mean(x, axis, keepdims)
+        found = mean(x, axis, keepdims)
+        if not returned:
+            return found
+        return found, reduce(sum_over, ones_like(cast_to(x, found.dtype)), axis, keepdims)
     axes = (axis,) if isinstance(axis, int) else axis or ()
     if len(weights.shape) == len(axes) and weights.shape != x.shape:
         weights = _along(weights, axes, len(x.shape))
     wide = functions["broadcast_to"](cast_to(weights, x.dtype), x.shape)
-    total = reduce(sum_over, multiply(x, wide), axis, keepdims)
-    return divide(total, reduce(sum_over, wide, axis, keepdims))
+    whole = reduce(sum_over, wide, axis, keepdims)
+    found = divide(reduce(sum_over, multiply(x, wide), axis, keepdims), whole)
+    return (found, whole) if returned else found
 
 
 def _along(weights: Node, axes: Sequence[int], rank: int) -> Node:
@@ -146,6 +157,8 @@ def cov(
     correction: float | None = None,
     fweights: Node | None = None,
     aweights: Node | None = None,
+    *,
+    dtype: DType | None = None,
 ) -> Node:
     """The covariances of the rows of `x` [variables, observations]; of a vector its variance.
 
@@ -157,8 +170,11 @@ def cov(
         correction: what this number is made less by: 1 for unbiased estimates, as by default.
         fweights: how often each observation was made.
         aweights: how much each observation counts.
+        dtype: of the result, to which the observations are cast.
     """
     given = (x,) if y is None else promoted(x, y)
+    if dtype is not None:
+        given = tuple(cast_to(one, dtype) for one in given)
     rows = [_variables(one, rowvar) for one in given]
     if y is None and len(x.shape) == 1:
         one: Node = cov(rows[0], None, True, bias, correction, fweights, aweights)

@@ -8,11 +8,12 @@ from typing import Any
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.argument_names import also_named
 from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axes, normal_axis, promoted
-from graphc.ir.ops.conversion import require_integers
+from graphc.ir.ops.conversion import cast_to, require_integers
 from graphc.ir.ops.indexing.getitem import Item, index
 from graphc.ir.ops.views import shape as views
 from graphc.ir.ops.views import slicing
@@ -203,19 +204,22 @@ def reshape_as(x: Node, other: Node) -> Node:
 
 
 @surface("concat", "cat", "concatenate")
-def concat(tensors: Sequence[Node], axis: int | None = 0) -> Node:
-    """The tensors one after another along an axis, promoted to one dtype; None flattens first."""
+def concat(tensors: Sequence[Node], axis: int | None = 0, *, dtype: DType | None = None) -> Node:
+    """The tensors one after another along an axis; None flattens first.
+
+    They are promoted to one dtype, or cast to the given one.
+    """
     if not tensors:
         raise UsageError("concat takes one tensor at least", code="argument-count")
-    nodes = promoted(*tensors)
+    nodes = promoted(*(tensors if dtype is None else [cast_to(one, dtype) for one in tensors]))
     if axis is None:
         return slicing.concat(*(flatten(node) for node in nodes), axis=0)
     return slicing.concat(*nodes, axis=normal_axis(axis, len(nodes[0].shape), "concat"))
 
 
 @surface("stack")
-def stack(tensors: Sequence[Node], axis: int = 0) -> Node:
-    """The tensors, of one shape, along a new axis.
+def stack(tensors: Sequence[Node], axis: int = 0, *, dtype: DType | None = None) -> Node:
+    """The tensors, of one shape, along a new axis; of dtypes as for `concat`.
 
     Raises:
         ShapeError: the shapes differ.
@@ -226,7 +230,7 @@ def stack(tensors: Sequence[Node], axis: int = 0) -> Node:
                 f"stack: {tensors[0].type} and {one.type}",
                 hint="give tensors of one shape; concat joins them along an axis that they have",
             )
-    return concat([expand_dims(tensor, axis) for tensor in tensors], axis)
+    return concat([expand_dims(tensor, axis) for tensor in tensors], axis, dtype=dtype)
 
 
 @surface("split", "split_with_sizes")

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.argument_names import also_named
@@ -174,10 +175,10 @@ def atleast_3d(x: Node) -> Node:
 
 
 def _joined(name: str, least: Callable[[Node], Node], axis: int, doc: str) -> None:
-    def call(tensors: Sequence[Node]) -> Node:
+    def call(tensors: Sequence[Node], *, dtype: DType | None = None) -> Node:
         parts = [least(tensor) for tensor in tensors]
         flat = axis == 1 and all(len(part.shape) == 1 for part in parts)
-        return concat(parts, 0 if flat else axis)
+        return concat(parts, 0 if flat else axis, dtype=dtype)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = doc
