@@ -34,7 +34,7 @@ from graphc.ir.ops.creation.constants import constant_like, full_like, iota
 from graphc.ir.ops.elementwise.arithmetic import add, multiply
 from graphc.ir.ops.elementwise.complex_numbers import real
 from graphc.ir.ops.elementwise.transcendental import sin
-from graphc.ir.ops.structural import graph_input, project
+from graphc.ir.ops.structural import graph_input, projections
 from graphc.ir.ops.views.shape import reshape
 from graphc.ir.ops.views.slicing import pad, slice_
 from graphc.ir.types import TensorType, TupleType
@@ -207,7 +207,7 @@ def _apply(op: Op, sample: Sample, operands: Sequence[Node], smooth: bool) -> li
         ]
         node = op(*fitted, **sample.attributes)
     if isinstance(node.type, TupleType):
-        return [project(node, index=index) for index in range(len(node.type.elements))]
+        return list(projections(node))
     # Only what has a derivative is of use to the steps that follow.
     return [node] if not smooth or node.dtype is dtypes.f64 else []
 

@@ -19,8 +19,8 @@ from graphc.ir.dtype import ALL, DType, c128, computable, f64
 from graphc.ir.graph import nested_graphs
 from graphc.ir.node import Node, topological
 from graphc.ir.op import Decomposition, HostCall, Op, functions, registry
-from graphc.ir.ops.structural import graph_input, project
-from graphc.ir.types import TensorType, is_differentiable
+from graphc.ir.ops.structural import graph_input, projections
+from graphc.ir.types import is_differentiable
 from graphc.passes.autodiff import vjp
 from tests.recorded_calls import (
     Made,
@@ -242,7 +242,7 @@ def _needed(op: Op) -> set[Op] | None:
     refused = False
     for sample in op.samples():
         inputs = [graph_input(f"x{i}", t.dtype, t.shape) for i, t in enumerate(sample.operands)]
-        parts = _parts(op(*inputs, **sample.attributes))
+        parts = projections(op(*inputs, **sample.attributes))
         results = [one for one in parts if is_differentiable(one.type)]
         wrt = [one for one in inputs if is_differentiable(one.type)]
         weights = [graph_input(f"g{i}", one.dtype, one.shape) for i, one in enumerate(results)]
@@ -251,12 +251,6 @@ def _needed(op: Op) -> set[Op] | None:
         except GraphcError:
             refused = True
     return None if refused and not needed else needed
-
-
-def _parts(node: Node) -> list[Node]:
-    if isinstance(node.type, TensorType):
-        return [node]
-    return [project(node, index=i) for i in range(len(node.type.elements))]
 
 
 # -- backends -------------------------------------------------------------------------------------

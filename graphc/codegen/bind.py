@@ -21,9 +21,9 @@ from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import Branch, BranchParts, HostCall, Loop, LoopParts
 from graphc.ir.ops.creation.constants import zeros_like
-from graphc.ir.ops.structural import graph_input, project
+from graphc.ir.ops.structural import graph_input, projections
 from graphc.ir.source_map import SourceMap
-from graphc.ir.types import TensorType, TupleType
+from graphc.ir.types import TensorType
 from graphc.passes.fusion.group import Group, GroupKind
 from graphc.runtime.program import (
     Alternative,
@@ -110,8 +110,7 @@ class _Binder:
 
     def results_of(self, node: Node) -> list[int]:
         """The slots of all results of a loop or branch, whether somebody reads them or not."""
-        assert isinstance(node.type, TupleType)
-        projected = [project(node, index=number) for number in range(len(node.type.elements))]
+        projected = projections(node)
         for one in projected:
             if one not in self.slot_of:
                 self.entry.add_slot(self.slot_of, "unused", "temporary", one)

@@ -20,7 +20,7 @@ from graphc.ir.op import Branch, Decomposition, Loop
 from graphc.ir.ops.conversion import cast
 from graphc.ir.ops.creation.constants import ones_like, zeros_like
 from graphc.ir.ops.elementwise.arithmetic import add
-from graphc.ir.ops.structural import graph_input, project
+from graphc.ir.ops.structural import graph_input, project, projections
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType, TupleType, is_differentiable
 from graphc.passes.control_flow_gradients import branch_cotangents, loop_cotangents
@@ -244,10 +244,9 @@ class _Reverse:
         if isinstance(node.type, TensorType):
             return [self._received[node]]
         parts = self._received_parts[node]
-        results = [project(node, index=index) for index in range(len(node.type.elements))]
         return [
             parts.get(index) or (zeros_like(one) if is_differentiable(one.type) else None)
-            for index, one in enumerate(results)
+            for index, one in enumerate(projections(node))
         ]
 
     def _through_expansion(

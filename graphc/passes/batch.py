@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from graphc.errors import GraphcError
 from graphc.ir.batching import same_attributes, shifted_axes
 from graphc.ir.dims import DimLike
+from graphc.ir.graph import Graph
 from graphc.ir.node import Node, topological
 from graphc.ir.op import (
     Branch,
@@ -24,8 +25,8 @@ from graphc.ir.op import (
     Reduction,
     RowFunction,
 )
-from graphc.ir.ops.custom_gradient import custom_gradient, gradient_graph
-from graphc.ir.ops.structural import graph_input, project
+from graphc.ir.ops.custom_gradient import custom_gradient
+from graphc.ir.ops.structural import graph_input, project, projections, tuple_
 from graphc.ir.ops.views.shape import broadcast_to, reshape
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TupleType
@@ -93,8 +94,7 @@ class _Batching:
         else:
             made = self._by_rule(node)
             if isinstance(made.type, TupleType):
-                count = len(made.type.elements)
-                self._parts[node] = [project(made, index=number) for number in range(count)]
+                self._parts[node] = list(projections(made))
             else:
                 self._found[node] = made
 
@@ -134,8 +134,11 @@ class _Batching:
             for one in graph.inputs
         }
         cotangents = self._nested(graph.results, stands)
-        made = gradient_graph(tuple(stands.values()), cotangents)
-        return custom_gradient(*map(self.part, node.inputs), gradient=made)
+        made = Graph(graph.name, tuple(stands.values()), (), cotangents)
+        value, *others = node.inputs
+        values = self._parts.get(value) or list(map(self.part, projections(value)))
+        whole = tuple_(*values) if isinstance(value.type, TupleType) else values[0]
+        return custom_gradient(whole, *map(self.part, others), gradient=made)
 
     def _nested(self, roots: Sequence[Node], variables: Mapping[Node, Node]) -> tuple[Node, ...]:
         """`batched` in a graph inside this one."""

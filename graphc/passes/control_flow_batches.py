@@ -16,7 +16,7 @@ from graphc.ir.op import BranchParts, LoopParts, functions
 from graphc.ir.ops.control_flow import cond, scan, while_loop
 from graphc.ir.ops.creation.constants import zeros_like
 from graphc.ir.ops.custom_gradient import inlined
-from graphc.ir.ops.structural import graph_input, project
+from graphc.ir.ops.structural import graph_input, project, projections
 from graphc.ir.ops.views.shape import reshape
 from graphc.passes.bodies import branch_graph, dependent, loop_graph
 
@@ -53,7 +53,7 @@ def batched_branch(
         graphs.append(branch_graph(graph.name, inputs, batch(graph.results, stands)))
     operands = [part(one) if one in moving else one for one in parts.operands]
     chosen = cond(parts.predicate, *operands, then=graphs[0], otherwise=graphs[1])
-    return [project(chosen, index=number) for number in range(len(parts.then.results))]
+    return list(projections(chosen))
 
 
 def batched_loop(

@@ -25,7 +25,7 @@ from graphc.ir.node import Node, topological
 from graphc.ir.op import BranchParts, LoopParts
 from graphc.ir.ops.control_flow import cond, scan
 from graphc.ir.ops.creation.constants import full_like, zeros_like
-from graphc.ir.ops.structural import graph_input, project
+from graphc.ir.ops.structural import graph_input, project, projections
 from graphc.ir.types import is_differentiable
 from graphc.passes.bodies import branch_graph, loop_graph
 from graphc.passes.residuals import residuals
@@ -106,7 +106,7 @@ def _branch_keeping(parts: BranchParts, places: tuple[_Places, _Places]) -> list
         graphs.append(Graph(graph.name, graph.inputs, (), (*graph.results, *kept)))
     found = cond(parts.predicate, *parts.operands, then=graphs[0], otherwise=graphs[1])
     begin = len(parts.then.results)
-    return [project(found, index=begin + number) for number in range(len(likes))]
+    return list(projections(found)[begin:])
 
 
 def loop_cotangents(
@@ -261,7 +261,7 @@ class _LoopGradient:
             length=self.parts.length,
             reverse=not self.parts.reverse,
         )
-        given = [project(loop, index=place) for place in range(len(results))]
+        given = projections(loop)
         last = len(results) - len(products.factors)
         of_constants = dict(zip(summed, given[begin:], strict=False))
         of_constants |= products.summed(given[last:])
@@ -280,7 +280,7 @@ def _if_ran(
     then = branch_graph("ran", operands, results)
     otherwise = branch_graph("passed_over", operands, handed)
     chosen = cond(ran, *operands, then=then, otherwise=otherwise)
-    return [project(chosen, index=number) for number in range(len(results))]
+    return list(projections(chosen))
 
 
 def _dependent(graph: Graph, inputs: Iterable[Node]) -> set[Node]:

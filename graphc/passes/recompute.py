@@ -10,11 +10,19 @@ Source: T. Chen, B. Xu, C. Zhang and C. Guestrin, "Training deep nets with subli
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from itertools import compress
 
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node, topological
 from graphc.ir.ops.custom_gradient import custom_gradient, differentiable, gradient_graph
-from graphc.ir.ops.structural import graph_input, input_, optimization_barrier
+from graphc.ir.ops.structural import (
+    graph_input,
+    input_,
+    optimization_barrier,
+    projections,
+    tuple_,
+)
 from graphc.ir.source_map import SourceMap
 from graphc.passes import autodiff
 from graphc.passes.bodies import dependent
@@ -32,8 +40,7 @@ def recomputed(
     """The results with `values` for the variables, computed again wherever a gradient needs them.
 
     What the results take besides the variables is kept, and has its gradient too. A result that
-    depends on no variable, or has no derivative, is an ordinary value. Several results are
-    computed again one by one.
+    depends on no variable, or has no derivative, is an ordinary value.
 
     Args:
         results: computed of the variables.
@@ -43,13 +50,13 @@ def recomputed(
     made = substitute(results, dict(zip(variables, values, strict=True)), sources)
     inside = dependent(results, variables)
     boundary = _boundary(results, inside)
-    found = []
-    for result, value in zip(results, made, strict=True):
-        if result in inside and result.dtype.precision:
-            graph = _computed_again(result, variables, boundary)
-            value = custom_gradient(value, *values, *boundary, gradient=graph)
-        found.append(value)
-    return found
+    again = [one in inside and bool(one.dtype.precision) for one in results]
+    if not any(again):
+        return list(made)
+    graph = _computed_again(tuple(compress(results, again)), variables, boundary)
+    value = custom_gradient(tuple_(*compress(made, again)), *values, *boundary, gradient=graph)
+    found = iter(projections(value))
+    return [next(found) if one else plain for one, plain in zip(again, made, strict=True)]
 
 
 def _boundary(results: Sequence[Node], inside: set[Node]) -> list[Node]:
@@ -64,15 +71,19 @@ def _boundary(results: Sequence[Node], inside: set[Node]) -> list[Node]:
     return list(found)
 
 
-def _computed_again(result: Node, variables: Sequence[Node], boundary: Sequence[Node]) -> Graph:
-    """The gradient of a result by the variables and the boundary, from nothing but these."""
-    outside = (*variables, *boundary, result, result)
-    *own, value, cotangent = (
-        graph_input(f"recomputed {number}", one.dtype, one.shape)
-        for number, one in enumerate(outside)
+def _computed_again(
+    results: Sequence[Node], variables: Sequence[Node], boundary: Sequence[Node]
+) -> Graph:
+    """The gradient of results by the variables and the boundary, from nothing but these."""
+    changing, kept, made, cotangents = (
+        [
+            graph_input(f"recomputed {name}{number}", one.dtype, one.shape)
+            for number, one in enumerate(row)
+        ]
+        for name, row in (("x", variables), ("y", boundary), ("value", results), ("g", results))
     )
-    begin = [optimization_barrier(one, cotangent) for one in own[: len(variables)]]
-    given = [*begin, *own[len(variables) :]]
-    (again,) = substitute([result], dict(zip((*variables, *boundary), given, strict=True)))
-    nodes = autodiff.vjp([again], differentiable(given), [cotangent])
-    return gradient_graph((*own, value, cotangent), nodes)
+    begin = [reduce(optimization_barrier, cotangents, one) for one in changing]
+    mapping = dict(zip((*variables, *boundary), (*begin, *kept), strict=True))
+    again = substitute(results, mapping)
+    nodes = autodiff.vjp(again, differentiable([*begin, *kept]), cotangents)
+    return gradient_graph([*changing, *kept], made, cotangents, nodes)

@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DTypeError, ShapeError, UsageError
-from graphc.frontend.tracing.as_tensor import as_tensor, as_tensors
+from graphc.frontend.tracing.as_tensor import as_tensor, as_tensors, result_tensors
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.nesting import leaves_like
 from graphc.frontend.tracing.parameters import in_order, require_function, require_parameters
-from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
-from graphc.frontend.tracing.trees import leaves, map_leaves
+from graphc.frontend.tracing.trees import leaves, map_leaves, rebuilt
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node, topological
 from graphc.ir.ops.creation.constants import zeros_like
 from graphc.ir.ops.custom_gradient import custom_gradient as with_gradient
 from graphc.ir.ops.custom_gradient import gradient_graph
-from graphc.ir.ops.structural import input_
+from graphc.ir.ops.structural import input_, projections, tuple_
 from graphc.transforms.variables import fresh
 
 __all__ = ["custom_gradient"]
@@ -36,13 +35,14 @@ def custom_gradient(gradient: Callable[..., Any]) -> Callable[..., Callable[...,
     Args:
         gradient: `gradient(x, ..., value, g)` takes the function's arguments, of which whole
             numbers, texts and the like are as they are given; the value; and the gradient of what
-            follows with respect to the value. It gives the gradient with
+            follows with respect to the value, in the same containers, with None for what has no
+            derivative. It gives the gradient with
             respect to every float among the arguments: one tensor, a tuple of them in order, or
             trees like the arguments, without those that hold no float.
             It is differentiated itself where a higher derivative is asked for.
 
     Raises (when the function is called):
-        UsageError: the function gives no single tensor, or the gradient not what is expected.
+        UsageError: the function gives what is no tensor, or the gradient not what is expected.
 
     >>> import graphc as gc
     >>> @gc.custom_gradient(lambda x, value, g: g)
@@ -57,21 +57,17 @@ def custom_gradient(gradient: Callable[..., Any]) -> Callable[..., Callable[...,
         require_function(function, "custom_gradient")
 
         @functools.wraps(function)
-        def derived(*arguments: Any, **keywords: Any) -> Tensor:
+        def derived(*arguments: Any, **keywords: Any) -> Any:
             with at_python_line():
                 given = map_leaves(_lifted, in_order(function, arguments, keywords))
-                value = function(*given)
-                if not isinstance(value, Tensor):
-                    raise UsageError(
-                        "a function with a gradient of its own returned "
-                        f"{shown(value)}, expected one tensor",
-                        code="result",
-                        hint="write one function for each of several results",
-                    )
+                result = result_tensors(function(*given))
+                values = [leaf.node for leaf in leaves(result)]
                 require_parameters(gradient, "custom_gradient", len(given) + 2, _RULE)
                 operands = [leaf.node for leaf in _tensors(given)]
-                graph, captured = _graph(gradient, given, value)
-                return Tensor(with_gradient(value.node, *operands, *captured, gradient=graph))
+                graph, captured = _graph(gradient, given, result)
+                value = values[0] if len(values) == 1 else tuple_(*values)
+                found = with_gradient(value, *operands, *captured, gradient=graph)
+                return rebuilt(result, map(Tensor, projections(found)))
 
         return derived
 
@@ -89,7 +85,7 @@ def _tensors(tree: Any) -> list[Tensor]:
 
 
 def _graph(
-    gradient: Callable[..., Any], given: Sequence[Any], value: Tensor
+    gradient: Callable[..., Any], given: Sequence[Any], result: Any
 ) -> tuple[Graph, list[Node]]:
     """The gradient over variables of its own, and what it captures from around it."""
 
@@ -97,15 +93,16 @@ def _graph(
         return Tensor(fresh(leaf.dtype, leaf.shape)) if isinstance(leaf, Tensor) else leaf
 
     arguments = map_leaves(variable, list(given))
-    own = [leaf.node for leaf in _tensors(arguments)]
-    result, cotangent = variable(value), variable(value)
-    nodes = _cotangents(gradient(*arguments, result, cotangent), arguments)
-    known = {*own, result.node, cotangent.node}
+    value, cotangent = map_leaves(variable, result), map_leaves(variable, _floats(result))
+    own, values, cotangents = (
+        [leaf.node for leaf in _tensors(tree)] for tree in (arguments, value, cotangent)
+    )
+    nodes = _cotangents(gradient(*arguments, value, cotangent), arguments)
+    known = {*own, *values, *cotangents}
     captured = [n for n in topological(nodes) if n.op is input_ and n not in known]
     # What is captured has no gradient by this rule.
     nodes += [zeros_like(node) for node in captured if node.dtype.precision]
-    inputs = (*own, *captured, result.node, cotangent.node)
-    return gradient_graph(inputs, nodes), captured
+    return gradient_graph([*own, *captured], values, cotangents, nodes), captured
 
 
 def _cotangents(found: Any, arguments: Sequence[Any]) -> list[Node]:

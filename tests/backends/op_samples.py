@@ -11,7 +11,6 @@ import numpy as np
 
 from graphc.errors import GraphcError
 from graphc.ir import dtype as dtypes
-from graphc.ir import ops
 from graphc.ir.dims import DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.evaluate import evaluate
@@ -28,8 +27,8 @@ from graphc.ir.op import (
     View,
     registry,
 )
-from graphc.ir.ops.structural import graph_input
-from graphc.ir.types import TensorType, TupleType
+from graphc.ir.ops.structural import graph_input, projections
+from graphc.ir.types import TensorType
 from tests.accuracy import (
     COMPLEX_FUNCTIONS,
     NUMPY_ULPS,
@@ -183,13 +182,8 @@ def sample_graphs(op: Op) -> Iterator[tuple[str, Sample, Graph]]:
     for number, sample in enumerate(samples_of(op)):
         inputs = inputs_of(sample)
         node = op(*inputs, **sample.attributes)
-        results = (
-            tuple(ops.project(node, index=i) for i in range(len(node.type.elements)))
-            if isinstance(node.type, TupleType)
-            else (node,)
-        )
         name = f"{op.name}_{number}"
-        yield name, sample, Graph(name, inputs, (), results)
+        yield name, sample, Graph(name, inputs, (), projections(node))
 
 
 COMPUTED = [

@@ -88,6 +88,29 @@ export f = f
     np.testing.assert_allclose(derivatives(graph), expected, rtol=1e-5)
 
 
+def test_several_results():
+    graph = graph_of("""
+def slope(x, y, value, g):
+    total, (product, larger) = g
+    if larger is None:
+        return total + product * y, value[0] * total
+    return x, y
+@gradient(slope)
+def both(x: f32[N], y: f32[N]):
+    return x + y, (x * y, x > y)
+def f(x: f32[N]) -> f32[N]:
+    total, (product, larger) = both(x, exp(x))
+    return where(larger, total, total * product)
+export f = f
+""")
+    assert read_graph(graph_text(graph), "printed.gc") is graph
+    y = np.exp(X)
+    np.testing.assert_allclose(evaluate(graph, [X])[0][0], (X + y) * X * y, rtol=1e-6)
+    total, product = X * y, X + y
+    expected = total + product * y + (X + y) * total * y
+    np.testing.assert_allclose(derivatives(graph), expected, rtol=1e-5)
+
+
 def test_a_method_and_a_nested_gradient():
     graph = graph_of("""
 @gradient(straight_through)

@@ -16,7 +16,7 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
 from graphc.ir.graph import Graph
 from graphc.ir.op import Op, Parameter, Structural, registry
-from graphc.ir.ops.structural import graph_input, project
+from graphc.ir.ops.structural import graph_input, projections
 from graphc.ir.source_map import SourceMap
 from graphc.ir.types import TensorType, TupleType
 from graphc.passes.autodiff import gradients
@@ -44,9 +44,7 @@ def sample_graphs() -> list[Graph]:
             ]
             inputs += given_
             node = op(*given_, **sample.attributes)
-            several = isinstance(node.type, TupleType)
-            count = len(node.type.elements) if several else 0
-            results += [project(node, index=i) for i in range(count)] if several else [node]
+            results += projections(node)
         if results:
             found.append(Graph(f"sample_{op.name}", tuple(inputs), (), tuple(results)))
     return found

@@ -10,10 +10,10 @@ from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
-from graphc.ir.node import Node
+from graphc.ir.node import Node, topological
 from graphc.ir.op import functions
 from graphc.ir.ops.custom_gradient import custom_gradient, inlined
-from graphc.ir.ops.structural import graph_input
+from graphc.ir.ops.structural import graph_input, projections, tuple_
 from graphc.ir.source_map import SourceMap
 from graphc.ir.verify import verify
 from graphc.passes.autodiff import gradients, jvp
@@ -72,6 +72,29 @@ def test_a_gradient_that_asks_for_the_value_and_for_integers():
     arrays = [np.array([0, 1, 2], np.float32), np.array([1, 2, 3], np.int32)]
     (result,), _ = evaluate(Graph("g", (x, n), (), (found,)), arrays)
     np.testing.assert_allclose(result, np.exp(arrays[0]) * arrays[1], rtol=1e-6)
+
+
+def test_several_values_have_one_gradient():
+    x = graph_input("x", dtypes.f32, (3,))
+    made = rows_of_a_rule(x)
+    graph = decompose(Graph("g", (x,), (), made), SourceMap())
+    assert graph.results == (functions["exp"](x), functions["floor"](x))
+    # The rule is there once, whichever of the results are used.
+    (found,) = gradients(functions["sum"](functions["multiply"](*made)), [x])
+    sines = [node for node in topological([found]) if node.op.name == "sin"]
+    assert len(sines) == 1
+    ((result,), _) = evaluate(Graph("g", (x,), (), (found,)), [np.array([0.5, 1, 2], np.float32)])
+    given = np.array([0.5, 1, 2])
+    np.testing.assert_allclose(result, np.floor(given) * np.sin(given) + np.exp(given), rtol=1e-6)
+
+
+def rows_of_a_rule(x: Node) -> tuple[Node, ...]:
+    """exp(x) and floor(x), with the gradient g * sin(x) + h."""
+    inner, y, z, g, h = (graph_input(name, x.dtype, x.shape) for name in "xyzgh")
+    said = functions["add"](functions["multiply"](g, functions["sin"](inner)), h)
+    gradient = Graph("gradient", (inner, y, z, g, h), (), (said,))
+    values = tuple_(functions["exp"](x), functions["floor"](x))
+    return projections(custom_gradient(values, x, gradient=gradient))
 
 
 def test_a_graph_is_inlined_with_arguments_of_its_types_only():

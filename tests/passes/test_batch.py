@@ -22,8 +22,8 @@ from graphc.ir.node import Node
 from graphc.ir.op import Op, Sample, registry
 from graphc.ir.ops.creation.constants import ones_like
 from graphc.ir.ops.random.generator import random_bits
-from graphc.ir.ops.structural import graph_input, project
-from graphc.ir.types import TensorType, TupleType
+from graphc.ir.ops.structural import graph_input, projections
+from graphc.ir.types import TensorType
 from graphc.passes import autodiff
 from graphc.passes.batch import batched
 from tests.loops import GRAPHS
@@ -70,12 +70,6 @@ def require_close(found: Array, expected: Array) -> None:
     np.testing.assert_allclose(found.astype(wide), expected.astype(wide), rtol=near, atol=near)
 
 
-def results_of(node: Node) -> list[Node]:
-    if not isinstance(node.type, TupleType):
-        return [node]
-    return [project(node, index=number) for number in range(len(node.type.elements))]
-
-
 def choices(count: int) -> list[tuple[int, ...]]:
     """All operands with the axis, and each alone."""
     alone = [(number,) for number in range(count)]
@@ -103,7 +97,7 @@ def test_every_op(op: Op) -> None:
             graph_input(f"x{number}", one.dtype, one.shape)
             for number, one in enumerate(sample.operands)
         ]
-        roots = results_of(op(*inputs, **sample.attributes))
+        roots = projections(op(*inputs, **sample.attributes))
         for moving in choices(len(inputs)) if inputs else ():
             arrays = [
                 random_array(

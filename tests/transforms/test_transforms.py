@@ -12,6 +12,7 @@ from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.tracing.control_flow import scan
 from graphc.frontend.tracing.tensor import call
 from graphc.frontend.tracing.trace import trace
+from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 
 Array = np.ndarray[Any, Any]
@@ -108,6 +109,43 @@ def test_a_gradient_of_ones_own_is_used_and_may_capture() -> None:
 
     assert np.allclose(run(gc.grad(f), X, X), 3 * X * X)
     assert np.allclose(run(gc.grad(lambda x, s: gc.grad(f)(x, s).sum()), X, X), 3 * X)
+
+
+def test_a_gradient_of_ones_own_is_of_several_results() -> None:
+    """The value and its gradient have the containers of the result, None where there is none."""
+    seen: list[Any] = []
+
+    def slope(x: Any, y: Any, value: Any, g: Any) -> Any:
+        seen.append((value, g))
+        ahead = g["sum"] + g["parts"][0] * y
+        return ahead, 5 * value["sum"] * g["sum"]
+
+    @gc.custom_gradient(slope)
+    def both(x: Any, y: Any) -> Any:
+        return {"sum": x + y, "parts": (x * y, (x > y).astype(np.int32))}
+
+    def f(x: Any, y: Any) -> Any:
+        found = both(x, y)
+        assert found["parts"][1].dtype is dtypes.i32
+        return (found["sum"] * found["parts"][0]).sum()
+
+    y = X[::-1].copy()
+    by_x, by_y = (run(gc.grad(f, argnums=place), X, y) for place in (0, 1))
+    assert np.allclose(by_x, X * y + (X + y) * y) and np.allclose(by_y, 5 * (X + y) * X * y)
+    value, g = seen[0]
+    assert value["parts"][1].dtype is dtypes.i32
+    assert list(g) == ["sum", "parts"] and g["parts"][1] is None
+    # Of what is not used the gradient is zero.
+    one = lambda x, y: (both(x, y)["parts"][0] ** 2).sum()  # noqa: E731
+    assert np.allclose(run(gc.grad(one), X, y), 2 * X * y * y)
+    # What is said is differentiated itself, and batched.
+    second = run(gc.grad(lambda x, y: gc.grad(one)(x, y).sum()), X, y)
+    assert np.allclose(second, 2 * y**2)
+    pushed = run(lambda x, y: gc.jvp(lambda x: both(x, y), (x,), (x,))[1]["parts"][0], X, y)
+    assert np.allclose(pushed, X * y)
+    assert np.allclose(run(gc.vmap(gc.grad(one)), X, y), 2 * X * y * y)
+    same = run(gc.vmap(gc.grad(one), in_axes=(0, None)), X, np.asarray(2.0))
+    assert np.allclose(same, 8 * X)
 
 
 def test_gradients_have_the_containers_of_the_argument() -> None:

@@ -7,7 +7,7 @@ returns the cotangents of the float tensors among the arguments: one, or a tuple
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from graphc.errors import GraphcError
@@ -18,10 +18,11 @@ from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.tracing.closures import stand_ins
 from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trees import leaves, map_leaves, rebuilt
 from graphc.ir.graph import Graph
 from graphc.ir.node import Node
-from graphc.ir.ops.custom_gradient import custom_gradient, differentiable, inlined
-from graphc.ir.ops.structural import graph_input, input_
+from graphc.ir.ops.custom_gradient import custom_gradient, differentiable, gradient_graph
+from graphc.ir.ops.structural import input_, projections, tuple_
 
 if TYPE_CHECKING:
     from graphc.frontend.elaboration.functions import UserFunction
@@ -99,43 +100,45 @@ def is_gradient(decorator: syntax.Expression) -> bool:
 
 def _with_gradient(
     function: UserFunction, gradient: Any, arguments: Mapping[str, Any], value: Any
-) -> Tensor:
-    if not isinstance(value, Tensor) or not value.dtype.precision:
+) -> Any:
+    values = [one.node for one in leaves(value) if isinstance(one, Tensor)]
+    if len(values) < sum(1 for _ in leaves(value)) or not differentiable(values):
         raise refused(
             f"{function.name} returns {described(value)}, which has no gradient",
             "gradient",
             None,
-            "a function with a gradient of its own returns one float tensor",
+            "a function with a gradient of its own returns a float tensor, or several tensors",
         )
-    given = {name: one for name, one in arguments.items() if isinstance(one, Tensor)}
-    operands = tuple(one.node for one in given.values())
-    _require_closed(function.name, [value.node], operands)
+    operands = [one.node for one in leaves(list(arguments.values())) if isinstance(one, Tensor)]
+    _require_closed(function.name, values, operands)
     graph = _graph(gradient, arguments, value)
-    return Tensor(custom_gradient(value.node, *operands, gradient=graph))
+    whole = values[0] if len(values) == 1 else tuple_(*values)
+    found = custom_gradient(whole, *operands, gradient=graph)
+    return rebuilt(value, map(Tensor, projections(found)))
 
 
-def _graph(gradient: Any, arguments: Mapping[str, Any], value: Tensor) -> Graph:
+def _graph(gradient: Any, arguments: Mapping[str, Any], value: Any) -> Graph:
     """The graph of the gradient, over inputs of its own."""
-    tensors = {name: one for name, one in arguments.items() if isinstance(one, Tensor)}
-    types = [one.type for one in (*tensors.values(), value, value)]
-    *made, result, cotangent = map(Tensor, stand_ins("variable", types))
-    variables = dict(zip(tensors, made, strict=True))
-    own = tuple(one.node for one in (*variables.values(), result, cotangent))
-    given = {**arguments, **variables}
-    found = gradient(*given.values(), result, cotangent)
-    nodes = _cotangents(found, own[:-2])
-    _require_closed("the gradient", nodes, own)
-    # Equal gradients are one graph, whatever their arguments were called.
-    names = (*(f"x{number}" for number in range(len(own) - 2)), "value", "g")
-    inputs = tuple(
-        graph_input(name, node.dtype, node.shape) for name, node in zip(names, own, strict=True)
+    floats = map_leaves(lambda one: one if one.dtype.precision else None, value)
+    trees = (list(arguments.values()), value, floats)
+    rows = [[one for one in leaves(tree) if isinstance(one, Tensor)] for tree in trees]
+    made = iter(map(Tensor, stand_ins("variable", [one.type for row in rows for one in row])))
+    given, result, cotangent = (
+        map_leaves(lambda leaf: next(made) if isinstance(leaf, Tensor) else leaf, tree)
+        for tree in trees
     )
-    return Graph("gradient", inputs, (), inlined(Graph("gradient", own, (), nodes), inputs))
+    own, values, cotangents = (
+        [one.node for one in leaves(tree) if isinstance(one, Tensor)]
+        for tree in (given, result, cotangent)
+    )
+    nodes = _cotangents(gradient(*given, result, cotangent), own)
+    _require_closed("the gradient", nodes, [*own, *values, *cotangents])
+    return gradient_graph(own, values, cotangents, nodes)
 
 
-def _cotangents(found: Any, variables: tuple[Node, ...]) -> tuple[Node, ...]:
+def _cotangents(found: Any, variables: Sequence[Node]) -> Sequence[Node]:
     wanted = differentiable(variables)
-    parts = tuple(found) if isinstance(found, tuple | list) else (found,)
+    parts = list(leaves(found))
     if len(parts) != len(wanted):
         raise refused(
             f"the gradient returns {len(parts)} values for {len(wanted)} float arguments",
@@ -154,10 +157,10 @@ def _cotangents(found: Any, variables: tuple[Node, ...]) -> tuple[Node, ...]:
                 "a gradient has the type of what it is with respect to",
             )
         nodes.append(one.node)
-    return tuple(nodes)
+    return nodes
 
 
-def _require_closed(what: str, roots: list[Node] | tuple[Node, ...], own: tuple[Node, ...]) -> None:
+def _require_closed(what: str, roots: Sequence[Node], own: Sequence[Node]) -> None:
     """Refuse values that depend on a float from outside: its gradient would be lost."""
     done = set(own)
     pending = list(roots)

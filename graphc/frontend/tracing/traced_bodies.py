@@ -25,7 +25,7 @@ from graphc.ir.ops.creation.constants import number
 from graphc.ir.ops.creation.sequences import arange
 from graphc.ir.ops.elementwise.arithmetic import add
 from graphc.ir.ops.indexing.index_ranges import rows_of
-from graphc.ir.ops.structural import project
+from graphc.ir.ops.structural import projections
 from graphc.ir.record import Record
 from graphc.ir.source_map import nodes_built
 from graphc.ir.types import TensorType
@@ -81,7 +81,7 @@ def scan_tensors(
         length=size,
         reverse=reverse,
     )
-    parts = [project(node, index=number) for number in range(len(roots))]
+    parts = projections(node)
     state.leave(parts[len(init) : len(carries)])
     return list(map(Tensor, parts[: len(init)])), list(map(Tensor, parts[len(carries) :]))
 
@@ -185,7 +185,7 @@ def while_tensors(
         carries=len(first),
         max_steps=max_steps,
     )
-    parts = [project(node, index=place) for place in range(len(first))]
+    parts = projections(node)
     state.leave(parts[len(init) : len(init) + len(state.after)])
     return list(map(Tensor, parts[: len(init)]))
 
@@ -226,7 +226,7 @@ def branch_tensors(
         for name, nodes in zip(("then", "otherwise"), roots, strict=True)
     )
     node = ops.cond(predicate, *operands, then=then, otherwise=otherwise)
-    chosen = [Tensor(project(node, index=number)) for number in range(len(roots[0]))]
+    chosen = list(map(Tensor, projections(node)))
     count = len(results[0])
     for state, value in zip(updated, chosen[count:], strict=True):
         tracing().update(state, value)

@@ -11,8 +11,8 @@ from graphc.ir.graph import Graph
 from graphc.ir.node import Node, build
 from graphc.ir.op import Decomposition, Op, Parameter, Refused, Sample
 from graphc.ir.ops.elementwise.arithmetic import add, multiply
-from graphc.ir.ops.structural import graph_input
-from graphc.ir.types import TensorType
+from graphc.ir.ops.structural import graph_input, projections
+from graphc.ir.types import TensorType, Type, is_differentiable
 
 __all__ = ["custom_gradient", "differentiable", "gradient_graph", "inlined"]
 
@@ -34,19 +34,27 @@ def inlined(graph: Graph, arguments: Sequence[Node]) -> tuple[Node, ...]:
     return tuple(done[result] for result in graph.results)
 
 
-def gradient_graph(inputs: Sequence[Node], cotangents: Sequence[Node]) -> Graph:
+def gradient_graph(
+    operands: Sequence[Node],
+    values: Sequence[Node],
+    cotangents: Sequence[Node],
+    results: Sequence[Node],
+) -> Graph:
     """The graph of a gradient, with inputs called alike in all: equal gradients are one graph.
 
     Args:
-        inputs: variables for the operands, then for the value, then for its cotangent.
-        cotangents: those of the float operands, computed of the inputs.
+        operands, values: variables for what the function takes and gives.
+        cotangents: variables for those of the float values.
+        results: the cotangents of the float operands, computed of the variables.
     """
-    names = [*(f"x{number}" for number in range(len(inputs) - 2)), "value", "g"]
+    variables = {"x": operands, "value": values, "g": cotangents}
     named = tuple(
-        graph_input(name, node.dtype, node.shape) for name, node in zip(names, inputs, strict=True)
+        graph_input(f"{name}{number}" if name == "x" or number else name, one.dtype, one.shape)
+        for name, row in variables.items()
+        for number, one in enumerate(row)
     )
-    results = inlined(Graph("gradient", tuple(inputs), (), tuple(cotangents)), named)
-    return Graph("gradient", named, (), results)
+    plain = Graph("gradient", (*operands, *values, *cotangents), (), tuple(results))
+    return Graph("gradient", named, (), inlined(plain, named))
 
 
 def differentiable(operands: Iterable[Node]) -> tuple[Node, ...]:
@@ -67,19 +75,20 @@ def _dtype(type_: object) -> object:
     return type_.dtype if isinstance(type_, TensorType) else None
 
 
-def _infer(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
+def _infer(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> Type:
     if not operands:
         raise UsageError("custom_gradient takes a value and what its gradient is with respect to")
     value, *others = operands
+    values = projections(value)
     gradient = attributes["gradient"]
     if not isinstance(gradient, Graph) or gradient.state or gradient.updates:
         raise UsageError("custom_gradient: the gradient is a graph without state")
-    if not value.dtype.precision:
+    if not is_differentiable(value.type):
         raise DTypeError(
             f"custom_gradient: the value is {value.type}",
             hint="what has a gradient is a float or complex tensor",
         )
-    given = [*(one.type for one in others), value.type, value.type]
+    given = [one.type for one in (*others, *values, *differentiable(values))]
     _require_types("the gradient", gradient.inputs, given)
     wanted = [one.type for one in differentiable(others)]
     if [one.type for one in gradient.results] != wanted:
@@ -88,16 +97,17 @@ def _infer(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) ->
             f", expected {_listed(wanted)}",
             hint="one cotangent for each float operand, of its type",
         )
-    return value.tensor
+    return value.type
 
 
 def _listed(types: Iterable[object]) -> str:
     return f"({', '.join(map(str, types))})"
 
 
-def _gradient(node: Node, g: Node) -> list[Node | None]:
+def _gradient(node: Node, *cotangents: Node | None) -> list[Node | None]:
     others = node.inputs[1:]
-    found = iter(inlined(node["gradient"], [*others, node, g]))
+    given = [one for one in cotangents if one is not None]
+    found = iter(inlined(node["gradient"], [*others, *projections(node), *given]))
     return [None, *(next(found) if one.dtype.precision else None for one in others)]
 
 
@@ -149,7 +159,8 @@ custom_gradient = Op(
     parameters=(Parameter("gradient"),),
     samples=_samples,
     refused=_refused,
-    doc="The first operand, with a gradient with respect to the other operands that the graph "
-    "`gradient` says: from the other operands, the value and its cotangent, the cotangents of "
-    "the float ones among them. How the value was computed is not differentiated.",
+    doc="The first operand, or the results that it has, with a gradient with respect to the other "
+    "operands that the graph `gradient` says: from the other operands, the values and the "
+    "cotangents of the float ones among these, the cotangents of the float operands. How the "
+    "values were computed is not differentiated.",
 )

@@ -1,4 +1,4 @@
-"""Structural ops: inputs of graphs, results of several, gradient stops, barriers."""
+"""Structural ops: inputs of graphs, several results, gradient stops, barriers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,15 @@ from graphc.ir.op import (
 )
 from graphc.ir.types import TensorType, TupleType
 
-__all__ = ["graph_input", "input_", "optimization_barrier", "project", "stop_gradient"]
+__all__ = [
+    "graph_input",
+    "input_",
+    "optimization_barrier",
+    "project",
+    "projections",
+    "stop_gradient",
+    "tuple_",
+]
 
 
 def _infer_input(op: Op, operands: tuple[Node, ...], attributes: Mapping[str, Any]) -> TensorType:
@@ -82,6 +90,29 @@ project = Op(
     lowering=Structural(),
     parameters=(Parameter("index"),),
     doc="Result number `index` of an operation that has several.",
+)
+
+
+def projections(node: Node) -> tuple[Node, ...]:
+    """The results of an operation, each a tensor, however many it has."""
+    if not isinstance(node.type, TupleType):
+        return (node,)
+    return tuple(project(node, index=index) for index in range(len(node.type.elements)))
+
+
+tuple_: Op = Op(
+    "tuple",
+    None,
+    infer=lambda op, operands, attributes: TupleType(tuple(one.tensor for one in operands)),
+    reference=lambda call, *values: values,
+    lowering=Structural(),
+    gradient=lambda node, *cotangents: cotangents,
+    batch=lambda node, parts, size: tuple_(*parts),
+    samples=lambda: (
+        Sample((TensorType(dtype, (2, 3)), TensorType(dtypes.i32, (0,))), smooth=False)
+        for dtype in dtypes.ALL
+    ),
+    doc="Values that count as the results of one operation, of which `project` gives each.",
 )
 
 

@@ -39,7 +39,7 @@ from graphc.ir.ops.linalg.matrices import (
     symmetric,
 )
 from graphc.ir.ops.linalg.solve import solve, solve_triangular
-from graphc.ir.ops.structural import project
+from graphc.ir.ops.structural import projections
 from graphc.ir.types import TensorType, TupleType
 
 __all__ = ["cholesky", "eig", "eigh", "pinv", "qr", "svd"]
@@ -120,7 +120,7 @@ def _qr_reference(call: Call, a: Array) -> tuple[Array, ...]:
 def _qr_gradient(node: Node, q_bar: Node, r_bar: Node) -> tuple[Node]:
     """(Q̄ + Q copyltu(M)) R^-H with M = R R̄^H - Q̄^H Q (M. Seeger et al., 2017, section 3.3)."""
     _require_derivative(node)
-    q, r = (project(node, index=index) for index in (0, 1))
+    q, r = projections(node)
     inner = subtract(matmul(r, adjoint(r_bar)), matmul(adjoint(q_bar), q))
     half = lower_half(inner)
     mirrored = add(half, adjoint(half))
@@ -175,7 +175,7 @@ def _inverse_or_zero(x: Node) -> Node:
 
 def _eigh_gradient(node: Node, w_bar: Node, v_bar: Node) -> tuple[Node]:
     """V (diag(w̄) + F * (V^H V̄)) V^H, made symmetric, F[i, j] = 1 / (w[j] - w[i])."""
-    w, v = (project(node, index=index) for index in (0, 1))
+    w, v = projections(node)
     factors = cast_to(_inverse_or_zero(_differences(w)), v.dtype)
     turned = multiply(factors, matmul(adjoint(v), v_bar))
     inner = add(on_diagonal(cast_to(w_bar, v.dtype)), turned)
@@ -215,7 +215,7 @@ def _eig_gradient(node: Node, w_bar: Node, v_bar: Node) -> tuple[Node]:
     F[i, j] = 1 / (w[j] - w[i]); M. Giles, "Collected matrix derivative results" (2008), section
     2.3.1. What depends on the phases of the columns has no derivative.
     """
-    w, v = (project(node, index=index) for index in (0, 1))
+    w, v = projections(node)
     transposed = matrix_transpose(v)
     turned = matmul(transposed, v_bar)
     along = cast_to(real(where(diagonal_mask(turned), turned, zeros_like(turned))), turned.dtype)
@@ -276,7 +276,7 @@ def _svd_gradient(node: Node, u_bar: Node, s_bar: Node, vh_bar: Node) -> tuple[N
     complex valued SVD", 2019).
     """
     _require_derivative(node)
-    u, s, vh = (project(node, index=index) for index in range(3))
+    u, s, vh = projections(node)
     v, v_bar = adjoint(vh), adjoint(vh_bar)
     count = s.shape[-1]
     gaps = cast_to(_inverse_or_zero(_differences(multiply(s, s))), u.dtype)

@@ -34,7 +34,7 @@ from graphc.ir.ops.linalg.matrices import (
 )
 from graphc.ir.ops.linalg.matrices import adjoint as conjugate_transpose
 from graphc.ir.ops.linalg.solve import solve_triangular
-from graphc.ir.ops.structural import project
+from graphc.ir.ops.structural import project, projections
 from graphc.ir.types import TensorType, TupleType
 
 __all__ = ["lu_factor", "permutation_of_pivots"]
@@ -117,7 +117,7 @@ def _gradient(node: Node, g: Node, _: None) -> tuple[Node]:
     """F. de Hoog et al., "Differentiation of matrix functionals using triangular factorization"
     (2011), for the square part; the rest is a product with the inverse of a triangle."""
     a = node.inputs[0]
-    packed, pivots = (project(node, index=index) for index in (0, 1))
+    packed, pivots = projections(node)
     rows, columns = a.shape[-2:]
     count = _rank("lu_factor", a)
     square, inner = _corner(packed, count), _corner(g, count)
