@@ -24,8 +24,9 @@ def room(annotation: Any) -> Room:
 
     What it says of texts and numbers is their kind alone: the function knows which it takes.
 
-    >>> room(int | list[int])((2, 3)), room(int | list[int])((2, 0.5))
-    (True, False)
+    >>> fits = room(int | list[int])
+    >>> fits((2, 3)), fits((2, 0.5)), fits(True)
+    (True, False, False)
     """
     origin, inside = get_origin(annotation), get_args(annotation)
     if annotation in (Any, object) or DType in (annotation, *inside):
@@ -66,8 +67,9 @@ _KINDS: Mapping[Any, Room] = {
     bool: _instance(bool, int, types.NoneType),
     float: _instance(int, float, complex, Dim),
     complex: _instance(int, float, complex),
+    int: lambda value: isinstance(value, int) and not isinstance(value, bool),
 }
-"""The types in whose place others may stand."""
+"""The types in whose place others may stand, or not all that Python counts among them."""
 
 _NAMES: Mapping[Any, str] = {
     Any: "a value",

@@ -222,7 +222,8 @@ def bincount(
     """How often each of 0 .. length - 1 occurs, or the sum of the weights of where it does.
 
     The length is given, since the shape of a result cannot depend on data; other numbers count
-    for nothing. Without it an array has as many counts as its elements say, `minlength` at least.
+    for nothing, and truths are 0 and 1. Without it an array has as many counts as its elements
+    say, `minlength` at least.
 
     Raises:
         ShapeError: the weights have another shape.
@@ -240,7 +241,9 @@ def bincount(
                 f"bincount: {size!r} is no number of counts", hint="give a whole number"
             )
     length = dims.maximum(length, minlength)
-    flat = views.reshape(whole_numbers("bincount", "numbers", x), shape=(dims.product(x.shape),))
+    counted = cast_to(x, dtypes.u8) if x.dtype.kind == "bool" else x
+    wide = whole_numbers("bincount", "numbers", counted)
+    flat = views.reshape(wide, shape=(dims.product(x.shape),))
     # Negative numbers count from the end elsewhere, and are out of range here.
     beyond = constant_like(dtypes.i64.maximum_value, flat)
     places = where(less(flat, zeros_like(flat)), beyond, flat)

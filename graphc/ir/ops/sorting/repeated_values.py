@@ -10,12 +10,13 @@ from graphc.errors import ShapeError, UsageError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
+from graphc.ir.dtype import PythonScalar
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.argument_names import also_named
 from graphc.ir.ops.broadcasting import normal_axis
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation.constants import iota, number, ones_like, zeros_like
+from graphc.ir.ops.creation.constants import constant_like, iota, number, ones_like, zeros_like
 from graphc.ir.ops.elementwise.arithmetic import subtract
 from graphc.ir.ops.elementwise.logic import where
 from graphc.ir.ops.indexing.take import take, take_along_axis
@@ -73,7 +74,7 @@ def mode(x: Node, axis: int = -1, keepdims: bool = False) -> tuple[Node, Node]:
 def unique(
     x: Node,
     size: DimLike | None = None,
-    fill_value: int | float | bool = 0,
+    fill_value: PythonScalar | None = None,
     with_inverse: bool = False,
     with_counts: bool = False,
     with_index: bool = False,
@@ -83,7 +84,7 @@ def unique(
     Args:
         x: the tensor, of any shape.
         size: how many values there are in the result: the shape cannot depend on data.
-        fill_value: what stands where there are fewer.
+        fill_value: what stands where there are fewer; 0, or False of truths, unless given.
         with_inverse: add, in the shape of `x`, the position of each element among the values; of
             those that are left out, a position beyond them.
         with_counts: add how often each value occurs; 0 where there are fewer.
@@ -121,7 +122,7 @@ def _first_places(flat: Node, order: Node, size: DimLike) -> Node:
 def unique_consecutive(
     x: Node,
     size: DimLike,
-    fill_value: int | float | bool = 0,
+    fill_value: PythonScalar | None = None,
     with_inverse: bool = False,
     with_counts: bool = False,
 ) -> Node | tuple[Node, ...]:
@@ -139,7 +140,7 @@ def _runs(
     flat: Node,
     order: Node,
     size: DimLike,
-    fill_value: int | float | bool,
+    fill_value: PythonScalar | None,
     with_inverse: bool,
     with_counts: bool,
 ) -> Node | tuple[Node, ...]:
@@ -150,7 +151,9 @@ def _runs(
     run = subtract(cumulative_sum(firsts, axis=0), ones_like(firsts))
     base = views.broadcast_to(number(0, _I64), shape=(size,))
     counts: Node = functions["index_add"](base, 0, run, ones_like(run))
-    kind = functions["full"]((size,), fill_value, x.dtype)
+    kind: Node = functions["zeros"]((size,), x.dtype)
+    if fill_value is not None:
+        kind = constant_like(fill_value, kind)
     # Of values that are set at one place the last one stays, and here the first of each run.
     backwards = (views.flip(one, axes=(0,)) for one in (run, ordered))
     results = [functions["index_copy"](kind, 0, *backwards)]

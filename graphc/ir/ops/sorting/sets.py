@@ -19,7 +19,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.argument_names import offer
 from graphc.ir.ops.broadcasting import normal_axis, promoted
-from graphc.ir.ops.creation.constants import known_values
+from graphc.ir.ops.creation.constants import known_values, zeros_like
 from graphc.ir.ops.elementwise.logic import logical_and, logical_not, not_equal
 from graphc.ir.ops.sorting.repeated_values import begins
 
@@ -35,7 +35,7 @@ def compress(
     axis: int | None = None,
     *,
     size: DimLike | None = None,
-    fill_value: PythonScalar = 0,
+    fill_value: PythonScalar | None = None,
 ) -> Node:
     """The slices of `x` along an axis (its elements by default) for which a condition [N] holds.
 
@@ -45,7 +45,7 @@ def compress(
         axis: of the slices.
         size: how many there are in the result: the shape cannot depend on data. As many as a
             condition that is a constant chooses, by default.
-        fill_value: what stands where there are fewer.
+        fill_value: what stands where there are fewer; 0, or False of truths, unless given.
 
     Raises:
         UsageError: there is no size, and the condition is no constant.
@@ -62,7 +62,8 @@ def compress(
     shape = [1] * len(x.shape)
     shape[axis] = -1
     is_there = F["reshape"](F["greater_equal"](places, 0), tuple(shape))
-    return F["where"](is_there, found, fill_value)  # type: ignore[no-any-return]
+    filler = zeros_like(found) if fill_value is None else fill_value
+    return F["where"](is_there, found, filler)  # type: ignore[no-any-return]
 
 
 def _at_constant(condition: Node, x: Node, axis: int) -> Node:
@@ -86,7 +87,7 @@ def _of_unknown_size(name: str) -> UsageError:
 
 @surface("extract")
 def extract(
-    condition: Node, x: Node, *, size: DimLike | None = None, fill_value: PythonScalar = 0
+    condition: Node, x: Node, *, size: DimLike | None = None, fill_value: PythonScalar | None = None
 ) -> Node:
     """The elements of `x` for which a condition holds; see `compress`."""
     known = known_values(condition)
@@ -123,7 +124,7 @@ def _declare(name: str, keep: Callable[[Node, Node], Node] | None, doc: str) -> 
     """A function of two sets; `keep` says by which of them a value is in whether it is kept."""
 
     def call(
-        x: Node, y: Node, *, size: DimLike | None = None, fill_value: PythonScalar = 0
+        x: Node, y: Node, *, size: DimLike | None = None, fill_value: PythonScalar | None = None
     ) -> Node:
         if size is None:
             raise _of_unknown_size(name)

@@ -235,18 +235,24 @@ def beta(x: Operand, y: Operand) -> Node:
 
 
 @surface("comb")
-def comb(n: Operand, k: Operand) -> Node:
+def comb(n: Operand, k: Operand, repetition: bool = False) -> Node:
     """The number of ways to choose k of n things, in floats: 0 for k < 0 and for k > n.
 
-    1 / ((n + 1) beta(n - k + 1, k + 1)), for numbers between whole ones as well.
+    1 / ((n + 1) beta(n - k + 1, k + 1)), for numbers between whole ones as well. With `repetition`
+    each may be chosen several times: 1 / ((n + k) beta(n, k + 1)), and 0 for k < 0 and n < 0.
     """
 
     def compute(a: Node, b: Node) -> Node:
         zero, one = zeros_like(a), ones_like(a)
-        is_outside = F["logical_or"](F["logical_or"](less(b, zero), greater(b, a)), less(a, zero))
+        has_none = less_equal(a, zero) if repetition else greater(b, a)
+        is_outside = F["logical_or"](F["logical_or"](less(b, zero), has_none), less(a, zero))
         top, chosen = where(is_outside, one, a), where(is_outside, one, b)
-        size = exp(negative(_betaln(add(subtract(top, chosen), one), add(chosen, one))))
-        return where(is_outside, zero, divide(size, add(top, one)))
+        left = top if repetition else add(subtract(top, chosen), one)
+        size = exp(negative(_betaln(left, add(chosen, one))))
+        ways = where(is_outside, zero, divide(size, add(top, chosen if repetition else one)))
+        if not repetition:
+            return ways
+        return where(F["logical_and"](equal(a, zero), equal(b, zero)), one, ways)
 
     return _in_doubles("comb", compute, n, k)
 

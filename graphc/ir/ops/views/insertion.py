@@ -21,7 +21,7 @@ __all__: list[str] = []
 
 F = functions
 
-Places = int | slice | Sequence[int]
+Places = int | slice | Sequence[int] | Sequence[bool]
 
 
 def _rows(name: str, x: Node, axis: int | None) -> tuple[Node, int, DimLike]:
