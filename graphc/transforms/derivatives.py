@@ -22,7 +22,7 @@ from graphc.transforms.variables import (
     apply_to_variables,
 )
 
-__all__ = ["Argnums", "grad", "jvp", "places", "require_floats", "value_and_grad", "vjp"]
+__all__ = ["Argnums", "grad", "jvp", "places", "value_and_grad", "vjp"]
 
 Argnums = int | Sequence[int]
 """The number of the argument to differentiate by, or several of them."""
@@ -77,7 +77,6 @@ def value_and_grad(
         with at_python_line():
             chosen = places(argnums, len(arguments), "grad")
             applied = apply_to_variables(function, arguments, keywords, chosen, has_aux)
-            require_floats(applied)
             output = _scalar(applied.result)
             found = autodiff.gradients(output, applied.variables, sources=applied.sources)
             gradient = _like_arguments(applied, applied.closed(found), argnums)
@@ -130,7 +129,6 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> t
                 "that gives it is grad(f)",
             )
         applied = apply_to_variables(function, primals, {}, range(len(primals)), has_aux)
-        require_floats(applied)
         outputs = applied.outputs
         value, aux = applied.closed_tree((applied.result, applied.aux))
 
@@ -172,29 +170,12 @@ def jvp(
                     hint="give a list, with a value for each argument: jvp(f, [x], [v])",
                 )
         applied = apply_to_variables(function, primals, {}, range(len(primals)), has_aux)
-        require_floats(applied)
         at = rebuilt(applied.tree, map(Tensor, applied.values))
         given = _nodes_like(at, tangents, "jvp: tangents")
         pushed = autodiff.jvp(applied.outputs, applied.variables, given, applied.sources)
         value, aux = applied.closed_tree((applied.result, applied.aux))
         derivative = rebuilt(applied.result, map(Tensor, applied.closed(pushed)))
         return (value, derivative, aux) if has_aux else (value, derivative)
-
-
-def require_floats(applied: Applied) -> None:
-    """Refuse variables that have no derivative.
-
-    Raises:
-        DTypeError: one is no float.
-    """
-    for node in applied.variables:
-        if not node.dtype.precision:
-            raise DTypeError(
-                f"a derivative with respect to a {node.type} is asked for",
-                code="gradient-of-integers",
-                hint="differentiate by floats: cast the argument, choose others with argnums, or "
-                "let a field be static: field(metadata={'static': True})",
-            )
 
 
 def _nodes_like(expected: Any, given: Any, what: str) -> list[Node]:

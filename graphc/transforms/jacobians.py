@@ -19,7 +19,7 @@ from graphc.ir.op import functions
 from graphc.ir.ops.views.shape import reshape
 from graphc.passes import autodiff
 from graphc.passes.batch import batched
-from graphc.transforms.derivatives import Argnums, grad, places, require_floats
+from graphc.transforms.derivatives import Argnums, grad, places
 from graphc.transforms.variables import Applied, apply_to_variables, fresh
 
 __all__ = ["hessian", "jacfwd", "jacobian"]
@@ -99,7 +99,6 @@ def _applied(
 ) -> Applied:
     chosen = places(argnums, len(arguments), "jacobian")
     applied = apply_to_variables(function, arguments, keywords, chosen, has_aux)
-    require_floats(applied)
     for node in applied.outputs:
         if not node.dtype.precision:
             raise DTypeError(

@@ -51,7 +51,9 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
                 )
                 return function(*positional, **named)
 
-            applied = apply_to_variables(of_tensors, tensors, {}, range(len(tensors)))
+            applied = apply_to_variables(
+                of_tensors, tensors, {}, range(len(tensors)), differentiated=False
+            )
             made = recomputed(applied.outputs, applied.variables, applied.values, applied.sources)
             return rebuilt(applied.result, map(Tensor, made))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from graphc.errors import UsageError
+from graphc.errors import DTypeError, UsageError
 from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor, result_tensors
 from graphc.frontend.tracing.closures import stand_ins
@@ -87,13 +87,16 @@ def apply_to_variables(
     keywords: Mapping[str, Any],
     chosen: Sequence[int],
     has_aux: bool = False,
+    differentiated: bool = True,
 ) -> Applied:
     """Call the function with variables for every tensor of the arguments at places `chosen`.
 
     Args:
         has_aux: whether the function gives a pair of the result and something else.
+        differentiated: whether derivatives with respect to the variables are asked for.
 
     Raises:
+        DTypeError: such a tensor is no float.
         UsageError: a leaf of such an argument, or of what the function gives, that is no tensor,
             array or number; no pair.
     """
@@ -119,6 +122,8 @@ def apply_to_variables(
 
     for place in chosen:
         argument = _tensors_and_models(given[place], f"arguments[{place}]")
+        if differentiated:
+            _require_floats(argument, f"arguments[{place}]")
         trees.append(map_leaves(_opened, argument))
         given[place] = map_leaves(replaced, argument)
     active = active_tracing()
@@ -151,6 +156,17 @@ def _pair(result: Any) -> tuple[Any, Any]:
 def _tensors_and_models(tree: Any, name: str) -> Any:
     found = named_leaves(tree, name)
     return rebuilt(tree, [x if isinstance(x, Module) else as_tensor(x, one) for one, x in found])
+
+
+def _require_floats(argument: Any, name: str) -> None:
+    for one, leaf in named_leaves(argument, name):
+        if isinstance(leaf, Tensor) and not leaf.dtype.precision:
+            raise DTypeError(
+                f"a derivative with respect to {one}, {leaf.type}, is asked for",
+                code="gradient-of-integers",
+                hint="differentiate by floats: cast the argument, choose others with argnums, or "
+                "let a field be static: field(metadata={'static': True})",
+            )
 
 
 def _opened(leaf: Any) -> Any:

@@ -229,6 +229,10 @@ def test_what_is_no_tensor_is_named() -> None:
     with pytest.raises(UsageError) as caught:
         gc.grad(lambda x: x.w.sum())(Plain(W, "tanh"))
     assert "static" in str(caught.value.hint)
+    # Before the function meets it, and asks for a cast.
+    with pytest.raises(DTypeError, match=r"respect to arguments\[0\].b, i64\[\], is") as error:
+        gc.grad(lambda x: (x.w * x.b).sum())(Plain(W, 2))
+    assert "static" in str(error.value.hint)
 
 
 def test_a_message_asks_no_container_for_its_text() -> None:
