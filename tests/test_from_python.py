@@ -371,7 +371,7 @@ def subclass_of_a_dict() -> tuple[Any, Any]:
 
 def slots() -> tuple[Any, Any]:
     class Slots:
-        __slots__ = ("__hidden", "own")
+        __slots__ = ("__hidden", "own", "unset")
 
         def __init__(self) -> None:
             self.own, self.__hidden = 1.0, 1.0
@@ -381,6 +381,9 @@ def slots() -> tuple[Any, Any]:
 
         def scaled(self, x: Any) -> Any:
             return x * self.__hidden
+
+        def __getattr__(self, name: str) -> Any:
+            raise KeyError(name)
 
     layers = [Slots()]
     return lambda x: layers[0].scaled(x), layers[0].hide

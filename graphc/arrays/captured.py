@@ -213,7 +213,7 @@ class _Walk:
             yield from self._read_by(value.__func__)
         elif isinstance(value, FunctionType):
             yield from self._read_by_function(value)
-        elif "__wrapped__" in (own := getattr(value, "__dict__", {})):
+        elif "__wrapped__" in (own := _dict(value)):
             yield "wrapped", own["__wrapped__"]
 
     def _read_by_function(self, function: FunctionType) -> Iterator[tuple[str, Any]]:
@@ -273,11 +273,20 @@ def _parts(value: Any) -> Mapping[Any, Any] | None:
 
 def _own(value: Any) -> Iterator[tuple[str, Any]]:
     """The attributes that an object keeps itself, in its dict and its slots."""
-    yield from list(getattr(value, "__dict__", {}).items())
+    yield from list(_dict(value).items())
     for owner in type(value).__mro__:
         for name, slot in vars(owner).items():
-            if isinstance(slot, MemberDescriptorType) and hasattr(value, name):
-                yield name, getattr(value, name)
+            if isinstance(slot, MemberDescriptorType):
+                with suppress(AttributeError):  # not assigned yet
+                    yield name, slot.__get__(value)
+
+
+def _dict(value: Any) -> Mapping[str, Any]:
+    # Not by getattr, which may be the object's own.
+    with suppress(AttributeError):
+        found: Mapping[str, Any] = object.__getattribute__(value, "__dict__")
+        return found
+    return {}
 
 
 def _function_of(attribute: Any) -> Any:
