@@ -600,9 +600,12 @@ LISTED: dict[str, list[Any]] = {
         (lambda f, x, w, b: f(x, weight=w, bias=b), IMAGE, f64[4], f64[4]),
         (lambda f, x, m: f(x, m, m * m, use_input_stats=False), IMAGE, f64[4]),
     ],
-    "layer_norm": [(lambda f, x, w, b: f(x, w, b), X, f64[4], f64[4])],
+    "layer_norm": [(lambda f, x, w, b: f(x, w, b), X, f64[4], f64[4]),
+                   (lambda f, x, w, b: f(x, x.shape[-2:], w, b, eps=1e-3), X, X, X),
+                   (lambda f, x, b: f(x, b * b, bias=b), X, f64[4])],
     "local_response_norm": [(lambda f, x: f(x, 3, alpha=0.5), IMAGE)],
-    "rms_norm": [(lambda f, x, w: f(x, w), X, f64[4])],
+    "rms_norm": [(lambda f, x, w: f(x, w), X, f64[4]),
+                 (lambda f, x, w: f(x, x.shape[-1:], w, 1e-3), X, f64[4])],
     "vector_norm": [
         (lambda f, x, p=p: f(x, ord=p, axis=1), X) for p in (1, 2, 3, float("inf"), 0.5, -1)
     ],

@@ -58,7 +58,7 @@ FACTS = {
     "gammainc": ("floats", "`x`: any order; `a`: refused", "all"),
     "gather": ("`x`: all; `index`: integers", "`x`: any order", "all"),
     "isnan": ("all but f8", "none", "all"),
-    "layer_norm": ("floats", "`x`, `weight`, `bias`: any order", "all"),
+    "layer_norm": ("floats", "`x`, `normalized_shape`, `weight`, `bias`: any order", "all"),
     "ldexp": ("`x`: floats; `exponent`: integers, floats", "`x`, `exponent`: any order", "all"),
     "masked_scatter": (
         "`x`, `values`: all but f8; `mask`: bool",

@@ -148,13 +148,9 @@ _MEANT: Mapping[str, str] = {
     "cond": "a branch is `if condition: ... else: ...`, or graphc.cond in Python",
     "float": "a tensor is cast by f32(x)",
     "int": "a tensor is cast by i32(x)",
-    "layer_norm": "layer_norm(x, weight, bias): the weight's shape tells the normalised axes; "
-    "without a weight normalized_shape=(4,) does",
     "max": "the larger of two tensors is maximum(x, y)",
     "min": "the smaller of two tensors is minimum(x, y)",
     "narrow": "dynamic_slice(x, starts, sizes) begins where a tensor says",
-    "rms_norm": "rms_norm(x, weight): the weight's shape tells the normalised axes; without one "
-    "normalized_shape=(4,) does",
     "select": "x[i] takes a tensor i",
 }
 

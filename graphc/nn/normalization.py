@@ -43,9 +43,7 @@ class LayerNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` normalised."""
-        result: Tensor = call(
-            "layer_norm", x, self.weight, self.bias, self._eps, normalized_shape=self._sizes
-        )
+        result: Tensor = call("layer_norm", x, self._sizes, self.weight, self.bias, self._eps)
         return result
 
 
@@ -71,5 +69,5 @@ class RMSNorm(Module):
     def forward(self, x: Tensor) -> Tensor:
         """`x` normalised."""
         eps = x.dtype.epsilon if self._eps is None else self._eps
-        result: Tensor = call("rms_norm", x, self.weight, eps, normalized_shape=self._sizes)
+        result: Tensor = call("rms_norm", x, self._sizes, self.weight, eps)
         return result

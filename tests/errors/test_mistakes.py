@@ -260,16 +260,11 @@ IN_PYTHON: dict[str, Told] = {
     "m.norm(2)": Told("of all elements, or of the matrix", "vector_norm(x, 2)", "m.norm(2)"),
     "gc.norm(m, p=1)": Told("or of the matrix", "matrix_norm(x, 1)", "gc.norm(m, p=1)"),
     "gc.norm(m[None], 2)": Told("or of the matrix", "give the axis", "gc.norm(m[None], 2)"),
-    "gc.layer_norm(m, (4,), m[0], m[1])": Told(
-        "weight is (4,)", "layer_norm(x, weight, bias)", "gc.layer_norm(m, (4,), m[0], m[1])"
+    "gc.layer_norm(m, m[0], m[1], 1.0)": Told(
+        "3 tensors beside x", "layer_norm(x, weight, eps=", "gc.layer_norm(m, m[0], m[1], 1.0)"
     ),
-    "gc.layer_norm(m, (4,), m[0], m[1], eps=1.0)": Told(
-        "'eps' is given twice",
-        "layer_norm(x, weight, bias)",
-        "gc.layer_norm(m, (4,), m[0], m[1], eps=1.0)",
-    ),
-    "gc.rms_norm(m, (4,), m[0], eps=1.0)": Told(
-        "'eps' is given twice", "rms_norm(x, weight)", "gc.rms_norm(m, (4,), m[0], eps=1.0)"
+    "gc.rms_norm(m, m[0], 1.0)": Told(
+        "2 tensors beside x", "rms_norm(x, weight, eps=", "gc.rms_norm(m, m[0], 1.0)"
     ),
     "gc.vmap(lambda x, by: x * by)(m, by=[1.0, 2.0])": Told(
         "by=[1.0, 2.0] is given by name",

@@ -12,8 +12,8 @@ from tests.own_words import own_words
 SIGNATURE = "def f(x: f32[B, 3, 4], y: i32[B, 4], w: f32[4], z: f32[T]) -> f32[]:\n"
 CALLS = {
     "cross_entropy(x, y)": "axis=1",
-    "layer_norm(x, (4,), w, w)": "layer_norm(x, weight, bias): the weight's shape tells",
-    "rms_norm(x, (4,), w)": "rms_norm(x, weight): the weight's shape tells",
+    "layer_norm(x, w, w, 0.5)": "layer_norm(x, weight, eps=",
+    "rms_norm(x, w, 0.5)": "rms_norm(x, weight, eps=",
 }
 
 

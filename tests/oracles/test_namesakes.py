@@ -86,8 +86,8 @@ _ELSEWHERE = {
     "libraries have it for one axis alone": "hfft2 hfftn ihfft2 ihfftn",
     "sizes, or what the results are, are said in other arguments": """
         argwhere bincount broadcast_to cosine_embedding_loss cummax cummin dot_product_attention
-        fill_diagonal flatnonzero kl_div layer_norm lstsq nonzero permute_dims
-        put_along_axis rms_norm select softmin std_mean tile unique unique_consecutive vander
+        fill_diagonal flatnonzero kl_div lstsq nonzero permute_dims
+        put_along_axis select softmin std_mean tile unique unique_consecutive vander
         var_mean""",
     "the calls make what it takes with other functions of graphc": """
         betainc cholesky cholesky_solve eigh eigvalsh interp logdet lu_solve lu_unpack matrix_power

@@ -73,8 +73,6 @@ def test_layers_are_made_of_arguments_in_the_order_of_torch(name: str) -> None:
 
 
 OTHER_ORDERS = {
-    "layer_norm": "the weight's shape says what is normalised: docs/python.md",
-    "rms_norm": "the weight's shape says what is normalised: docs/python.md",
     "multi_head_attention_forward": "keys and values from before have no place",
     "pad": "a pair of widths for each axis: docs/python.md",
 }
@@ -94,7 +92,10 @@ OTHER_DEFAULTS = {
         for name in ("running_mean", "running_var")
     },
     ("linear_cross_entropy", "ignore_index"): "None is -100",
-    **{(name, "normalized_shape"): "the weight's shape" for name in ("layer_norm", "rms_norm")},
+    **{
+        (name, "normalized_shape"): "the weight's shape, or the last axis"
+        for name in ("layer_norm", "rms_norm")
+    },
     ("one_hot", "classes"): "-1 would be a size that depends on data",
     ("pad", "value"): "None means 0",
     ("rms_norm", "eps"): "None would depend on the dtype",

@@ -23,8 +23,6 @@ ARGUMENTS: Mapping[str, str] = {
     "diagonal": "x offset axis1 axis2",
     "gradient": "x",
     "linalg.diagonal": "x offset axis1 axis2",
-    "nn.functional.layer_norm": "x normalized_shape weight bias eps",
-    "nn.functional.rms_norm": "x normalized_shape weight eps",
     "polygamma": "x n",
     "special.polygamma": "x n",
     "where": "x condition y",

@@ -154,23 +154,40 @@ def _affine(y: Node, weight: Operand | None, bias: Operand | None) -> Node:
     return y if bias is None else add(*broadcast(*promoted(y, bias)))
 
 
-def _axes_of(x: Node, weight: Node | None, shape: Sequence[DimLike] | None, name: str) -> int:
-    """How many trailing axes are normalised: those of the weight, or of the shape, or one."""
-    if isinstance(weight, list | tuple):
+Shape = tuple[DimLike, ...]
+
+
+def _in_order(
+    name: str, given: Node | Sequence[DimLike], *parameters: Node | None
+) -> tuple[Shape, list[Node | None]]:
+    """The normalised shape and the parameters, the first of which may stand in the shape's place.
+
+    Raises:
+        UsageError: there is one parameter too many.
+    """
+    if not isinstance(given, Node):
+        return tuple(given), list(parameters)
+    found = [given, *(one for one in parameters if one is not None)]
+    left = len(parameters) - len(found)
+    if left < 0:
         raise UsageError(
-            f"{name}: the weight is {weight}, expected a tensor",
-            hint="the shape of the weight says which axes are normalised; "
-            "without a weight: normalized_shape=...",
+            f"{name}: {len(found)} tensors beside x, expected {len(parameters)}",
+            code="argument-count",
+            hint=f"the shape is that of the weight, and eps has a name: {name}(x, weight, eps=0.1)",
         )
-    normalized = weight.shape if weight is not None else tuple(shape or x.shape[-1:])
+    return given.shape, [*found, *[None] * left]
+
+
+def _axes_of(name: str, x: Node, shape: Shape, weight: Node | None) -> int:
+    """How many trailing axes are normalised: those of the shape, or of the weight, or one."""
+    normalized = shape or (x.shape[-1:] if weight is None else weight.shape)
     tail = x.shape[len(x.shape) - len(normalized) :]
-    if len(normalized) != len(tail) or any(
-        not dims.always_equal(a, b) for a, b in zip(normalized, tail, strict=True)
-    ):
-        raise ShapeError(
-            f"{name}: {x.type} does not end in the normalised shape "
-            f"[{', '.join(map(str, normalized))}]"
-        )
+    for sizes in (normalized, normalized if weight is None else weight.shape):
+        if len(sizes) != len(tail) or not all(map(dims.always_equal, sizes, tail)):
+            raise ShapeError(
+                f"{name}: {x.type} does not end in the normalised shape "
+                f"[{', '.join(map(str, sizes))}]"
+            )
     return len(normalized)
 
 
@@ -178,13 +195,18 @@ def _axes_of(x: Node, weight: Node | None, shape: Sequence[DimLike] | None, name
 @rounded_once
 def layer_norm_affine(
     x: Node,
+    normalized_shape: Node | Sequence[DimLike] = (),
     weight: Node | None = None,
     bias: Node | None = None,
     eps: float = 1e-5,
-    normalized_shape: Sequence[DimLike] | None = None,
 ) -> Node:
-    """`layer_norm` over the axes of the weight (the last one by default), scaled and shifted."""
-    axes = _axes_of(x, weight, normalized_shape, "layer_norm")
+    """`layer_norm` over the axes of the weight (the last one by default), scaled and shifted.
+
+    The shape may be left away: `layer_norm(x, weight, bias)` is `layer_norm(x, (4,), weight, bias)`
+    for a weight of that shape.
+    """
+    shape, (weight, bias) = _in_order("layer_norm", normalized_shape, weight, bias)
+    axes = _axes_of("layer_norm", x, shape, weight)
     return _affine(layer_norm(x, axes=axes, eps=float(eps)), weight, bias)
 
 
@@ -192,10 +214,14 @@ def layer_norm_affine(
 @rounded_once
 def rms_norm_affine(
     x: Node,
+    normalized_shape: Node | Sequence[DimLike] = (),
     weight: Node | None = None,
     eps: float = 1e-5,
-    normalized_shape: Sequence[DimLike] | None = None,
 ) -> Node:
-    """`rms_norm` over the axes of the weight (the last one by default), scaled."""
-    axes = _axes_of(x, weight, normalized_shape, "rms_norm")
+    """`rms_norm` over the axes of the weight (the last one by default), scaled; see `layer_norm`.
+
+    `rms_norm(x, weight)` is `rms_norm(x, (4,), weight)` for a weight of that shape.
+    """
+    shape, (weight,) = _in_order("rms_norm", normalized_shape, weight)
+    axes = _axes_of("rms_norm", x, shape, weight)
     return _affine(rms_norm(x, axes=axes, eps=float(eps)), weight, None)
