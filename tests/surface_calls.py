@@ -441,7 +441,10 @@ LISTED: dict[str, list[Any]] = {
     "index_fill": [(lambda f, x, i: f(x, 1, i, 2.5), X, i64[2])],
     "index_select": [(lambda f, x, i: f(x, 1, i), X, i64[5])],
     "masked_fill": [(lambda f, x, m: f(x, m, 2.5), X, MASK)],
-    "put_along_axis": [(lambda f, x, i, y: f(x, i, y, axis=1), X, i64[3, 2], f64[3, 2])],
+    "put_along_axis": [
+        (lambda f, x, i, y: f(x, i, y, axis=1), X, i64[3, 2], f64[3, 2]),
+        (lambda f, x, i: f(x, i * 5 - 5, 2.5, 1, mode="clip"), X, i64[3, 2]),
+    ],
     "scatter": [
         (lambda f, x, i, y: f(x, 1, i, y), X, i64[3, 2], f64[3, 2]),
         (lambda f, x, i, y: f(x, 1, i, y, reduce="multiply"), X, i64[3, 2], f64[3, 2]),
@@ -454,7 +457,12 @@ LISTED: dict[str, list[Any]] = {
     "take": [(lambda f, x, i: f(x, i, axis=1), X, ROWS), (lambda f, x, i: f(x, i), X, ROWS),
              *((lambda f, x, mode=mode: f(x, np.array([[0, 7], [-1, -9]]), axis=1, mode=mode), X)
                for mode in ("clip", "wrap"))],
-    "take_along_axis": [(lambda f, x, i: f(x, i, axis=1), X, i64[3, 2])],
+    "take_along_axis": [(lambda f, x, i: f(x, i, axis=1), X, i64[3, 2]),
+                        (lambda f, x, i: f(x, i * 5 - 5, axis=1, mode="clip"), X, i64[3, 2]),
+                        (lambda f, x, i: f(x, i * 5 - 5, 1, mode="fill", fill_value=-1.5), X,
+                         i64[3, 2]),
+                        (lambda f, x, i: f(x, i * 5 - 5, 0, mode="fill", fill_value=-1), ROWS,
+                         i64[5, 4])],
     "threshold": [(lambda f, x: f(x, 0.1, -2.0), X)],
     "where": [(lambda f, m, x, y: f(m, x, y), MASK, X, f64[4])],
     "nextafter": [(lambda f, x, y: f(x, y), *(dtype[3, 4],) * 2)

@@ -20,7 +20,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import surface
 from graphc.ir.ops.argument_names import also_named
 from graphc.ir.ops.broadcasting import broadcast_shapes, normal_axis
-from graphc.ir.ops.conversion import cast_to
+from graphc.ir.ops.conversion import cast_to, require_integers
 from graphc.ir.ops.creation.constants import (
     constant_like,
     full_like,
@@ -44,7 +44,15 @@ from graphc.ir.ops.structural import stop_gradient
 from graphc.ir.ops.views import shape as views
 from graphc.ir.ops.views.slicing import pad, slice_
 
-__all__ = ["as_indices", "cut_to", "embedding", "last_axis", "take", "take_along_axis"]
+__all__ = [
+    "as_indices",
+    "cut_to",
+    "embedding",
+    "last_axis",
+    "nearest_inside",
+    "take",
+    "take_along_axis",
+]
 
 
 def as_indices(name: str, indices: object) -> Node:
@@ -143,17 +151,27 @@ def _wide(index: Node) -> Node:
 
 def _filled(x: Node, index: Node, place: int, value: PythonScalar | None) -> Node:
     wide = _wide(index)
-    count = full_like(wide, x.shape[place])
-    is_there = less(wide, count)
-    if wide.dtype is dtypes.i64:
-        is_there = logical_and(is_there, greater_equal(wide, negative(count)))
+    is_there = _is_there(wide, x.shape[place])
     read = take(x, where(is_there, wide, zeros_like(wide)), place)
     lead = (1,) * place
     after = (1,) * (len(x.shape) - place - 1)
-    mask = views.reshape(is_there, shape=(*lead, *index.shape, *after))
+    return _where_there(views.reshape(is_there, shape=(*lead, *index.shape, *after)), read, value)
+
+
+def _is_there(index: Node, size: DimLike) -> Node:
+    """Whether each of the wide indices is in range, those counted from the end too."""
+    count = full_like(index, size)
+    below = less(index, count)
+    if index.dtype is not dtypes.i64:
+        return below
+    return logical_and(below, greater_equal(index, negative(count)))
+
+
+def _where_there(is_there: Node, read: Node, value: PythonScalar | None) -> Node:
+    """What was read, and elsewhere a number, or the usual one of the dtype."""
     if value is None:
-        value = _usual_fill(x.dtype)
-    whole = views.broadcast_to(mask, shape=read.shape)
+        value = _usual_fill(read.dtype)
+    whole = views.broadcast_to(is_there, shape=read.shape)
     return where(whole, read, constant_like(value, read))
 
 
@@ -165,6 +183,23 @@ def _usual_fill(dtype: DType) -> PythonScalar:
     return int(dtype.minimum_value if dtype.kind == "signed" else dtype.maximum_value)
 
 
+def nearest_inside(name: str, x: Node, axis: int, index: Node, mode: str) -> Node:
+    """The indices along an axis: as they are, or counted from the start and moved inside.
+
+    Raises:
+        UsageError: `mode` is neither "raise" nor "clip".
+    """
+    if mode == "raise":
+        return index
+    if mode != "clip":
+        hint = '"raise" unless given; "clip" takes the nearest in place of what is out of range'
+        raise UsageError(f"{name}: mode is {mode!r}", hint=hint)
+    require_integers(name, "indices", index)
+    wide = _wide(index)
+    from_end = add(wide, full_like(wide, x.shape[axis]))
+    return _inside(where(less(wide, zeros_like(wide)), from_end, wide), x.shape[axis], mode)
+
+
 @surface("index_select")
 def index_select(x: Node, dim: int, index: Node | int | Sequence[int]) -> Node:
     """The slices of `x` at `index` along an axis: `take` as PyTorch calls it."""
@@ -172,10 +207,19 @@ def index_select(x: Node, dim: int, index: Node | int | Sequence[int]) -> Node:
 
 
 @surface("take_along_axis")
-def take_along_axis(x: Node, indices: Node, axis: int = -1) -> Node:
+def take_along_axis(
+    x: Node,
+    indices: Node,
+    axis: int = -1,
+    mode: Literal["raise", "clip", "fill"] = "raise",
+    *,
+    fill_value: PythonScalar | None = None,
+) -> Node:
     """`x[..., indices[..., i, ...], ...]`: along an axis, with an index for each element.
 
-    The other axes of `x` and `indices` broadcast.
+    The other axes of `x` and `indices` broadcast. What is out of range reads 0, and is refused
+    where it is so for certain ("raise"), takes the nearest element ("clip", negative indices too
+    being counted from the end first), or gives `fill_value`, as of `take` ("fill").
 
     Raises:
         ShapeError: another number of axes, or axes that do not broadcast.
@@ -186,6 +230,13 @@ def take_along_axis(x: Node, indices: Node, axis: int = -1) -> Node:
             hint="both have as many axes",
         )
     place = normal_axis(axis, len(x.shape), "take_along_axis")
+    if mode == "fill":
+        require_integers("take_along_axis", "indices", indices)
+        wide = _wide(indices)
+        is_there = _is_there(wide, x.shape[place])
+        read = take_along_axis(x, where(is_there, wide, zeros_like(wide)), axis)
+        return _where_there(is_there, read, fill_value)
+    indices = nearest_inside("take_along_axis", x, place, indices, mode)
     require_inside("take_along_axis", x, place, indices)
     shared = broadcast_shapes(_without(x.shape, place), _without(indices.shape, place))
     x, indices = (_widened(one, shared, place) for one in (x, indices))

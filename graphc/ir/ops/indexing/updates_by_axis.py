@@ -7,6 +7,7 @@ the end, what is out of range is dropped. `x.at[items]` is in `index_updates.py`
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from graphc.ir.ops.elementwise.declaration import require_computable
 from graphc.ir.ops.elementwise.logic import less, where
 from graphc.ir.ops.indexing.index_ranges import require_inside
 from graphc.ir.ops.indexing.scatter import scatter
-from graphc.ir.ops.indexing.take import as_indices, cut_to, last_axis
+from graphc.ir.ops.indexing.take import as_indices, cut_to, last_axis, nearest_inside
 from graphc.ir.ops.reductions.reduction import highest, lowest
 from graphc.ir.ops.views import shape as views
 from graphc.ir.ops.views.slicing import pad
@@ -110,9 +111,21 @@ def scatter_along(x: Node, dim: int, index: Node, src: Operand, reduce: str | No
 
 
 @surface("put_along_axis")
-def put_along_axis(x: Node, indices: Node, values: Operand, axis: int = -1) -> Node:
-    """`x` with values at an index for each, along an axis: what `take_along_axis` reads."""
-    return _along("put_along_axis", x, axis, indices, values, "set")
+def put_along_axis(
+    x: Node,
+    indices: Node,
+    values: Operand,
+    axis: int = -1,
+    mode: Literal["raise", "clip"] = "raise",
+) -> Node:
+    """`x` with values at an index for each, along an axis: what `take_along_axis` reads.
+
+    What is out of range is dropped, and refused where it is so for certain ("raise"), or written
+    to the nearest element ("clip").
+    """
+    place = normal_axis(axis, len(x.shape), "put_along_axis")
+    inside = nearest_inside("put_along_axis", x, place, indices, mode)
+    return _along("put_along_axis", x, axis, inside, values, "set")
 
 
 @surface("scatter_add")
