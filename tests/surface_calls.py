@@ -332,7 +332,8 @@ LISTED: dict[str, list[Any]] = {
     "exponential": [(lambda f, s: f((3, 4), 2.0, f64, seed=s, stream=1), SEED)],
     "gumbel": [(lambda f, s: f((3, 4), dtype=f64, seed=s, stream=1), SEED)],
     "multinomial": [(lambda f, x, s: f(x * x, 2, seed=s, stream=1), X, SEED)],
-    "normal": [(lambda f, s: f((3, 4), 1.0, 2.0, f64, seed=s, stream=1), SEED)],
+    "normal": [(lambda f, s: f((3, 4), 1.0, 2.0, f64, seed=s, stream=1), SEED),
+               (lambda f, x, y, s: f(x, y * y, seed=s, stream=1), X, f64[4], SEED)],
     "rand": [(lambda f, s: f(3, 4, seed=s, stream=1), SEED)],
     "randint": [(lambda f, s: f(-3, 9, (3, 4), seed=s, stream=1), SEED)],
     "randint_like": [

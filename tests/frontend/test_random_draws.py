@@ -235,6 +235,19 @@ def test_a_shape_stands_where_other_libraries_have_it(
     np.testing.assert_array_equal(found, expected, strict=True)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_means_and_deviations_may_be_tensors(dtype: Any) -> None:
+    mean, std = np.arange(3, dtype=dtype)[:, None], np.arange(4, dtype=dtype)
+    wide = np.promote_types(dtype, np.float32)
+    drawn = graphc.normal((3, 4), dtype=str(wide), seed=3)
+    for given in ((mean, std), (mean, std, (3, 4)), ((3, 4), mean, std)):
+        found = graphc.normal(*given, seed=3)
+        np.testing.assert_array_equal(found, (drawn * std + mean).astype(dtype), strict=True)
+    found = graphc.normal(0.0, std, seed=3)
+    same = graphc.normal((4,), dtype=str(wide), seed=3) * std
+    np.testing.assert_array_equal(found, same.astype(dtype), strict=True)
+
+
 def test_whole_numbers_below_a_bound_take_the_shape_by_name() -> None:
     found = graphc.randint(10, shape=(4,), dtype=i32, seed=1)
     np.testing.assert_array_equal(found, graphc.randint(0, 10, (4,), i32, seed=1), strict=True)
@@ -278,6 +291,7 @@ def test_the_language_takes_a_shape_there_as_well(call_of: str, type_: str) -> N
         ("randint", (1, 2)),
         ("randint", (1, 2.5, (3,))),
         ("normal", (0.0, 1.0)),
+        ("normal", (CHANCES, 1.0, 2.0)),
         ("normal", ((2,), 0.0, "a")),
     ],
 )

@@ -18,7 +18,7 @@ from graphc.ir.dims import Dim, DimLike
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
-from graphc.ir.ops.broadcasting import Operand, broadcast, normal_axis, promoted
+from graphc.ir.ops.broadcasting import Operand, broadcast, broadcast_shapes, normal_axis, promoted
 from graphc.ir.ops.conversion import cast, cast_to, rounded_once
 from graphc.ir.ops.creation.constants import constant_like
 from graphc.ir.ops.creation.sequences import one_hot
@@ -37,6 +37,7 @@ from graphc.ir.ops.random.generator import random_bits
 from graphc.ir.ops.sorting.sort import argsort_along, topk
 from graphc.ir.ops.structural import stop_gradient
 from graphc.ir.ops.views.rearrange import moveaxis
+from graphc.ir.ops.views.shape import broadcast_to
 
 __all__ = ["bernoulli", "normal", "uniform"]
 
@@ -123,19 +124,25 @@ def uniform(
 
 @surface("normal")
 def normal(
-    shape: Iterable[DimLike] | float,
-    mean: float = 0.0,
-    std: float | Iterable[DimLike] = 1.0,
-    dtype: DType = dtypes.f32,
+    shape: Iterable[DimLike] | float | Node,
+    mean: float | Node = 0.0,
+    std: float | Iterable[DimLike] | Node = 1.0,
+    dtype: DType | None = None,
     *,
     seed: Node,
     stream: int,
 ) -> Node:
-    """Normally distributed numbers (G. E. P. Box and M. E. Muller, 1958).
+    """Normally distributed numbers, f32 unless a dtype is given (Box and Muller, 1958).
 
     Computed in f32, or in f64 for f64. The radius is drawn from 32 bits, so that |x| reaches 6.7
     standard deviations. The shape may stand last, as in PyTorch: `normal(0.0, 1.0, (2, 3))`.
+
+    Means and deviations that are tensors broadcast, to the shape where one is given, and have
+    gradients: `normal(mean, std)` is mean + std * normal(shape of both).
     """
+    if any(isinstance(one, Node) for one in (shape, mean, std)):
+        return _around(shape, mean, std, dtype, seed, stream)
+    dtype = dtype or dtypes.f32
     _require_float("normal", dtype)
     given, center, spread = _shape_first("normal", shape, mean, std)
     wide = dtype if dtype is dtypes.f64 else dtypes.f32
@@ -152,6 +159,30 @@ def normal(
     if center != 0:
         value = add(value, constant_like(center, value))
     return cast_to(value, dtype)
+
+
+def _around(shape: Any, mean: Any, std: Any, dtype: DType | None, seed: Node, stream: int) -> Node:
+    """`normal` of means and deviations of which one is a tensor at least."""
+    if isinstance(shape, Node | float | int) and isinstance(std, tuple | list):
+        shape, mean, std = std, shape, mean
+    elif isinstance(shape, Node | float | int):
+        has_mean, has_std = isinstance(mean, Node) or mean != 0, isinstance(std, Node) or std != 1
+        if has_mean is has_std:
+            raise UsageError(
+                "normal: means of no shape, and not one deviation",
+                code="argument",
+                hint="it is normal(mean, std), or normal(shape, mean, std)",
+            )
+        # The mean stands in the shape's place.
+        shape, mean, std = None, shape, mean if has_mean else std
+    center, spread = promoted(mean, std)
+    dtype = dtype or center.dtype
+    _require_float("normal", dtype)
+    wide = dtype.accumulator
+    sizes = broadcast_shapes(center.shape, spread.shape) if shape is None else tuple(shape)
+    drawn = normal(sizes, dtype=wide, seed=seed, stream=stream)
+    scale, shift = (broadcast_to(cast_to(x, wide), shape=sizes) for x in (spread, center))
+    return cast_to(add(multiply(drawn, scale), shift), dtype)
 
 
 @surface("rand")
