@@ -101,6 +101,8 @@ _INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(("donate_argnums=", "donate_argnames="), _DONATED),
     "inplace=": "tensors are values: assign what the call gives, x = relu(x)",
     "mode=": "indices that are out of range change nothing, and read 0",
+    "return_indices=": "where x has values of y is nonzero(isin(x, y), size)",
+    "weights=": "their sums in order are cumulative_sum(take(weights, argsort(x), 0))",
     **dict.fromkeys(("graphc.numpy", "graphc.lax", "graphc.nn.functional"), _AT_THE_TOP),
     "graphc.jacrev": "write graphc.jacobian(f)",
     "graphc.jit": "write graphc.function(f)",

@@ -263,6 +263,12 @@ IN_PYTHON: dict[str, Told] = {
     "gc.layer_norm(m, m[0], m[1], 1.0)": Told(
         "3 tensors beside x", "layer_norm(x, weight, eps=", "gc.layer_norm(m, m[0], m[1], 1.0)"
     ),
+    "gc.quantile(x, 0.5, weights=x)": Told(
+        "no argument 'weights'", "argsort(x)", "gc.quantile(x, 0.5, weights=x)"
+    ),
+    "gc.intersect1d(x, x, return_indices=True)": Told(
+        "no argument 'return_indices'", "isin(x, y)", "gc.intersect1d(x, x, return_indices=True)"
+    ),
     "gc.rms_norm(m, m[0], 1.0)": Told(
         "2 tensors beside x", "rms_norm(x, weight, eps=", "gc.rms_norm(m, m[0], 1.0)"
     ),
