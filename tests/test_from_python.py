@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import re
 import sys
 import threading
-from collections import deque
+from array import array
+from collections import UserList, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any
 
+import networkx
 import numpy as np
 import pytest
 
@@ -369,6 +372,59 @@ def subclass_of_a_dict() -> tuple[Any, Any]:
     return lambda x: x * options.rate, lambda: options.update(rate=4.0)
 
 
+def command_line() -> tuple[Any, Any]:
+    options = argparse.Namespace(rate=1.0)
+    return lambda x: x * options.rate, changed(options, "rate")
+
+
+def attribute_that_may_be_there() -> tuple[Any, Any]:
+    settings = Settings()
+    return lambda x: x * (4 if hasattr(settings, "late") else 1), changed(settings, "late")
+
+
+def keys_of_a_dict() -> tuple[Any, Any]:
+    settings = Settings()
+    table = {settings: 1}
+    return lambda x: x * sum(one.own for one in table), changed(settings, "own")
+
+
+def bytes_that_change() -> tuple[Any, Any]:
+    data, numbers = bytearray(b"\1"), array("d", [1.0])
+
+    def change() -> None:
+        data[0], numbers[0] = 2, 2.0
+
+    return lambda x: x * data[0] * numbers[0], change
+
+
+def containers_of_python() -> tuple[Any, Any]:
+    table, row = {"by": 1.0}, UserList([1.0])
+    view = MappingProxyType(table)
+
+    def change() -> None:
+        table["by"] = row[0] = 2.0
+
+    return lambda x: x * view["by"] * row[0], change
+
+
+class Foreign:
+    """An array of another library."""
+
+    def __init__(self) -> None:
+        self._array = np.ones(1)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._array.__dlpack_device__()
+
+
+def foreign_array() -> tuple[Any, Any]:
+    foreign = Foreign()
+    return lambda x: x * gc.asarray(foreign)[0], lambda: foreign._array.fill(4)
+
+
 def slots() -> tuple[Any, Any]:
     class Slots:
         __slots__ = ("__hidden", "own", "unset")
@@ -463,6 +519,12 @@ CHANGES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "what an object reads that is made inside": made_inside,
     "a container of one's own": container_of_ones_own,
     "a subclass of a dict": subclass_of_a_dict,
+    "options of a command line": command_line,
+    "an attribute that may be there": attribute_that_may_be_there,
+    "objects that are keys": keys_of_a_dict,
+    "bytes": bytes_that_change,
+    "containers of Python": containers_of_python,
+    "an array of another library": foreign_array,
     "slots": slots,
     "what is computed once": computed_once,
     "a queue and a set": queue_and_set,
@@ -520,10 +582,53 @@ def test_an_attribute_made_while_tracing_leaves_the_others_in_the_signature() ->
     assert len(value.graphs) == 2
 
 
+class Stepping(Settings):
+    step = 0
+
+    def __repr__(self) -> str:
+        return f"step {self.step}"
+
+
+def test_what_is_equal_is_not_traced_anew() -> None:
+    box = {"settings": Stepping()}
+    value = gc.function(lambda x: box["settings"].scaled(x), device="reference")
+    method = gc.function(box["settings"].scaled, device="reference")
+    for step in range(3):
+        box["settings"].step = step
+        assert method(2.0) == 2
+        box["settings"] = Stepping()
+        assert value(2.0) == 2
+    assert len(value.graphs) == len(method.graphs) == 1
+    box["settings"].own = 3.0
+    assert value(2.0) == 6
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        np.array(["a", "b"]),
+        np.array([None, 1]),
+        np.array(["2026-01-01"], "datetime64[D]"),
+        np.zeros(2, [("a", "i4"), ("b", "f8")]),
+    ],
+    ids=["texts", "objects", "dates", "records"],
+)
+def test_arrays_that_are_no_tensors_may_be_read(held: Any) -> None:
+    value = gc.function(lambda x: x * len(held), device="reference")
+    for size in (1, 2):
+        assert value(np.ones(size)).tolist() == [len(held)] * size
+
+
+def test_the_inside_of_installed_packages_is_not_looked_through() -> None:
+    network = networkx.path_graph(1000)
+    found = captured_values(lambda x: x * networkx.density(network) * network.order())
+    assert len(found) < 100
+
+
 def test_a_model_is_looked_through_once() -> None:
     blocks = [gc.nn.Sequential(Scale(), Scale()) for _ in range(3)]
     found = captured_values(lambda x: gc.nn.Sequential(*blocks)(x))
-    scales = [path for path, value in found.items() if isinstance(value, Scale)]
+    scales = {value.path for value in found.values() if getattr(value, "kind", None) is Scale}
     assert len(scales) == 6
     assert sum(path[-1] == "by" for path in found) == 6
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
-import hashlib
 import sys
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
 from types import (
     FunctionType,
     GetSetDescriptorType,
@@ -22,76 +21,24 @@ from typing import Any
 import numpy as np
 
 from graphc.arrays.names_read import names_read
+from graphc.arrays.origins import is_installed
+from graphc.arrays.value_keys import BUFFERS, Container, Path, Plain, Structure
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import parts, statics
 
-__all__ = [
-    "MOST_PARTS",
-    "Plain",
-    "Same",
-    "captured_keys",
-    "captured_values",
-    "changes",
-    "value_key",
-]
-
-Plain = bool | int | float | complex | str | bytes
-"""What is told apart by its text."""
+__all__ = ["MOST_PARTS", "captured_values"]
 
 MOST_PARTS = 10_000
 """How many parts of containers, and objects, are looked at; those beyond are known by identity."""
 
-_CLOSED = Plain | np.ndarray | np.generic | Tensor
+_CLOSED: tuple[Any, ...] = (Plain, np.ndarray, np.generic, Tensor, range, *BUFFERS)
 """What nothing is looked into of."""
 
 _DESCRIPTORS = GetSetDescriptorType | MemberDescriptorType
 
-_UNCHANGING = frozenset({"graphc", "numpy", *sys.stdlib_module_names})
-"""Packages whose functions read nothing from around them that changes."""
-
-Path = tuple[Any, ...]
-"""Names, places and keys, one inside the other."""
-
-
-@dataclass(frozen=True)
-class _Container:
-    """A container whose parts are values of their own, and where they have been met."""
-
-    kind: type[Any]
-    path: Path
-
-
-class Same:
-    """A value in a key by its identity, which it keeps alive."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and self.value is other.value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-
-def value_key(value: Any) -> Hashable:
-    """What tells values apart: numbers, texts and arrays by content, all else by identity.
-
-    >>> value_key(np.zeros(2)) == value_key(np.zeros(2)), value_key(0.0) == value_key(-0.0)
-    (True, False)
-    """
-    if isinstance(value, Plain) and not isinstance(value, np.generic):
-        # By its text: -0.0 is another constant than 0.0.
-        return type(value), repr(value)
-    if isinstance(value, _Container | MethodType):
-        return value
-    if isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
-        elements = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-        return type(value), value.dtype, value.shape, hashlib.sha256(elements.data).digest()
-    return Same(value)
+# Special methods that no value depends on.
+_ASIDE = frozenset({"__repr__", "__str__", "__del__", "__dir__", "__getstate__", "__reduce__"})
 
 
 def captured_values(
@@ -104,10 +51,13 @@ def captured_values(
     functions. Of containers every part is among them; of objects, classes and modules the
     attributes that one of these functions names, whatever it names them of: what a variable
     stands for is not known before the function runs. Variables that the code that reads them
-    assigns are left out.
+    assigns are left out, and so is what functions of installed packages read.
 
     Args:
         arguments: objects among the arguments, whose attributes are looked at in the same way.
+
+    Returns:
+        Values by their paths; a `Structure` in place of what its parts tell apart.
 
     >>> def scaled(rate):
     ...     return lambda x: rate["by"] * x
@@ -120,28 +70,6 @@ def captured_values(
         walk.look_into((name,), one)
     walk.finish()
     return walk.found
-
-
-def captured_keys(captured: Mapping[Path, Any]) -> dict[Path, Hashable]:
-    """The key of each value, as it is now.
-
-    >>> captured_keys({("rate",): 0.5})
-    {('rate',): (<class 'float'>, '0.5')}
-    """
-    return {path: value_key(value) for path, value in captured.items()}
-
-
-def changes(before: Mapping[Path, Hashable], after: Mapping[Path, Hashable]) -> set[Path]:
-    """What has another key, and containers that have other parts: they may have more each time.
-
-    >>> changes({("a",): 1, ("b",): 2}, {("a",): 3, ("b",): 2, ("c",): 4})
-    {('a',)}
-    """
-    changed = {path for path in before.keys() & after.keys() if before[path] != after[path]}
-    owners = {path[:-1] for path in before.keys() ^ after.keys()}
-    return changed | {
-        path for path in owners if isinstance(before.get(path, after.get(path)), _Container)
-    }
 
 
 class _Walk:
@@ -175,24 +103,32 @@ class _Walk:
 
     def look_into(self, path: Path, value: Any) -> None:
         """Meet what a container holds or a function reads; attributes come when all is read."""
-        if (inside := _parts(value)) is None:
+        inside = _parts(value)
+        has_parts = inside is not None
+        if inside is None:
             inside = dict(self._read_by(value))
-        elif len(inside) <= self._room:
-            self.found[path] = _Container(type(value), path)
-            self._room -= len(inside)
-        else:
+        elif len(inside) > self._room:
             return
-        if _is_open(value) and self._room:
+        else:
+            self._room -= len(inside)
+        is_object = _has_attributes(value) and self._room > 0
+        if is_object:
             self._objects.append((path, value))
             self._room -= 1
+        if has_parts or _is_structure(value, is_object):
+            self.found[path] = (Container if has_parts else Structure)(type(value), path)
         for name, one in inside.items():
             self._meet((*path, name), one)
+        if has_parts and isinstance(value, Mapping):
+            for place, key in enumerate(inside):
+                if not isinstance(key, Plain):
+                    self._meet((*path, "key", place), key)
 
     def _meet(self, path: Path, value: Any) -> None:
         if path in self.found:
             return
         self.found[path] = value
-        if value is None or isinstance(value, _CLOSED):
+        if value is None or isinstance(value, _CLOSED) or hasattr(type(value), "__dlpack__"):
             return
         # Methods are made anew whenever they are read.
         identity = value if isinstance(value, MethodType) else id(value)
@@ -200,7 +136,9 @@ class _Walk:
         if first == path:
             self._ahead.append((path, value))
         elif _parts(value) is not None:
-            self.found[path] = _Container(type(value), first)
+            self.found[path] = Container(type(value), first)
+        elif _is_structure(value, _has_attributes(value)):
+            self.found[path] = Structure(type(value), first)
 
     def _read_by(self, value: Any) -> Iterator[tuple[str, Any]]:
         """What a function, or what stands for one, reads by names, with the values."""
@@ -210,7 +148,7 @@ class _Walk:
             yield from value.keywords.items()
         elif isinstance(value, MethodType):
             yield "self", value.__self__
-            yield from self._read_by(value.__func__)
+            yield "func", value.__func__
         elif isinstance(value, FunctionType):
             yield from self._read_by_function(value)
         elif "__wrapped__" in (own := _dict(value)):
@@ -223,7 +161,7 @@ class _Walk:
         for name in names.of_closure:
             with suppress(ValueError):  # not assigned yet
                 yield name, cells[name].cell_contents
-        if _is_unchanging(function.__module__):
+        if is_installed(function.__module__):
             return
         self._any_name |= names.any_attribute
         for place, one in enumerate(function.__defaults__ or ()):
@@ -242,7 +180,7 @@ class _Walk:
             for owner in value.__mro__:
                 yield from self._of_class(owner)
             return
-        any_name = self._any_name and not isinstance(value, ModuleType | FunctionType)
+        any_name = self._any_name and _is_users(type(value))
         for name, one in _own(value):
             # A model calls those inside it by other names, as Sequential does in a loop.
             if any_name or name in self._names or isinstance(one, Module):
@@ -251,24 +189,33 @@ class _Walk:
 
     def _of_class(self, owner: type[Any]) -> Iterator[tuple[str, Any]]:
         """Attributes of one class, and the special methods, which are called without a name."""
-        if not _is_open_class(owner):
+        if not _is_users(owner):
             return
-        special = not _is_unchanging(owner.__module__)
+        special = not is_installed(owner.__module__)
         for name, attribute in list(vars(owner).items()):
             one = _function_of(attribute)
             is_special = special and name.startswith("__") and isinstance(one, FunctionType)
-            if is_special or (name in self._names and not isinstance(one, _DESCRIPTORS)):
+            if (is_special and name not in _ASIDE) or (
+                name in self._names and not isinstance(one, _DESCRIPTORS)
+            ):
                 yield name, one
 
 
 def _parts(value: Any) -> Mapping[Any, Any] | None:
     """What a container holds, by places, keys and names; None for all else."""
-    if isinstance(value, SimpleNamespace):
+    if isinstance(value, SimpleNamespace | argparse.Namespace):
         return vars(value)
-    if isinstance(value, deque | set | frozenset):
-        return dict(enumerate(value))
     inside = parts(value)
-    return inside if inside is None else {**inside, **statics(value)}
+    if inside is not None:
+        return {**inside, **statics(value)}
+    if is_installed(type(value).__module__):
+        # Containers of Python and of packages; one of the user's is read by its own functions.
+        with suppress(Exception):
+            if isinstance(value, Mapping):
+                return dict(value)
+            if isinstance(value, Sequence | Set | deque):
+                return dict(enumerate(value))
+    return None
 
 
 def _own(value: Any) -> Iterator[tuple[str, Any]]:
@@ -300,19 +247,30 @@ def _function_of(attribute: Any) -> Any:
     return attribute
 
 
-def _is_open(value: Any) -> bool:
+def _has_attributes(value: Any) -> bool:
     """Whether attributes of an object, a class or a module are looked at."""
     if isinstance(value, ModuleType):
-        return not _is_unchanging(value.__name__)
+        return not is_installed(value.__name__)
     if isinstance(value, FunctionType):
-        return bool(vars(value)) and not _is_unchanging(value.__module__)
-    return _is_open_class(value if isinstance(value, type) else type(value))
+        return bool(vars(value)) and not is_installed(value.__module__)
+    if isinstance(value, type):
+        return _is_users(value)
+    return _is_users(type(value)) or not _is_of(type(value), "graphc", "numpy", "builtins")
 
 
-def _is_open_class(kind: type[Any]) -> bool:
-    is_layer = issubclass(kind, Module) and kind is not Module
-    return is_layer or not _is_unchanging(kind.__module__)
+def _is_structure(value: Any, is_object: bool) -> bool:
+    """Whether a value is told apart by what is found of it, and not by its identity as well."""
+    if isinstance(value, MethodType | functools.partial):
+        return True
+    if isinstance(value, type | ModuleType | FunctionType):
+        return False
+    return is_object and _is_users(type(value))
 
 
-def _is_unchanging(module: str | None) -> bool:
-    return (module or "").partition(".")[0] in _UNCHANGING
+def _is_users(kind: type[Any]) -> bool:
+    """Whether a class is the user's own, or one of layers, which are written as the user's are."""
+    return (issubclass(kind, Module) and kind is not Module) or not is_installed(kind.__module__)
+
+
+def _is_of(kind: type[Any], *packages: str) -> bool:
+    return kind.__module__.partition(".")[0] in packages

@@ -13,14 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from graphc.arrays.captured import (
-    Path,
-    Plain,
-    captured_keys,
-    captured_values,
-    changes,
-    value_key,
-)
+from graphc.arrays.captured import captured_values
+from graphc.arrays.value_keys import Path, Plain, changes, value_key, value_keys
 from graphc.errors import UsageError
 from graphc.from_python import on_device
 from graphc.frontend.tracing.active_trace import active_tracing
@@ -131,10 +125,10 @@ class Function:
             if key not in self._compiled:
                 text = self._new_text(types, around)
                 self._require_room(text)
-                before = captured_keys(around)
+                before = value_keys(around)
                 made = self._compile(types, by_position)
                 _, around = self._met(types, by_position)
-                self._changing |= changes(before, captured_keys(around))
+                self._changing |= changes(before, value_keys(around))
                 key = by_position, _key(types), self._captured_key(around)
                 self._compiled[key] = text, made
             return self._compiled[key][1]
@@ -158,15 +152,16 @@ class Function:
         """The signature, with the constants that the function captures where these are new."""
         text = ", ".join(f"{name}: {tree_text(value)}" for name, value in types.items())
         known = {text for text, _ in self._compiled.values()}
+        if text not in known:
+            return text
         values = [
-            f"{'.'.join(map(str, path))} = {_shown(value)}"
+            f"{'.'.join(map(str, path))} = {tree_text(value)}"
             for path, value in captured.items()
             if isinstance(value, Plain | np.generic | np.ndarray)
         ]
         if len(values) > _SHOWN_VALUES:
             values[_SHOWN_VALUES:] = ["..."]
-        if text in known and values:
-            text = f"{text}; {', '.join(values)}"
+        text = f"{text}; {', '.join(values)}" if values else text
         return text if text not in known else f"{text} (graph {len(known) + 1})"
 
     def _require_room(self, text: str) -> None:
@@ -361,7 +356,3 @@ def _key(value: Any) -> Any:
             (key, _key(one)) for key, one in (*inside.items(), *statics(value).items())
         )
     return value if isinstance(value, TensorSpec | TensorType) else value_key(value)
-
-
-def _shown(value: Any) -> str:
-    return f"an array {_type_of(value)}" if isinstance(value, np.ndarray) else repr(value)

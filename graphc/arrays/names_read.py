@@ -10,7 +10,9 @@ from types import CodeType
 
 __all__ = ["NamesRead", "names_read"]
 
-_BY_TEXT = frozenset({"getattr", "vars", "attrgetter", "__dict__", "__getattribute__"})
+_BY_TEXT = frozenset(
+    {"getattr", "hasattr", "vars", "dir", "attrgetter", "__dict__", "__getattribute__"}
+)
 """What finds attributes by names that the code need not spell."""
 
 
