@@ -10,8 +10,10 @@ from typing import Any
 from graphc.errors import GraphcError, OutOfRangeError, ShapeError, UsageError
 from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor, result_tensors
+from graphc.frontend.tracing.initializers import SEED_DTYPE
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.parameters import require_function
+from graphc.frontend.tracing.random_draws import each_iteration
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import leaves, named_leaves, pairs, rebuilt
@@ -38,9 +40,11 @@ def vmap(
 ) -> Callable[..., Any]:
     """A function that applies `function` to every part of its arguments along an axis at once.
 
-    Random numbers are the same for each part, unless their seed is one of the arguments. State is
-    shared by all parts: it may be read, and updated once for all by what is the same for each. A
-    part has state of its own where that is an argument; see `stateless_call`.
+    Each part draws random numbers of its own, those that an iteration of `scan` in its place would
+    draw; what is drawn outside of the function, or with a seed that is no part of an argument, is
+    the same for all. State is shared by all parts: it may be read, and updated once for all by
+    what is the same for each. A part has state of its own where that is an argument; see
+    `stateless_call`.
 
     Args:
         function: of tensors without that axis, or of trees of them.
@@ -74,10 +78,13 @@ def vmap(
             size = _size(fronts, axis_size)
             parts = {name: fresh(one.dtype, one.shape[1:]) for name, one in fronts.items()}
             variables = dict(zip(parts.values(), fronts.values(), strict=True))
+            number = fresh(SEED_DTYPE, ())
+            variables[number] = functions["arange"](size, dtype=SEED_DTYPE)
             given = rebuilt(
                 arguments, [Tensor(parts[name]) if name in parts else leaf for name, leaf in named]
             )
-            result = result_tensors(function(*given, **keywords))
+            with each_iteration(lambda: number):
+                result = result_tensors(function(*given, **keywords))
             _require_no_updates(variables)
             active = active_tracing()
             sources = None if active is None else active.sources

@@ -3,7 +3,8 @@
 The unit has a random counter, which is state, and a call that draws moves it by one. Each draw of
 a function takes it as its seed and a stream that is named after the draw's own number, so what is
 drawn depends neither on what passes do nor on the device. In a loop every iteration has a seed of
-its own, which follows from that of the place of the loop and the number of the iteration.
+its own, which follows from that of the place of the loop and the number of the iteration; under
+`vmap` every part has.
 """
 
 from __future__ import annotations
@@ -56,10 +57,10 @@ class Draws:
 
     @contextmanager
     def repeated(self, iteration: Callable[[], Node]) -> Iterator[None]:
-        """Draw anew in each iteration of the loop whose body is traced inside.
+        """Draw anew in each iteration of the loop, or for each part, of what is traced inside.
 
         Args:
-            iteration: the number of the iteration, of type u64[]; asked for where one draws.
+            iteration: the number of the iteration or part, u64[]; asked for where one draws.
         """
         outside = self._seed
 
