@@ -88,6 +88,7 @@ class GraphcError(Exception):
         span: where in the user's source.
         hint: what to do about it.
         notes: further facts, one line each.
+        argument: the parameter whose argument is at fault, for callers that know its place.
     """
 
     default_code: ClassVar[str] = "error"
@@ -100,6 +101,7 @@ class GraphcError(Exception):
         span: Span | None = None,
         hint: str | None = None,
         notes: Iterable[str] = (),
+        argument: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -107,6 +109,7 @@ class GraphcError(Exception):
         self.span = span
         self.hint = hint
         self.notes = tuple(notes)
+        self.argument = argument
 
     def __str__(self) -> str:
         return self.render()

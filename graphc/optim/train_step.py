@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 from graphc.errors import ShapeError, UsageError
 from graphc.frontend.tracing.active_trace import tracing
 from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.state import Parameter
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trace import Export, signature_of
@@ -61,12 +63,19 @@ def train_step(
             f"the loss of a training step is the class {loss.__name__}, expected a function",
             code="loss-arguments",
             hint="write a function loss(model, x, y)",
+            argument="loss",
         )
     if not isinstance(optimizer, Optimizer):
+        makes_one = (
+            isinstance(optimizer, FunctionType) and "lr" in signature_of(optimizer).parameters
+        )
         raise UsageError(
-            f"the optimizer of a training step is {optimizer!r}",
+            f"the optimizer of a training step is {shown(optimizer)}",
             code="optimizer-argument",
-            hint="make one: sgd(lr=0.1), adamw(lr=1e-3)",
+            hint=f"call it: {optimizer.__name__}(lr=1e-3)"
+            if makes_one
+            else "make one: sgd(lr=0.1), adamw(lr=1e-3)",
+            argument="optimizer",
         )
     signature = signature_of(loss)
     parameters = list(signature.parameters.values())
@@ -78,6 +87,7 @@ def train_step(
             "the loss of a training step takes the model as its first argument",
             code="loss-arguments",
             hint="write it as loss(model, x, y)",
+            argument="loss",
         )
     step.__name__, step.__doc__ = getattr(loss, "__name__", "loss"), loss.__doc__
     step.__signature__ = signature.replace(parameters=parameters[1:])  # type: ignore[attr-defined]

@@ -673,7 +673,13 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
         "model M():\n    fc = Linear(2, 2)\n"
         "def loss(net: M, x: f32[2]):\n    return sum(net.fc(x))\n"
         "export train = train_step(M, loss, loss)\n",
-        [Told("optimizer-argument", 5, 16, "the function loss", "sgd(lr=0.1)")],
+        [Told("optimizer-argument", 5, 36, "the function loss", "sgd(lr=0.1)")],
+    ),
+    "optimizer that is not called": (
+        "model M():\n    fc = Linear(2, 2)\n"
+        "def loss(net: M, x: f32[2]):\n    return sum(net.fc(x))\n"
+        "export train = train_step(M, optimizer=adamw, loss=loss)\n",
+        [Told("optimizer-argument", 5, 40, "is <function adamw>", "call it: adamw(lr=1e-3)")],
     ),
     "conditions on tensors without end": (
         function(
@@ -686,7 +692,7 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     ),
     "layer as a loss": (
         "model M():\n    fc = Linear(2, 2)\nexport train = train_step(M, LayerNorm, sgd(lr=0.1))\n",
-        [Told("loss-arguments", 3, 16, "the class LayerNorm", "loss(model, x, y)")],
+        [Told("loss-arguments", 3, 30, "the class LayerNorm", "loss(model, x, y)")],
     ),
 }
 

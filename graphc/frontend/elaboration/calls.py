@@ -42,6 +42,10 @@ class CallSite(Record):
         keywords = {one.arg: one.value.span for one in node.keywords}
         return cls(node.span, tuple(one.span for one in node.args), keywords)
 
+    def by_name(self, signature: inspect.Signature) -> dict[str, Span]:
+        """The places of the arguments by the names of the parameters."""
+        return {**dict(zip(signature.parameters, self.arguments, strict=False)), **self.keywords}
+
 
 class Operation(Record):
     """A function of the library by its name: one of the registry, or one of numbers alone."""
@@ -177,7 +181,8 @@ def call_value(
         if isinstance(function, type) and issubclass(function, Module):
             return _made(program, function, arguments, keywords)
         if callable(function) and not isinstance(function, Tensor):
-            return _library_call(program, function, arguments, keywords)
+            with _at_argument(function, site):
+                return _library_call(program, function, arguments, keywords)
     raise refused(
         f"{described(function)} is no function",
         "not-callable",
@@ -212,6 +217,17 @@ def _made(
     if program.is_own_model(layer):
         return layer(*arguments, **keywords)
     return _library_call(program, layer, arguments, keywords)
+
+
+@contextmanager
+def _at_argument(function: Callable[..., Any], site: CallSite) -> Iterator[None]:
+    """Place an error that names the argument at fault where that is written."""
+    try:
+        yield
+    except GraphcError as error:
+        if error.argument is not None:
+            error.at(site.by_name(inspect.signature(function)).get(error.argument))
+        raise
 
 
 def _library_call(

@@ -168,7 +168,7 @@ class UserFunction:
             with self.program.inside(self, site.span if site else None):
                 if not is_plain:
                     return self._transformed(bound, site)
-                return self._run(bound, _places(self.signature, site))
+                return self._run(bound, site.by_name(self.signature) if site else {})
         except GraphcError as error:
             if site is not None:
                 for one in error.errors:
@@ -354,9 +354,3 @@ class _Default(Record):
     def __repr__(self) -> str:
         default = self.parameter.default
         return str(default.value) if isinstance(default, syntax.Integer | syntax.Float) else "..."
-
-
-def _places(signature: inspect.Signature, site: CallSite | None) -> dict[str, Span]:
-    if site is None:
-        return {}
-    return {**dict(zip(signature.parameters, site.arguments, strict=False)), **site.keywords}

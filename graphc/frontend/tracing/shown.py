@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from graphc.frontend.tracing.trees import parts, statics
 __all__ = ["shown", "tree_text"]
 
 _LENGTH = 80
+_ADDRESS = re.compile(" at 0x[0-9a-fA-F]+")
 
 
 def shown(value: Any) -> str:
@@ -50,4 +52,4 @@ def tree_text(tree: Any) -> str:
 def _leaf_text(leaf: Any) -> str:
     if isinstance(leaf, np.ndarray):
         return f"array {leaf.dtype}[{', '.join(map(str, leaf.shape))}]"
-    return repr(leaf)
+    return _ADDRESS.sub("", repr(leaf))
