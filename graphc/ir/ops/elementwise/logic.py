@@ -11,6 +11,7 @@ from graphc.errors import DTypeError, ShapeError
 from graphc.ir import dtype as dtypes
 from graphc.ir.node import Node
 from graphc.ir.op import Call, Elementwise, Op, Refused, Sample, find, surface
+from graphc.ir.ops.argument_names import also_named
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.creation.constants import number, zeros_like
 from graphc.ir.ops.elementwise.declaration import (
@@ -286,3 +287,10 @@ def select(condition: Operand, x: Operand, y: Operand) -> Node:
     if isinstance(condition, bool):
         condition = number(condition, dtypes.bool_)
     return where(*broadcast(*promoted(condition), *promoted(x, y)))
+
+
+@surface("masked_fill")
+@also_named(fill_value="value")
+def masked_fill(x: Node, mask: Node, value: Operand) -> Node:
+    """`x` with a number where the mask holds; the mask broadcasts."""
+    return select(mask, value, x)

@@ -27,7 +27,7 @@ from graphc.ir.ops.elementwise.logic import equal, less, logical_and, logical_no
 from graphc.ir.ops.nn.activations import softplus
 from graphc.ir.ops.nn.cross_entropy import hits
 from graphc.ir.ops.nn.losses import Reduce, reduced, weighted
-from graphc.ir.ops.reductions.norms import cosine_similarity, pairwise_distance
+from graphc.ir.ops.reductions.distances import cosine_similarity, pairwise_distance
 from graphc.ir.ops.reductions.reduction import any_over, min_over, restored, sum_over
 from graphc.ir.ops.reductions.statistics import mean
 from graphc.ir.ops.views.rearrange import expand_dims

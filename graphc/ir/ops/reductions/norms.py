@@ -1,4 +1,4 @@
-"""Norms of vectors and matrices, and the distances and similarities made from them."""
+"""Norms of vectors and matrices."""
 
 from __future__ import annotations
 
@@ -22,23 +22,14 @@ from graphc.ir.ops.elementwise.arithmetic import (
     multiply,
     power,
     square,
-    subtract,
 )
 from graphc.ir.ops.elementwise.declaration import INEXACT, require_float
 from graphc.ir.ops.elementwise.logic import equal, greater, less, not_equal, where
 from graphc.ir.ops.elementwise.transcendental import sqrt
-from graphc.ir.ops.reductions.reduction import (
-    Axis,
-    kept,
-    max_over,
-    min_over,
-    reduce,
-    restored,
-    sum_over,
-)
-from graphc.ir.ops.views.rearrange import expand_dims, moveaxis
+from graphc.ir.ops.reductions.reduction import Axis, kept, max_over, min_over, reduce, sum_over
+from graphc.ir.ops.views.rearrange import moveaxis
 
-__all__ = ["cosine_similarity", "pairwise_distance", "root", "vector_norm"]
+__all__ = ["root", "vector_norm"]
 
 Order = int | float
 
@@ -215,52 +206,3 @@ def normalize(x: Node, p: Order = 2, axis: int = 1, eps: float = 1e-12) -> Node:
     # NaN compares to nothing: it stays the norm.
     size = where(less(norm, floor), floor, norm)
     return divide(*broadcast(*promoted(x, size)))
-
-
-# -- distances ------------------------------------------------------------------------------------
-
-
-@surface("cosine_similarity")
-@also_named(x1="x", x2="y")
-@rounded_once
-def cosine_similarity(x: Node, y: Node, axis: int = 1, eps: float = 1e-8) -> Node:
-    """The cosine of the angle between vectors along an axis; norms below `eps` count as `eps`."""
-    a, b = broadcast(*promoted(x, y))
-    place = normal_axis(axis, len(a.shape), "cosine_similarity")
-    units = []
-    for vector in (a, b):
-        norm = vector_norm(vector, 2, place)
-        floor = constant_like(eps, norm)
-        size = where(less(norm, floor), floor, norm)
-        units.append(divide(vector, restored(size, vector.shape, (place,))))
-    return sum_over(multiply(*units), axes=(place,))
-
-
-@surface("pairwise_distance")
-@also_named(x1="x", x2="y")
-@rounded_once
-def pairwise_distance(
-    x: Node, y: Node, p: Order = 2.0, eps: float = 1e-6, keepdims: bool = False
-) -> Node:
-    """The p-norm of x - y + eps along the last axis."""
-    a, b = broadcast(*promoted(x, y))
-    difference = subtract(a, b)
-    moved = add(difference, constant_like(eps, difference))
-    return vector_norm(moved, p, -1, keepdims)
-
-
-@surface("cdist")
-@also_named(x1="x", x2="y")
-@rounded_once
-def cdist(x: Node, y: Node, p: Order = 2.0, compute_mode: str | None = None) -> Node:
-    """The p-norms of the differences of all rows of `x` [..., n, k] and of `y` [..., m, k].
-
-    `compute_mode` is accepted as PyTorch has it: differences are always taken.
-    """
-    if len(x.shape) < 2 or len(y.shape) < 2 or not dims.always_equal(x.shape[-1], y.shape[-1]):
-        raise ShapeError(
-            f"cdist: {x.type} and {y.type}",
-            hint="give rows of one length: [..., n, k], [..., m, k]",
-        )
-    a, b = broadcast(*promoted(expand_dims(x, -2), expand_dims(y, -3)))
-    return vector_norm(subtract(a, b), p, -1)

@@ -199,3 +199,23 @@ def cov(
     degrees = subtract(total, multiply(lost, constant_like(correction, lost)))
     whole = maximum(degrees, zeros_like(degrees))
     return functions["divide"](products, cast_to(whole, x.dtype))  # type: ignore[no-any-return]
+
+
+@surface("corrcoef")
+@rounded_once
+def corrcoef(
+    x: Node, y: Node | None = None, rowvar: bool = True, *, dtype: DType | None = None
+) -> Node:
+    """The correlations of the rows of `x` [variables, observations], and of `y`; see `cov`.
+
+    Real ones are limited to -1 .. 1.
+    """
+    covariance = functions["cov"](x, y, rowvar, dtype=dtype)
+    if not covariance.shape:
+        return functions["divide"](covariance, covariance)  # type: ignore[no-any-return]
+    deviation = functions["sqrt"](functions["diagonal"](covariance))
+    scaled = functions["divide"](covariance, functions["expand_dims"](deviation, 1))
+    correlation: Node = functions["divide"](scaled, deviation)
+    if correlation.dtype.kind == "complex":
+        return correlation
+    return functions["clip"](correlation, -1, 1)  # type: ignore[no-any-return]

@@ -12,7 +12,6 @@ from graphc.ir import dtype as dtypes
 from graphc.ir.dims import DimLike
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
-from graphc.ir.ops.argument_names import also_named
 from graphc.ir.ops.broadcasting import Operand, broadcast, promoted
 from graphc.ir.ops.conversion import cast_to
 from graphc.ir.ops.creation.constants import (
@@ -223,8 +222,15 @@ def unique_all(x: Node) -> Node:
     _refused("unique", "give a bound, unique(x, size=n)")
 
 
-@surface("masked_fill")
-@also_named(fill_value="value")
-def masked_fill(x: Node, mask: Node, value: Operand) -> Node:
-    """`x` with a number where the mask holds; the mask broadcasts."""
-    return functions["where"](mask, value, x)  # type: ignore[no-any-return]
+@surface("isin")
+def isin(x: Operand, values: Operand, *, invert: bool = False) -> Node:
+    """Whether each element of `x` is one of `values`, or none of them (`invert`); NaN is none.
+
+    Each is compared with each: for few values.
+    """
+    elements, few = promoted(x, values)
+    flat = functions["reshape"](few, -1)
+    found: Node = functions["any"](
+        functions["equal"](functions["expand_dims"](elements, -1), flat), axis=-1
+    )
+    return functions["logical_not"](found) if invert else found
