@@ -8,7 +8,7 @@ from typing import Any
 
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.tracing.as_tensor import as_tensors
-from graphc.frontend.tracing.control_flow import in_dtype_of
+from graphc.frontend.tracing.carries import in_dtype_of
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.nesting import leaves_like
 from graphc.frontend.tracing.parameters import require_function

@@ -296,6 +296,14 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
         function("n = 0.0", "for row in x:", "    n = n + row", "return n"),
         [Told("carry-type", 5, 9, "begins with 'n' as f32[]", "keeps its dtype and shape")],
     ),
+    "number that becomes a tensor before it meets its dtype": (
+        function(
+            *("s = 0.0", "for v in x:", "    if v > 0:", "        s = sum(s.reshape(())) + v"),
+            "return s",
+            parameters="x: f64[B]",
+        ),
+        [Told("branch-type", 5, 12, "'s' is f64[]", "begin with s = cast(0.0, f64)")],
+    ),
     "carry that grows": (
         function("found = []", "for i in range(B):", "    found = found + [x]", "return x"),
         [Told("carry-type", 5, 9, "begins with 'found' as a list of 0", "found[t] = row")],

@@ -15,7 +15,7 @@ from graphc.compiler import compile_for
 from graphc.errors import DTypeError, ShapeError, UsageError
 from graphc.frontend.elaborate import elaborate
 from graphc.frontend.tracing.control_flow import cond, scan, while_loop
-from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.tensor import Tensor, function
 from graphc.frontend.tracing.trace import trace
 from graphc.ir import dims, dtype
 from graphc.ir.dtype import f32, i32
@@ -289,21 +289,82 @@ def test_rows_of_several_tensors_and_their_numbers_are_looped_over(
     np.testing.assert_allclose(found, expected)
 
 
+where = function("where")
+ROWS = ("f64", "f32", "f16", "bf16", "c64", "c128", "i64", "i32", "i8", "u8")
+
+
 @pytest.mark.parametrize(
     ("init", "rows"),
     [
-        *(("0", rows) for rows in ("f64", "f32", "f16", "bf16", "c64", "c128", "i64", "i32")),
-        *((init, rows) for init in ("0.0", "(0, [0.0])") for rows in ("f64", "f32", "c64")),
+        *(("0", rows) for rows in ROWS),
+        *((init, rows) for init in ("0.0", "(0, [0.0])") for rows in ROWS[:6]),
     ],
 )
-def test_a_number_is_carried_in_the_dtype_that_it_has_in_the_library(init: str, rows: str) -> None:
+def test_a_number_is_carried_in_the_dtype_of_what_it_meets(init: str, rows: str) -> None:
     step = "(s[1][0] + v, [s[0] + v])" if init.startswith("(") else "s + v"
     header = f"dim T: 1..9\ndef f(x: {rows}[T]):\n    s = {init}\n"
     text = f"{header}    for v in x:\n        s = {step}\n    return s\nexport f = f\n"
     unit = elaborate(text, "carried.gc", library())
     after = eval(f"lambda s, v: ({step}, None)")
     graph, _ = trace(lambda x: scan(after, eval(init), x)[0], dtype.from_name(rows)["T"])
-    assert [one.type for one in unit.exports["f"].results] == [one.type for one in graph.results]
+    for results in (unit.exports["f"].results, graph.results):
+        assert {one.dtype.name for one in results} == {rows}
+
+
+BLOCKS = {
+    "a loop inside": "for t in range(T):\n    for v in x[t]:\n        s = s + v",
+    "a loop of rows inside": "for row in x:\n    for v in row:\n        s = s + v",
+    "a branch": "for v in x[0]:\n    if v > 0:\n        s = s + v",
+    "a branch of two sides": "for v in x[0]:\n    s = s + v if v > 0 else s",
+    "a branch on the number": (
+        "for v in x[0]:\n    if s < v:\n        s = s + v\n    else:\n        s = 1.0"
+    ),
+    "a function": "for v in x[0]:\n    s = maximum(s, v)",
+    "another number": "n = 0.5\nfor v in x[0]:\n    s = n\n    n = n + v",
+    "a number that counts": "n = 0\nfor v in x[0]:\n    n = n + 1\n    s = 0.9 * s + v / n",
+    "a bound": "while s < 3, at most 4:\n    s = s + x[0, 0]",
+    "a bound inside": "for v in x[0]:\n    while s < v, at most 4:\n        s = s + v",
+    "a tensor in the block": "for v in x[0]:\n    s = sum(s + v)",
+    "a method of the number": "for v in x[0]:\n    s = s.astype(v.dtype) + v",
+}
+
+
+@pytest.mark.parametrize("rows", ["f64", "f32", "f16", "bf16"])
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_number_meets_its_dtype_in_blocks_inside(block: str, rows: str) -> None:
+    lines = ("s = 0.0", *BLOCKS[block].splitlines(), "return s")
+    body = "".join(f"    {line}\n" for line in lines)
+    text = f"dim T: 1..9\ndef f(x: {rows}[T, 3]):\n{body}export f = f\n"
+    unit = elaborate(text, "blocks.gc", library())
+    assert str(unit.exports["f"].results[0].type) == f"{rows}[]"
+
+
+@pytest.mark.parametrize("rows", ["f64", "f32", "f16", "bf16"])
+@pytest.mark.parametrize(
+    "after",
+    [
+        lambda c, row: (scan(lambda d, v: (d + v, None), c, row)[0], None),
+        lambda c, row: (cond(row[0] > 0, lambda: c + row[0], lambda: c), None),
+        lambda c, row: (where(row[0] > 0, c + row[0], c), None),
+        lambda c, row: (
+            while_loop(lambda d: d < row[0], lambda d: d + row[1], c, max_steps=3),
+            None,
+        ),
+        lambda c, row: (c.astype(row.dtype) + row[0], None),
+    ],
+)
+def test_a_number_of_python_meets_its_dtype_in_functions_inside(after: Any, rows: str) -> None:
+    graph, _ = trace(lambda x: scan(after, 0.0, x)[0], dtype.from_name(rows)["T", 3])
+    assert str(graph.results[0].type) == f"{rows}[]"
+
+
+def test_a_loop_that_is_traced_again_draws_what_it_would_have_drawn() -> None:
+    text = "def f(x: f32[9]):\n    s = {}\n    for v in x:\n        s = s + v * rand(())\n"
+    one, other = (
+        elaborate(f"{text.format(init)}    return s\nexport f = f\n", "draws.gc", library())
+        for init in ("0.0", "f32(0.0)")
+    )
+    assert one.exports["f"].results == other.exports["f"].results
 
 
 def test_a_number_in_a_bounded_loop_has_the_dtype_of_what_it_meets() -> None:

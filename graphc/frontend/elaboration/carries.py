@@ -18,10 +18,21 @@ from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.refusal import described, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.tracing import trees
-from graphc.frontend.tracing.control_flow import carrying, in_dtype_of
+from graphc.frontend.tracing.carries import (
+    Seen,
+    beside,
+    carrying,
+    in_dtype_of,
+    tensors_in,
+    with_numbers,
+)
+from graphc.frontend.tracing.closures import stand_ins
 from graphc.frontend.tracing.nesting import leaves_like
 from graphc.frontend.tracing.tensor import Tensor
+from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
+from graphc.ir.dtype import DType
+from graphc.ir.types import TensorType
 
 __all__ = ["Carries", "alike", "form_of", "is_tensors"]
 
@@ -45,12 +56,13 @@ class Carries:
         self._body = body
         self._places: dict[str, Span] = {}
         self._values: dict[str, Any] = {}
-        self._after: list[Tensor] = []
+        self._seen: Seen = lambda after: None
         for name, span in syntax.assigned(body):
             value = evaluator.scope.find(name)
             if name not in rows and is_tensors(_as_tensors(value)):
                 self._places[name] = span
-                self._values[name] = trees.map_leaves(_without_dims, value)
+                self._values[name] = trees.map_leaves(_without_bools, value)
+        self._first = self._values
 
     def through(
         self,
@@ -61,30 +73,25 @@ class Carries:
 
         Args:
             loop: from the first carries, each with what it is called in errors, to the last ones
-                and what is stacked. It is traced again where the body gives a number that the
-                loop begins with a wider dtype.
+                and what is stacked. It is traced again where numbers are among what it begins
+                with, to know their dtypes.
             rows: what the loop runs over.
         """
 
-        def run(first: dict[str, Any], after: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-            self._after = after
-            return loop([(repr(name), one) for name in first for one in trees.leaves(first[name])])
+        def run(first: dict[str, Any], seen: Seen) -> tuple[list[Tensor], list[Tensor]]:
+            self._first, self._seen = trees.map_leaves(_standing, first), seen
+            return loop([(repr(n), one) for n in first for _, one in tensors_in(first[n], n)])
 
         last: list[Tensor]
         stacked: list[Tensor]
-        last, stacked = carrying(self._values, run, rows)
+        last, stacked = carrying(self._values, run, _beside, rows)
         self.define(self._scope, last)
         return stacked
 
     def define(self, scope: Scope, tensors: Sequence[Tensor]) -> None:
         """Give the names other tensors in their values' places."""
-        for name, value in self._nested(tensors):
+        for name, value in with_numbers(self._first, tensors).items():
             scope.define(name, value)
-
-    def _nested(self, tensors: Sequence[Tensor]) -> Iterator[tuple[str, Any]]:
-        remaining = iter(tensors)
-        for name, value in self._values.items():
-            yield name, trees.rebuilt(value, remaining)
 
     def after(self, scope: Scope, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The values that the names have in the scope of an iteration, given those before it.
@@ -93,8 +100,8 @@ class Carries:
             DTypeError, ShapeError: a tensor that changes its type.
             SourceError: a value that is no tensor any more, or is nested otherwise.
         """
-        found: list[tuple[str, Any, Tensor]] = []
-        for name, before in self._nested(tensors):
+        found: list[tuple[str, Any, Any]] = []
+        for name, before in with_numbers(self._first, tensors).items():
             value = scope.find(name)
             if form_of(value) != form_of(before):
                 raise refused(
@@ -106,11 +113,13 @@ class Carries:
                     f"iteration is {name}[t] = row",
                 )
             parts = zip(leaves_like(value, before, name), trees.leaves(before), strict=True)
-            found += [(name, _carried(leaf, part), part) for leaf, part in parts]
-        self._after[:] = [after for _, after, _ in found if isinstance(after, Tensor)]
-        for name, after, one in found:
-            _require_type(name, after, one, self._places[name])
-        return self._after
+            found += [(name, leaf, part) for leaf, part in parts]
+        if all(isinstance(leaf, Tensor) or numbers.is_number(leaf) for _, leaf, _ in found):
+            self._seen([leaf for _, leaf, _ in found])
+        return [
+            _of_type(name, _carried(leaf, one), one, self._places[name])
+            for name, leaf, one in found
+        ]
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -125,8 +134,10 @@ class Carries:
                     text = f"{name!r} is {described(value)}, which the loop carries as {type_}"
                     for one in error.errors:
                         about = isinstance(one, DTypeError) and type_.dtype.name in one.message
-                        if about and self._is_read(name, one.span):
+                        is_named = repr(name) in one.message
+                        if about and (is_named or self._is_read(name, one.span)):
                             one.note(text)
+                            one.hint = _beginning(name, value, type_.dtype, one) or one.hint
             raise
 
     def _is_read(self, name: str, span: Span | None) -> bool:
@@ -143,6 +154,14 @@ class Carries:
             found = found | {target for target, read in assigned if found & read}
         at_place = read_at(span)
         return not at_place or bool(found & at_place)
+
+
+def _beginning(name: str, value: Any, carried: DType, error: GraphcError) -> str | None:
+    """How a loop begins with a number in the other dtype that an error names, if that can be."""
+    named = [one for one in dtypes.ALL if f"{one.name}[" in error.message and one is not carried]
+    if len(named) != 1 or named[0].kind != carried.kind:
+        return None
+    return f"to carry {named[0]}, begin with {name} = cast({value}, {named[0]})"
 
 
 def _is_inside(span: Span, place: Span) -> bool:
@@ -169,11 +188,30 @@ def _carried(value: Any, before: Tensor) -> Any:
     return in_dtype_of(value, before, numbers.tensor_of(value))
 
 
-def _without_dims(value: Any) -> Any:
-    return numbers.tensor_of(value) if isinstance(value, Dim | numbers.Formula) else value
+def _without_bools(value: Any) -> Any:
+    return numbers.tensor_of(value) if isinstance(value, bool) else value
 
 
-def _require_type(name: str, after: Any, before: Tensor, span: Span) -> None:
+def _standing(value: Any) -> Any:
+    """What stands for a carry while it is a number: one that is not known, and has no dtype."""
+    if isinstance(value, Tensor):
+        return value
+    is_whole = numbers.tensor_of(value).dtype.is_integer
+
+    def build(dtype: DType) -> Tensor:
+        return Tensor(*stand_ins("carry", [TensorType(dtype, ())]))
+
+    return numbers.Formula(build, is_whole, str(value))
+
+
+def _beside(value: Any, other: Tensor | None) -> Tensor:
+    """A value as a tensor, a number in the dtype of another one if that can hold it."""
+    if isinstance(value, Dim | numbers.Formula):
+        return numbers.tensor_of(value, None if other is None else other.dtype)
+    return beside(value, other)
+
+
+def _of_type(name: str, after: Any, before: Tensor, span: Span) -> Tensor:
     if not isinstance(after, Tensor):
         raise refused(
             f"the loop begins with {name!r} as {before.type}, and makes it {described(after)}",
@@ -189,6 +227,7 @@ def _require_type(name: str, after: Any, before: Tensor, span: Span) -> None:
             span=span,
             hint="what a loop carries keeps its dtype and shape; cast or broadcast it",
         )
+    return after
 
 
 def is_tensors(value: Any) -> bool:

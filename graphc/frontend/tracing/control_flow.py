@@ -6,18 +6,25 @@ update state; what they carry, run over and return may be trees (`trees.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from graphc.errors import DTypeError, GraphcError, UsageError
-from graphc.frontend.tracing.as_tensor import as_tensors
+from graphc.errors import UsageError
+from graphc.frontend.tracing.as_tensor import as_tensor, as_tensors
+from graphc.frontend.tracing.carries import (
+    Seen,
+    beside,
+    carrying,
+    in_dtype_of,
+    is_plain_number,
+    tensors_in,
+    with_numbers,
+)
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.nesting import leaves_like
 from graphc.frontend.tracing.parameters import require_function, require_parameters
 from graphc.frontend.tracing.shown import shown
-from graphc.frontend.tracing.tensor import Tensor, call
+from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.traced_bodies import (
     RowOf,
     TracedBranch,
@@ -27,18 +34,9 @@ from graphc.frontend.tracing.traced_bodies import (
     while_tensors,
 )
 from graphc.frontend.tracing.trees import leaves, named_leaves, rebuilt
-from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
-from graphc.ir.ops.broadcasting import promoted
 
-__all__ = [
-    "carrying",
-    "cond",
-    "in_dtype_of",
-    "require_branches",
-    "scan",
-    "while_loop",
-]
+__all__ = ["cond", "require_branches", "scan", "while_loop"]
 
 
 def scan(
@@ -83,23 +81,23 @@ def scan(
         rows = as_tensors(xs, "xs")
         over = list(leaves(rows))
 
-        def run(form: Any, after: list[Tensor]) -> tuple[Any, Any]:
+        def run(form: Any, seen: Seen) -> tuple[Any, Any]:
             stacked_form: list[Any] = []
 
             def step(
                 carries: list[Tensor], given: list[Tensor], row_of: RowOf
             ) -> tuple[list[Tensor], list[Tensor]]:
                 x = rebuilt(rows, given)
-                carry, row = _pair(body(rebuilt(form, carries), x))
-                after[:] = _next_carries(carry, form, carries)
+                carry, row = _pair(body(with_numbers(form, carries), x))
+                after = _next_carries(carry, form, carries, seen)
                 stacked_form.append(as_tensors(row, "the row"))
                 return after, list(leaves(stacked_form[0]))
 
-            first = list(named_leaves(form, "init"))
+            first = tensors_in(form, "init")
             carries, stacked = scan_tensors(step, first, over, length, reverse)
             return rebuilt(form, carries), rebuilt(stacked_form[0], stacked)
 
-        carry, stacked = carrying(init, run, over)
+        carry, stacked = carrying(_first_carry(init), run, beside, over)
         return carry, stacked
 
 
@@ -169,9 +167,12 @@ def while_loop(
             )
         bound = max_steps
 
-        def run(form: Any, after: list[Tensor]) -> Any:
+        def run(form: Any, seen: Seen) -> Any:
             def test(carries: list[Tensor]) -> Tensor:
-                holds = condition(rebuilt(form, carries))
+                given = with_numbers(form, carries)
+                holds = condition(given)
+                if isinstance(holds, bool) and len(carries) < len(list(leaves(form))):
+                    holds = as_tensor(holds, "the condition")
                 if not isinstance(holds, Tensor):
                     raise UsageError(
                         f"the condition gives {shown(holds)}, expected a tensor of bool",
@@ -181,93 +182,32 @@ def while_loop(
                 return holds
 
             def step(carries: list[Tensor]) -> list[Tensor]:
-                after[:] = _next_carries(body(rebuilt(form, carries)), form, carries)
-                return after
+                return _next_carries(body(with_numbers(form, carries)), form, carries, seen)
 
-            first = list(named_leaves(form, "init"))
+            first = tensors_in(form, "init")
             return rebuilt(form, while_tensors(test, step, first, bound))
 
-        return carrying(init, run)
+        return carrying(_first_carry(init), run, beside)
 
 
 # -- carries --------------------------------------------------------------------------------------
 
 
-def carrying(
-    init: Any, run: Callable[[Any, list[Tensor]], Any], rows: Sequence[Tensor] = ()
-) -> Any:
-    """What `run` makes of the first carry; a number in that has the dtype the body gives it.
-
-    Args:
-        run: traces the loop from a first carry, and leaves the carries after an iteration in the
-            list.
-        rows: what the loop runs over.
-    """
-    first = as_tensors(init, "init")
-    refused: GraphcError | None = None
-    for start in (first, *_with_floats(init, first, rows)):
-        try:
-            return _widening(init, start, run)
-        except GraphcError as error:
-            if any(one.code != "dtype-promotion" for one in error.errors):
-                raise
-            refused = refused or error
-    assert refused is not None
-    raise refused
+def _first_carry(init: Any) -> Any:
+    return rebuilt(
+        init,
+        [
+            leaf if type(leaf) in (int, float, complex) else as_tensor(leaf, name)
+            for name, leaf in named_leaves(init, "init")
+        ],
+    )
 
 
-def _with_floats(init: Any, first: Any, rows: Sequence[Tensor]) -> Iterator[Any]:
-    """The first carry with one whole number of Python's as a float, and then with all of them.
-
-    A tensor of integers has no common dtype with the floats that a body adds to it; a number has.
-    """
-    tensors = list(leaves(first))
-    floats = [one.dtype for one in (*rows, *tensors) if one.dtype.kind in ("float", "complex")]
-    dtype = floats[0] if floats else dtypes.f32
-    places = [place for place, value in enumerate(leaves(init)) if type(value) is int]
-    for chosen in (*([place] for place in places), *([places] if len(places) > 1 else [])):
-        parts = [
-            call("cast", one, dtype) if place in chosen else one
-            for place, one in enumerate(tensors)
-        ]
-        yield rebuilt(first, parts)
-
-
-def _widening(init: Any, first: Any, run: Callable[[Any, list[Tensor]], Any]) -> Any:
-    numbers = list(leaves(init))
-    for _ in numbers:
-        after: list[Tensor] = []
-        try:
-            return run(first, after)
-        except DTypeError as error:
-            before = list(leaves(first))
-            if error.code != "carry-type" or len(after) != len(before):
-                raise
-            wider = [
-                in_dtype_of(value, then, now)
-                for value, then, now in zip(numbers, after, before, strict=True)
-            ]
-            if all(new.type is old.type for new, old in zip(wider, before, strict=True)):
-                raise
-            first = rebuilt(first, wider)
-    return run(first, [])
-
-
-def _next_carries(carry: Any, form: Any, carries: Sequence[Tensor]) -> list[Tensor]:
+def _next_carries(carry: Any, form: Any, carries: Sequence[Tensor], seen: Seen) -> list[Tensor]:
     tensors = leaves_like(as_tensors(carry, "the carry"), form, "the carry")
     values = leaves_like(carry, form, "the carry")
+    seen([v if is_plain_number(v) else one for v, one in zip(values, tensors, strict=True)])
     return list(map(in_dtype_of, values, carries, tensors))
-
-
-def in_dtype_of(value: Any, tensor: Tensor, otherwise: Tensor) -> Tensor:
-    """A Python number in the dtype of a tensor, where beside that it would have no other."""
-    is_number = isinstance(value, bool | int | float | complex) and not isinstance(
-        value, np.generic
-    )
-    if not is_number or promoted(tensor.node, value)[1].dtype is not tensor.dtype:
-        return otherwise
-    number: Tensor = call("full", (), value, tensor.dtype)
-    return number
 
 
 _BRANCHES = (
@@ -312,18 +252,10 @@ def cond(
                     lists.append(leaves_like(tree, form, "the result of the other branch"))
             traced.append(found)
         results = [
-            [_beside(*one).node for one in zip(mine, theirs, own, strict=True)]
-            for mine, theirs, own in zip(values, reversed(tensors), tensors, strict=True)
+            [beside(*one).node for one in zip(mine, theirs, strict=True)]
+            for mine, theirs in zip(values, reversed(tensors), strict=True)
         ]
         return rebuilt(form, branch_tensors(predicate.node, traced, results))
-
-
-def _beside(value: Any, tensor: Tensor, own: Tensor) -> Tensor:
-    """A result as a tensor; a number in the dtype of the other branch's, if that can hold it."""
-    try:
-        return in_dtype_of(value, tensor, own)
-    except DTypeError:
-        return own
 
 
 def require_branches(then: Any, otherwise: Any, operands: int) -> None:

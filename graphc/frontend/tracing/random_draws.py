@@ -62,7 +62,7 @@ class Draws:
         Args:
             iteration: the number of the iteration or part, u64[]; asked for where one draws.
         """
-        outside = self._seed
+        outside, counts = self._seed, dict(self._counts)
 
         @functools.cache
         def seed() -> Node:
@@ -76,6 +76,10 @@ class Draws:
         self._seed = seed
         try:
             yield
+        except BaseException:
+            # The loop is made another time, and draws what it would have drawn this time.
+            self._counts = counts
+            raise
         finally:
             self._seed = outside
 
