@@ -11,12 +11,10 @@ import pytest
 import graphc
 from graphc import nn
 from graphc.errors import DTypeError
-from graphc.frontend.tracing.tensor import Tensor
-from graphc.frontend.tracing.trace import Export
+from graphc.frontend.tracing.trace import Export, trace
 from graphc.frontend.tracing.unit import build_unit
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
-from graphc.ir.ops.structural import graph_input
 
 Array = np.ndarray[Any, Any]
 
@@ -91,6 +89,5 @@ def test_the_row_of_padding_begins_as_zeros(padding: int) -> None:
 
 
 def test_ids_that_are_no_integers_are_refused() -> None:
-    ids = Tensor(graph_input("ids", dtypes.f32, (4,)))
     with pytest.raises(DTypeError, match="takes integers"):
-        nn.Embedding(5, 3)(ids)
+        trace(nn.Embedding(5, 3), dtypes.f32[4])

@@ -25,7 +25,7 @@ from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph, Unit
 from graphc.ir.ops.structural import graph_input
 from graphc.ir.verify import verify
-from tests.nn.layers_of_torch import OF_TORCH
+from tests.nn.layers_of_torch import OF_TORCH, operands_of
 from tests.own_words import own_words
 
 Array = np.ndarray[Any, Any]
@@ -155,6 +155,17 @@ def test_linear_of_any_size(n_in: int, n_out: int, batch: list[int], bias: bool)
     assert found.shape == (*batch, n_out)
     expected = x @ values["weight"].T + values.get("bias", np.zeros(n_out, np.float32))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", OF_TORCH)
+def test_a_layer_computes_only_while_a_function_is_traced(name: str) -> None:
+    case = OF_TORCH[name]
+    layer = case.make()
+    with pytest.raises(UsageError) as caught:
+        layer(*operands_of(case))
+    error = caught.value
+    assert error.code == "not-traced" and error.span is not None
+    assert Path(error.span.file) == Path(__file__)
 
 
 @pytest.mark.parametrize("dtype", [f16, bf16, f32, f64], ids=str)

@@ -9,8 +9,10 @@ import numpy as np
 
 from graphc.errors import UsageError, did_you_mean
 from graphc.frontend.foreign_names import instead
+from graphc.frontend.tracing.active_trace import tracing
 from graphc.frontend.tracing.arguments import known_arguments
 from graphc.frontend.tracing.as_tensor import as_tensor
+from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.state import Parameter, State
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import map_leaves
@@ -52,8 +54,11 @@ class Module:
         """`forward` of the arguments, of which arrays are tensors; inside a trace.
 
         Raises:
-            UsageError: arguments that `forward` has no place for, or that are missing.
+            UsageError: no function is being traced; arguments that `forward` has no place for,
+                or that are missing.
         """
+        with at_python_line():
+            tracing()
         arguments, keywords = map_leaves(_lifted, (arguments, keywords))
         method = getattr(self.forward, "__func__", None)
         if method is not None:
