@@ -188,3 +188,43 @@ def test_vmap_names_the_state_that_its_parts_share() -> None:
         gc.trace(lambda net, x: gc.vmap(net)(x), NET, gc.f32[3, 4, 5], training=True)
     assert "norm.num_batches_tracked" not in own_words(caught.value)
     assert "stateless_call" in str(caught.value.hint)
+
+
+LAYER = gc.nn.Linear(2, 1, bias=False)
+STATE = {"weight": np.array([[2.0, 1.0]], np.float32)}
+ROW = np.array([3.0, 4.0], np.float32)
+
+
+def compiled(function: Callable[..., Any], *given: Any) -> Any:
+    """What a module gives, of which models are parts."""
+    module = gc.compile(function, *given, device="reference")
+    return module(*(leaf for leaf in leaves(given) if not isinstance(leaf, gc.nn.Module)))
+
+
+VERBS: dict[str, Callable[..., Any]] = {
+    "function": lambda function, *given: gc.function(function, device="reference")(*given),
+    "grad": lambda function, *given: gc.grad(function, argnums=len(given) - 1)(*given),
+    "vmap": lambda function, *given: gc.vmap(function, (None,) * len(given), axis_size=2)(*given),
+    "compile": compiled,
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_model_from_around_the_function_is_refused_and_what_is_told_works(verb: str) -> None:
+    apply = VERBS[verb]
+    with pytest.raises(UsageError) as caught:
+        apply(lambda x: LAYER(x).sum(), ROW)
+    assert caught.value.code == "unknown-state" and caught.value.span is not None
+    hint = caught.value.hint or ""
+    assert "models=" not in hint
+    assert all(way in hint for way in ("f(model, x)", "stateless_call", "compile(model, ...)"))
+    # At its first values, which the seed decides, and at values that are given.
+    as_argument = apply(lambda model, x: model(x).sum(), LAYER, ROW)
+    value = apply(lambda state, x: gc.stateless_call(LAYER, state, x)[0].sum(), STATE, ROW)
+    expected = STATE["weight"][0] if verb == "grad" else 10.0
+    np.testing.assert_array_equal(value, np.broadcast_to(expected, np.shape(value)))
+    assert np.shape(as_argument) == np.shape(value)
+    np.testing.assert_allclose(
+        gc.compile(LAYER, ROW, device="reference")(ROW).sum(),
+        compiled(lambda model, x: model(x).sum(), LAYER, ROW),
+    )

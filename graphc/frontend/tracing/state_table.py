@@ -61,7 +61,8 @@ class StateTable:
                 f"{state!r} belongs to no model that this trace knows",
                 code="unknown-state",
                 hint="keep it in an attribute of a Module, and give the model as an argument of "
-                "the function, or in models=",
+                "the function, f(model, x); or its values, with stateless_call; a module is made "
+                "of the model itself: compile(model, ...)",
             )
         return self._paths[state]
 
