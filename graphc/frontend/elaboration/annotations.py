@@ -158,7 +158,7 @@ class Shapes:
                     )
                 raise
         self.bound[name] = size, source
-        self.scope.define(name, size)
+        self.scope.define(name, size, is_size=True)
 
     def _expected(self, axis: _Axis) -> DimLike:
         free = [name for name in dict.fromkeys(_names(axis.pattern)) if self._is_free(name)]

@@ -35,6 +35,7 @@ from graphc.ir.dims import Dim
 
 __all__ = [
     "bounded_loop",
+    "is_of_dims",
     "iterated",
     "leave_loop",
     "scan_loop",
@@ -58,15 +59,29 @@ def iterated(evaluator: Evaluator, node: syntax.For) -> Any:
 
 
 def _rounds(evaluator: Evaluator, node: syntax.Call) -> Rounds | None:
-    """`range` of a dim, and `arange` of any size."""
+    """`range` of a dim, and `arange` of any size.
+
+    A dim stays one where the call says what size it has: what the source writes decides which loops
+    stay in the graph, and not who calls it.
+    """
     match node:
         case syntax.Call(syntax.Name("range" | "arange" as name), (size,), ()):
             length = evaluator.evaluate(size)
-            if isinstance(length, Dim):
-                return Rounds(length)
-            if name == "arange" and type(length) is int:
-                return Rounds(max(length, 0))
+            stays = name == "arange" or is_of_dims(evaluator.scope, size)
+            if isinstance(length, Dim) or (stays and type(length) is int):
+                return Rounds(dims.maximum(length, 0))
     return None
+
+
+def is_of_dims(scope: Scope, node: syntax.Node) -> bool:
+    """Whether an expression names a dim of the function's types, which each call chooses."""
+    pending = [node]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, syntax.Name) and scope.is_size(one.id):
+            return True
+        pending += syntax.children(one)
+    return False
 
 
 def scan_loop(evaluator: Evaluator, node: syntax.For, over: InGraph, run: Run) -> None:

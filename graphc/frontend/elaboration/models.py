@@ -92,7 +92,12 @@ class _ModelScope(Scope):
         self.model = model
 
     def define(
-        self, name: str, value: Any, axes: tuple[str, ...] = (), place: Span | None = None
+        self,
+        name: str,
+        value: Any,
+        axes: tuple[str, ...] = (),
+        place: Span | None = None,
+        is_size: bool = False,
     ) -> None:
         """Make `value` the attribute `name` of the model.
 

@@ -36,6 +36,7 @@ class Scope:
         self._places: dict[str, Span | None] = {}
         self._without: dict[str, tuple[str, str]] = {}
         self._counters: dict[str, Rows] = {}
+        self._sizes: set[str] = set()
 
     def find(self, name: str) -> Any:
         """What the name means, or `Scope.MISSING`."""
@@ -66,13 +67,35 @@ class Scope:
         return found
 
     def define(
-        self, name: str, value: Any, axes: tuple[str, ...] = (), place: Span | None = None
+        self,
+        name: str,
+        value: Any,
+        axes: tuple[str, ...] = (),
+        place: Span | None = None,
+        is_size: bool = False,
     ) -> None:
-        """Give a name a meaning in this block; the axes of a tensor may have names too."""
+        """Give a name a meaning in this block.
+
+        Args:
+            axes: the names of the axes of a tensor.
+            is_size: whether it is computed from dims of the function's types.
+        """
         self._own[name] = value
         self._axes[name] = axes
         self._places[name] = place
         self._counters.pop(name, None)
+        self._sizes.discard(name)
+        if is_size:
+            self._sizes.add(name)
+
+    def is_size(self, name: str) -> bool:
+        """Whether a name is computed from dims of the function's types, be it a number or not."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope._own or name in scope._given:
+                return name in scope._sizes
+            scope = scope.outer
+        return False
 
     def leave_without(self, name: str, why: str, hint: str) -> None:
         """Say why a name that a block inside assigns has no value after it, if it has none."""
