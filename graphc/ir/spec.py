@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from graphc.errors import DimensionError
-from graphc.ir.dims import Dim, DimLike, from_text
+from graphc.ir.dims import Dim, DimLike, from_text, variable
 from graphc.ir.record import Record
 
 if TYPE_CHECKING:
@@ -38,12 +38,15 @@ class TensorSpec(Record):
         """The spec for `dtype[sizes]`.
 
         Raises:
-            DimensionError: a size that is no number, dim or text.
+            DimensionError: a size that is no number, dim or expression of names.
         """
         given = sizes if isinstance(sizes, tuple) else (sizes,)
         for size in given:
+            if isinstance(size, str):
+                _require_expression(size)
+                continue
             is_number = isinstance(size, int) and not isinstance(size, bool) and size >= 0
-            if not is_number and not isinstance(size, str | Dim):
+            if not is_number and not isinstance(size, Dim):
                 raise DimensionError(
                     f"{dtype.name}[...]: {size!r} is no size",
                     code="dim-size-invalid",
@@ -55,7 +58,7 @@ class TensorSpec(Record):
         """The names that occur in the texts."""
         for size in self.shape:
             if isinstance(size, str):
-                yield from (name for name in _NAME.findall(size) if name not in _FUNCTIONS)
+                yield from _names(size)
 
     def sizes(self, named: Mapping[str, DimLike]) -> tuple[DimLike, ...]:
         """The shape with the texts read as expressions over `named`.
@@ -67,3 +70,21 @@ class TensorSpec(Record):
 
     def __repr__(self) -> str:
         return f"{self.dtype.name}[{', '.join(map(str, self.shape))}]"
+
+
+def _names(text: str) -> Iterator[str]:
+    return (name for name in _NAME.findall(text) if name not in _FUNCTIONS)
+
+
+def _require_expression(text: str) -> None:
+    """Refuse a text that is no expression, or names what cannot be a dim.
+
+    Raises:
+        DimensionError: it is one.
+    """
+    try:
+        from_text(text, {name: variable(name, 1, 2) for name in _names(text)})
+    except DimensionError as error:
+        # Whether 8 // (B - 1) has a value is known once B has its range.
+        if error.code in ("dim-text", "dim-name"):
+            raise

@@ -266,6 +266,21 @@ def test_a_function_with_keyword_only_arguments() -> None:
     assert [node["name"] for node in graph.inputs] == ["x", "y"]
 
 
+def annotated(text: str) -> Callable[[Any], Any]:
+    """A function of `x`, whose type is a text, as all annotations of a file may be."""
+
+    def f(x: Any) -> Any:
+        return x
+
+    f.__annotations__ = {"x": text}
+    return f
+
+
+def test_the_value_of_a_size_is_asked_for_once_its_dims_have_ranges() -> None:
+    graph, _ = trace(lambda x, y: y, f32["8 // (A - 1)"], f32[dims.variable("A", 2, 9)])
+    assert str(graph.inputs[0].type) == "f32[8//(A - 1)]"
+
+
 REFUSED_CALLS: dict[str, tuple[Callable[[], object], type[GraphcError], str]] = {
     "no type": (lambda: trace(lambda x: x), UsageError, "type of the argument 'x'"),
     "too many": (lambda: trace(lambda x: x, f32[2], f32[2]), UsageError, "2 arguments"),
@@ -281,7 +296,26 @@ REFUSED_CALLS: dict[str, tuple[Callable[[], object], type[GraphcError], str]] = 
     ),
     "a float size": (lambda: f32[2.5], DimensionError, "2.5 is no size"),
     "a negative size": (lambda: f32[-1], DimensionError, "-1 is no size"),
-    "an expression": (lambda: trace(lambda x: x, f32["B +"]), DimensionError, "no expression"),
+    **{
+        f"the size {text!r}": (lambda text=text: f32["A", text, 3], DimensionError, found)
+        for text, found in {
+            "B!": "'B!' is no expression",
+            "2B": "'2B' is no expression",
+            "": "'' is no expression",
+            "B C": "is no expression",
+            "B - ": "is no expression",
+            "1.5": "a Constant in the expression",
+            "f(B)": "a Call in the expression",
+            "B / 2": "the operator Div",
+            "x.shape": "a Attribute in the expression",
+            "class": "'class' cannot name a dimension",
+        }.items()
+    },
+    "a type in the text of an annotation": (
+        lambda: trace(annotated("f32['B!']")),
+        DimensionError,
+        "'B!' is no expression",
+    ),
     "no result": (lambda: trace(lambda x: None, f32[2]), UsageError, "the result is None"),
     "a text": (lambda: trace(lambda x: (x, "1"), f32[2]), UsageError, r"the result\[1\] is '1'"),
     "no operand": (lambda: trace(lambda x: x + "a", f32[2]), UsageError, r"y is 'a' \(str\)"),

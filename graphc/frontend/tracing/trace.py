@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import UsageError
+from graphc.errors import GraphcError, UsageError
 from graphc.frontend.tracing.as_tensor import result_tensors
 from graphc.frontend.tracing.location import at_definition, at_raising_line, spans_from
 from graphc.frontend.tracing.module import Module
@@ -125,6 +126,8 @@ def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     """
     try:
         return inspect.signature(function, eval_str=True)
+    except GraphcError:
+        raise
     except Exception:
         # An annotation may name what exists for type checkers only, and is of no use then.
         try:
@@ -210,8 +213,10 @@ def trace(
 
 
 def function_name(function: Callable[..., Any]) -> str:
-    """What the graph of a function is called."""
-    name: str = getattr(function, "__name__", "main")
+    """What the graph of a function is called: "main" where it has no name, as a lambda."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    name: str = getattr(function, "__name__", type(function).__name__)
     return name if name.isidentifier() else "main"
 
 
