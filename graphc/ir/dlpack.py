@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.errors import UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 
@@ -72,14 +73,22 @@ def from_dlpack(array: Any) -> np.ndarray[Any, Any]:
         array: anything with `__dlpack__` and `__dlpack_device__`.
 
     Raises:
-        BufferError, RuntimeError, TypeError, ValueError: it does not lie in the memory of the
-            host, or its package does not give it.
+        UsageError: it does not lie in the memory of the host, or its package does not give it, as
+            PyTorch none that has a gradient.
     """
     try:
-        return np.asarray(np.from_dlpack(array))
-    except (BufferError, RuntimeError):
-        bits = _Bits(array)
-        found = np.from_dlpack(bits)
-        if bits.dtype is None:
-            raise
-        return np.asarray(found).view(bits.dtype.numpy)
+        try:
+            return np.asarray(np.from_dlpack(array))
+        except (BufferError, RuntimeError):
+            bits = _Bits(array)
+            found = np.from_dlpack(bits)
+            if bits.dtype is None:
+                raise
+            return np.asarray(found).view(bits.dtype.numpy)
+    except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"a {type(array).__name__} cannot be read as an array: {error}",
+            code="argument-type",
+            hint="give an array in the memory of the host, detached from any gradient: of PyTorch "
+            "x.detach().cpu()",
+        ) from error

@@ -164,7 +164,10 @@ def _from_array(entry: Entry, slot: Slot, argument: Any) -> Array:
             array = np.asarray(argument)
         else:
             array = from_dlpack(argument)
-    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+    except UsageError as error:
+        error.note(f"it is the argument {slot.name!r} of {entry.name}")
+        raise
+    except (RuntimeError, TypeError, ValueError) as error:
         raise _unreadable(entry, slot, argument, str(error)) from error
     if array.dtype.kind in "OSUMm":
         raise _unreadable(entry, slot, argument, "it does not hold numbers")
@@ -176,7 +179,7 @@ def _unreadable(entry: Entry, slot: Slot, argument: Any, why: str) -> UsageError
         f"{entry.name}: the argument {slot.name!r}, a {type(argument).__name__}, cannot be read as "
         f"an array: {why}",
         code="argument-type",
-        hint="give an array in the memory of the host, detached from any gradient",
+        hint="give an array of numbers",
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import graphc
+from graphc.errors import UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dlpack import from_dlpack
 from graphc.ir.dtype import DType
@@ -68,8 +70,43 @@ def test_what_numpy_knows_is_read_by_numpy() -> None:
 
 
 def test_a_dtype_without_a_name_here_is_refused() -> None:
-    with pytest.raises((BufferError, RuntimeError), match="dtype"):
+    with pytest.raises(UsageError, match="dtype"):
         from_dlpack(Foreign(np.zeros(3, np.uint8), OTHER_FLOAT_OF_8_BITS))
+
+
+class Withheld:
+    """An array that its package does not give: it has a gradient, or lies on another device."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+    def __dlpack__(self, **_: Any) -> Any:
+        raise self.error
+
+
+TAKERS: dict[str, Callable[[Any], Any]] = {
+    "from_dlpack": graphc.from_dlpack,
+    "asarray": graphc.asarray,
+    "function": graphc.function(lambda x: x + 1),
+    "function of a tree": lambda x: graphc.function(lambda x: x[0]["a"] + 1)([{"a": x}]),
+    "grad": graphc.grad(lambda x: x.sum()),
+    "captured": lambda x: graphc.function(lambda y: y + graphc.asarray(x))(np.ones(3)),
+    "module": lambda x: graphc.compile(lambda x: x, dtypes.f32[3], device="reference")(x),
+}
+
+
+@pytest.mark.parametrize("error", [BufferError, RuntimeError, TypeError, ValueError])
+@pytest.mark.parametrize("name", TAKERS)
+def test_what_is_withheld_is_refused_with_the_reason(name: str, error: type[Exception]) -> None:
+    with pytest.raises(UsageError) as caught:
+        TAKERS[name](Withheld(error("it requires a gradient")))
+    told = caught.value
+    assert told.code == "argument-type"
+    assert told.message == "a Withheld cannot be read as an array: it requires a gradient"
+    assert told.hint is not None and "x.detach().cpu()" in told.hint
 
 
 def test_a_function_takes_what_another_package_holds() -> None:
