@@ -1026,3 +1026,32 @@ def test_gradients_of_models_that_update_state() -> None:
     again, _ = module.slopes(x)
     assert np.allclose(module.state_dict()["mean"], mean / 2 + x.mean(axis=0) / 2)
     assert not np.array_equal(again, by_weight)
+
+
+def energy(x: gc.f32["B", 3], y: gc.f32["B"]) -> Any:
+    return (x.sum(axis=-1) * y).sum()
+
+
+class Energy:
+    def __call__(self, x: gc.f32["B", 3], y: gc.f32["B"]) -> Any:
+        return energy(x, y)
+
+
+CALLED: dict[str, tuple[str, Callable[..., Any]]] = {
+    "a function": ("energy", gc.function(energy)),
+    "a partial function": ("energy", gc.function(functools.partial(functools.partial(energy)))),
+    "an object": ("Energy", gc.function(Energy())),
+    "a gradient": ("energy", gc.grad(energy)),
+    "what is computed again": ("energy", gc.function(gc.checkpoint(energy))),
+}
+
+
+@pytest.mark.parametrize("what", CALLED)
+def test_sizes_that_do_not_fit_are_told_of_the_function_at_the_call(what: str) -> None:
+    name, function = CALLED[what]
+    with pytest.raises(DimensionError) as caught:
+        function(np.ones((2, 3), np.float32), np.ones(3, np.float32))
+    assert caught.value.notes == (f"{name} declares y: f32[B]",)
+    assert caught.value.span is not None and Path(caught.value.span.file) == Path(__file__)
+    text = Path(__file__).read_text().splitlines()[caught.value.span.line - 1]
+    assert text.strip().startswith("function(np.ones(")

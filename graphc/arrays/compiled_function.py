@@ -15,12 +15,12 @@ import numpy as np
 
 from graphc.arrays.captured import captured_values
 from graphc.arrays.value_keys import Path, Plain, changes, value_key, value_keys
-from graphc.errors import UsageError
+from graphc.errors import GraphcError, UsageError
 from graphc.from_python import on_device
 from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.arguments import refuse_call, usage
 from graphc.frontend.tracing.as_tensor import as_tensor
-from graphc.frontend.tracing.location import at_python_line
+from graphc.frontend.tracing.location import at_python_line, python_span
 from graphc.frontend.tracing.parameters import require_function
 from graphc.frontend.tracing.shown import tree_text
 from graphc.frontend.tracing.state import RANDOM_COUNTER
@@ -82,7 +82,7 @@ class Function:
         self._changing: set[Path] = set()
         self._turns = threading.RLock()
         functools.update_wrapper(self, function)
-        self.__name__: str = getattr(function, "__name__", "main")
+        self.__name__: str = getattr(function, "__name__", function_name(function))
 
     @property
     def graphs(self) -> Mapping[str, Graph]:
@@ -99,6 +99,13 @@ class Function:
         if is_traced((arguments, keywords)):
             given, named = map_leaves(_constant, (arguments, keywords))
             return self.function(*given, **named)
+        try:
+            return self._run(arguments, keywords)
+        except GraphcError as error:
+            error.at(python_span())
+            raise
+
+    def _run(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         bound = _bound(self.function, self._signature, arguments, keywords)
         parameters = self._signature.parameters
         types = {
