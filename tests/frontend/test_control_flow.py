@@ -322,6 +322,13 @@ BLOCKS = {
     "a function": "for v in x[0]:\n    s = maximum(s, v)",
     "another number": "n = 0.5\nfor v in x[0]:\n    s = n\n    n = n + v",
     "a number that counts": "n = 0\nfor v in x[0]:\n    n = n + 1\n    s = 0.9 * s + v / n",
+    "a loop inside that counts": (
+        "for v in x[0]:\n    n = 0\n    for t in range(T):\n        n = n + 1\n"
+        "    if n > 2:\n        s = s + v"
+    ),
+    "a loop inside of two numbers": (
+        "for row in x:\n    n = 0.5\n    for v in row:\n        s = n\n        n = n + v"
+    ),
     "a bound": "while s < 3, at most 4:\n    s = s + x[0, 0]",
     "a bound inside": "for v in x[0]:\n    while s < v, at most 4:\n        s = s + v",
     "a tensor in the block": "for v in x[0]:\n    s = sum(s + v)",
@@ -356,6 +363,22 @@ def test_a_number_meets_its_dtype_in_blocks_inside(block: str, rows: str) -> Non
 def test_a_number_of_python_meets_its_dtype_in_functions_inside(after: Any, rows: str) -> None:
     graph, _ = trace(lambda x: scan(after, 0.0, x)[0], dtype.from_name(rows)["T", 3])
     assert str(graph.results[0].type) == f"{rows}[]"
+
+
+def test_loops_with_numbers_inside_of_each_other_are_traced_a_few_times() -> None:
+    depth, calls = 6, 0
+
+    def nested(x: Tensor, level: int) -> Tensor:
+        nonlocal calls
+        if level == depth:
+            calls += 1
+            return x
+        found: Tensor = scan(lambda c, v: (c + nested(v, level + 1), None), 0.0, x)[0]
+        return found
+
+    graph, _ = trace(lambda x: nested(x, 0), dtype.f16[(2,) * depth])
+    assert str(graph.results[0].type) == "f16[]"
+    assert calls == depth + 1
 
 
 def test_a_loop_that_is_traced_again_draws_what_it_would_have_drawn() -> None:

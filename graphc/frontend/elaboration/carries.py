@@ -82,11 +82,11 @@ class Carries:
             self._first, self._seen = trees.map_leaves(_standing, first), seen
             return loop([(repr(n), one) for n in first for _, one in tensors_in(first[n], n)])
 
-        last: list[Tensor]
-        stacked: list[Tensor]
         last, stacked = carrying(self._values, run, _beside, rows)
-        self.define(self._scope, last)
-        return stacked
+        for name, value in last.items():
+            self._scope.define(name, value)
+        found: list[Tensor] = stacked
+        return found
 
     def define(self, scope: Scope, tensors: Sequence[Tensor]) -> None:
         """Give the names other tensors in their values' places."""
@@ -119,6 +119,7 @@ class Carries:
         return [
             _of_type(name, _carried(leaf, one), one, self._places[name])
             for name, leaf, one in found
+            if isinstance(one, Tensor)
         ]
 
     @contextmanager

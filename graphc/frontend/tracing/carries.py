@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -37,35 +38,77 @@ class _Begun(Exception):
 Seen = Callable[[list[Any]], None]
 """Is told what an iteration makes of the carries, leaf by leaf, before the loop is made."""
 
+Run = Callable[[Any, Seen], tuple[Sequence[Tensor], Any]]
+"""Traces a loop from a first carry: the tensors in its last one, and what else the loop gives.
+
+Where numbers are in the first carry, the loop carries the tensors alone.
+"""
+
 Beside = Callable[[Any, Tensor | None], Tensor]
 """A tensor as it is; a number as one, in the dtype of another tensor where it can have that."""
 
+_is_tried: ContextVar[bool] = ContextVar("graphc_body_is_tried", default=False)
 
-def carrying(
-    init: Any, run: Callable[[Any, Seen], Any], beside: Beside, rows: Sequence[Tensor] = ()
-) -> Any:
+
+def carrying(init: Any, run: Run, beside: Beside, rows: Sequence[Tensor] = ()) -> tuple[Any, Any]:
     """What `run` makes of the first carry, in which numbers have the dtypes that the body gives.
 
     A number has no dtype of its own, in a loop as elsewhere. So the body is traced with the numbers
     themselves first, which shows what becomes of them. Where it computes with tensors alone, they
-    have their default dtypes, and then those that the body makes of these.
+    have their default dtypes, and then those that the body makes of these. What is traced for its
+    dtypes goes through loops inside of it once.
 
     Args:
         init: a tree of tensors and numbers.
-        run: traces the loop from such a tree.
         rows: what the loop runs over.
+
+    Returns:
+        The last carry, and what else the loop gives.
     """
+    last: Sequence[Tensor]
+    if _is_tried.get():
+        last, rest = _with_numbers_to_the_end(init, run, beside)
+        return rebuilt(init, last), rest
     first = _first_tensors(init, run, beside)
     refused: GraphcError | None = None
     for start in (first, *_with_floats(init, first, rows)):
         try:
-            return _widening(init, start, run, beside)
+            last, rest = _widening(init, start, run, beside)
+            return rebuilt(init, last), rest
         except GraphcError as error:
             if any(one.code != "dtype-promotion" for one in error.errors):
                 raise
             refused = refused or error
     assert refused is not None
     raise refused
+
+
+def _with_numbers_to_the_end(init: Any, run: Run, beside: Beside) -> tuple[list[Tensor], Any]:
+    """A loop of which nobody needs more than the types."""
+    first = list(leaves(init))
+    while True:
+        after: list[Any] = []
+        last, rest = run(rebuilt(init, first), after.extend)
+        found = _met(first, after, beside)
+        if all(isinstance(one, Tensor) for one in found) or _is_same(found, first):
+            remaining = iter(last)
+            return [
+                next(remaining) if isinstance(now, Tensor) else beside(now, beside(then, None))
+                for now, then in zip(first, after, strict=True)
+            ], rest
+        first = found
+
+
+def _met(first: Sequence[Any], after: Sequence[Any], beside: Beside) -> list[Any]:
+    """A first carry with those numbers as tensors of which an iteration made tensors."""
+    return [
+        beside(now, then) if isinstance(then, Tensor) and not isinstance(now, Tensor) else now
+        for now, then in zip(first, after, strict=True)
+    ]
+
+
+def _is_same(found: Sequence[Any], first: Sequence[Any]) -> bool:
+    return all(one is now for one, now in zip(found, first, strict=True))
 
 
 def _with_floats(
@@ -85,8 +128,8 @@ def _with_floats(
 
 
 def _widening(
-    init: Any, first: list[Tensor], run: Callable[[Any, Seen], Any], beside: Beside
-) -> Any:
+    init: Any, first: list[Tensor], run: Run, beside: Beside
+) -> tuple[Sequence[Tensor], Any]:
     given = list(leaves(init))
     for _ in given:
 
@@ -105,29 +148,27 @@ def _widening(
     return run(rebuilt(init, first), lambda after: None)
 
 
-def _first_tensors(init: Any, run: Callable[[Any, Seen], Any], beside: Beside) -> list[Tensor]:
+def _first_tensors(init: Any, run: Run, beside: Beside) -> list[Tensor]:
     """The first carries, with the numbers of the dtypes that the body makes of numbers."""
     first = list(leaves(init))
     while not all(isinstance(one, Tensor) for one in first):
-        after = _traced_once(run, rebuilt(init, first))
+        after = _tried(run, rebuilt(init, first))
         if after is None:
             return [beside(one, None) for one in first]
-        found = [
-            beside(now, then) if isinstance(then, Tensor) and not isinstance(now, Tensor) else now
-            for now, then in zip(first, after, strict=True)
-        ]
-        if all(one is now for one, now in zip(found, first, strict=True)):
+        found = _met(first, after, beside)
+        if _is_same(found, first):
             return [beside(now, beside(then, None)) for now, then in zip(first, after, strict=True)]
         first = found
     return first
 
 
-def _traced_once(run: Callable[[Any, Seen], Any], first: Any) -> list[Any] | None:
+def _tried(run: Run, first: Any) -> list[Any] | None:
     """What an iteration makes of carries with numbers among them; None where it needs tensors."""
 
     def seen(after: list[Any]) -> None:
         raise _Begun(after)
 
+    token = _is_tried.set(True)
     try:
         run(first, seen)
     except _Begun as begun:
@@ -135,6 +176,8 @@ def _traced_once(run: Callable[[Any, Seen], Any], first: Any) -> list[Any] | Non
     except Exception:
         # Whatever a function of the user raises where it is given numbers for tensors.
         return None
+    finally:
+        _is_tried.reset(token)
     return None
 
 

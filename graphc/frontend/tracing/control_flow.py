@@ -81,7 +81,7 @@ def scan(
         rows = as_tensors(xs, "xs")
         over = list(leaves(rows))
 
-        def run(form: Any, seen: Seen) -> tuple[Any, Any]:
+        def run(form: Any, seen: Seen) -> tuple[list[Tensor], Any]:
             stacked_form: list[Any] = []
 
             def step(
@@ -95,10 +95,9 @@ def scan(
 
             first = tensors_in(form, "init")
             carries, stacked = scan_tensors(step, first, over, length, reverse)
-            return rebuilt(form, carries), rebuilt(stacked_form[0], stacked)
+            return carries, rebuilt(stacked_form[0], stacked)
 
-        carry, stacked = carrying(_first_carry(init), run, beside, over)
-        return carry, stacked
+        return carrying(_first_carry(init), run, beside, over)
 
 
 def _pair(result: Any) -> tuple[Any, Any]:
@@ -167,7 +166,7 @@ def while_loop(
             )
         bound = max_steps
 
-        def run(form: Any, seen: Seen) -> Any:
+        def run(form: Any, seen: Seen) -> tuple[list[Tensor], None]:
             def test(carries: list[Tensor]) -> Tensor:
                 given = with_numbers(form, carries)
                 holds = condition(given)
@@ -185,9 +184,9 @@ def while_loop(
                 return _next_carries(body(with_numbers(form, carries)), form, carries, seen)
 
             first = tensors_in(form, "init")
-            return rebuilt(form, while_tensors(test, step, first, bound))
+            return while_tensors(test, step, first, bound), None
 
-        return carrying(_first_carry(init), run, beside)
+        return carrying(_first_carry(init), run, beside)[0]
 
 
 # -- carries --------------------------------------------------------------------------------------
@@ -207,7 +206,14 @@ def _next_carries(carry: Any, form: Any, carries: Sequence[Tensor], seen: Seen) 
     tensors = leaves_like(as_tensors(carry, "the carry"), form, "the carry")
     values = leaves_like(carry, form, "the carry")
     seen([v if is_plain_number(v) else one for v, one in zip(values, tensors, strict=True)])
-    return list(map(in_dtype_of, values, carries, tensors))
+    carried = [
+        (v, one)
+        for leaf, v, one in zip(leaves(form), values, tensors, strict=True)
+        if isinstance(leaf, Tensor)
+    ]
+    return [
+        in_dtype_of(value, now, then) for now, (value, then) in zip(carries, carried, strict=True)
+    ]
 
 
 _BRANCHES = (
