@@ -81,7 +81,12 @@ def _elaborated(
         unit = elaboration.run()
     except RecursionError:
         elaboration.errors.append(
-            refused("the program nests too deeply", "too-deep", module.span, "name its parts")
+            refused(
+                "the program nests too deeply",
+                "too-deep",
+                module.span,
+                "name its parts, and let fewer calls be inside of each other",
+            )
         )
         unit = None
     errors = _distinct(elaboration.errors)

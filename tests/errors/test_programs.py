@@ -234,11 +234,28 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     ),
     "function that calls itself": (
         function("return f(x)"),
-        [Told("recursion", 3, 12, "f calls itself", "for i in range(n)")],
+        [
+            Told(
+                "recursion",
+                3,
+                12,
+                "32 calls inside of each other",
+                "known while the program is built",
+            )
+        ],
     ),
     "functions that call each other": (
         "def g(x: f32[2]):\n    return f(x)\ndef f(x: f32[2]):\n    return g(x)\nexport f = f\n",
         [Told("recursion", 2, 12, "f calls itself"), Told("recursion", 4, 12, "g calls itself")],
+    ),
+    "function that calls itself in loops": (
+        function("for i in range(2):", "    x = f(x)", "    x = f(x)", "return x"),
+        [Told("recursion", 4, 13, "f calls itself", "for i in range(n)")],
+    ),
+    "function that calls itself once too often": (
+        "def g(x, n: int):\n    return x if n == 0 else g(2 * x, n - 1)\n"
+        "def f(x: f32[2]):\n    return g(x, 32)\nexport f = f\n",
+        [Told("recursion", 2, 29, "g calls itself", "if n == 0")],
     ),
     "model that contains itself": (
         model("inner = M()"),

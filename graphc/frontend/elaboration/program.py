@@ -21,7 +21,7 @@ from graphc.frontend.elaboration.graphs import GraphFunction
 from graphc.frontend.elaboration.iterables import backward, enumerated, zipped
 from graphc.frontend.elaboration.models import SourceModel, method_of, model_class
 from graphc.frontend.elaboration.number_functions import STATIC_FUNCTIONS
-from graphc.frontend.elaboration.refusal import TooLarge, described, not_supported, refused
+from graphc.frontend.elaboration.refusal import Endless, TooLarge, described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
 from graphc.frontend.elaboration.statements import run_body
 from graphc.frontend.graph_reader import read_definition
@@ -41,6 +41,8 @@ MAX_STEPS = 200_000
 """Expressions and statements that are evaluated, those of unrolled loops counted each time."""
 MAX_CALLS = 64
 """Functions and models that are inside of each other at one time."""
+MAX_RECURSION = 32
+"""Calls of one function that are inside of each other: enough for what halves a size of 32 bits."""
 MAX_RANGE = 100_000
 """Numbers in a range that is known while the program is built."""
 
@@ -238,18 +240,15 @@ class Program:
 
     @contextmanager
     def inside(self, function: UserFunction, span: Span | None) -> Iterator[None]:
-        """While a call of a function is elaborated.
-
-        Raises:
-            SourceError: the function calls itself.
-        """
+        """While a call of a function is elaborated; `Endless` if too many are inside of it."""
         entry = (function.definition, function.owner)
-        if any(entry[0] is one and entry[1] is owner for one, owner in self.run.stack):
-            raise refused(
-                f"{function.name} calls itself: a call is inlined, and this one would never end",
-                "recursion",
-                span,
-                "repeat with `for i in range(n)`, which is unrolled",
+        calls = sum(entry[0] is one and entry[1] is owner for one, owner in self.run.stack)
+        if calls >= MAX_RECURSION:
+            raise Endless(
+                f"{function.name} calls itself, {MAX_RECURSION} calls inside of each other",
+                span=span,
+                hint="calls are inlined: end them by a known number, if n == 0: return x; or "
+                "repeat with `for i in range(n)`",
             )
         with self._deeper(entry, span):
             makes = self.run.makes_models

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from graphc.errors import GraphcError, group
 from graphc.frontend import syntax
-from graphc.frontend.elaboration.refusal import Consequence, TooLarge
+from graphc.frontend.elaboration.refusal import Consequence, Endless, TooLarge
 from graphc.frontend.elaboration.scope import UNKNOWN, Scope
 
 __all__ = ["MAX_ERRORS", "Recovery"]
@@ -35,11 +35,11 @@ class Recovery:
         Raises:
             GraphcError: all errors so far, where there are as many as are shown, or where nobody
                 can say whether what follows the statement would have been reached.
-            TooLarge: the program is too large for the rest to be looked at.
+            TooLarge, Endless: the program is too large for the rest to be looked at.
         """
         try:
             yield
-        except TooLarge:
+        except (TooLarge, Endless):
             raise
         except Consequence as error:
             self._consequence = error

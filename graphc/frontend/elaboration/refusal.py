@@ -15,6 +15,7 @@ from graphc.ir.dtype import DTYPES, DType
 
 __all__ = [
     "Consequence",
+    "Endless",
     "TooLarge",
     "described",
     "not_supported",
@@ -27,6 +28,12 @@ class TooLarge(GraphcError):
     """A program that unrolls into more than can be built."""
 
     default_code = "too-large"
+
+
+class Endless(SourceError):
+    """Calls inside of calls, whose statements that follow are not tried: they would call again."""
+
+    default_code = "recursion"
 
 
 class Consequence(GraphcError):
