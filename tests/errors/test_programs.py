@@ -234,15 +234,7 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     ),
     "function that calls itself": (
         function("return f(x)"),
-        [
-            Told(
-                "recursion",
-                3,
-                12,
-                "32 calls inside of each other",
-                "known while the program is built",
-            )
-        ],
+        [Told("recursion", 3, 12, "32 calls inside of each other", "end them by a known number")],
     ),
     "functions that call each other": (
         "def g(x: f32[2]):\n    return f(x)\ndef f(x: f32[2]):\n    return g(x)\nexport f = f\n",
