@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -269,6 +270,8 @@ def test_named_dims_go_through_views() -> None:
         (lambda: functions["reshape"](symbolic(B, 3), 7), ShapeError, "B*3 elements"),
         (lambda: functions["reshape"](symbolic(B, 3), -1, 2), ShapeError, "do not split by 2"),
         (lambda: functions["reshape"](symbolic(0, 3), 0, -1), ShapeError, "write out the dim"),
+        (lambda: functions["reshape"](symbolic(B, 3), 2**70, -1), ShapeError, "write out the dim"),
+        (lambda: functions["reshape"](symbolic(B + 1), 8, -1), ShapeError, "write out the dim"),
         (lambda: functions["reshape"](symbolic(4), -1, -1), ShapeError, "one dim at most"),
         (lambda: index(symbolic(B), 1), ShapeError, "not proved to be inside axis 0"),
         (lambda: index(symbolic(3), 3), ShapeError, "axis 0 has 3 elements"),
@@ -298,3 +301,63 @@ def test_axes_are_counted_from_both_ends() -> None:
     assert normal_axes((-1, 0), 3, "f") == (0, 2)
     assert normal_axes(None, 2, "f") == (0, 1)
     assert normal_axes((), 2, "f") == ()
+
+
+MULTIPLE = re.compile(r"dim T: (\d+)\.\.(\d+) multiple of (\d+)")
+
+
+@settings(deadline=None)
+@given(
+    low=st.integers(0, 9),
+    more=st.integers(0, 60),
+    unit=st.integers(1, 6),
+    sizes=st.lists(st.integers(1, 12), max_size=2),
+    power=st.integers(1, 2),
+    added=st.sampled_from([0, 0, 1, 4]),
+    factor=st.integers(1, 64),
+)
+def test_the_least_multiple_that_lets_a_shape_be_split_is_told(
+    low: int, more: int, unit: int, sizes: list[int], power: int, added: int, factor: int
+) -> None:
+    high = low + more
+    first, last = -(-low // unit) * unit, high // unit * unit
+    assume(max(first, 1) <= last)
+
+    def refusal(hi: int, multiple: int) -> ShapeError | None:
+        one = dims.variable("T", low, hi, multiple)
+        x = symbolic(*sizes, *[one] * (power - 1), one + added)
+        try:
+            assert functions["reshape"](x, factor, -1).shape[0] == factor
+        except ShapeError as error:
+            return error
+        return None
+
+    refused = refusal(high, unit)
+    assume(refused is not None)
+    # For all multiples, and not by chance for the few in the range.
+    enough = (n for n in range(unit, factor * unit + 1, unit) if not refusal(high + 9 * n, n))
+    least = next((n for n in enough if max(low, 1) <= high // n * n), None)
+    found = MULTIPLE.search((refused and refused.hint) or "")
+    if found is None:
+        assert least is None
+        return
+    assert (int(found[1]), int(found[2])) == (first, last)
+    multiple = int(found[3])
+    assert refusal(high, multiple) is None
+    assert least is None or multiple <= least
+
+
+@pytest.mark.parametrize(
+    ("shape", "to", "multiple"),
+    [
+        ((dims.variable("T", 1, 8), 4), (2, -1, 4), 2),
+        ((dims.variable("T", 1, 8), 6), (-1, 4), 2),
+        ((dims.variable("T", 3, 12, 3), 4), (-1, 8), 6),
+        ((dims.variable("T", 1, 2**50),), (2**40, -1), 2**40),
+        ((dims.variable("T", 1, 2**50), 2**31 - 1), (2 * (2**31 - 1), -1), 2),
+    ],
+)
+def test_the_multiple_that_is_told(shape: Any, to: tuple[int, ...], multiple: int) -> None:
+    with pytest.raises(ShapeError) as caught:
+        functions["reshape"](symbolic(*shape), *to)
+    assert f"multiple={multiple})" in (caught.value.hint or "")

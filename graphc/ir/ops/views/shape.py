@@ -7,6 +7,7 @@ forgiving spellings are in `rearrange.py`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,9 @@ from graphc.errors import GraphcError, ShapeError
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.batching import shifted_axes
-from graphc.ir.dims import DimLike
+from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dims.atoms import Variable
+from graphc.ir.dims.dim import LARGEST_VALUE
 from graphc.ir.expr import Expr, Index, Read
 from graphc.ir.node import Node
 from graphc.ir.op import Op, Parameter, Refused, Sample, View, find
@@ -32,16 +35,48 @@ _F32 = dtypes.f32
 
 
 def divisible_hint(size: DimLike, factor: DimLike) -> str | None:
-    """How to declare a dim, where a size is no multiple of a number for certain."""
-    named = dims.variables(size)
-    if len(named) != 1 or not isinstance(factor, int) or factor < 2:
+    """How to declare the one dim of a size, where a number may not divide that.
+
+    >>> divisible_hint(dims.variable("B", 1, 8) * 6, 4)
+    'declare a dim that does: dim B: 1..8 multiple of 2, or in Python dim("B", 1, 8, multiple=2)'
+    """
+    if not isinstance(size, Dim) or len(size.names) != 1 or not isinstance(factor, int):
         return None
-    ((name, one),) = named.items()
-    low, high = dims.bounds(one)
+    (one,) = size.names.values()
+    multiple = _least_multiple(size, one, factor) if factor > 1 else None
+    if multiple is None:
+        return None
     return (
-        f"declare that it is one: dim {name}: {low}..{high} multiple of {factor}, "
-        f'or in Python dim("{name}", {low}, {high}, multiple={factor})'
+        f"declare a dim that does: dim {one.name}: {one.lo}..{one.hi} multiple of {multiple}, "
+        f'or in Python dim("{one.name}", {one.lo}, {one.hi}, multiple={multiple})'
     )
+
+
+def _least_multiple(size: Dim, one: Variable, factor: int) -> int | None:
+    """What a dim must be a multiple of for `factor` to divide a size; None if nothing does."""
+
+    def suffices(multiple: int) -> bool:
+        high = max(one.hi, one.lo + multiple)
+        if high > LARGEST_VALUE:
+            return False
+        declared = dims.variable(one.name, one.lo, high, multiple)
+        return dims.divides(dims.substitute(size, {one.name: declared}, proved=False), factor)
+
+    # Coefficients count in what the dim is a multiple of already.
+    found = factor // math.gcd(factor, *(number for _, number in size.terms))
+    if not suffices(one.multiple * found):
+        return None
+    # Powers of the dim need less.
+    for part in range(2, _LARGEST_PART):
+        while found % part == 0 and suffices(one.multiple * (found // part)):
+            found //= part
+    multiple = one.multiple * found
+    has_any = one.hi // multiple * multiple >= max(one.lo, 1)
+    return multiple if has_any else None
+
+
+# Whoever splits by the square of a larger prime is told of the whole square.
+_LARGEST_PART = 1 << 10
 
 
 def sampled(*pairs: tuple[Shape, Mapping[str, Any]]) -> Iterable[Sample]:
