@@ -68,6 +68,32 @@ IN_PROGRAMS: dict[str, Told] = {
     "const N: 3\n": Told("expected '='", "const N = 8", ":"),
     model("param w = zeros(3)"): Told("expected ':'", "type stands behind", "="),
     model("buffer w: f32[3]"): Told("the name 'w'", "state name: f32[64]", "w"),
+    function("return x * 2.5j"): Told("'2.5j' is not a number", "complex(0, 1)", "2.5j"),
+    "model M(nn.Module):\n    fc = Linear(2, 2)\n": Told("found '.'", "no base class", "."),
+    "model M(Module):\n    def forward(x: f32[2]):\n        return x\nexport f = M.forward\n": Told(
+        "'Module' has none", "no base class", "M.forward"
+    ),
+    "def f(x: f32[2]) -> f32[2]:\n    y = 2 * x\nexport f = f\n": Told(
+        "f ends without `return`", "`return value`", "def f(x: f32[2]) -> f32[2]:"
+    ),
+    "def f(x: f32[2]) -> (f32[2], f32[2]):\n    if x[0] > 0:\n        x = -x\nexport f = f\n": Told(
+        "f ends without `return`", "`return value`", "def f(x: f32[2]) -> (f32[2], f32[2]):"
+    ),
+    function("def g(y):\n    z = y\nreturn g(x) * 2"): Told(
+        "a tuple of 0", "ends without `return`", "g(x) * 2"
+    ),
+    function("y[i] = any[j] x[i, j] > 1\nreturn y"): Told(
+        "1 (int)", "in parentheses, any[i] (x[i] > 0)", "any[j] x[i, j] > 1"
+    ),
+    function("return all[i, j] x[i, j] > 1"): Told(
+        "1 (int)", "in parentheses, all[i] (x[i] > 0)", "all[i, j] x[i, j] > 1"
+    ),
+    function("for row in x:\n    ys[t] = row\nreturn ys"): Told(
+        "without indices", "for t, row in enumerate(x):", "row"
+    ),
+    function("for a in x:\n    for b in a:\n        ys[t] = b\nreturn ys"): Told(
+        "'t' runs", "for t, b in enumerate(a):", "ys[t] = b"
+    ),
     # -- names
     model("def __init__(n):\n    return n"): Told(
         "cannot be called '__init__'", "no constructor", "def __init__(n):"

@@ -169,7 +169,7 @@ PROGRAMS: dict[str, tuple[str, list[Told]]] = {
     ),
     "no return": (
         "def f(x: f32[3]) -> f32[3]:\n    y = x\nexport f = f\n",
-        [Told("annotation", 1, 1, "expected a tensor")],
+        [Told("annotation", 1, 1, "ends without `return`", "return value")],
     ),
     "annotated assignment": (
         function("y: f32[B, 4] = x", "return y"),

@@ -34,7 +34,7 @@ from graphc.ir.dims import Dim
 from graphc.ir.dtype import DType
 from graphc.ir.types import TensorType
 
-__all__ = ["Carries", "alike", "form_of", "is_tensors"]
+__all__ = ["Carries", "alike", "form_of", "is_inside", "is_tensors"]
 
 
 class Carries:
@@ -146,7 +146,7 @@ class Carries:
         names = [node for node in _nodes(self._body) if isinstance(node, syntax.Name)]
 
         def read_at(place: Span | None) -> set[str]:
-            return {one.id for one in names if place is not None and _is_inside(one.span, place)}
+            return {one.id for one in names if place is not None and is_inside(one.span, place)}
 
         assigned = [(target, read_at(place)) for target, place in syntax.assigned(self._body)]
         found, before = {name}, set[str]()
@@ -165,7 +165,8 @@ def _beginning(name: str, value: Any, carried: DType, error: GraphcError) -> str
     return f"to carry {named[0]}, begin with {name} = cast({value}, {named[0]})"
 
 
-def _is_inside(span: Span, place: Span) -> bool:
+def is_inside(span: Span, place: Span) -> bool:
+    """Whether a stretch of a source is a part of another one."""
     begins_inside = (place.line, place.column) <= (span.line, span.column)
     ends_inside = (span.end_line, span.end_column) <= (place.end_line, place.end_column)
     return span.file == place.file and begins_inside and ends_inside

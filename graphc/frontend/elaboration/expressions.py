@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
@@ -167,7 +168,7 @@ class Evaluator:
         values = [self.evaluate(one) for one in (node.left, *node.comparators)]
         result: Any = True
         for symbol, (left, right) in zip(node.operators, pairwise(values), strict=True):
-            with self.program.sources.at(node.span):
+            with self.program.sources.at(node.span), _told_of_parentheses(node):
                 one = numbers.compare(symbol, left, right)
                 if isinstance(one, Tensor) and isinstance(result, Tensor):
                     result = call("logical_and", result, one)
@@ -300,6 +301,21 @@ class Evaluator:
             node.span,
             "loop over range(n), a list or a tuple",
         )
+
+
+@contextmanager
+def _told_of_parentheses(node: syntax.Compare) -> Iterator[None]:
+    """Say of an error in `any[k] x[k] > 1` that the truth of `any` is compared."""
+    try:
+        yield
+    except GraphcError as error:
+        if isinstance(node.left, syntax.Reduction) and node.left.operator in ("any", "all"):
+            name = node.left.operator
+            error.hint = (
+                f"{name} takes a product, and ends before a comparison: write it in parentheses, "
+                f"{name}[i] (x[i] > 0)"
+            )
+        raise
 
 
 def _is_condition(value: Any) -> TypeGuard[Tensor]:

@@ -219,6 +219,8 @@ class UserFunction:
             arguments[parameter.name] = value
         shapes.match(matched)
         returned = run_body(Evaluator(self.program, frame), self.definition.body)
+        if returned is None:
+            self._require_no_result()
         value = returned.value if returned is not None else ()
         place = returned.span if returned is not None else self.definition.span.first_line()
         value, types = self._checked(
@@ -226,6 +228,16 @@ class UserFunction:
         )
         shapes.require(types)
         return with_own_gradient(self, arguments, value)
+
+    def _require_no_result(self) -> None:
+        match self.definition.returns:
+            case syntax.TensorType() | syntax.TupleType((_, *_)) | syntax.NamedType():
+                raise refused(
+                    f"{self.name} ends without `return`, and a result is declared",
+                    "annotation",
+                    self.definition.span.first_line(),
+                    "end it with `return value`",
+                )
 
     def _checked(
         self, value: Any, annotation: syntax.Type | None, what: str, place: Span | None

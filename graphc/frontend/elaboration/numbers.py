@@ -147,7 +147,7 @@ def combine(symbol: str, left: Any, right: Any) -> Any:
             raise SourceError(
                 f"{described(value)} is no operand of {symbol!r}",
                 code="operand",
-                hint=which_part(value, Tensor) or _as_list(value),
+                hint=which_part(value, Tensor) or _instead_of(value),
             )
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         return binary(symbol, _beside(left, right), _beside(right, left))
@@ -169,7 +169,9 @@ def combine(symbol: str, left: Any, right: Any) -> Any:
     return _evaluated(symbol, left, right)
 
 
-def _as_list(value: Any) -> str | None:
+def _instead_of(value: Any) -> str | None:
+    if isinstance(value, tuple) and not value:
+        return "a function that ends without `return` gives nothing: end it with `return value`"
     is_list = isinstance(value, list) and value and all(map(is_number, value))
     return "a tensor of these numbers is tensor([1.0, 2.0])" if is_list else None
 

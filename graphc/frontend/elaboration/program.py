@@ -175,7 +175,9 @@ class Program:
                     f"{missing[0]!r} has none",
                     "model-arguments",
                     None,
-                    f"give it one: model {model.__name__}({missing[0]}=64)",
+                    "a model has no base class: leave it out"
+                    if missing[0] == "Module"
+                    else f"give it one: model {model.__name__}({missing[0]}=64)",
                 )
             self.run.roots[model] = model()
         return self.run.roots[model]

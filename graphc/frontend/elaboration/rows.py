@@ -9,22 +9,24 @@ are stacked to a row of the outer one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
-from graphc.errors import DTypeError, ShapeError, Span
+from graphc.errors import DTypeError, GraphcError, ShapeError, Span
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
-from graphc.frontend.elaboration.carries import alike
+from graphc.frontend.elaboration.carries import alike, is_inside
 from graphc.frontend.elaboration.expressions import Evaluator
 from graphc.frontend.elaboration.refusal import described, not_supported, refused
 from graphc.frontend.elaboration.scope import Scope
+from graphc.frontend.index_notation.mentions import names_in, text_of
 from graphc.frontend.tracing.loop_index import LoopIndex
 from graphc.frontend.tracing.state import State
 from graphc.frontend.tracing.tensor import Tensor, call
 
-__all__ = ["Rows", "row_assigned", "rows_in"]
+__all__ = ["Rows", "row_assigned", "rows_in", "told_of_numbers"]
 
 Stored = tuple[str, tuple[str, ...]]
 """A name that rows are stored of, and the numbers of loops around that stand before the loop's."""
@@ -149,6 +151,35 @@ def _stored(
                 links, orelse = statement.chain()
                 for block in (*(one.body for one in links), orelse):
                     yield from _stored(block, counters, scope)
+
+
+@contextmanager
+def told_of_numbers(node: syntax.For) -> Iterator[None]:
+    """Say of an error in `ys[t] = row`, where the loop has no number t, how it has one."""
+    try:
+        yield
+    except GraphcError as error:
+        for statement in node.body:
+            if isinstance(statement, syntax.IndexAssign):
+                _tell_of_number(node, statement, error)
+        raise
+
+
+def _tell_of_number(node: syntax.For, statement: syntax.IndexAssign, error: GraphcError) -> None:
+    index = statement.indices[0].id
+    read = {one.id for one in names_in(statement.value)}
+    if index in read or index in syntax.target_names(node.target):
+        return
+    for one in error.errors:
+        if (
+            one.code in ("index", "index-extent")
+            and one.span
+            and is_inside(one.span, statement.span)
+        ):
+            one.hint = (
+                f"{index} is no number of the loop, which gives one by enumerate: "
+                f"for {index}, {text_of(node.target)} in enumerate({text_of(node.iterable)}):"
+            )
 
 
 def row_assigned(evaluator: Evaluator, node: syntax.IndexAssign) -> bool:

@@ -14,7 +14,7 @@ from graphc.frontend.elaboration.expressions import Evaluator, limited
 from graphc.frontend.elaboration.iterables import InGraph
 from graphc.frontend.elaboration.recovery import Recovery
 from graphc.frontend.elaboration.refusal import described, refused
-from graphc.frontend.elaboration.rows import Rows, row_assigned
+from graphc.frontend.elaboration.rows import Rows, row_assigned, told_of_numbers
 from graphc.frontend.tracing.state import State
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.ir import dtype as dtypes
@@ -130,6 +130,11 @@ def _function(evaluator: Evaluator, node: syntax.Function) -> None:
 
 
 def _for(evaluator: Evaluator, node: syntax.For) -> Returned | None:
+    with told_of_numbers(node):
+        return _looped(evaluator, node)
+
+
+def _looped(evaluator: Evaluator, node: syntax.For) -> Returned | None:
     over = loops.iterated(evaluator, node)
     if isinstance(over, InGraph):
         loops.scan_loop(evaluator, node, over, run_body)

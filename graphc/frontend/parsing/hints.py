@@ -163,6 +163,10 @@ _HINTS: Sequence[tuple[Callable[[Misfit], object], str]] = (
     ),
     (lambda m: m.token.type == "IF" and m.is_after("ELSE"), "write `elif`"),
     (
+        lambda m: m.token.text == "." and m.line and m.line[0].type == "MODEL",
+        "a model has parameters, and no base class: model M(n=64):",
+    ),
+    (
         lambda m: m.line and m.line[0].type == "DIM",
         "a dim has a range, dim B: 1..64; one size is a constant, const B = 8",
     ),

@@ -55,7 +55,8 @@ def number_value(text: str) -> int | float:
     except LiteralError:
         raise
     except ValueError:
-        raise LiteralError(f"{shortened(text)!r} is not a number") from None
+        hint = "a complex number is complex(0, 1)" if lowered.endswith("j") else None
+        raise LiteralError(f"{shortened(text)!r} is not a number", hint) from None
     if value >= 2**64:
         raise LiteralError("this integer needs more than 64 bits", _SHORTER)
     return value
