@@ -918,6 +918,15 @@ def test_sizes_are_expressions_of_dims() -> None:
         halves(np.ones((3, 2), np.float32), np.ones(1, np.float32))
 
 
+def test_a_function_that_draws_needs_no_seed() -> None:
+    x = np.ones((2, 3), np.float32)
+    for draw in (gc.function(gc.randn_like), gc.vmap(gc.randn_like), gc.compile(gc.rand_like, x)):
+        first, second = draw(x), draw(x)
+        assert first.shape == (2, 3) and not np.array_equal(first, second)
+    seeded = gc.function(gc.randn_like)
+    assert np.array_equal(seeded(x, seed=7), seeded(x, seed=7))
+
+
 def test_defaults_are_no_arguments_of_a_transform() -> None:
     images, filters = np.ones((1, 2, 5, 5), np.float32), np.ones((3, 4, 2, 3, 3), np.float32)
     convolved = gc.vmap(gc.conv2d, in_axes=(None, 0))(images, filters)

@@ -27,7 +27,15 @@ from graphc.ir.ops.elementwise.arithmetic import add
 from graphc.ir.ops.elementwise.logic import left_shift
 from graphc.ir.ops.random.generator import philox, random_bits
 
-__all__ = ["Draws", "active_draws", "draw_counter", "draws", "each_iteration", "with_seed"]
+__all__ = [
+    "Draws",
+    "active_draws",
+    "draw_counter",
+    "draws",
+    "each_iteration",
+    "with_seed",
+    "without_seed",
+]
 
 _CHANCE = "dropout_p"
 # No path of a module begins so.
@@ -161,6 +169,16 @@ def with_seed(operation: Callable[..., Any], named: dict[str, Any]) -> dict[str,
         )
     key = active.key()
     return {"stream": key.stream, **named, "seed": key.seed}
+
+
+def without_seed(operation: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a function that draws, for which seed and stream may be left out."""
+    signature = inspect.signature(operation)
+    parameters = [
+        one.replace(default=None) if one.name in ("seed", "stream") else one
+        for one in signature.parameters.values()
+    ]
+    return signature.replace(parameters=parameters)
 
 
 def _seed_node(name: str, seed: Any) -> Any:

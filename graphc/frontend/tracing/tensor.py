@@ -35,7 +35,7 @@ from graphc.frontend.tracing.index_updates import At
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.members import CASTS, METHODS
 from graphc.frontend.tracing.operators import BINARY, UNARY, Operators
-from graphc.frontend.tracing.random_draws import with_seed
+from graphc.frontend.tracing.random_draws import draws, with_seed, without_seed
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.size import NumericSize, SymbolicSize, size_of
 from graphc.frontend.tracing.trees import map_leaves
@@ -79,8 +79,10 @@ def call(name: str, *arguments: Any, **keywords: Any) -> Any:
 
 def function(name: str) -> Callable[..., Any]:
     """The function of the registry called `name`, as one on tensors (see `call`)."""
-    lifted = functools.partial(call, name)
-    return functools.update_wrapper(lifted, functions[name])
+    lifted = functools.update_wrapper(functools.partial(call, name), functions[name])
+    if draws(functions[name]):
+        lifted.__signature__ = without_seed(functions[name])  # type: ignore[attr-defined]
+    return lifted
 
 
 def apply(operation: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
