@@ -53,9 +53,9 @@ def scan(
     compute again by cheap ops; one of a body in `checkpoint` keeps what that is given alone.
 
     Args:
-        body: called once, with tensors that stand for every iteration. Its row may be None.
+        body: called with tensors that stand for every iteration. Its row may be None.
         init: the first carry: a tensor, array or number, or a tree of them, or None. A Python
-            number takes the dtype that the body gives it.
+            number takes the dtype that the body makes of it, which is first called with that.
         xs: tensors or arrays of one length, in the same forms; None for none.
         length: iterations, where there is nothing to run over; may be a dim.
         reverse: take the rows from the last to the first. Results stand where their row was.
@@ -143,7 +143,7 @@ def while_loop(
         condition: gives a bool without axes.
         body: gives the next carry.
         init: the first carry: a tensor, array or number, or a tree of them. A Python number takes
-            the dtype that the body gives it.
+            the dtype that the body makes of it, which is first called with that.
         max_steps: bounds the loop and the memory of its gradient; may be a dim.
 
     Returns:
