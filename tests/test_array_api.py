@@ -64,6 +64,16 @@ def test_arrays_of_other_packages_come_through_dlpack() -> None:
     assert np.shares_memory(gc.from_dlpack(OfAnotherPackage(array)), array)
 
 
+def test_arrays_of_other_packages_stand_beside_tensors() -> None:
+    array = np.arange(3, dtype=np.float32)
+    other = OfAnotherPackage(array)
+    np.testing.assert_array_equal(gc.square(other), array**2)
+    np.testing.assert_array_equal(gc.concat([other, array]), np.concatenate([array, array]))
+    np.testing.assert_array_equal(gc.nonzero(other)[0], [1, 2])
+    np.testing.assert_array_equal(gc.function(lambda x: x + other)(array), 2 * array)
+    np.testing.assert_array_equal(gc.function(lambda x: (x, other))(array)[1], array)
+
+
 def test_a_given_dtype_is_taken() -> None:
     assert gc.asarray([1, 2], dtype=gc.u8).dtype == np.uint8
     assert gc.asarray([1.5], gc.bf16).dtype == gc.bf16.numpy

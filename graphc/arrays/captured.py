@@ -26,6 +26,7 @@ from graphc.arrays.value_keys import BUFFERS, Container, Path, Plain, Structure
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.tensor import Tensor
 from graphc.frontend.tracing.trees import parts, statics
+from graphc.ir.dlpack import has_dlpack
 
 __all__ = ["MOST_PARTS", "captured_values"]
 
@@ -128,7 +129,7 @@ class _Walk:
         if path in self.found:
             return
         self.found[path] = value
-        if value is None or isinstance(value, _CLOSED) or hasattr(type(value), "__dlpack__"):
+        if value is None or isinstance(value, _CLOSED) or has_dlpack(value):
             return
         # Methods are made anew whenever they are read.
         identity = value if isinstance(value, MethodType) else id(value)

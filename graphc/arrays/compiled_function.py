@@ -37,7 +37,7 @@ from graphc.frontend.tracing.trees import (
 )
 from graphc.frontend.tracing.unit import build_unit
 from graphc.ir import dtype as dtypes
-from graphc.ir.dlpack import from_dlpack
+from graphc.ir.dlpack import from_dlpack, has_dlpack
 from graphc.ir.graph import Graph
 from graphc.ir.spec import TensorSpec
 from graphc.ir.types import TensorType
@@ -341,7 +341,7 @@ def _arrays(value: Any, type_: Any) -> Iterator[Any]:
 def _type_of(leaf: Any) -> Any:
     if isinstance(leaf, bool | int | float | complex) and not isinstance(leaf, np.generic):
         return leaf
-    if isinstance(leaf, np.ndarray | np.generic) or hasattr(leaf, "__dlpack__"):
+    if isinstance(leaf, np.ndarray | np.generic) or has_dlpack(leaf):
         array = leaf if isinstance(leaf, np.ndarray | np.generic) else from_dlpack(leaf)
         return TensorType(dtypes.from_numpy(array.dtype), tuple(map(int, array.shape)))
     return leaf

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from graphc.frontend.tracing.tensor import Tensor
+from graphc.ir.dlpack import has_dlpack
 
 __all__ = [
     "BUFFERS",
@@ -81,7 +82,7 @@ def value_key(value: Any) -> Hashable:
         buffer = memoryview(value)
         content = hashlib.sha256(buffer.tobytes()).digest()
         return type(value), buffer.format, buffer.shape, content
-    if hasattr(type(value), "__dlpack__") and not isinstance(value, np.ndarray | Tensor):
+    if has_dlpack(value) and not isinstance(value, np.ndarray | Tensor):
         # An array of another library, if its memory can be read here.
         with suppress(Exception):
             return type(value), value_key(np.from_dlpack(value))

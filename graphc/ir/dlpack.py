@@ -18,7 +18,16 @@ from graphc.errors import UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dtype import DType
 
-__all__ = ["from_dlpack"]
+__all__ = ["from_dlpack", "has_dlpack"]
+
+
+def has_dlpack(value: Any) -> bool:
+    """Whether a value is an array, of NumPy or of another package, that can be read by DLPack.
+
+    >>> has_dlpack(np.zeros(2)), has_dlpack([0, 0]), has_dlpack(np.ndarray)
+    (True, False, False)
+    """
+    return hasattr(type(value), "__dlpack__")
 
 
 class _Tensor(ctypes.Structure):

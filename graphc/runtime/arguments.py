@@ -10,7 +10,7 @@ import numpy as np
 from graphc.errors import DimensionError, DTypeError, ShapeError, UsageError, did_you_mean
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
-from graphc.ir.dlpack import from_dlpack
+from graphc.ir.dlpack import from_dlpack, has_dlpack
 from graphc.ir.sizes import require_counted
 from graphc.runtime.program import Entry, Slot
 
@@ -160,7 +160,7 @@ def _from_array(entry: Entry, slot: Slot, argument: Any) -> Array:
             hint=f"fill it: {slot.name}.filled(0)",
         )
     try:
-        if isinstance(argument, np.ndarray) or not hasattr(argument, "__dlpack__"):
+        if isinstance(argument, np.ndarray) or not has_dlpack(argument):
             array = np.asarray(argument)
         else:
             array = from_dlpack(argument)

@@ -12,6 +12,7 @@ from graphc.frontend.tracing.tensor import Tensor, apply, call
 from graphc.frontend.tracing.trees import map_leaves, named_leaves, rebuilt
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
+from graphc.ir.dlpack import has_dlpack
 from graphc.ir.node import Node
 from graphc.ir.ops.creation.constants import dim_value
 
@@ -32,8 +33,10 @@ def as_tensor(value: Any, what: str) -> Tensor:
     """
     if isinstance(value, Tensor):
         return value
-    if isinstance(value, np.ndarray | np.generic):
-        constant: Tensor = apply(_constant, np.asanyarray(value))
+    if isinstance(value, np.generic):
+        value = np.asanyarray(value)
+    if has_dlpack(value):
+        constant: Tensor = apply(_constant, value)
         return constant
     if isinstance(value, Dim):
         return Tensor(dim_value(dim=value, dtype=dtypes.i64))
@@ -60,7 +63,7 @@ def result_tensors(result: Any) -> Any:
         UsageError: it holds something else.
     """
     for name, leaf in named_leaves(result, "the result"):
-        if not isinstance(leaf, _TENSORS):
+        if not isinstance(leaf, _TENSORS) and not has_dlpack(leaf):
             is_function = callable(leaf)
             raise UsageError(
                 f"{name} is {'a function' if is_function else shown(leaf)}, expected a tensor",

@@ -42,6 +42,7 @@ from graphc.frontend.tracing.trees import map_leaves
 from graphc.frontend.tracing.without_value import WithoutValue
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim, DimLike
+from graphc.ir.dlpack import from_dlpack, has_dlpack
 from graphc.ir.dtype import DType
 from graphc.ir.node import Node
 from graphc.ir.op import functions
@@ -124,6 +125,8 @@ def _to_node(value: Any) -> Any:
         return _constant(value)
     if isinstance(value, np.generic):
         return value.item()
+    if has_dlpack(value):
+        return _constant(from_dlpack(value))
     if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
         return dtypes.from_numpy(value)
     return value

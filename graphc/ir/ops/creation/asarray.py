@@ -13,7 +13,7 @@ import numpy as np
 from graphc.errors import DTypeError, UsageError
 from graphc.ir import dtype as dtypes
 from graphc.ir.dims import Dim
-from graphc.ir.dlpack import from_dlpack
+from graphc.ir.dlpack import from_dlpack, has_dlpack
 from graphc.ir.dtype import DType, PythonScalar
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
@@ -49,7 +49,7 @@ def asarray(values: Node | Any, dtype: DType | None = None, *, copy: bool | None
         return values if dtype is None else cast_to(values, dtype)
     if isinstance(values, Dim):
         return number(values, dtype or dtypes.i64)
-    is_array = hasattr(values, "__dlpack__")
+    is_array = has_dlpack(values)
     is_number = isinstance(values, bool | int | float | complex)
     if is_number and not _is_beyond(values, dtype or dtypes.default(values)):
         is_truth = isinstance(values, bool) and dtype not in (None, dtypes.bool_)
@@ -104,7 +104,7 @@ def _array(values: Any) -> np.ndarray[Any, Any]:
     if isinstance(values, np.ndarray):
         return values
     try:
-        if hasattr(values, "__dlpack__"):
+        if has_dlpack(values):
             return from_dlpack(values)
         found = np.array(values)
         if found.dtype.kind == "f" and np.any(np.abs(found) >= 2.0**63):
