@@ -487,6 +487,28 @@ def imported_inside() -> tuple[Any, Any]:
     return function, changed(module, "rate")
 
 
+def overridden() -> tuple[Any, Any]:
+    class Wider(Settings):
+        def scaled(self, x: Any) -> Any:
+            return super().scaled(x) + 0
+
+    settings = Wider()
+    return lambda x: settings.scaled(x), changed(settings, "own")
+
+
+def partial_method() -> tuple[Any, Any]:
+    rates = Settings()
+
+    class Scaled:
+        def by(self, rates: Any, x: Any) -> Any:
+            return x * rates.own
+
+        scaled = functools.partialmethod(by, rates)
+
+    one = Scaled()
+    return lambda x: one.scaled(x), changed(rates, "own")
+
+
 def matched() -> tuple[Any, Any]:
     settings = Settings()
 
@@ -530,6 +552,8 @@ CHANGES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "a queue and a set": queue_and_set,
     "an attribute of the function": attribute_of_a_function,
     "a module imported inside": imported_inside,
+    "an attribute behind what is overridden": overridden,
+    "an argument of a partial method": partial_method,
     "an object that is matched": matched,
 }
 
@@ -565,7 +589,32 @@ def test_what_a_function_changes_itself_is_no_part_of_its_signature() -> None:
     value = gc.function(counted, device="reference")
     for size in (1, 2, 1, 2):
         assert value(np.ones(size)).tolist() == [1] * size
-    assert len(calls) == 2 and len(value.graphs) == 2
+    # Twice to tell it from what another thread changes, once.
+    assert len(calls) == 3 and len(value.graphs) == 2
+
+
+@pytest.mark.parametrize("transformed", [gc.function, gc.vmap], ids=["function", "vmap"])
+def test_what_another_thread_changes_meanwhile_is_a_part_of_the_signature(transformed: Any):
+    settings, begun, changed_there = Settings(), threading.Event(), threading.Event()
+
+    def function(x: Any) -> Any:
+        rate = settings.own
+        begun.set()
+        changed_there.wait(10)
+        return x * rate
+
+    value = transformed(function)
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(value(np.ones(2)).tolist()))
+    thread.start()
+    begun.wait(10)
+    settings.own = 2.0
+    changed_there.set()
+    thread.join(10)
+    assert found in ([[1, 1]], [[2, 2]])
+    for own in (1.0, 2.0, 1.0):
+        settings.own = own
+        assert value(np.ones(2)).tolist() == [own] * 2
 
 
 def test_an_attribute_made_while_tracing_leaves_the_others_in_the_signature() -> None:
@@ -985,7 +1034,8 @@ def test_threads_share_a_function_that_is_traced_once_for_each_signature() -> No
     for thread in threads:
         thread.join()
     assert not wrong
-    assert len(traced) == len(square.graphs) == 3
+    # The first one twice, since the function changes what it reads.
+    assert len(square.graphs) == 3 and len(traced) == 4
 
 
 def test_a_function_runs_as_cuda_kernels_on_the_simulator() -> None:

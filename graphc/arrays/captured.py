@@ -17,6 +17,7 @@ from types import (
     SimpleNamespace,
 )
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -178,8 +179,12 @@ class _Walk:
     def _attributes(self, value: Any) -> Iterator[tuple[str, Any]]:
         """What an object, a class or a module keeps by the names that have been met."""
         if isinstance(value, type):
+            met: set[str] = set()
             for owner in value.__mro__:
-                yield from self._of_class(owner)
+                for name, one in self._of_class(owner):
+                    # What is overridden may be called by super().
+                    yield (f"{owner.__name__}.{name}" if name in met else name), one
+                    met.add(name)
             return
         any_name = self._any_name and _is_users(type(value))
         for name, one in _own(value):
@@ -222,11 +227,26 @@ def _parts(value: Any) -> Mapping[Any, Any] | None:
 def _own(value: Any) -> Iterator[tuple[str, Any]]:
     """The attributes that an object keeps itself, in its dict and its slots."""
     yield from list(_dict(value).items())
-    for owner in type(value).__mro__:
-        for name, slot in vars(owner).items():
-            if isinstance(slot, MemberDescriptorType):
-                with suppress(AttributeError):  # not assigned yet
-                    yield name, slot.__get__(value)
+    for name, slot in _slots(type(value)):
+        with suppress(AttributeError):  # not assigned yet
+            yield name, slot.__get__(value)
+
+
+_slots_of: WeakKeyDictionary[type[Any], list[tuple[str, MemberDescriptorType]]] = (
+    WeakKeyDictionary()
+)
+
+
+def _slots(kind: type[Any]) -> list[tuple[str, MemberDescriptorType]]:
+    found = _slots_of.get(kind)
+    if found is None:
+        found = _slots_of[kind] = [
+            (name, slot)
+            for owner in kind.__mro__
+            for name, slot in vars(owner).items()
+            if isinstance(slot, MemberDescriptorType)
+        ]
+    return found
 
 
 def _dict(value: Any) -> Mapping[str, Any]:
@@ -243,8 +263,10 @@ def _function_of(attribute: Any) -> Any:
         return attribute.fget
     if isinstance(attribute, classmethod | staticmethod):
         return attribute.__func__
-    if isinstance(attribute, functools.cached_property | functools.partialmethod):
+    if isinstance(attribute, functools.cached_property):
         return attribute.func
+    if isinstance(attribute, functools.partialmethod):
+        return functools.partial(attribute.func, *attribute.args, **attribute.keywords)
     return attribute
 
 

@@ -38,7 +38,7 @@ from graphc.frontend.tracing.trees import (
 from graphc.frontend.tracing.unit import build_unit
 from graphc.ir import dtype as dtypes
 from graphc.ir.dlpack import from_dlpack, has_dlpack
-from graphc.ir.graph import Graph
+from graphc.ir.graph import Graph, Unit
 from graphc.ir.spec import TensorSpec
 from graphc.ir.types import TensorType
 from graphc.runtime.loaded import LoadedModule
@@ -47,6 +47,9 @@ __all__ = ["MAX_GRAPHS", "Function", "compiled", "function", "is_traced"]
 
 MAX_GRAPHS = 32
 """How many graphs a function may have, unless it says otherwise."""
+
+_MOST_TRACES = 8
+"""How often a signature is traced anew for what other threads change meanwhile."""
 
 _SHOWN_VALUES = 8
 """How many captured values tell two signatures apart in a message."""
@@ -132,12 +135,8 @@ class Function:
             if key not in self._compiled:
                 text = self._new_text(types, around)
                 self._require_room(text)
-                before = value_keys(around)
-                made = self._compile(types, by_position)
-                _, around = self._met(types, by_position)
-                self._changing |= changes(before, value_keys(around))
-                key = by_position, _key(types), self._captured_key(around)
-                self._compiled[key] = text, made
+                unit, result, key = self._traced(types, by_position, around)
+                self._compiled[key] = text, self._on_device(unit, result)
             return self._compiled[key][1]
 
     def _met(
@@ -148,12 +147,15 @@ class Function:
         return (by_position, _key(types), self._captured_key(around)), around
 
     def _captured_key(self, captured: Mapping[Path, Any]) -> Any:
-        changing = self._changing
         return tuple(
             (path, value_key(value))
             for path, value in captured.items()
-            if not changing or not any(path[:end] in changing for end in range(1, len(path) + 1))
+            if not self._is_changing(path)
         )
+
+    def _is_changing(self, path: Path) -> bool:
+        changing = self._changing
+        return bool(changing) and any(path[:end] in changing for end in range(1, len(path) + 1))
 
     def _new_text(self, types: Mapping[str, Any], captured: Mapping[Path, Any]) -> str:
         """The signature, with the constants that the function captures where these are new."""
@@ -183,7 +185,30 @@ class Function:
             notes=last,
         )
 
-    def _compile(self, types: Mapping[str, Any], by_position: int) -> _Compiled:
+    def _traced(
+        self, types: Mapping[str, Any], by_position: int, around: Mapping[Path, Any]
+    ) -> tuple[Unit, Any, Hashable]:
+        """The graph and the results of a signature, and its key.
+
+        What changes whenever the function is traced the function changes itself, and it is no part
+        of the key. What changes once another thread has changed: then the trace may have read
+        both values, and is made anew.
+        """
+        suspected: set[Path] = set()
+        for _ in range(_MOST_TRACES):
+            before = value_keys(around)
+            unit, result = self._unit(types, by_position)
+            _, around = self._met(types, by_position)
+            changed = changes(before, value_keys(around))
+            self._changing |= changed & suspected
+            changed = {path for path in changed if not self._is_changing(path)}
+            if not changed:
+                break
+            suspected |= changed
+        self._changing |= changed
+        return unit, result, (by_position, _key(types), self._captured_key(around))
+
+    def _unit(self, types: Mapping[str, Any], by_position: int) -> tuple[Unit, Any]:
         traced: list[Any] = []
 
         def body(*given: Any) -> Any:
@@ -210,13 +235,17 @@ class Function:
                     code="function-state",
                     hint="compile it: module = graphc.compile(...) keeps state",
                 )
+        return unit, map_leaves(lambda leaf: 0, traced[0])
+
+    def _on_device(self, unit: Unit, result: Any) -> _Compiled:
         module = on_device(unit, self.device)
         values = module.state_dict()
         if RANDOM_COUNTER in values:
             # Each graph has a counter of its own, and no two of them meet.
             distance = np.uint64(len(self._compiled) << 48)
             module.load_state_dict({**values, RANDOM_COUNTER: values[RANDOM_COUNTER] + distance})
-        return _Compiled(module, graph, map_leaves(lambda leaf: 0, traced[0]))
+        (graph,) = unit.exports.values()
+        return _Compiled(module, graph, result)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         # A method: each instance is an argument like any other.
