@@ -68,6 +68,5 @@ class RMSNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` normalised."""
-        eps = x.dtype.epsilon if self._eps is None else self._eps
-        result: Tensor = call("rms_norm", x, self._sizes, self.weight, eps)
+        result: Tensor = call("rms_norm", x, self._sizes, self.weight, self._eps)
         return result

@@ -11,7 +11,7 @@ import pytest
 
 import graphc
 from graphc import api, nn
-from graphc.errors import GraphcError, UsageError
+from graphc.errors import DTypeError, GraphcError, UsageError
 from graphc.frontend.elaborate import elaborate
 from graphc.frontend.tracing.control_flow import cond, scan, while_loop
 from graphc.frontend.tracing.random_draws import draws
@@ -243,6 +243,12 @@ def test_means_and_deviations_may_be_tensors(dtype: Any) -> None:
     for given in ((mean, std), (mean, std, (3, 4)), ((3, 4), mean, std)):
         found = graphc.normal(*given, seed=3)
         np.testing.assert_array_equal(found, (drawn * std + mean).astype(dtype), strict=True)
+    named, ones = graphc.normal(mean=mean, std=std, seed=3), np.ones(4, dtype)
+    np.testing.assert_array_equal(named, graphc.normal(mean, std, seed=3))
+    np.testing.assert_array_equal(graphc.normal(std, 0.0, seed=3), std, strict=True)
+    np.testing.assert_array_equal(graphc.normal(std, seed=3), graphc.normal(std, ones, seed=3))
+    with pytest.raises(DTypeError, match=r"mean is i64\[4\], expected floats"):
+        graphc.normal(np.arange(4), std, seed=3)
     found = graphc.normal(0.0, std, seed=3)
     same = graphc.normal((4,), dtype=str(wide), seed=3) * std
     np.testing.assert_array_equal(found, same.astype(dtype), strict=True)

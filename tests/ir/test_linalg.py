@@ -12,6 +12,7 @@ import pytest
 from graphc.errors import GraphcError
 from graphc.frontend.tracing.tensor import Tensor, call
 from graphc.frontend.tracing.trace import trace
+from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
@@ -178,6 +179,15 @@ def test_roots_and_pseudoinverses_of_complex_matrices_are_those_of_numpy():
         applied(functions["slogdet"], HERMITIAN), np.linalg.slogdet(HERMITIAN), strict=True
     ):
         np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_a_rank_follows_from_the_size_and_not_from_its_range():
+    sides = dims.variable("M", 0, 2**20), dims.variable("N", 1, 2**20)
+    x = graph_input("x", dtypes.f32, sides)
+    graph = Graph("rank", (x,), (), (functions["matrix_rank"](x),))
+    for given in (np.eye(3), np.ones((2, 3)), np.diag([1, 1e-6, 1e-8])):
+        given = given.astype(np.float32)
+        assert evaluate(graph, [given])[0][0] == np.linalg.matrix_rank(given)
 
 
 @pytest.mark.parametrize("x", MATRICES.values(), ids=MATRICES)

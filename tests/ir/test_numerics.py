@@ -6,6 +6,8 @@ import math
 from fractions import Fraction
 from typing import Any
 
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.special
@@ -440,9 +442,10 @@ def test_norms_have_mean_zero_and_square_one() -> None:
     centred = x - x.mean(-1, keepdims=True)
     normal = centred / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
     close(applied(functions["layer_norm"], x, w, b), normal * w + b, 1e-13)
-    root = np.sqrt((x * x).mean((-2, -1), keepdims=True) + 1e-5)
-    found = applied(lambda n, w: functions["rms_norm"](n, w), x, np.ones((4, 6)))
-    close(found, x / root, 1e-13)
+    for eps, added in ((None, np.finfo(x.dtype).eps), (0.5, 0.5)):
+        root = np.sqrt((x * x).mean((-2, -1), keepdims=True) + added)
+        found = applied(partial(functions["rms_norm"], eps=eps), x, np.ones((4, 6)))
+        close(found, x / root, 1e-13)
     with pytest.raises(ShapeError, match="does not end in"):
         applied(functions["layer_norm"], x, np.ones(5))
 

@@ -98,7 +98,6 @@ OTHER_DEFAULTS = {
     },
     ("one_hot", "classes"): "-1 would be a size that depends on data",
     ("pad", "value"): "None means 0",
-    ("rms_norm", "eps"): "None would depend on the dtype",
     ("softplus", "threshold"): "exact: where PyTorch turns to x itself, no digit changes",
 }
 """Arguments of functions with another default than PyTorch's, and why."""

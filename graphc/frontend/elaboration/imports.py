@@ -1,7 +1,8 @@
 """Imports: the definitions of other files, each read and elaborated once.
 
 `import layers` finds `layers.gc` beside the file that says so, `from parts.heads import Head`
-finds `parts/heads.gc` below it. A path has names alone, so no import leads out of the folder.
+finds `parts/heads.gc` below it. A path has names alone, so no import leads out of the folder,
+unless by a link that stands in it.
 """
 
 from __future__ import annotations

@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 from graphc.ir import dims
 from graphc.ir import dtype as dtypes
+from graphc.ir.dims import Dim
 from graphc.ir.node import Node
 from graphc.ir.op import functions, surface
 from graphc.ir.ops.argument_names import also_named
 from graphc.ir.ops.broadcasting import Operand
 from graphc.ir.ops.contraction.matmul import matmul, matrix_product
 from graphc.ir.ops.conversion import cast_to
-from graphc.ir.ops.creation.constants import ones_like, zeros_like
+from graphc.ir.ops.creation.constants import dim_value, ones_like, zeros_like
 from graphc.ir.ops.creation.sequences import tril
 from graphc.ir.ops.elementwise.arithmetic import add, divide
 from graphc.ir.ops.elementwise.logic import where
@@ -92,7 +93,11 @@ def rank_of_matrix(
     """
     values = singular_values(_from_lower(x) if hermitian else x)
     if rtol is None and atol is None:
-        rtol = dims.bounds(dims.maximum(*x.shape[-2:]))[1] * x.dtype.epsilon
+        side, epsilon = dims.maximum(*x.shape[-2:]), x.dtype.epsilon
+        if isinstance(side, Dim):
+            rtol = F["multiply"](dim_value(dim=side, dtype=values.dtype), epsilon)
+        else:
+            rtol = side * epsilon
     above = cast_to(_above(values, rtol, atol), dtypes.i64)
     return sum_over(above, axes=(len(values.shape) - 1,))
 

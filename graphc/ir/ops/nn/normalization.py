@@ -216,12 +216,14 @@ def rms_norm_affine(
     x: Node,
     normalized_shape: Node | Sequence[DimLike] = (),
     weight: Node | None = None,
-    eps: float = 1e-5,
+    eps: float | None = None,
 ) -> Node:
     """`rms_norm` over the axes of the weight (the last one by default), scaled; see `layer_norm`.
 
-    `rms_norm(x, weight)` is `rms_norm(x, (4,), weight)` for a weight of that shape.
+    `rms_norm(x, weight)` is `rms_norm(x, (4,), weight)` for a weight of that shape. `eps` is the
+    epsilon of the dtype, unless it is given.
     """
     shape, (weight,) = _in_order("rms_norm", normalized_shape, weight)
     axes = _axes_of("rms_norm", x, shape, weight)
-    return _affine(rms_norm(x, axes=axes, eps=float(eps)), weight, None)
+    eps = x.dtype.epsilon if eps is None else float(eps)
+    return _affine(rms_norm(x, axes=axes, eps=eps), weight, None)

@@ -124,9 +124,9 @@ def uniform(
 
 @surface("normal")
 def normal(
-    shape: Iterable[DimLike] | float | Node,
-    mean: float | Node = 0.0,
-    std: float | Iterable[DimLike] | Node = 1.0,
+    shape: Iterable[DimLike] | float | Node | None = None,
+    mean: float | Node | None = None,
+    std: float | Iterable[DimLike] | Node | None = None,
     dtype: DType | None = None,
     *,
     seed: Node,
@@ -134,6 +134,7 @@ def normal(
 ) -> Node:
     """Normally distributed numbers, f32 unless a dtype is given (Box and Muller, 1958).
 
+    The mean is 0 and the deviation 1 where they are left out.
     Computed in f32, or in f64 for f64. The radius is drawn from 32 bits, so that |x| reaches 6.7
     standard deviations. The shape may stand last, as in PyTorch: `normal(0.0, 1.0, (2, 3))`.
 
@@ -144,6 +145,7 @@ def normal(
         return _around(shape, mean, std, dtype, seed, stream)
     dtype = dtype or dtypes.f32
     _require_float("normal", dtype)
+    mean, std = 0.0 if mean is None else mean, 1.0 if std is None else std
     given, center, spread = _shape_first("normal", shape, mean, std)
     wide = dtype if dtype is dtypes.f64 else dtypes.f32
     sizes = tuple(given)
@@ -163,19 +165,20 @@ def normal(
 
 def _around(shape: Any, mean: Any, std: Any, dtype: DType | None, seed: Node, stream: int) -> Node:
     """`normal` of means and deviations of which one is a tensor at least."""
-    if isinstance(shape, Node | float | int) and isinstance(std, tuple | list):
+    if isinstance(std, tuple | list):
         shape, mean, std = std, shape, mean
     elif isinstance(shape, Node | float | int):
-        has_mean, has_std = isinstance(mean, Node) or mean != 0, isinstance(std, Node) or std != 1
-        if has_mean is has_std:
+        if mean is not None and std is not None:
             raise UsageError(
-                "normal: means of no shape, and not one deviation",
+                "normal: means in the place of a shape, and two deviations",
                 code="argument",
                 hint="it is normal(mean, std), or normal(shape, mean, std)",
             )
-        # The mean stands in the shape's place.
-        shape, mean, std = None, shape, mean if has_mean else std
-    center, spread = promoted(mean, std)
+        shape, mean, std = None, shape, std if mean is None else mean
+    for name, one in (("mean", mean), ("std", std)):
+        if isinstance(one, Node) and one.dtype.kind != "float":
+            raise DTypeError(f"normal: {name} is {one.type}, expected floats")
+    center, spread = promoted(0.0 if mean is None else mean, 1.0 if std is None else std)
     dtype = dtype or center.dtype
     _require_float("normal", dtype)
     wide = dtype.accumulator
