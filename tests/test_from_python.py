@@ -8,7 +8,7 @@ import re
 import sys
 import threading
 from array import array
-from collections import UserList, deque
+from collections import UserDict, UserList, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -398,13 +398,16 @@ def bytes_that_change() -> tuple[Any, Any]:
 
 
 def containers_of_python() -> tuple[Any, Any]:
-    table, row = {"by": 1.0}, UserList([1.0])
+    class Options(UserDict[str, float]):
+        pass
+
+    table, row, options = {"by": 1.0}, UserList([1.0]), Options(by=1.0)
     view = MappingProxyType(table)
 
     def change() -> None:
-        table["by"] = row[0] = 2.0
+        table["by"], row[0], options["by"] = 2.0, 0.5, 4.0
 
-    return lambda x: x * view["by"] * row[0], change
+    return lambda x: x * view["by"] * row[0] * options["by"], change
 
 
 class Foreign:
@@ -666,6 +669,17 @@ def test_arrays_that_are_no_tensors_may_be_read(held: Any) -> None:
     value = gc.function(lambda x: x * len(held), device="reference")
     for size in (1, 2):
         assert value(np.ones(size)).tolist() == [len(held)] * size
+
+
+def test_what_has_a_state_of_a_package_is_itself_alone() -> None:
+    class Network(networkx.Graph):  # type: ignore[type-arg]
+        pass
+
+    held = [Network([(0, 1)])]
+    value = gc.function(lambda x: x * held[0].number_of_edges(), device="reference")
+    assert value(1.0) == 1
+    held[0] = Network([(0, 1), (1, 2)])
+    assert value(1.0) == 2
 
 
 def test_the_inside_of_installed_packages_is_not_looked_through() -> None:

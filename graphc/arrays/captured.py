@@ -39,6 +39,8 @@ _CLOSED: tuple[Any, ...] = (Plain, np.ndarray, np.generic, Tensor, range, *BUFFE
 
 _DESCRIPTORS = GetSetDescriptorType | MemberDescriptorType
 
+_READING = frozenset({"__getitem__", "__iter__"})
+
 # Special methods that no value depends on.
 _ASIDE = frozenset({"__repr__", "__str__", "__del__", "__dir__", "__getstate__", "__reduce__"})
 
@@ -214,14 +216,19 @@ def _parts(value: Any) -> Mapping[Any, Any] | None:
     inside = parts(value)
     if inside is not None:
         return {**inside, **statics(value)}
-    if is_installed(type(value).__module__):
-        # Containers of Python and of packages; one of the user's is read by its own functions.
+    if isinstance(value, Mapping | Sequence | Set | deque) and _is_read_by_package(type(value)):
         with suppress(Exception):
-            if isinstance(value, Mapping):
-                return dict(value)
-            if isinstance(value, Sequence | Set | deque):
-                return dict(enumerate(value))
+            return dict(value if isinstance(value, Mapping) else enumerate(value))
     return None
+
+
+def _is_read_by_package(kind: type[Any]) -> bool:
+    """Whether what a container holds is found by functions of Python or of an installed package.
+
+    The functions of a container of the user's name the attributes that hold it.
+    """
+    own = (one for one in kind.__mro__ if not vars(one).keys().isdisjoint(_READING))
+    return is_installed(next(own, object).__module__)
 
 
 def _own(value: Any) -> Iterator[tuple[str, Any]]:
@@ -287,7 +294,9 @@ def _is_structure(value: Any, is_object: bool) -> bool:
         return True
     if isinstance(value, type | ModuleType | FunctionType):
         return False
-    return is_object and _is_users(type(value))
+    # What a class of a package keeps is not looked at.
+    kinds = type(value).__mro__
+    return is_object and all(one in (Module, object) or _is_users(one) for one in kinds)
 
 
 def _is_users(kind: type[Any]) -> bool:
