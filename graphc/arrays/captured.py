@@ -139,9 +139,8 @@ class _Walk:
         first, _ = self._met.setdefault(identity, (path, value))
         if first == path:
             self._ahead.append((path, value))
-        elif _parts(value) is not None:
-            self.found[path] = Container(type(value), first)
-        elif _is_structure(value, _has_attributes(value)):
+        else:
+            # What it holds is told at the first path.
             self.found[path] = Structure(type(value), first)
 
     def _read_by(self, value: Any) -> Iterator[tuple[str, Any]]:
