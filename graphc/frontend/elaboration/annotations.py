@@ -158,7 +158,8 @@ class Shapes:
                     )
                 raise
         self.bound[name] = size, source
-        self.scope.define(name, size, is_size=True)
+        self.scope.define(name, size)
+        self.scope.mark_size(name)
 
     def _expected(self, axis: _Axis) -> DimLike:
         free = [name for name in dict.fromkeys(_names(axis.pattern)) if self._is_free(name)]

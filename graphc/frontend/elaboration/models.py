@@ -92,12 +92,7 @@ class _ModelScope(Scope):
         self.model = model
 
     def define(
-        self,
-        name: str,
-        value: Any,
-        axes: tuple[str, ...] = (),
-        place: Span | None = None,
-        is_size: bool = False,
+        self, name: str, value: Any, axes: tuple[str, ...] = (), place: Span | None = None
     ) -> None:
         """Make `value` the attribute `name` of the model.
 

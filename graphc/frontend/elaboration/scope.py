@@ -67,26 +67,18 @@ class Scope:
         return found
 
     def define(
-        self,
-        name: str,
-        value: Any,
-        axes: tuple[str, ...] = (),
-        place: Span | None = None,
-        is_size: bool = False,
+        self, name: str, value: Any, axes: tuple[str, ...] = (), place: Span | None = None
     ) -> None:
-        """Give a name a meaning in this block.
-
-        Args:
-            axes: the names of the axes of a tensor.
-            is_size: whether it is computed from dims of the function's types.
-        """
+        """Give a name a meaning in this block; the axes of a tensor may have names too."""
         self._own[name] = value
         self._axes[name] = axes
         self._places[name] = place
         self._counters.pop(name, None)
         self._sizes.discard(name)
-        if is_size:
-            self._sizes.add(name)
+
+    def mark_size(self, name: str) -> None:
+        """Say that a name of this block is computed from dims of the function's types."""
+        self._sizes.add(name)
 
     def is_size(self, name: str) -> bool:
         """Whether a name is computed from dims of the function's types, be it a number or not."""

@@ -84,7 +84,9 @@ def _assign(evaluator: Evaluator, node: syntax.Assign) -> None:
         if isinstance(node.value, syntax.Name):
             axes = evaluator.scope.axis_names(node.value.id)
         is_size = type(value) is int and loops.is_of_dims(evaluator.scope, node.value)
-        evaluator.scope.define(node.target.id, value, axes, node.target.span, is_size)
+        evaluator.scope.define(node.target.id, value, axes, node.target.span)
+        if is_size:
+            evaluator.scope.mark_size(node.target.id)
     else:
         evaluator.assign(node.target, value, node.value)
 
