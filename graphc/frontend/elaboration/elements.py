@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from graphc.errors import OutOfRangeError, did_you_mean
 from graphc.frontend import syntax
 from graphc.frontend.elaboration import numbers
-from graphc.frontend.elaboration.refusal import described, refused
+from graphc.frontend.elaboration.refusal import described, refused, without_operand
 from graphc.frontend.tracing.index_updates import At
 from graphc.frontend.tracing.loop_index import LoopIndex
 from graphc.frontend.tracing.module import Module
@@ -29,6 +29,8 @@ def element_at(evaluator: Evaluator, node: syntax.Subscript, value: Any) -> Any:
         SourceError: it has no such element.
         GraphcError: whatever indexing a tensor refuses.
     """
+    if node.reduction and callable(value):
+        raise without_operand(node)
     items = tuple(_item(evaluator, one) for one in node.indices)
     with evaluator.program.sources.at(node.span):
         if isinstance(value, Tensor) and items and isinstance(items[0], LoopIndex):

@@ -8,10 +8,12 @@ from types import FunctionType
 import numpy as np
 
 from graphc.errors import GraphcError, NameLookupError, SourceError, Span, nearest_name
+from graphc.frontend import syntax
 from graphc.frontend.foreign_names import instead
 from graphc.frontend.tracing.shown import shown
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DTYPES, DType
+from graphc.lazy import formatter
 
 __all__ = [
     "Consequence",
@@ -21,6 +23,7 @@ __all__ = [
     "not_supported",
     "refused",
     "unknown_name",
+    "without_operand",
 ]
 
 
@@ -48,6 +51,17 @@ def refused(message: str, code: str, span: Span | None, hint: str | None = None)
 def not_supported(what: str, span: Span | None, hint: str) -> SourceError:
     """What the language can say and this compiler does not build."""
     return SourceError(f"{what} is not supported", code="not-supported", span=span, hint=hint)
+
+
+def without_operand(node: syntax.Subscript) -> SourceError:
+    """The error for `sum[k]` before an operator: it is no reduction, and has no elements either."""
+    text = formatter.unparse(node)
+    return refused(
+        f"{text} is followed by no value that it could reduce",
+        "index",
+        node.span,
+        f"put what begins with a sign in parentheses: {text} (-x)",
+    )
 
 
 def unknown_name(

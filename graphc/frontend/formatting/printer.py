@@ -22,7 +22,7 @@ from graphc.frontend.formatting.layout import (
 )
 from graphc.frontend.parsing.literals import string_literal
 from graphc.frontend.parsing.operators import REDUCTION_PRECEDENCE
-from graphc.frontend.syntax import BINARY_PRECEDENCE, REDUCTIONS, UNARY_PRECEDENCE
+from graphc.frontend.syntax import BINARY_PRECEDENCE, UNARY_PRECEDENCE
 
 __all__ = ["Printer"]
 
@@ -206,7 +206,7 @@ class Printer:
                 case syntax.Attribute(_, attr):
                     parts.append(f".{attr}")
                 case syntax.Call(function, args, keywords):
-                    if _is_element_of_reduction(function):
+                    if isinstance(function, syntax.Subscript) and function.reduction:
                         parts = ["(", *parts, ")"]
                     parts.append(self.sequence("(", (*args, *keywords), ")", link.span))
                 case syntax.Subscript(_, indices):
@@ -345,14 +345,6 @@ def _is_simple(node: syntax.Expression) -> bool:
     if isinstance(node, syntax.Unary) and node.operator == "-":
         node = node.operand
     return isinstance(node, syntax.Name | syntax.Integer | syntax.Float)
-
-
-def _is_element_of_reduction(node: syntax.Expression) -> bool:
-    return (
-        isinstance(node, syntax.Subscript)
-        and isinstance(node.value, syntax.Name)
-        and node.value.id in REDUCTIONS
-    )
 
 
 def _starts_operand(node: syntax.Expression) -> bool:

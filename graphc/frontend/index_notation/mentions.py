@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from graphc.errors import NameLookupError, SourceError, Span
 from graphc.frontend import syntax
-from graphc.frontend.elaboration.refusal import refused
+from graphc.frontend.elaboration.refusal import refused, without_operand
 from graphc.frontend.elaboration.scope import Scope
 from graphc.lazy import formatter
 
@@ -94,14 +94,24 @@ def check_bound(
 
     Raises:
         NameLookupError: at the index.
+        SourceError: at a reduction of nothing.
     """
     pending = [(node, bound)]
     while pending:
         one, inner = pending.pop()
+        _require_operand(one, scope)
         inner |= {*_bound_by(one, scope)}
         if isinstance(one, syntax.Name) and one.id in names and one.id not in inner:
             raise unbound(one)
         pending += [(child, inner) for child in reversed(list(syntax.children(one)))]
+
+
+def _require_operand(node: syntax.Node, scope: Scope) -> None:
+    """Refuse `sum[k]` before an operator, where it is no element of a value called so."""
+    if isinstance(node, syntax.Subscript) and node.reduction:
+        found = scope.find(node.reduction)
+        if found is Scope.MISSING or callable(found):
+            raise without_operand(node)
 
 
 def require_bound(index: syntax.Expression, names: Collection[str], scope: Scope) -> None:

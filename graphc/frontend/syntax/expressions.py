@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field, fields
 
 from graphc.frontend.syntax.node import Expression, Node
-from graphc.frontend.syntax.precedence import BINARY_PRECEDENCE
+from graphc.frontend.syntax.precedence import BINARY_PRECEDENCE, REDUCTIONS
 
 __all__ = [
     "Attribute",
@@ -189,6 +189,12 @@ class Subscript(Postfix):
     def own(self) -> tuple[object, ...]:
         """The indices."""
         return (self.indices,)
+
+    @property
+    def reduction(self) -> str | None:
+        """The name of a reduction, whose indices these are where a value follows them."""
+        name = self.value.id if isinstance(self.value, Name) else None
+        return name if name in REDUCTIONS else None
 
 
 class Tuple(Expression):
