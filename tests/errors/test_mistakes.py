@@ -289,6 +289,9 @@ IN_PYTHON: dict[str, Told] = {
     "gc.layer_norm(m, m[0], m[1], 1.0)": Told(
         "3 tensors beside x", "layer_norm(x, weight, eps=", "gc.layer_norm(m, m[0], m[1], 1.0)"
     ),
+    "gc.layer_norm(m, np.ones(()))": Told(
+        "the weight has no axes", "its size, layer_norm(x, ", "gc.layer_norm(m, np.ones(()))"
+    ),
     "gc.quantile(x, 0.5, weights=x)": Told(
         "no argument 'weights'", "argsort(x)", "gc.quantile(x, 0.5, weights=x)"
     ),

@@ -441,6 +441,7 @@ def test_norms_have_mean_zero_and_square_one() -> None:
     centred = x - x.mean(-1, keepdims=True)
     normal = centred / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
     close(applied(functions["layer_norm"], x, w, b), normal * w + b, 1e-13)
+    close(applied(partial(functions["layer_norm"], normalized_shape=6), x), normal, 1e-13)
     for eps, added in ((None, np.finfo(x.dtype).eps), (0.5, 0.5)):
         root = np.sqrt((x * x).mean((-2, -1), keepdims=True) + added)
         found = applied(partial(functions["rms_norm"], eps=eps), x, np.ones((4, 6)))

@@ -24,9 +24,7 @@ from graphc.ir.ops.creation.constants import constant_like
 from graphc.ir.ops.elementwise.arithmetic import add, multiply, subtract
 from graphc.ir.ops.elementwise.declaration import require_float
 from graphc.ir.ops.elementwise.transcendental import rsqrt
-from graphc.ir.ops.reductions.reduction import (
-    restored,
-)
+from graphc.ir.ops.reductions.reduction import restored
 from graphc.ir.ops.reductions.statistics import mean_over
 from graphc.ir.types import TensorType
 
@@ -158,15 +156,18 @@ Shape = tuple[DimLike, ...]
 
 
 def _in_order(
-    name: str, given: Node | Sequence[DimLike], *parameters: Node | None
+    name: str, given: Node | DimLike | Sequence[DimLike], *parameters: Node | None
 ) -> tuple[Shape, list[Node | None]]:
     """The normalised shape and the parameters, the first of which may stand in the shape's place.
+
+    A shape of one axis may be its size.
 
     Raises:
         UsageError: there is one parameter too many.
     """
     if not isinstance(given, Node):
-        return tuple(given), list(parameters)
+        shape = given if isinstance(given, Sequence) else (given,)
+        return tuple(shape), list(parameters)
     found = [given, *(one for one in parameters if one is not None)]
     left = len(parameters) - len(found)
     if left < 0:
@@ -181,6 +182,11 @@ def _in_order(
 def _axes_of(name: str, x: Node, shape: Shape, weight: Node | None) -> int:
     """How many trailing axes are normalised: those of the shape, or of the weight, or one."""
     normalized = shape or (x.shape[-1:] if weight is None else weight.shape)
+    if not normalized:
+        raise ShapeError(
+            f"{name}: the weight has no axes, expected one for each normalised axis of {x.type}",
+            hint=f"an axis is given by its size, {name}(x, {x.shape[-1] if x.shape else 4})",
+        )
     tail = x.shape[len(x.shape) - len(normalized) :]
     for sizes in (normalized, normalized if weight is None else weight.shape):
         if len(sizes) != len(tail) or not all(map(dims.always_equal, sizes, tail)):
@@ -195,7 +201,7 @@ def _axes_of(name: str, x: Node, shape: Shape, weight: Node | None) -> int:
 @rounded_once
 def layer_norm_affine(
     x: Node,
-    normalized_shape: Node | Sequence[DimLike] = (),
+    normalized_shape: Node | DimLike | Sequence[DimLike] = (),
     weight: Node | None = None,
     bias: Node | None = None,
     eps: float = 1e-5,
@@ -203,7 +209,7 @@ def layer_norm_affine(
     """`layer_norm` over the axes of the weight (the last one by default), scaled and shifted.
 
     The shape may be left away: `layer_norm(x, weight, bias)` is `layer_norm(x, (4,), weight, bias)`
-    for a weight of that shape.
+    for a weight of that shape. A shape of one axis may be its size, `layer_norm(x, 4)`.
     """
     shape, (weight, bias) = _in_order("layer_norm", normalized_shape, weight, bias)
     axes = _axes_of("layer_norm", x, shape, weight)
@@ -214,7 +220,7 @@ def layer_norm_affine(
 @rounded_once
 def rms_norm_affine(
     x: Node,
-    normalized_shape: Node | Sequence[DimLike] = (),
+    normalized_shape: Node | DimLike | Sequence[DimLike] = (),
     weight: Node | None = None,
     eps: float | None = None,
 ) -> Node:
