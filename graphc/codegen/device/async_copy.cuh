@@ -5,18 +5,18 @@
 
 #ifdef GC_SIMULATOR
 
-static inline void gc_copy_async_16(void* shared, const void* global, unsigned valid_bytes = 16) {
+SIMULATOR_INLINE void gc_copy_async_16(void* shared, const void* global, unsigned valid_bytes = 16) {
   simulator::async_copy(shared, global, 16, valid_bytes);
 }
-static inline void gc_copy_async_8(void* shared, const void* global, unsigned valid_bytes = 8) {
+SIMULATOR_INLINE void gc_copy_async_8(void* shared, const void* global, unsigned valid_bytes = 8) {
   simulator::async_copy(shared, global, 8, valid_bytes);
 }
-static inline void gc_copy_async_4(void* shared, const void* global, unsigned valid_bytes = 4) {
+SIMULATOR_INLINE void gc_copy_async_4(void* shared, const void* global, unsigned valid_bytes = 4) {
   simulator::async_copy(shared, global, 4, valid_bytes);
 }
-static inline void gc_copy_async_commit() { simulator::async_commit(); }
+SIMULATOR_INLINE void gc_copy_async_commit() { simulator::async_commit(); }
 template <int pending_groups>
-static inline void gc_copy_async_wait() {
+SIMULATOR_INLINE void gc_copy_async_wait() {
   simulator::async_wait(pending_groups);
 }
 

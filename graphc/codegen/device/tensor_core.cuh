@@ -11,7 +11,7 @@ struct gc_matrix_load {
 // Lane 8 m + r holds the address of row r of matrix m; lane l receives the 32-bit word l % 4 of row
 // l / 4 of each matrix, or, transposed, elements 2 (l % 4) and 2 (l % 4) + 1 of column l / 4.
 template <int matrices, bool transposed>
-static inline void gc_load_matrices(unsigned* fragment, const void* row) {
+SIMULATOR_INLINE void gc_load_matrices(unsigned* fragment, const void* row) {
   gc_matrix_load load = {row, fragment};
   if (simulator::lane() < 8 * matrices) simulator::check_matrix_row(row);
   simulator::warp_collective(0xffffffffu, load, [](simulator::Lanes<gc_matrix_load> lanes) {
@@ -28,16 +28,16 @@ static inline void gc_load_matrices(unsigned* fragment, const void* row) {
   });
 }
 
-static inline void gc_load_matrices_x4(unsigned* fragment, const void* row) {
+SIMULATOR_INLINE void gc_load_matrices_x4(unsigned* fragment, const void* row) {
   gc_load_matrices<4, false>(fragment, row);
 }
-static inline void gc_load_matrices_x4_transposed(unsigned* fragment, const void* row) {
+SIMULATOR_INLINE void gc_load_matrices_x4_transposed(unsigned* fragment, const void* row) {
   gc_load_matrices<4, true>(fragment, row);
 }
-static inline void gc_load_matrices_x2(unsigned* fragment, const void* row) {
+SIMULATOR_INLINE void gc_load_matrices_x2(unsigned* fragment, const void* row) {
   gc_load_matrices<2, false>(fragment, row);
 }
-static inline void gc_load_matrices_x2_transposed(unsigned* fragment, const void* row) {
+SIMULATOR_INLINE void gc_load_matrices_x2_transposed(unsigned* fragment, const void* row) {
   gc_load_matrices<2, true>(fragment, row);
 }
 
@@ -50,7 +50,7 @@ struct gc_mma_operands {
 // The fragments of PTX ISA, "Matrix Fragments for mma.m16n8k16 with floating point type". Products are
 // exact; their sum is rounded after each addition, in ascending k (hardware adds several at once).
 template <class ToFloat>
-static inline void gc_mma_m16n8k16(float* c, const unsigned* a, const unsigned* b, ToFloat) {
+SIMULATOR_INLINE void gc_mma_m16n8k16(float* c, const unsigned* a, const unsigned* b, ToFloat) {
   gc_mma_operands operands = {c, a, b};
   simulator::warp_collective(0xffffffffu, operands, [](simulator::Lanes<gc_mma_operands> lanes) {
     alignas(ToFloat) char stateless[1];
@@ -79,10 +79,10 @@ static inline void gc_mma_m16n8k16(float* c, const unsigned* a, const unsigned* 
   });
 }
 
-static inline void gc_mma_m16n8k16_bf16(float* c, const unsigned* a, const unsigned* b) {
+SIMULATOR_INLINE void gc_mma_m16n8k16_bf16(float* c, const unsigned* a, const unsigned* b) {
   gc_mma_m16n8k16(c, a, b, [](unsigned short bits) { return gc_bf16_to_f32(bits); });
 }
-static inline void gc_mma_m16n8k16_f16(float* c, const unsigned* a, const unsigned* b) {
+SIMULATOR_INLINE void gc_mma_m16n8k16_f16(float* c, const unsigned* a, const unsigned* b) {
   gc_mma_m16n8k16(c, a, b, [](unsigned short bits) { return gc_f16_to_f32(bits); });
 }
 

@@ -3,6 +3,8 @@
 #pragma once
 #include <string.h>
 
+#include "interface.hpp"
+
 namespace simulator {
 
 template <unsigned bytes>
@@ -22,7 +24,7 @@ struct Bits<8> {
 
 // Replaces *address by update(*address) and returns what was there.
 template <class T, class Update>
-inline T atomic_update(T* address, Update update) {
+SIMULATOR_INLINE T atomic_update(T* address, Update update) {
   using Word = typename Bits<sizeof(T)>::type;
   auto* word = reinterpret_cast<Word*>(address);
   Word old_bits = __atomic_load_n(word, __ATOMIC_RELAXED), new_bits;
@@ -43,9 +45,9 @@ struct Same {
 
 }  // namespace simulator
 
-#define SIMULATOR_ATOMIC(name, expression)                                      \
-  template <class T>                                                            \
-  inline T name(T* address, typename simulator::Same<T>::type value) {          \
+#define SIMULATOR_ATOMIC(name, expression)                                                \
+  template <class T>                                                                      \
+  SIMULATOR_INLINE T name(T* address, typename simulator::Same<T>::type value) {          \
     return simulator::atomic_update(address, [value](T old) -> T { return expression; }); \
   }
 SIMULATOR_ATOMIC(atomicAdd, old + value)
@@ -60,14 +62,14 @@ SIMULATOR_ATOMIC(atomicDec, old == 0 || old > value ? value : old - 1)
 #undef SIMULATOR_ATOMIC
 
 template <class T>
-inline T atomicExch(T* address, typename simulator::Same<T>::type value) {
+SIMULATOR_INLINE T atomicExch(T* address, typename simulator::Same<T>::type value) {
   T old;
   __atomic_exchange(address, &value, &old, __ATOMIC_RELAXED);
   return old;
 }
 
 template <class T>
-inline T atomicCAS(T* address, typename simulator::Same<T>::type compare,
+SIMULATOR_INLINE T atomicCAS(T* address, typename simulator::Same<T>::type compare,
                    typename simulator::Same<T>::type value) {
   __atomic_compare_exchange_n(address, &compare, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
   return compare;

@@ -13,7 +13,7 @@ struct Shuffle {
 };
 
 template <class T>
-inline T shuffle(unsigned lanes, T value, unsigned source) {
+SIMULATOR_INLINE T shuffle(unsigned lanes, T value, unsigned source) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8, "shuffles move 32 or 64 bits");
   Shuffle<T> operand = {value, source, value};
   warp_collective(lanes, operand, [](Lanes<Shuffle<T>> all) {
@@ -32,7 +32,7 @@ struct Vote {
   unsigned ballot;
 };
 
-inline unsigned ballot(unsigned lanes, bool predicate) {
+SIMULATOR_INLINE unsigned ballot(unsigned lanes, bool predicate) {
   Vote operand = {predicate, 0};
   warp_collective(lanes, operand, [](Lanes<Vote> all) {
     unsigned ballot = 0;
@@ -45,7 +45,7 @@ inline unsigned ballot(unsigned lanes, bool predicate) {
 }
 
 template <class T, class Function>
-inline T reduce(unsigned lanes, T value, Function) {
+SIMULATOR_INLINE T reduce(unsigned lanes, T value, Function) {
   T operand = value;
   warp_collective(lanes, operand, [](Lanes<T> all) {
     alignas(Function) char stateless[sizeof(Function)] = {};
@@ -62,65 +62,65 @@ inline T reduce(unsigned lanes, T value, Function) {
 
 }  // namespace simulator
 
-inline void __syncwarp(unsigned lanes = ~0u) {
+SIMULATOR_INLINE void __syncwarp(unsigned lanes = ~0u) {
   simulator::collective(lanes, nullptr, nullptr, true);
 }
 
 // The source lanes are those of the PTX ISA, "shfl.sync": segments of `width` lanes, and a lane keeps
 // its own value where the source lies beyond its segment.
 template <class T>
-inline T __shfl_sync(unsigned lanes, T value, int source, int width = 32) {
+SIMULATOR_INLINE T __shfl_sync(unsigned lanes, T value, int source, int width = 32) {
   unsigned segment = simulator::lane() & ~static_cast<unsigned>(width - 1);
   return simulator::shuffle(lanes, value, segment | (static_cast<unsigned>(source) & (width - 1)));
 }
 template <class T>
-inline T __shfl_up_sync(unsigned lanes, T value, unsigned delta, int width = 32) {
+SIMULATOR_INLINE T __shfl_up_sync(unsigned lanes, T value, unsigned delta, int width = 32) {
   unsigned lane = simulator::lane(), position = lane & static_cast<unsigned>(width - 1);
   return simulator::shuffle(lanes, value, delta <= position ? lane - delta : lane);
 }
 template <class T>
-inline T __shfl_down_sync(unsigned lanes, T value, unsigned delta, int width = 32) {
+SIMULATOR_INLINE T __shfl_down_sync(unsigned lanes, T value, unsigned delta, int width = 32) {
   unsigned lane = simulator::lane(), position = lane & static_cast<unsigned>(width - 1);
   unsigned room = static_cast<unsigned>(width) - 1 - position;
   return simulator::shuffle(lanes, value, delta <= room ? lane + delta : lane);
 }
 template <class T>
-inline T __shfl_xor_sync(unsigned lanes, T value, int mask, int width = 32) {
+SIMULATOR_INLINE T __shfl_xor_sync(unsigned lanes, T value, int mask, int width = 32) {
   unsigned lane = simulator::lane(), last = lane | static_cast<unsigned>(width - 1);
   unsigned source = lane ^ static_cast<unsigned>(mask);
   return simulator::shuffle(lanes, value, source <= last ? source : lane);
 }
 
-inline unsigned __ballot_sync(unsigned lanes, int predicate) {
+SIMULATOR_INLINE unsigned __ballot_sync(unsigned lanes, int predicate) {
   return simulator::ballot(lanes, predicate != 0);
 }
-inline int __any_sync(unsigned lanes, int predicate) {
+SIMULATOR_INLINE int __any_sync(unsigned lanes, int predicate) {
   return simulator::ballot(lanes, predicate != 0) != 0;
 }
-inline int __all_sync(unsigned lanes, int predicate) {
+SIMULATOR_INLINE int __all_sync(unsigned lanes, int predicate) {
   return simulator::ballot(lanes, predicate == 0) == 0;
 }
 
-inline unsigned __reduce_add_sync(unsigned lanes, unsigned value) {
+SIMULATOR_INLINE unsigned __reduce_add_sync(unsigned lanes, unsigned value) {
   return simulator::reduce(lanes, value, [](unsigned a, unsigned b) { return a + b; });
 }
-inline int __reduce_add_sync(unsigned lanes, int value) {
+SIMULATOR_INLINE int __reduce_add_sync(unsigned lanes, int value) {
   return static_cast<int>(__reduce_add_sync(lanes, static_cast<unsigned>(value)));
 }
 template <class T>
-inline T __reduce_min_sync(unsigned lanes, T value) {
+SIMULATOR_INLINE T __reduce_min_sync(unsigned lanes, T value) {
   return simulator::reduce(lanes, value, [](T a, T b) { return b < a ? b : a; });
 }
 template <class T>
-inline T __reduce_max_sync(unsigned lanes, T value) {
+SIMULATOR_INLINE T __reduce_max_sync(unsigned lanes, T value) {
   return simulator::reduce(lanes, value, [](T a, T b) { return a < b ? b : a; });
 }
-inline unsigned __reduce_and_sync(unsigned lanes, unsigned value) {
+SIMULATOR_INLINE unsigned __reduce_and_sync(unsigned lanes, unsigned value) {
   return simulator::reduce(lanes, value, [](unsigned a, unsigned b) { return a & b; });
 }
-inline unsigned __reduce_or_sync(unsigned lanes, unsigned value) {
+SIMULATOR_INLINE unsigned __reduce_or_sync(unsigned lanes, unsigned value) {
   return simulator::reduce(lanes, value, [](unsigned a, unsigned b) { return a | b; });
 }
-inline unsigned __reduce_xor_sync(unsigned lanes, unsigned value) {
+SIMULATOR_INLINE unsigned __reduce_xor_sync(unsigned lanes, unsigned value) {
   return simulator::reduce(lanes, value, [](unsigned a, unsigned b) { return a ^ b; });
 }

@@ -7,6 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 
+// A finding names the line of the kernel that an address was inlined at. So what reads, writes or
+// waits on behalf of a kernel is a part of it, however little the compiler inlines.
+#define SIMULATOR_INLINE inline __attribute__((always_inline))
+
 namespace simulator {
 
 // CUDA grants a thread 512 KiB of local memory at most; pages that no thread touches cost nothing.
@@ -43,14 +47,14 @@ struct Thread {
 };
 
 // Equal offsets in stacks a power of two apart would share a few cache sets; so neighbours differ.
-inline __attribute__((always_inline)) Thread& thread_on_stack(std::uintptr_t bottom) {
+SIMULATOR_INLINE Thread& thread_on_stack(std::uintptr_t bottom) {
   constexpr std::uintptr_t record_bytes = (sizeof(Thread) + 63) / 64 * 64;
   constexpr std::uintptr_t step = record_bytes + 256;
   std::uintptr_t color = bottom / stack_bytes % 128;
   return *reinterpret_cast<Thread*>(bottom + stack_bytes - record_bytes - color * step);
 }
 
-inline __attribute__((always_inline)) Thread& self() {
+SIMULATOR_INLINE Thread& self() {
   auto address = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
   return thread_on_stack(address & ~std::uintptr_t{stack_bytes - 1});
 }
@@ -99,7 +103,7 @@ struct Lanes {
 
 // Runs `function(Lanes<Operand>)` once for all lanes of the mask; `function` captures nothing.
 template <class Operand, class Function>
-inline void warp_collective(unsigned lanes, Operand& operand, Function) {
+SIMULATOR_INLINE void warp_collective(unsigned lanes, Operand& operand, Function) {
   collective(
       lanes, &operand,
       [](void* const* operands, unsigned active) {
