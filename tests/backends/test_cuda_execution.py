@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from graphc.codegen.cuda import ARCHITECTURES
-from graphc.codegen.nvrtc import Request, compile_all, compile_cubin
+from graphc.codegen.nvrtc import compile_cubin
 from graphc.errors import (
     DeviceError,
     DimensionError,
@@ -395,26 +395,6 @@ def test_the_packages_have_what_is_used_of_them(package: str) -> None:
             found = getattr(found, name)
 
 
-# -- the texts ------------------------------------------------------------------------------------
-
-
-def sampled(number: int) -> CudaCode:
-    """The samples of some ops in one unit."""
-    chosen = COMPUTED[number * OPS_PER_UNIT : (number + 1) * OPS_PER_UNIT]
-    return cuda_code([graph for op in chosen for _, _, graph in sample_graphs(op)])
-
-
-UNITS = range(-(-len(COMPUTED) // OPS_PER_UNIT))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", UNITS)
-def test_the_text_of_every_op_compiles_and_nothing_is_to_be_said(number: int) -> None:
-    source = sampled(number).source
-    requests = [Request(source, arch, f"unit{number}", fast=True) for arch in ARCHITECTURES]
-    assert [kernel.log for kernel in compile_all(requests)] == [""] * len(ARCHITECTURES)
-
-
 # -- on a device ----------------------------------------------------------------------------------
 
 
@@ -441,6 +421,15 @@ def test_what_is_asked_of_a_device_is_what_the_driver_understands(tmp_path: Path
         check=False,
     )
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
+
+
+def sampled(number: int) -> CudaCode:
+    """The samples of some ops in one unit."""
+    chosen = COMPUTED[number * OPS_PER_UNIT : (number + 1) * OPS_PER_UNIT]
+    return cuda_code([graph for op in chosen for _, _, graph in sample_graphs(op)])
+
+
+UNITS = range(-(-len(COMPUTED) // OPS_PER_UNIT))
 
 
 @pytest.fixture(scope="module")

@@ -111,12 +111,19 @@ def test_bytes_do_not_depend_on_the_process_or_the_place(tmp_path: Path) -> None
         "k = compile_cubin(source, 'sm_90a', name=sys.argv[1]);"
         "sys.stdout.buffer.write(k.code + compile_ptx(source, 'compute_80', name='p').code)"
     )
+    text = (
+        device_source(FAMILIES)
+        + """
+extern "C" __global__ void k(double* d, unsigned short* h) {
+  d[threadIdx.x] = gc_digamma_f64(gc_erfc_f64(d[threadIdx.x])) + gc_f16_to_f32(h[threadIdx.x]);
+}"""
+    )
     results = []
     for place in ("one", "another/deeper"):
         directory = tmp_path / place
         directory.mkdir(parents=True)
         source = directory / "kernel.cu"
-        source.write_text(EVERY_DEVICE_FUNCTION)
+        source.write_text(text)
         root = str(Path(__file__).parents[2])
         environment = {**os.environ, "PYTHONPATH": root}
         command = [sys.executable, "-c", script, str(source)]

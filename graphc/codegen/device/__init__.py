@@ -44,6 +44,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 # Families whose text is host C as well.
 _SHARED = ("shared", "integer", "float8", "special", "random", "sort", "complex")
 
+_WORD = re.compile(r"\bgc_\w+", re.IGNORECASE)
 # A definition in a family's text; in a macro the name may go on with a dtype.
 _FUNCTION = re.compile(r"(?:__forceinline__|^\s*GC_INLINE) (?:\w+ )+(gc_\w+)(##)?", re.MULTILINE)
 _DTYPE = r"(?:[iu](?:8|16|32|64)|f(?:16|32|64)|bf16|bool)"
@@ -60,7 +61,8 @@ def families_of(text: str) -> list[str]:
     >>> families_of("x = gc_equal_c64(gc_complex_f32(y[0], 0), z);")
     ['complex']
     """
-    return [family for family in FAMILIES if _definitions(family).search(text)]
+    words = set(_WORD.findall(text))
+    return [family for family in FAMILIES if any(map(_definitions(family).fullmatch, words))]
 
 
 @functools.cache
@@ -70,7 +72,7 @@ def _definitions(family: str) -> re.Pattern[str]:
     names += _CONSTANT.findall(source)
     if family == "complex":
         names.append(_COMPLEX_NAMES)
-    return re.compile(rf"\b(?:{'|'.join(dict.fromkeys(names))})\b")
+    return re.compile("|".join(dict.fromkeys(names)))
 
 
 def device_source(families: Iterable[str]) -> str:

@@ -39,8 +39,10 @@ static void gc_run_segments(void *context, int64_t begin, int64_t end) {
     }
 }
 
-static void gc_launch(const struct gc_runner *runner, gc_kernel kernel,
-                      const struct gc_segment *segments, int count, int64_t total) {
+/* Once for all launches: exports compile sooner, and a launch costs far more than a call. */
+static __attribute__((noinline)) void gc_launch(const struct gc_runner *runner, gc_kernel kernel,
+                                                const struct gc_segment *segments, int count,
+                                                int64_t total) {
     struct gc_work work = {kernel, segments, count};
     const int64_t steps = segments[count - 1].end;
     runner->parallel_for(runner->pool, steps, total, gc_run_segments, &work);
