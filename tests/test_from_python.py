@@ -981,6 +981,19 @@ def test_sizes_are_expressions_of_dims() -> None:
         halves(np.ones((3, 2), np.float32), np.ones(1, np.float32))
 
 
+@pytest.mark.parametrize("made", [gc.function, gc.grad], ids=lambda one: one.__name__)
+def test_a_function_of_a_function_has_a_device_and_graphs_of_its_own(made: Any) -> None:
+    inner = made(lambda x: (x * x).sum())
+    outer = gc.function(inner, device="reference", max_graphs=1)
+    assert (inner.device, outer.device) == (None, "reference")
+    assert (inner.max_graphs, outer.max_graphs) == (32, 1)
+    x = np.arange(3.0)
+    assert np.array_equal(outer(x), inner(x))
+    assert len(outer.graphs) == len(inner.graphs) == 1
+    inner(np.arange(4.0))
+    assert len(outer.graphs) == 1 and outer.__name__ == inner.__name__
+
+
 def test_a_function_that_draws_needs_no_seed() -> None:
     x = np.ones((2, 3), np.float32)
     for draw in (gc.function(gc.randn_like), gc.vmap(gc.randn_like), gc.compile(gc.rand_like, x)):

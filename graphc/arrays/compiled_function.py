@@ -77,6 +77,9 @@ class Function:
         require_function(function, "function", "write @graphc.function above a function")
         if max_graphs < 1:
             raise UsageError(f"max_graphs is {max_graphs}, expected 1 or more")
+        # First, and of another `Function` its names alone: what it has beside is its own.
+        updated = () if isinstance(function, Function) else functools.WRAPPER_UPDATES
+        functools.update_wrapper(self, function, updated=updated)
         self.function = function
         self.device = device
         self.max_graphs = max_graphs
@@ -84,7 +87,6 @@ class Function:
         # What the function changed while it was traced, which is no part of its signature.
         self._changing: set[Path] = set()
         self._turns = threading.RLock()
-        functools.update_wrapper(self, function)
         self.__name__: str = getattr(function, "__name__", function_name(function))
 
     @property
