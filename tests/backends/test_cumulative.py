@@ -1,4 +1,4 @@
-"""Scans on every backend: the bits of their reference, for all dtypes and special values."""
+"""Scans in graphs, on every backend; test_every_op.py has each alone, in all dtypes."""
 
 from __future__ import annotations
 
@@ -12,39 +12,19 @@ from graphc.ir import dims
 from graphc.ir import dtype as dtypes
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
-from graphc.ir.op import Cumulative, Op, functions, registry
+from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
-from tests.backends.op_samples import sample_graphs
 from tests.emitted import emitted
 from tests.simulated import simulated
-from tests.values import random_array, same_bits
+from tests.values import same_bits
 
 Array = np.ndarray[Any, Any]
 
-SCANS = [op for op in registry.values() if isinstance(op.lowering, Cumulative)]
 BACKENDS: dict[str, Callable[[Sequence[Graph]], Any]] = {
     "cpu": emitted,
     "sim": lambda graphs: simulated(graphs, check=True),
 }
 BY_BACKEND = pytest.mark.parametrize("backend", BACKENDS)
-
-
-def test_there_are_scans() -> None:
-    assert len(SCANS) == 5
-
-
-@BY_BACKEND
-@pytest.mark.parametrize("op", SCANS, ids=lambda op: op.name)
-def test_scans_have_the_bits_of_their_reference(op: Op, backend: str) -> None:
-    samples = list(sample_graphs(op))
-    executor = BACKENDS[backend]([graph for _, _, graph in samples])
-    rng = np.random.default_rng(3)
-    for name, sample, graph in samples:
-        for special in (False, True):
-            arrays = [random_array(t, rng, special=special) for t in sample.operands]
-            (found,) = executor.call(name, arrays)
-            (expected,), _ = evaluate(graph, arrays)
-            assert same_bits(found, expected), (sample, arrays)
 
 
 @BY_BACKEND
