@@ -13,7 +13,7 @@ from graphc.frontend.syntax import Constant, Module, Parameter
 
 
 def comment_texts(source):
-    lexer = Lexer(source, "<string>")
+    lexer = Lexer(source, "<text>")
     lexer.run()
     return sorted(comment.text for comment in lexer.comments)
 

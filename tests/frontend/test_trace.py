@@ -22,9 +22,12 @@ from graphc.errors import (
     GraphcError,
     NameLookupError,
     ShapeError,
+    SourceError,
     TracedValueError,
     UsageError,
+    register_source,
 )
+from graphc.frontend.parsing.parser import parse
 from graphc.frontend.tracing.control_flow import cond, scan
 from graphc.frontend.tracing.initializers import Key, array, normal
 from graphc.frontend.tracing.module import Module
@@ -473,6 +476,17 @@ def test_columns_count_characters() -> None:
     assert line[span.column - 1 : span.end_column - 1] == "größe @ größe"
     caret = caught.value.render().splitlines()[4]
     assert caret.count("^") == len("größe @ größe")
+
+
+def test_texts_without_a_file_are_no_source_of_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linecache, "cache", {})
+    with pytest.raises(SourceError, match="never closed"):
+        parse("def f(")
+    assert linecache.cache and not linecache.getline("<string>", 1)
+    # Whatever stands there for what Python evaluates, it has a place.
+    register_source("<string>", "gc\ud800 = 1")
+    graph, sources = trace(lambda x: eval("x + x"), f32[3])
+    assert sources.spans(graph.results[0])[0].file == "<string>"
 
 
 def test_layers_of_the_library_are_placed_at_the_user_of_the_layer() -> None:

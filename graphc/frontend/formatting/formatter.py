@@ -26,7 +26,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 _NO_LINE = 2**62
 
 
-def format_source(text: str, file: str = "<string>") -> str:
+def format_source(text: str, file: str = "<text>") -> str:
     """The canonical layout of a source: same tree, same comments.
 
     Raises:

@@ -30,7 +30,7 @@ _LINE = ("PASS", "_NEWLINE")
 _BLOCK = ("_INDENT", *_LINE, "_DEDENT")
 
 
-def parse(text: str, file: str = "<string>") -> Module:
+def parse(text: str, file: str = "<text>") -> Module:
     """Parse the text of a `.gc` file.
 
     Args:
@@ -47,7 +47,7 @@ def parse(text: str, file: str = "<string>") -> Module:
     return parse_with_comments(text, file)[0]
 
 
-def parse_with_comments(text: str, file: str = "<string>") -> tuple[Module, list[Comment]]:
+def parse_with_comments(text: str, file: str = "<text>") -> tuple[Module, list[Comment]]:
     """Parse as `parse` does, and also return the comments in order."""
     lexer = Lexer(text, file)
     lexer.run()
@@ -61,7 +61,7 @@ def parse_with_comments(text: str, file: str = "<string>") -> tuple[Module, list
     return module, lexer.comments
 
 
-def parse_expression(text: str, file: str = "<string>") -> Expression:
+def parse_expression(text: str, file: str = "<text>") -> Expression:
     """Parse a single expression, or a tuple without parentheses.
 
     Raises:

@@ -120,7 +120,7 @@ def _column(file: str, line: int, offset: int) -> int:
     text = linecache.getline(file, line)
     if text.isascii():
         return offset + 1
-    return len(text.encode()[:offset].decode(errors="replace")) + 1
+    return len(text.encode(errors="surrogatepass")[:offset].decode(errors="replace")) + 1
 
 
 def line_span(file: str, line: int) -> Span:
