@@ -148,6 +148,16 @@ LOSSES = [
         ("cross_entropy", (ROWS, positive(6, 4)), {"label_smoothing": 0.3}),
     )
 ] + [
+    *(
+        Case(name, (*operands, counts), {})
+        for name, operands, counts in (
+            ("poisson_nll_loss", (A,), labels(5, 7, below=4)),
+            ("soft_margin_loss", (A,), signs(5, 7).astype(np.int64)),
+            ("hinge_embedding_loss", (A,), signs(5, 7).astype(np.int32)),
+            ("margin_ranking_loss", (A, B), signs(5, 7).astype(np.int8)),
+            ("cosine_embedding_loss", (A, B), signs(5).astype(np.int64)),
+        )
+    ),
     Case("soft_margin_loss", (A, signs(5, 7)), {}, fixed=(1,)),
     Case("kl_div", (A, positive(5, 7)), {"reduction": "batchmean"}),
     Case("nll_loss", (ROWS, labels(6, below=4)), {"ignore_index": 2}),

@@ -32,7 +32,7 @@ from graphc.ir.ops.reductions.reduction import sum_over
 from graphc.ir.ops.reductions.statistics import mean
 from graphc.ir.ops.views.rearrange import expand_dims
 
-__all__ = ["Reduce", "mean_over", "reduced", "weighted"]
+__all__ = ["Reduce", "as_floats", "mean_over", "reduced", "weighted"]
 
 Reduce = Literal["mean", "sum", "none"]
 
@@ -46,6 +46,13 @@ def reduced(losses: Node, reduction: Reduce) -> Node:
     if reduction == "mean":
         return mean(losses)
     return _total(losses)
+
+
+def as_floats(target: Operand, x: Node) -> Operand:
+    """Signs and counts, which may be integers, in the dtype of the values beside them."""
+    if isinstance(target, Node) and target.dtype.is_integer:
+        return cast_to(target, x.dtype)
+    return target
 
 
 def _total(x: Node) -> Node:
@@ -189,7 +196,7 @@ def binary_cross_entropy_with_logits(
 @rounded_once
 def soft_margin_loss(x: Node, target: Operand, reduction: Reduce = "mean") -> Node:
     """log(1 + exp(-target * x)), for targets 1 and -1."""
-    value, sign = broadcast(*promoted(x, target))
+    value, sign = broadcast(*promoted(x, as_floats(target, x)))
     return reduced(softplus(negative(multiply(sign, value))), reduction)
 
 
@@ -242,7 +249,7 @@ def poisson_nll_loss(
     `log_input`: `x` is the logarithm of the rate. `full`: with Stirling's approximation of the
     constant, for counts above 1.
     """
-    rate, counts = broadcast(*promoted(x, target))
+    rate, counts = broadcast(*promoted(x, as_floats(target, x)))
     if log_input:
         losses = subtract(exp(rate), multiply(counts, rate))
     else:

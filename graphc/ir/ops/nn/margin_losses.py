@@ -26,7 +26,7 @@ from graphc.ir.ops.elementwise.declaration import operate
 from graphc.ir.ops.elementwise.logic import equal, less, logical_and, logical_not, where
 from graphc.ir.ops.nn.activations import softplus
 from graphc.ir.ops.nn.cross_entropy import hits
-from graphc.ir.ops.nn.losses import Reduce, reduced, weighted
+from graphc.ir.ops.nn.losses import Reduce, as_floats, reduced, weighted
 from graphc.ir.ops.reductions.distances import cosine_similarity, pairwise_distance
 from graphc.ir.ops.reductions.reduction import any_over, min_over, restored, sum_over
 from graphc.ir.ops.reductions.statistics import mean
@@ -50,7 +50,7 @@ def hinge_embedding_loss(
     x: Node, target: Operand, margin: float = 1.0, reduction: Reduce = "mean"
 ) -> Node:
     """x where the target is 1, max(0, margin - x) where it is -1."""
-    value, sign = broadcast(*promoted(x, target))
+    value, sign = broadcast(*promoted(x, as_floats(target, x)))
     zero = zeros_like(value)
     near = where(equal(sign, constant_like(-1, sign)), zero, value)
     far = where(equal(sign, constant_like(1, sign)), zero, _hinge(margin, negative(value)))
@@ -64,7 +64,7 @@ def margin_ranking_loss(
     x: Node, y: Node, target: Operand, margin: float = 0.0, reduction: Reduce = "mean"
 ) -> Node:
     """max(0, margin - target * (x - y)): `x` should be above `y` where the target is 1."""
-    first, second, sign = broadcast(*promoted(x, y, target))
+    first, second, sign = broadcast(*promoted(x, y, as_floats(target, x)))
     return reduced(_hinge(margin, multiply(sign, subtract(second, first))), reduction)
 
 
@@ -78,7 +78,8 @@ def cosine_embedding_loss(
 
     The vectors lie along the last axis.
     """
-    cosine, sign = broadcast(*promoted(cosine_similarity(x, y, axis=-1), target))
+    cosine = cosine_similarity(x, y, axis=-1)
+    cosine, sign = broadcast(*promoted(cosine, as_floats(target, cosine)))
     zero = zeros_like(cosine)
     apart = subtract(constant_like(1, cosine), cosine)
     near = where(equal(sign, constant_like(1, sign)), apart, zero)
