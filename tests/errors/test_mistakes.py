@@ -176,6 +176,12 @@ IN_PROGRAMS: dict[str, Told] = {
     function("return x.at[0].set()"): Told("set needs the argument", "set(value)", "x.at[0].set()"),
     function("return m.at[0].apply(3)"): Told("takes a function", "f(x[i])", "m.at[0].apply(3)"),
     function("return x.at(0).set(1)"): Told("x.at is called", "x.at[i]", "x.at(0)"),
+    function("return x.sum + 1"): Told(
+        "the method sum of a tensor", "call it: x.sum()", "x.sum + 1"
+    ),
+    function("return -x.exp"): Told("the method exp of a tensor", "call it: x.exp()", "-x.exp"),
+    function("return +x.exp"): Told("the method exp of a tensor", "call it: x.exp()", "+x.exp"),
+    function("return x.sum > 0"): Told("sum of a tensor is not called", "x.sum()", "x.sum > 0"),
     function("return x.sum(axes=1)"): Told("no argument 'axes'", "'axis'", "x.sum(axes=1)"),
     function("return x.sum(out=m)"): Told("no argument 'out'", "are values", "x.sum(out=m)"),
     function("return x.relu(inplace=True)"): Told(
@@ -335,6 +341,11 @@ IN_PYTHON: dict[str, Told] = {
     "x.T()": Told("no function: 'Tensor'", "no methods", "x.T()"),
     "x.type(gc.f16)": Told("no function: 'TensorType'", "x.to(f16)", "x.type(gc.f16)"),
     "x.t(1)": Told("t takes no arguments, 1", "t()", "x.t(1)"),
+    "x.sum + 1": Told("the method sum of a tensor is not called", "call it: x.sum()", "x.sum + 1"),
+    "2 * x.float": Told("method float of a tensor is not called", "x.float()", "2 * x.float"),
+    "-x.exp": Told("the method exp of a tensor is not called", "call it: x.exp()", "-x.exp"),
+    "x.sum[0]": Told("the method sum of a tensor is not called", "call it: x.sum()", "x.sum[0]"),
+    "max(x.exp)": Told("the method exp of a tensor is not called", "x.exp()", "max(x.exp)"),
     "x.sum(axes=1)": Told("no argument 'axes'", "'axis'", "x.sum(axes=1)"),
     "gc.concat(x, x)": Told("expected a list of tensors", "concat([x, y])", "gc.concat(x, x)"),
     "x ^ 2": Told("bitwise_xor", "a power is x ** 2", "x ^ 2"),

@@ -121,9 +121,7 @@ class Evaluator:
             if node.operator == "-":
                 return numbers.negate(value)
             if not isinstance(value, Tensor) and not numbers.is_number(value):
-                raise refused(
-                    f"{described(value)} is no operand of {node.operator!r}", "operand", node.span
-                )
+                raise numbers.no_operand(value, node.operator)
             if node.operator == "+":
                 return value
             if isinstance(value, int):

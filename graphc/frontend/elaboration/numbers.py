@@ -14,6 +14,7 @@ from typing import Any
 from graphc.errors import GraphcError, SourceError
 from graphc.frontend.elaboration.refusal import described
 from graphc.frontend.tracing.arguments import which_part
+from graphc.frontend.tracing.method import Method
 from graphc.frontend.tracing.operators import BINARY
 from graphc.frontend.tracing.tensor import Tensor, binary, call
 from graphc.ir import dims
@@ -144,11 +145,7 @@ def combine(symbol: str, left: Any, right: Any) -> Any:
                 return kind((*left, *right))
     for value in (left, right):
         if not isinstance(value, Tensor) and not is_number(value):
-            raise SourceError(
-                f"{described(value)} is no operand of {symbol!r}",
-                code="operand",
-                hint=which_part(value, Tensor) or _instead_of(value),
-            )
+            raise no_operand(value, symbol)
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         return binary(symbol, _beside(left, right), _beside(right, left))
     if symbol == "@":
@@ -169,7 +166,18 @@ def combine(symbol: str, left: Any, right: Any) -> Any:
     return _evaluated(symbol, left, right)
 
 
+def no_operand(value: Any, symbol: str) -> SourceError:
+    """The error for a value that no operator takes."""
+    return SourceError(
+        f"{described(value)} is no operand of {symbol!r}",
+        code="operand",
+        hint=which_part(value, Tensor) or _instead_of(value),
+    )
+
+
 def _instead_of(value: Any) -> str | None:
+    if isinstance(value, Method):
+        return f"call it: x.{value.__name__}()"
     if isinstance(value, tuple) and not value:
         return "a function that ends without `return` gives nothing: end it with `return value`"
     is_list = isinstance(value, list) and value and all(map(is_number, value))
@@ -254,7 +262,7 @@ def negate(value: Any) -> Any:
             lambda dtype: call("negative", value.at(dtype)), value.is_whole, f"-{value.text}"
         )
     if not is_number(value):
-        raise SourceError(f"{described(value)} is no operand of '-'", code="operand")
+        raise no_operand(value, "-")
     return -value
 
 

@@ -34,6 +34,7 @@ from graphc.frontend.tracing.calls import called, with_lists
 from graphc.frontend.tracing.index_updates import At
 from graphc.frontend.tracing.location import at_python_line
 from graphc.frontend.tracing.members import CASTS, METHODS
+from graphc.frontend.tracing.method import Method
 from graphc.frontend.tracing.operators import BINARY, UNARY, Operators
 from graphc.frontend.tracing.random_draws import draws, with_seed, without_seed
 from graphc.frontend.tracing.shown import shown
@@ -281,6 +282,16 @@ class Tensor(Operators, WithoutValue):
         return self._call("matrix_transpose")
 
     @property
+    def real(self) -> Tensor:
+        """The real parts."""
+        return self._call("real")
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary parts."""
+        return self._call("imag")
+
+    @property
     def H(self) -> Tensor:
         """The conjugates, with the axes in reverse order."""
         return self.T._call("conj")
@@ -318,14 +329,17 @@ class Tensor(Operators, WithoutValue):
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name in CASTS:
-            return functools.partial(call, "cast", self, CASTS[name])
+            return Method.named(name, call, "cast", self, CASTS[name])
         if name in METHODS:
-            return functools.partial(checked_method(name, METHODS[name]), self)
+            return Method.named(name, checked_method(name, METHODS[name]), self)
         operation = None if name.startswith("_") else functions.get(name)
         if operation is not None and is_tensor_first(operation):
-            return functools.partial(_method, name, self)
+            return Method.named(name, _method, name, self)
         methods = [one for one in functions if is_tensor_first(functions[one])]
-        facts = ("shape", "dtype", "ndim", "size", "device", "T", "mT", "H", "mH", "at")
+        facts = (
+            *("shape", "dtype", "ndim", "size", "device", "at"),
+            *("T", "mT", "H", "mH", "real", "imag"),
+        )
         error = MemberLookupError(
             f"a tensor has no attribute {name!r}",
             hint=instead(f".{name}", functions) or did_you_mean(name, facts, methods),
