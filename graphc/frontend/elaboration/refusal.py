@@ -13,7 +13,6 @@ from graphc.frontend.foreign_names import instead
 from graphc.frontend.tracing.shown import shown
 from graphc.ir.dims import Dim
 from graphc.ir.dtype import DTYPES, DType
-from graphc.lazy import formatter
 
 __all__ = [
     "Consequence",
@@ -54,13 +53,14 @@ def not_supported(what: str, span: Span | None, hint: str) -> SourceError:
 
 
 def without_operand(node: syntax.Subscript) -> SourceError:
-    """The error for `sum[k]` before an operator: it is no reduction, and has no elements either."""
-    text = formatter.unparse(node)
+    """The error for `sum[k]` before no value: it is no reduction, and has no elements either."""
+    name = node.reduction
     return refused(
-        f"{text} is followed by no value that it could reduce",
+        f"the function {name} has no elements",
         "index",
         node.span,
-        f"put what begins with a sign in parentheses: {text} (-x)",
+        f"{name}(x) reduces a tensor; in index notation a value follows, {name}[k] x[k], in "
+        f"parentheses where it begins with a sign: {name}[k] (-x[k])",
     )
 
 
