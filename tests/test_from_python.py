@@ -994,6 +994,37 @@ def test_a_function_of_a_function_has_a_device_and_graphs_of_its_own(made: Any) 
     assert len(outer.graphs) == 1 and outer.__name__ == inner.__name__
 
 
+def test_a_function_that_wraps_another_has_arguments_of_its_own() -> None:
+    inner = gc.function(lambda x, factor: x * factor, device="reference")
+
+    @functools.wraps(inner)
+    def doubled(x: Any) -> Any:
+        return inner(x, 2.0)
+
+    @functools.wraps(doubled)
+    def scaled(x: Any, factor: Any) -> Any:
+        return doubled(x) * factor
+
+    @functools.wraps(scaled)
+    def handed_on(*arguments: Any, **keywords: Any) -> Any:
+        return scaled(*arguments, **keywords)
+
+    x = np.arange(3.0)
+    assert np.array_equal(inner(x, 5.0), 5 * x)
+    assert np.array_equal(gc.function(doubled, device="reference")(x), 2 * x)
+    for one in (scaled, handed_on):
+        assert np.array_equal(gc.function(one, device="reference")(x, factor=3.0), 6 * x)
+        assert gc.grad(one)(2.0, 3.0) == 6
+        assert np.array_equal(gc.vmap(one)(x, x), 2 * x * x)
+
+
+def test_parts_of_complex_numbers_are_attributes() -> None:
+    z = np.array([1 + 2j, -3j], np.complex64)
+    for parts in (lambda z: (z.real, z.imag), lambda z: (gc.real(z), gc.imag(z))):
+        real, imaginary = gc.function(parts, device="reference")(z)
+        assert np.array_equal(real, z.real) and np.array_equal(imaginary, z.imag)
+
+
 def test_a_function_that_draws_needs_no_seed() -> None:
     x = np.ones((2, 3), np.float32)
     for draw in (gc.function(gc.randn_like), gc.vmap(gc.randn_like), gc.compile(gc.rand_like, x)):

@@ -77,9 +77,8 @@ class Function:
         require_function(function, "function", "write @graphc.function above a function")
         if max_graphs < 1:
             raise UsageError(f"max_graphs is {max_graphs}, expected 1 or more")
-        # First, and of another `Function` its names alone: what it has beside is its own.
-        updated = () if isinstance(function, Function) else functools.WRAPPER_UPDATES
-        functools.update_wrapper(self, function, updated=updated)
+        # Its names alone: its other attributes may be those of a `Function`.
+        functools.update_wrapper(self, function, updated=())
         self.function = function
         self.device = device
         self.max_graphs = max_graphs

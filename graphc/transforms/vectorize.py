@@ -16,6 +16,7 @@ from graphc.frontend.tracing.parameters import require_function
 from graphc.frontend.tracing.random_draws import each_iteration
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
+from graphc.frontend.tracing.trace import signature_of
 from graphc.frontend.tracing.trees import leaves, named_leaves, pairs, rebuilt
 from graphc.ir import dims
 from graphc.ir.dims import DimLike
@@ -113,8 +114,8 @@ def _require_whole(keywords: Mapping[str, Any]) -> None:
 def _without_types(function: Callable[..., Any]) -> inspect.Signature | None:
     """The signature, in which the types of parts do not stand for those of all of them."""
     try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError, GraphcError):
+        signature = signature_of(function)
+    except GraphcError:
         return None
     empty = inspect.Parameter.empty
     parameters = [one.replace(annotation=empty) for one in signature.parameters.values()]

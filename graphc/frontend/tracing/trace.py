@@ -121,23 +121,38 @@ class Export:
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
     """The signature with annotations as objects, where they can be evaluated.
 
+    Of a function that wraps another its own, unless it takes anything and hands it on.
+
     Raises:
         UsageError: the function does not say what its arguments are, as some built in C.
     """
     try:
-        return inspect.signature(function, eval_str=True)
+        return _signature(function, eval_str=True)
     except GraphcError:
         raise
     except Exception:
         # An annotation may name what exists for type checkers only, and is of no use then.
         try:
-            return inspect.signature(function)
+            return _signature(function)
         except (TypeError, ValueError) as error:
             raise UsageError(
                 f"{function!r} does not say what its arguments are",
                 code="argument-type",
                 hint="wrap it: lambda x: f(x)",
             ) from error
+
+
+def _signature(function: Callable[..., Any], eval_str: bool = False) -> inspect.Signature:
+    wrapped = getattr(function, "__wrapped__", None)
+    # Of a method `self` is taken, which what it wraps still has.
+    if wrapped is None or inspect.ismethod(function) or hasattr(function, "__signature__"):
+        return inspect.signature(function, eval_str=eval_str)
+    if inspect.isfunction(function):
+        own = inspect.signature(function, follow_wrapped=False, eval_str=eval_str)
+        anything = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        if all(one.kind not in anything for one in own.parameters.values()):
+            return own
+    return _signature(wrapped, eval_str)
 
 
 def _annotated_type(parameter: inspect.Parameter, function: str) -> Any:
