@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -47,11 +47,12 @@ __all__ = [
     "ELEMENTWISE",
     "EXACT_FOLDS",
     "MOVING",
-    "OPS_PER_UNIT",
+    "UNITS",
     "Call",
     "Case",
     "assert_as_promised",
     "cases",
+    "graphs_of",
     "is_close",
     "is_taken",
     "resized",
@@ -59,9 +60,6 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, Any]
-
-# Ops of one unit of text: enough to share the fixed cost of compiling, few enough to compile soon.
-OPS_PER_UNIT = 24
 
 SHAPES: Sequence[tuple[int, ...]] = ((), (0,), (1, 1), (2, 0, 3), (67, 5))
 
@@ -187,11 +185,19 @@ def sample_graphs(op: Op) -> Iterator[tuple[str, Sample, Graph]]:
         yield name, sample, Graph(name, inputs, (), projections(node))
 
 
+def graphs_of(ops: Iterable[Op]) -> list[Graph]:
+    """The graphs of all samples of the ops, for one unit."""
+    return [graph for op in ops for _, _, graph in sample_graphs(op)]
+
+
 COMPUTED = [
     op
     for op in registry.values()
     if not isinstance(op.lowering, Structural) and next(sample_graphs(op), None)
 ]
+_OPS_PER_UNIT = 24
+UNITS = [COMPUTED[i : i + _OPS_PER_UNIT] for i in range(0, len(COMPUTED), _OPS_PER_UNIT)]
+"""The ops in units of text: enough to share the cost of compiling, few enough to compile soon."""
 ELEMENTWISE = [op for op in COMPUTED if isinstance(op.lowering, Elementwise)]
 MOVING = [op for op in COMPUTED if isinstance(op.lowering, View | Element | Source)]
 COMPOSED = [op for op in COMPUTED if op not in ELEMENTWISE and op not in MOVING]

@@ -39,12 +39,11 @@ from graphc.runtime.cuda.gpu import Gpu
 from graphc.runtime.simulator.build import build_module, read_kernel_text
 from tests.backends.op_samples import (
     COMPOSED,
-    COMPUTED,
     CUDA_ULPS,
-    OPS_PER_UNIT,
+    UNITS,
     assert_as_promised,
     cases,
-    sample_graphs,
+    graphs_of,
 )
 from tests.simulated import CudaCode, cuda_code, simulated
 from tests.simulated_gpu import SimulatedGpu
@@ -423,15 +422,6 @@ def test_what_is_asked_of_a_device_is_what_the_driver_understands(tmp_path: Path
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
 
 
-def sampled(number: int) -> CudaCode:
-    """The samples of some ops in one unit."""
-    chosen = COMPUTED[number * OPS_PER_UNIT : (number + 1) * OPS_PER_UNIT]
-    return cuda_code([graph for op in chosen for _, _, graph in sample_graphs(op)])
-
-
-UNITS = range(-(-len(COMPUTED) // OPS_PER_UNIT))
-
-
 @pytest.fixture(scope="module")
 def device() -> Gpu:
     return Gpu()
@@ -479,11 +469,11 @@ def test_tensors_on_a_device_are_read_there(device: Gpu) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("number", UNITS)
+@pytest.mark.parametrize("number", range(len(UNITS)))
 def test_every_op_on_a_device_is_as_near_to_its_reference_as_it_promises(
     device: Gpu, number: int
 ) -> None:
-    module = loaded(sampled(number), {}, device)
-    for one in COMPUTED[number * OPS_PER_UNIT : (number + 1) * OPS_PER_UNIT]:
+    module = loaded(cuda_code(graphs_of(UNITS[number])), {}, device)
+    for one in UNITS[number]:
         for case in cases(one, module.call, special=one not in COMPOSED):
             assert_as_promised(one, case, CUDA_ULPS)

@@ -12,17 +12,18 @@ import pytest
 
 from graphc.ir.evaluate import evaluate
 from graphc.ir.graph import Graph
-from graphc.ir.op import Decomposition, Op, Sample
+from graphc.ir.op import Cumulative, Decomposition, Op, Reduction, Sample
 from tests.accuracy import ULPS, first_inaccurate
 from tests.backends.op_samples import (
     COMPOSED,
     COMPUTED,
     CUDA_ULPS,
     EXACT_FOLDS,
-    OPS_PER_UNIT,
+    UNITS,
     Call,
     assert_as_promised,
     cases,
+    graphs_of,
     sample_graphs,
 )
 from tests.backends.test_random_graphs import renamed, with_all_results
@@ -47,12 +48,12 @@ BACKENDS = [Backend("cpu", emitted, ULPS), Backend("sim", simulated, CUDA_ULPS)]
 def executor(backend: str, number: int) -> Any:
     """The executor of the samples of some ops, together in one unit of text."""
     (run,) = (one.run for one in BACKENDS if one.name == backend)
-    chosen = COMPUTED[number * OPS_PER_UNIT : (number + 1) * OPS_PER_UNIT]
-    return run([graph for op in chosen for _, _, graph in sample_graphs(op)])
+    return run(graphs_of(UNITS[number]))
 
 
 def call_of(backend: Backend, op: Op) -> Call:
-    call: Call = executor(backend.name, COMPUTED.index(op) // OPS_PER_UNIT).call
+    (number,) = (i for i, ops in enumerate(UNITS) if op in ops)
+    call: Call = executor(backend.name, number).call
     return call
 
 
@@ -122,6 +123,10 @@ def test_every_op_is_tried_on_nothing_and_on_one_element_in_every_dtype(op: Op) 
     wanted = {0, 1} - NOT_TRIED_ON.get(op.name, set())
     for signature, found in sizes.items():
         assert not signature or wanted <= found, signature
+
+
+def test_scans_and_extremes_are_exact_folds() -> None:
+    assert {type(op.lowering) for op in EXACT_FOLDS} == {Cumulative, Reduction}
 
 
 @on_every_backend

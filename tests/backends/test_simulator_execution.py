@@ -18,7 +18,7 @@ from graphc.ir.op import functions
 from graphc.ir.ops.structural import graph_input
 from graphc.runtime.aligned import aligned_copies
 from graphc.runtime.simulator.executor import SimulatorExecutor
-from tests.backends.op_samples import COMPUTED, OPS_PER_UNIT, cases, sample_graphs
+from tests.backends.op_samples import UNITS, cases, graphs_of
 from tests.simulated import cuda_code, simulated
 from tests.values import random_array, same_bits
 
@@ -64,13 +64,12 @@ def run(executor: SimulatorExecutor) -> list[Array]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(-(-len(COMPUTED) // OPS_PER_UNIT)))
+@pytest.mark.parametrize("number", range(len(UNITS)))
 def test_the_kernels_of_every_op_keep_the_rules(number: int) -> None:
     """Bounds, races, uninitialised shared memory, barriers: a finding is an error of the call."""
-    chosen = COMPUTED[number * OPS_PER_UNIT : (number + 1) * OPS_PER_UNIT]
-    graphs = [graph for op in chosen for _, _, graph in sample_graphs(op)]
+    graphs = graphs_of(UNITS[number])
     executor = simulated(graphs, check=True)
-    ran = sum(1 for op in chosen for _ in cases(op, executor.call, special=True))
+    ran = sum(1 for op in UNITS[number] for _ in cases(op, executor.call, special=True))
     assert ran == len(graphs)
 
 

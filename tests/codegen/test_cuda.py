@@ -28,7 +28,7 @@ from graphc.runtime.interpreter import Interpreter
 from graphc.runtime.launches import Launch, launches_of
 from graphc.runtime.program import Alternative, Binding, Entry, Geometry, LaunchStep, Program, Slot
 from graphc.runtime.simulator.executor import SimulatorExecutor
-from tests.backends.op_samples import COMPUTED, OPS_PER_UNIT, sample_graphs
+from tests.backends.op_samples import UNITS, graphs_of
 from tests.emitted import emitted
 from tests.simulated import CudaCode, cuda_code, simulated
 from tests.values import same_bits
@@ -356,10 +356,9 @@ def test_text_for_people_names_the_line_once_for_each_kernel(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(0, len(COMPUTED), OPS_PER_UNIT))
-def test_kernels_of_every_op_compile_with_a_clean_log(first: int) -> None:
-    chosen = COMPUTED[first : first + OPS_PER_UNIT]
-    code = cuda_code([graph for op in chosen for _, _, graph in sample_graphs(op)])
+@pytest.mark.parametrize("number", range(len(UNITS)))
+def test_kernels_of_every_op_compile_with_a_clean_log(number: int) -> None:
+    code = cuda_code(graphs_of(UNITS[number]))
     requests = [Request(code.source, arch, "ops", fast=True) for arch in ARCHITECTURES]
     for compiled in compile_all(requests):
         assert compiled.log == ""
