@@ -78,8 +78,8 @@ class ModuleFile:
     sources: Mapping[str, Any] = field(default_factory=dict)
 
     def content_key(self) -> str:
-        """A hash of what host code is generated from: the graphs, whatever the weights."""
-        return _hash(json_bytes(dict(self.graphs)))
+        """A hash of what host code is generated from: graphs and their lines, not the weights."""
+        return _hash(json_bytes({"graphs": dict(self.graphs), "sources": self.sources}))
 
     def to_bytes(self) -> bytes:
         """The file; the same content gives the same bytes.

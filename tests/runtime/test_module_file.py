@@ -118,6 +118,7 @@ def test_host_code_depends_on_graphs_alone() -> None:
     key = module().content_key()
     assert key == module(weights={}).content_key()
     assert key != module(graphs={"predict": "def predict(): 1\n"}).content_key()
+    assert key != module(sources={"predict": []}).content_key()
 
 
 @pytest.mark.parametrize("name", ["../evil", "/etc/passwd", "a/../b", "a\\b", "a\0b", "c:x"])
