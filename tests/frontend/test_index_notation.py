@@ -253,6 +253,7 @@ REFUSED = {
     "o[k] = sum[l] u[k + l]": ("index-extent", 21, "how far the index 'k'", ""),
     "o[k] = u[k % 4]": ("index-extent", 14, "how far the index 'k'", ""),
     "o[k] = w[k] * u[k % 9]": ("index-range", 21, "reads elements 0 to 8", ""),
+    "o[k] = where(k < K, x[0, k % 9], 0) + u[k]": ("index-range", 30, "reads elements 0 to 8", ""),
     "o[k] = u[w[k]]": ("index", 14, "f32 numbers are no index", "cast"),
     "o[i, k] = sum[k] a[i, k]": ("unread-index", 10, "'k'", "k: 4"),
     "o[k] = sum[k] u[k]": ("unread-index", 7, "'k'", "another name"),

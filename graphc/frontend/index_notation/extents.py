@@ -187,7 +187,9 @@ class Extents:
         if position.modulus != 0:
             low, high = 0, position.modulus - 1
         self._require_windows(axis)
-        if fits(low, high, position.room(axis.size)) or axis.is_guarded(self._sizes):
+        # A condition guards what it compares, which is no remainder.
+        is_guarded = position.modulus == 0 and axis.is_guarded(self._sizes)
+        if fits(low, high, position.room(axis.size)) or is_guarded:
             return
         first, last = low // position.divisor, high // position.divisor
         raise ShapeError(
