@@ -53,8 +53,8 @@ def _escaped(text: str) -> str:
 def described_places(spans: Sequence[Span]) -> list[str]:
     """A line for each place: the file and line, and what the user wrote there.
 
-    >>> described_places([Span("mlp.gc", 12, 5, 12, 11)])
-    ['mlp.gc:12:5']
+    >>> described_places([Span("folded.gc", 12, 5, 12, 11)])
+    ['folded.gc:12:5']
     """
     lines = list(dict.fromkeys(map(_described, spans)))
     rest = len(lines) - _PLACES_SHOWN
