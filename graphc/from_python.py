@@ -20,7 +20,7 @@ from graphc.frontend.graph_text import graph_text
 from graphc.frontend.tracing import trace as tracer
 from graphc.frontend.tracing.location import line_span
 from graphc.frontend.tracing.module import Module
-from graphc.frontend.tracing.parameters import require_function
+from graphc.frontend.tracing.parameters import require_function, signature_of
 from graphc.frontend.tracing.trace import Export, function_name
 from graphc.frontend.tracing.unit import build_unit
 from graphc.ir.graph import Graph, Unit
@@ -241,7 +241,7 @@ def _attribute(module: ModuleType, path: str) -> Any:
 
 def _made(model: type[Module], name: str) -> Module:
     try:
-        tracer.signature_of(model).bind()
+        signature_of(model).bind()
     except TypeError as error:
         raise UsageError(
             f"{name} is a class whose models are made with arguments: {error}",

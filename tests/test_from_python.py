@@ -1017,6 +1017,12 @@ def test_a_function_that_wraps_another_has_arguments_of_its_own() -> None:
         assert gc.grad(one)(2.0, 3.0) == 6
         assert np.array_equal(gc.vmap(one)(x, x), 2 * x * x)
 
+    @functools.wraps(lambda row: row)
+    def step(carry: Any, row: Any) -> Any:
+        return carry + doubled(row), None
+
+    assert gc.function(lambda x: gc.scan(step, 0.0, x)[0], device="reference")(x) == 6
+
 
 def test_parts_of_complex_numbers_are_attributes() -> None:
     z = np.array([1 + 2j, -3j], np.complex64)

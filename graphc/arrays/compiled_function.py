@@ -21,11 +21,11 @@ from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.arguments import refuse_call, usage
 from graphc.frontend.tracing.as_tensor import as_tensor
 from graphc.frontend.tracing.location import at_python_line, python_span
-from graphc.frontend.tracing.parameters import require_function
+from graphc.frontend.tracing.parameters import require_function, signature_of
 from graphc.frontend.tracing.shown import tree_text
 from graphc.frontend.tracing.state import RANDOM_COUNTER
 from graphc.frontend.tracing.tensor import Tensor
-from graphc.frontend.tracing.trace import Export, function_name, signature_of
+from graphc.frontend.tracing.trace import Export, function_name
 from graphc.frontend.tracing.trees import (
     leaves,
     map_leaves,

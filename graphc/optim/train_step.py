@@ -9,10 +9,11 @@ from typing import Any
 from graphc.errors import ShapeError, UsageError
 from graphc.frontend.tracing.active_trace import tracing
 from graphc.frontend.tracing.module import Module
+from graphc.frontend.tracing.parameters import signature_of
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.state import Parameter
 from graphc.frontend.tracing.tensor import Tensor
-from graphc.frontend.tracing.trace import Export, signature_of
+from graphc.frontend.tracing.trace import Export
 from graphc.ir.node import Node
 from graphc.ir.ops.structural import stop_gradient
 from graphc.optim.optimizer import Optimizer

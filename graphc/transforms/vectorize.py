@@ -12,11 +12,10 @@ from graphc.frontend.tracing.active_trace import active_tracing
 from graphc.frontend.tracing.as_tensor import as_tensor, result_tensors
 from graphc.frontend.tracing.initializers import SEED_DTYPE
 from graphc.frontend.tracing.location import at_python_line
-from graphc.frontend.tracing.parameters import require_function
+from graphc.frontend.tracing.parameters import require_function, signature_of
 from graphc.frontend.tracing.random_draws import each_iteration
 from graphc.frontend.tracing.shown import shown
 from graphc.frontend.tracing.tensor import Tensor
-from graphc.frontend.tracing.trace import signature_of
 from graphc.frontend.tracing.trees import leaves, named_leaves, pairs, rebuilt
 from graphc.ir import dims
 from graphc.ir.dims import DimLike

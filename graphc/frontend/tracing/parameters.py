@@ -6,11 +6,49 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from graphc.errors import UsageError
+from graphc.errors import GraphcError, UsageError
 from graphc.frontend.tracing.arguments import name_of, usage
 from graphc.frontend.tracing.location import at_python_line
 
-__all__ = ["in_order", "require_function", "require_parameters"]
+__all__ = ["in_order", "require_function", "require_parameters", "signature_of"]
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature with annotations as objects, where they can be evaluated.
+
+    Of a function that wraps another its own, unless it takes anything and hands it on.
+
+    Raises:
+        UsageError: the function does not say what its arguments are, as some built in C.
+    """
+    try:
+        return _own_signature(function, eval_str=True)
+    except GraphcError:
+        raise
+    except Exception:
+        # An annotation may name what exists for type checkers only, and is of no use then.
+        try:
+            return _own_signature(function)
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"{function!r} does not say what its arguments are",
+                code="argument-type",
+                hint="wrap it: lambda x: f(x)",
+            ) from error
+
+
+def _own_signature(function: Callable[..., Any], eval_str: bool = False) -> inspect.Signature:
+    """The signature of a function itself, or of what it wraps where it takes anything."""
+    wrapped = getattr(function, "__wrapped__", None)
+    # Of a method `self` is taken, which what it wraps still has.
+    if wrapped is None or inspect.ismethod(function) or hasattr(function, "__signature__"):
+        return inspect.signature(function, eval_str=eval_str)
+    if inspect.isfunction(function):
+        own = inspect.signature(function, follow_wrapped=False, eval_str=eval_str)
+        anything = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        if all(one.kind not in anything for one in own.parameters.values()):
+            return own
+    return _own_signature(wrapped, eval_str)
 
 
 def require_function(value: Any, name: str, hint: str | None = None) -> None:
@@ -46,7 +84,7 @@ def require_parameters(function: Callable[..., Any], name: str, given: int, hint
         UsageError: it takes more or fewer.
     """
     try:
-        signature = inspect.signature(function)
+        signature = _own_signature(function)
     except (TypeError, ValueError):
         # Some that are built in C do not say what they take.
         return
@@ -72,7 +110,7 @@ def in_order(
     """
     if not keywords:
         return tuple(arguments)
-    name, signature = name_of(function), inspect.signature(function)
+    name, signature = name_of(function), _own_signature(function)
     try:
         bound = signature.bind(*arguments, **keywords)
     except TypeError as error:

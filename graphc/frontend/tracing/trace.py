@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from graphc.errors import GraphcError, UsageError
+from graphc.errors import UsageError
 from graphc.frontend.tracing.as_tensor import result_tensors
 from graphc.frontend.tracing.location import at_definition, at_raising_line, spans_from
 from graphc.frontend.tracing.module import Module
 from graphc.frontend.tracing.named_dims import named_dims
+from graphc.frontend.tracing.parameters import signature_of
 from graphc.frontend.tracing.state import Tracing
 from graphc.frontend.tracing.state_table import StateTable
 from graphc.frontend.tracing.tensor import Tensor
@@ -36,7 +37,6 @@ __all__ = [
     "function_name",
     "models_by_name",
     "run_traced",
-    "signature_of",
     "state_table",
     "trace",
 ]
@@ -116,43 +116,6 @@ class Export:
                 yield candidate
         for value in self.arguments().values():
             yield from (leaf for leaf in leaves(value) if isinstance(leaf, Module))
-
-
-def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """The signature with annotations as objects, where they can be evaluated.
-
-    Of a function that wraps another its own, unless it takes anything and hands it on.
-
-    Raises:
-        UsageError: the function does not say what its arguments are, as some built in C.
-    """
-    try:
-        return _signature(function, eval_str=True)
-    except GraphcError:
-        raise
-    except Exception:
-        # An annotation may name what exists for type checkers only, and is of no use then.
-        try:
-            return _signature(function)
-        except (TypeError, ValueError) as error:
-            raise UsageError(
-                f"{function!r} does not say what its arguments are",
-                code="argument-type",
-                hint="wrap it: lambda x: f(x)",
-            ) from error
-
-
-def _signature(function: Callable[..., Any], eval_str: bool = False) -> inspect.Signature:
-    wrapped = getattr(function, "__wrapped__", None)
-    # Of a method `self` is taken, which what it wraps still has.
-    if wrapped is None or inspect.ismethod(function) or hasattr(function, "__signature__"):
-        return inspect.signature(function, eval_str=eval_str)
-    if inspect.isfunction(function):
-        own = inspect.signature(function, follow_wrapped=False, eval_str=eval_str)
-        anything = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        if all(one.kind not in anything for one in own.parameters.values()):
-            return own
-    return _signature(wrapped, eval_str)
 
 
 def _annotated_type(parameter: inspect.Parameter, function: str) -> Any:
