@@ -114,7 +114,7 @@ def test_the_same_content_gives_the_same_bytes() -> None:
     assert module().to_bytes() == turned.to_bytes()
 
 
-def test_host_code_depends_on_graphs_alone() -> None:
+def test_host_code_depends_on_graphs_and_their_lines() -> None:
     key = module().content_key()
     assert key == module(weights={}).content_key()
     assert key != module(graphs={"predict": "def predict(): 1\n"}).content_key()

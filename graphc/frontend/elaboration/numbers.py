@@ -177,7 +177,7 @@ def no_operand(value: Any, symbol: str) -> SourceError:
 
 def _instead_of(value: Any) -> str | None:
     if isinstance(value, Method):
-        return f"call it: x.{value.__name__}()"
+        return value.advice
     if isinstance(value, tuple) and not value:
         return "a function that ends without `return` gives nothing: end it with `return value`"
     is_list = isinstance(value, list) and value and all(map(is_number, value))

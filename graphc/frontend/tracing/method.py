@@ -25,6 +25,11 @@ class Method(functools.partial[Any], Operators):
         made.__name__ = name
         return made
 
+    @property
+    def advice(self) -> str:
+        """What to write in its place."""
+        return f"call it: x.{self.__name__}()"
+
     def _binary(self, operator: str, left: Any, right: Any) -> NoReturn:
         self._refuse()
 
@@ -33,11 +38,7 @@ class Method(functools.partial[Any], Operators):
 
     def _refuse(self, *_: Any) -> NoReturn:
         with at_python_line():
-            raise UsageError(
-                f"{self!r} is not called",
-                code="argument-type",
-                hint=f"call it: x.{self.__name__}()",
-            )
+            raise UsageError(f"{self!r} is not called", code="argument-type", hint=self.advice)
 
     __getitem__ = __iter__ = __len__ = __bool__ = _refuse
 

@@ -204,6 +204,10 @@ def _refuse_value(value: object) -> NoReturn:
         )
 
 
+_FACTS = ["shape", "dtype", "ndim", "size", "device", "at", "T", "mT", "H", "mH", "real", "imag"]
+"""The attributes of a tensor that are no methods, for advice."""
+
+
 class Tensor(Operators, WithoutValue):
     """A tensor of the graph that is being traced. It has a type, and no value yet.
 
@@ -336,13 +340,9 @@ class Tensor(Operators, WithoutValue):
         if operation is not None and is_tensor_first(operation):
             return Method.named(name, _method, name, self)
         methods = [one for one in functions if is_tensor_first(functions[one])]
-        facts = (
-            *("shape", "dtype", "ndim", "size", "device", "at"),
-            *("T", "mT", "H", "mH", "real", "imag"),
-        )
         error = MemberLookupError(
             f"a tensor has no attribute {name!r}",
-            hint=instead(f".{name}", functions) or did_you_mean(name, facts, methods),
+            hint=instead(f".{name}", functions) or did_you_mean(name, _FACTS, methods),
         )
         if not name.startswith("_"):
             with at_python_line():

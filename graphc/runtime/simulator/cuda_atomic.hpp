@@ -70,7 +70,7 @@ SIMULATOR_INLINE T atomicExch(T* address, typename simulator::Same<T>::type valu
 
 template <class T>
 SIMULATOR_INLINE T atomicCAS(T* address, typename simulator::Same<T>::type compare,
-                   typename simulator::Same<T>::type value) {
+                            typename simulator::Same<T>::type value) {
   __atomic_compare_exchange_n(address, &compare, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
   return compare;
 }
